@@ -1,0 +1,34 @@
+// Package expr compiles and evaluates the templates of connectors: text in which
+// {…} stands for a value of the account, of the request or of the moment.
+package expr
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/attache-proxy/attache/providers/secret"
+)
+
+// Vars is what a template may read. Fields that a template does not name may
+// be zero.
+type Vars struct {
+	// Cred gives {token} and {fields.NAME}.
+	Cred *secret.Credential
+	// App gives {app.client_id} and {app.client_secret}.
+	App secret.Values
+	// Account gives {account.NAME}: name, id and captured metadata.
+	Account map[string]string
+	// Request gives {request.…}. It is the request as it will be sent.
+	Request *http.Request
+	// Body is the request's body; nil where no template needs it.
+	Body Body
+	// Now and Nonce come from outside, so that published vectors can fix them.
+	Now   time.Time
+	Nonce string
+}
+
+// Body is a request body that was buffered because a template needs it.
+type Body interface {
+	Bytes() ([]byte, error)
+	Size() int64
+}
