@@ -32,3 +32,9 @@ type Body interface {
 	Bytes() ([]byte, error)
 	Size() int64
 }
+
+// Bytes is a Body in memory.
+type Bytes []byte
+
+func (b Bytes) Bytes() ([]byte, error) { return b, nil }
+func (b Bytes) Size() int64            { return int64(len(b)) }

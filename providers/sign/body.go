@@ -1,0 +1,57 @@
+package sign
+
+import (
+	"bytes"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/attache-proxy/attache/providers/expr"
+)
+
+// bodyBytes returns the buffered body, or nothing when there is none.
+func bodyBytes(in *Input) ([]byte, error) {
+	if in.Body == nil {
+		return nil, nil
+	}
+	return in.Body.Bytes()
+}
+
+// setBody makes b the body of r, and what later steps read.
+func setBody(r *http.Request, in *Input, b []byte) {
+	in.Body = expr.Bytes(b)
+	r.Body = io.NopCloser(bytes.NewReader(b))
+	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }
+	r.ContentLength = int64(len(b))
+	r.TransferEncoding = nil
+	r.Header["Content-Length"] = []string{strconv.Itoa(len(b))}
+}
+
+// editable returns the body when its declared type is one that ok accepts, or
+// when there is neither a type nor a body.
+func editable(r *http.Request, in *Input, want string, ok func(mediaType string) bool) ([]byte, error) {
+	body, err := bodyBytes(in)
+	if err != nil {
+		return nil, err
+	}
+	if enc := r.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
+		return nil, cannot("the credential goes into the %s body, which is compressed (%s): send it plain", want, enc)
+	}
+	ct := r.Header.Get("Content-Type")
+	if ct == "" {
+		if len(body) > 0 {
+			return nil, cannot("the credential goes into the %s body: send it with a Content-Type", want)
+		}
+		if r.Method == http.MethodGet || r.Method == http.MethodHead {
+			return nil, cannot("the credential goes into the %s body, and %s has none", want, r.Method)
+		}
+		return nil, nil
+	}
+	mediaType, _, err := mime.ParseMediaType(ct)
+	if err != nil || !ok(mediaType) {
+		return nil, cannot("the credential goes into the %s body: send that Content-Type", want)
+	}
+	return body, nil
+}

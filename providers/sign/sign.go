@@ -1,0 +1,60 @@
+// Package sign places a credential on a request. What to place and where is
+// data: a Spec, compiled once into a Signer.
+//
+// A Signer is pure. It reads the request and its body, never the network, a
+// clock or a random source: those come in with the Input, so that published
+// vectors can fix them.
+package sign
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/attache-proxy/attache/providers/expr"
+)
+
+// Input is what a Signer may use beside the request. Request is set by Sign.
+type Input struct {
+	expr.Vars
+}
+
+// Signer places a credential.
+type Signer interface {
+	// Sign places the credential on r, which the caller owns, in place. When
+	// it changes the body it replaces r.Body, r.ContentLength and in.Body.
+	//
+	// It returns *Error when this request cannot be signed, and an error that
+	// wraps *expr.MissingError when the account lacks a value. Then r may have
+	// been changed in part and must not be sent.
+	Sign(r *http.Request, in *Input) error
+	// Places says what Sign writes; see Strip.
+	Places() Places
+	// NeedsBody reports whether Sign needs in.Body.
+	NeedsBody() bool
+}
+
+// Places are the parts of a request that a Signer writes. Headers are in
+// canonical case; JSON holds dotted paths.
+type Places struct{ Headers, Query, Cookies, Form, JSON []string }
+
+// Error says why this request cannot be signed. It never holds a secret.
+type Error struct {
+	Status int // for the answer: 400 or 413
+	Msg    string
+}
+
+func (e *Error) Error() string { return e.Msg }
+
+// cannot is an Error that blames the request.
+func cannot(format string, args ...any) error {
+	return &Error{http.StatusBadRequest, fmt.Sprintf(format, args...)}
+}
+
+// Env is what a Spec is checked against when a connector is loaded.
+type Env struct {
+	// Fields are the names that {fields.NAME} may use; nil allows any.
+	Fields []string
+	// Optional are those of Fields that an account may lack. What is placed
+	// from them is then left out.
+	Optional []string
+}
