@@ -1,0 +1,155 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// ErrInvalidGrant matches an *Error whose code is invalid_grant: the refresh
+// token, code or assertion is not valid any more, and only a person can help.
+var ErrInvalidGrant = errors.New("the grant is not valid any more")
+
+// ErrNeedsConsent means that there is nothing to obtain a token with: the
+// account was never connected, or its refresh token is gone.
+var ErrNeedsConsent = errors.New("a person must connect this account")
+
+// Codes of RFC 6749 §5.2 and RFC 8628 §3.5 that somebody here branches on.
+const (
+	codeInvalidGrant = "invalid_grant"
+	codePending      = "authorization_pending"
+	codeSlowDown     = "slow_down"
+)
+
+// Error is what became of a request to a token endpoint that brought no token.
+// It holds no secret and nothing of the answer but its error code and a cleaned
+// description.
+type Error struct {
+	// Endpoint is the host that was asked, without the path.
+	Endpoint string
+	// Status is that of the answer, 0 when none came.
+	Status int
+	// Code is the error code of RFC 6749 §5.2, or empty.
+	Code string
+	// Description is short and printable; it may be empty.
+	Description string
+	// Temporary says that the same request may work later: no answer, 429, 5xx.
+	Temporary bool
+	// RetryAfter is how long the endpoint asks to be left alone, 0 if it doesn't.
+	RetryAfter time.Duration
+	// Interval is the new polling interval that came with slow_down, 0 for none.
+	Interval time.Duration
+
+	cause error
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "token endpoint %s", e.Endpoint)
+	if e.Status != 0 {
+		fmt.Fprintf(&b, " answered %d", e.Status)
+	}
+	if e.Code != "" {
+		b.WriteString(", " + e.Code)
+	}
+	if e.Description != "" {
+		b.WriteString(": " + e.Description)
+	}
+	return b.String()
+}
+
+// Is makes errors.Is(err, ErrInvalidGrant) work.
+func (e *Error) Is(target error) bool {
+	return target == ErrInvalidGrant && e.Code == codeInvalidGrant
+}
+
+// Unwrap returns a context's error, and nothing that could hold a URL.
+func (e *Error) Unwrap() error { return e.cause }
+
+// temporaryStatus reports whether a status promises nothing about the next try.
+func temporaryStatus(status int) bool {
+	return status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout
+}
+
+// unsent is the Error for a request that got no answer. *url.Error is taken
+// off, since its text has the URL, and the URL may have secrets in its query.
+func unsent(endpoint string, err error, hide *redactor) *Error {
+	e := &Error{Endpoint: endpoint, Temporary: true}
+	for _, known := range []error{context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, known) {
+			e.cause = known
+		}
+	}
+	var wrapped *url.Error
+	for errors.As(err, &wrapped) {
+		err = wrapped.Err
+		wrapped = nil
+	}
+	e.Description = hide.clean(err.Error())
+	if errors.Is(e.cause, context.DeadlineExceeded) {
+		e.Description = "no answer in time"
+	}
+	return e
+}
+
+// redactor takes secrets out of texts that come from outside.
+type redactor struct{ secrets []string }
+
+// add remembers secrets, in the encodings in which an endpoint may echo them.
+// Shorter ones than four characters are not told from ordinary words.
+func (h *redactor) add(secrets ...string) {
+	for _, s := range secrets {
+		if len(s) < 4 {
+			continue
+		}
+		h.secrets = append(h.secrets, s, url.QueryEscape(s), url.PathEscape(s))
+	}
+	slices.SortFunc(h.secrets, func(a, b string) int { return len(b) - len(a) })
+}
+
+const maxDescription = 200
+
+// longWord is what a token looks like that we do not know: an endpoint may
+// put one into its error text.
+var longWord = regexp.MustCompile(`[A-Za-z0-9._~+/=%-]{24,}`)
+
+// clean makes a text from outside short, printable and free of secrets.
+func (h *redactor) clean(s string) string {
+	for _, secret := range h.secrets {
+		s = strings.ReplaceAll(s, secret, "[redacted]")
+	}
+	s = longWord.ReplaceAllStringFunc(s, func(w string) string {
+		if strings.ContainsAny(w, "0123456789") {
+			return "[redacted]"
+		}
+		return w
+	})
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, s)
+	s = strings.Join(strings.Fields(s), " ")
+	if r := []rune(s); len(r) > maxDescription {
+		s = string(r[:maxDescription]) + "…"
+	}
+	return s
+}
+
+var codeChars = regexp.MustCompile(`^[A-Za-z0-9_.:/ -]{1,64}$`)
+
+// code is an error code from outside, or "unknown_error" when it is not one.
+func (h *redactor) code(s string) string {
+	if s == "" || !codeChars.MatchString(s) || h.clean(s) != s {
+		return "unknown_error"
+	}
+	return s
+}
