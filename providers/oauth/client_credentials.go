@@ -2,7 +2,6 @@ package oauth
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/attache-proxy/attache/providers/secret"
@@ -12,7 +11,11 @@ import (
 // A refresh token in the answer is dropped, as §4.4.3 expects: the client's
 // secret does the same.
 func clientCredentials(ctx context.Context, r *run) (*Token, error) {
-	t, err := r.ask(ctx, r.c.token, r.withScope(param{"grant_type", "client_credentials"}))
+	std := []param{{"grant_type", "client_credentials"}}
+	if p, ok := r.scopeParam(); ok {
+		std = append(std, p)
+	}
+	t, err := r.ask(ctx, r.c.token, std)
 	if err != nil {
 		return nil, err
 	}
@@ -35,12 +38,4 @@ func (r *run) scopes() []string {
 		return r.Scopes
 	}
 	return r.c.spec.Scopes
-}
-
-// withScope appends the scope parameter, if there is any scope.
-func (r *run) withScope(ps ...param) []param {
-	if s := r.scopes(); len(s) > 0 {
-		ps = append(ps, param{"scope", strings.Join(s, r.c.spec.ScopeSeparator)})
-	}
-	return ps
 }

@@ -17,12 +17,18 @@ const (
 	authBasicPlain                   // for endpoints that do not decode them
 	authPost                         // client_id and client_secret as parameters
 	authJWT                          // private_key_jwt, RFC 7523 §2.2
+	authBearerJWT                    // Authorization: Bearer and a JWT of the app, as GitHub Apps do
+	authBearer                       // Authorization: Bearer and the token so far
+	authDefault                      // basic, or none for an app without a secret
 	authOff                          // no client at all
 )
 
 // clientAuths are the words of token_auth.
 var clientAuths = map[string]clientAuth{
-	"":                authOff,
+	"":                authDefault,
+	"off":             authOff,
+	"bearer":          authBearer,
+	"bearer_jwt":      authBearerJWT,
 	"basic":           authBasic,
 	"basic_plain":     authBasicPlain,
 	"post":            authPost,
@@ -36,7 +42,12 @@ type signAssertion func(audience string) (string, error)
 // apply sets headers, or returns parameters to send.
 func (a clientAuth) apply(v *expr.Vars, u *url.URL, h http.Header, sign signAssertion) ([]param, error) {
 	id, secret := v.App.Get("client_id").Reveal(), v.App.Get("client_secret").Reveal()
-	if a != authOff && a != authNone && id == "" {
+	if a == authDefault {
+		if a = authBasic; secret == "" {
+			a = authNone
+		}
+	}
+	if id == "" && (a == authBasic || a == authBasicPlain || a == authPost) {
 		return nil, errors.New("the app has no client_id")
 	}
 	switch a {
@@ -65,6 +76,18 @@ func (a clientAuth) apply(v *expr.Vars, u *url.URL, h http.Header, sign signAsse
 			{"client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
 			{"client_assertion", jwt},
 		}, nil
+	case authBearerJWT:
+		jwt, err := sign(u.Scheme + "://" + u.Host + u.EscapedPath())
+		if err != nil {
+			return nil, err
+		}
+		h.Set("Authorization", "Bearer "+jwt)
+	case authBearer:
+		token := v.Cred.Token.Reveal()
+		if token == "" {
+			return nil, errors.New("auth bearer: there is no token yet")
+		}
+		h.Set("Authorization", "Bearer "+token)
 	}
 	return nil, nil
 }

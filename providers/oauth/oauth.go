@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/attache-proxy/attache/providers/secret"
@@ -18,8 +19,14 @@ type Config struct {
 	spec  Spec
 	grant grant
 
-	token   *step
-	refresh *step
+	authorize *authorize
+	token     *step
+	refresh   *step
+	device    *step
+	revoke    *step
+	obtain    []*step
+	then      []*step
+	resolve   []*step
 }
 
 // grant is one way to obtain a token.
@@ -30,12 +37,21 @@ type grant struct {
 	compile func(*Config) error
 	// token obtains a token.
 	token func(context.Context, *run) (*Token, error)
+	// refreshes says that answers bring refresh tokens, which are then used.
+	refreshes bool
+	// alone says that no person is needed: when a refresh token has died, the
+	// grant starts over.
+	alone bool
 }
 
 // grants is every grant type that a connector may name. To add one: write its
 // file and its line here.
 var grants = map[string]grant{
+	"authorization_code": {urls: []string{"authorize_url", "token_url"}, token: exchangeCode, refreshes: true},
 	"client_credentials": {urls: []string{"token_url"}, token: clientCredentials},
+	"device_code":        {urls: []string{"device_url", "token_url"}, token: pollDevice, refreshes: true},
+	"refresh_token":      {urls: []string{"token_url"}, token: refreshToken, refreshes: true},
+	"obtain":             {compile: compileObtain, token: obtainChain, refreshes: true, alone: true},
 }
 
 // Request is what one token request needs besides the Config.
@@ -50,6 +66,12 @@ type Request struct {
 	Account map[string]string
 	// RefreshToken makes it a refresh, where the grant type has one.
 	RefreshToken secret.Value
+	// Code, Verifier and RedirectURI are those of an authorization that came back.
+	Code        secret.Value
+	Verifier    secret.Value
+	RedirectURI string
+	// DeviceCode makes it one poll for a device's authorization.
+	DeviceCode secret.Value
 	// Token is the access token so far, {token}, for connectors that exchange
 	// one token for the next.
 	Token secret.Value
@@ -66,6 +88,8 @@ type Token struct {
 	// RefreshToken replaces the old one and must be saved before Credential is
 	// used. Zero: keep the old one.
 	RefreshToken secret.Value
+	// RefreshTokenGone says that the old refresh token has ended and none came.
+	RefreshTokenGone bool
 	// RefreshExpiry is when the refresh token ends; zero when that is not known.
 	RefreshExpiry time.Time
 	// Metadata was captured from the answer.
@@ -82,12 +106,44 @@ func (c *Config) Token(ctx context.Context, r Request) (*Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.grant.token(ctx, run)
+	t, first, err := c.first(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	if err := run.chain(ctx, c.then, t); err != nil {
+		return nil, err
+	}
+	if first {
+		if err := run.chain(ctx, c.resolve, t); err != nil {
+			return nil, err
+		}
+	}
+	run.mergeFields(t)
+	return t, nil
+}
+
+// first is Token without the steps that follow. first reports that the token
+// does not come from a refresh.
+func (c *Config) first(ctx context.Context, r *run) (t *Token, first bool, err error) {
+	fresh := !r.Code.IsZero() || !r.DeviceCode.IsZero()
+	if c.refresh != nil && !r.RefreshToken.IsZero() && !fresh {
+		t, err = refreshToken(ctx, r)
+		if !c.grant.alone || !errors.Is(err, ErrInvalidGrant) {
+			return t, false, err
+		}
+	}
+	t, err = c.grant.token(ctx, r)
+	return t, true, err
 }
 
 // Margin is how long before expiry the connector wants a new token fetched;
 // zero leaves it to the caller.
-func (c *Config) Margin() time.Duration { return c.token.response.margin }
+func (c *Config) Margin() time.Duration {
+	if d := time.Duration(c.spec.Response.Margin); d > 0 || len(c.obtain) == 0 {
+		return d
+	}
+	return c.obtain[len(c.obtain)-1].response.margin
+}
 
 // GrantType is the compiled Spec's, with the default filled in.
 func (c *Config) GrantType() string { return c.spec.GrantType }
@@ -95,6 +151,9 @@ func (c *Config) GrantType() string { return c.spec.GrantType }
 // Compile checks s and prepares it. Its errors say which key is wrong and what
 // to write instead.
 func Compile(s Spec) (*Config, error) {
+	if s.GrantType == "" && s.RequestTokenURL != "" {
+		s.GrantType = "oauth1"
+	}
 	s.GrantType = or(s.GrantType, "authorization_code")
 	g, ok := grants[s.GrantType]
 	if !ok {
@@ -136,7 +195,6 @@ func (c *Config) checkWords() error {
 		}
 		s.TokenAuth = "post"
 	}
-	s.TokenAuth = or(s.TokenAuth, "basic")
 	switch s.PKCE {
 	case "", "supported", "required", "off":
 	default:
@@ -151,32 +209,34 @@ func (c *Config) checkWords() error {
 	return nil
 }
 
-// tokenStep is the token request as a step.
-func (s *Spec) tokenStep() StepSpec {
-	return StepSpec{
-		URL: s.TokenURL, Method: s.TokenMethod, ContentType: s.ContentType, Auth: s.TokenAuth,
-		Headers: s.TokenHeaders, Params: s.TokenParams, Rename: s.Rename, Drop: s.Drop, Response: s.Response,
-	}
-}
-
-func (c *Config) compileSteps() (err error) {
-	if c.spec.TokenURL == "" {
-		return nil
-	}
-	c.token, err = compileStep("token", c.spec.tokenStep(), c.spec.AllowHTTP)
-	return err
-}
-
 // credential is the part of the run's variables that {fields.…} and {token} read.
 func (r *run) credential() *secret.Credential {
 	fields := make(secret.Values, len(r.Fields)+4)
 	for name, v := range r.Fields {
 		fields[name] = v
 	}
-	if !r.RefreshToken.IsZero() {
-		fields["refresh_token"] = r.RefreshToken
+	for name, v := range map[string]secret.Value{
+		"refresh_token": r.RefreshToken, "code": r.Code, "code_verifier": r.Verifier, "device_code": r.DeviceCode,
+		"redirect_uri": secret.New(r.RedirectURI), "scope": secret.New(strings.Join(r.scopes(), r.c.spec.ScopeSeparator)),
+	} {
+		if !v.IsZero() {
+			fields[name] = v
+		}
 	}
 	return &secret.Credential{Token: r.Token, Fields: fields}
+}
+
+// mergeFields adds the account's fields to a credential that has some of its
+// own, so that a signer finds all of them in one place.
+func (r *run) mergeFields(t *Token) {
+	if t.Credential.Fields == nil {
+		return
+	}
+	for name, v := range r.Fields {
+		if _, ok := t.Credential.Fields[name]; !ok {
+			t.Credential.Fields[name] = v
+		}
+	}
 }
 
 // newNonce is a random UUID, the form that most services with a request id want.
@@ -186,7 +246,3 @@ func newNonce() string {
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
-
-var errNoAssertion = errors.New("private_key_jwt needs the app's private_key")
-
-func (r *run) signClientAssertion(audience string) (string, error) { return "", errNoAssertion }

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/attache-proxy/attache/providers/expr"
+	"github.com/attache-proxy/attache/providers/secret"
 )
 
 const (
@@ -103,9 +105,21 @@ func (c *Config) start(r *Request) (*run, error) {
 		now = r.Now
 	}
 	run := &run{Request: r, c: c, now: now()}
-	run.vars = expr.Vars{App: r.App, Account: r.Account, Now: run.now, Nonce: newNonce()}
+	run.vars = expr.Vars{App: clientOf(r), Account: r.Account, Now: run.now, Nonce: newNonce()}
 	run.vars.Cred = run.credential()
 	return run, nil
+}
+
+// clientOf is the app, or the account's fields where the account brings its own
+// client_id, as client_credentials connectors have it.
+func clientOf(r *Request) secret.Values {
+	if r.App.Get("client_id").IsZero() && !r.Fields.Get("client_id").IsZero() {
+		app := maps.Clone(r.Fields)
+		maps.Copy(app, r.App)
+		app["client_id"] = r.Fields.Get("client_id")
+		return app
+	}
+	return r.App
 }
 
 // redactor knows every secret that the run's requests may hold.

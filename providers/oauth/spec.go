@@ -31,8 +31,10 @@ type Spec struct {
 	// PKCEEncoding of the challenge: base64url (RFC 7636) when empty, or hex.
 	PKCEEncoding string `yaml:"pkce_encoding"`
 
-	// TokenAuth is how the client proves itself: basic (when empty), post, none
-	// or private_key_jwt. HeaderAsPayload means post.
+	// TokenAuth is how the client proves itself: basic, post, none (client_id
+	// alone), private_key_jwt, bearer_jwt, basic_plain (not form-encoded first) or
+	// off. When empty it is basic, or none for an app without a secret.
+	// HeaderAsPayload means post.
 	TokenAuth       string `yaml:"token_auth"`
 	HeaderAsPayload bool   `yaml:"header_as_payload"`
 	// ContentType of the token request: form (when empty), json or query, or the
@@ -59,14 +61,20 @@ type Spec struct {
 	Callback  CallbackSpec  `yaml:"callback"`
 	Response  ResponseSpec  `yaml:"response"`
 
-	// Refresh and Revoke are steps of their own; what they leave out is as in
-	// the token request.
+	// Refresh, Device and Revoke say where these requests differ from the token
+	// request; what they leave out is as there.
 	Refresh *StepSpec `yaml:"refresh"`
+	Device  *StepSpec `yaml:"device"`
 	Revoke  *StepSpec `yaml:"revoke"`
 	// Obtain is a login of the provider's own shape, for grant_type obtain.
-	Obtain []StepSpec `yaml:"obtain"`
-	// Then are steps after the token request that consume its token.
-	Then []StepSpec `yaml:"then"`
+	Obtain Steps `yaml:"obtain"`
+	// Then are steps after each token request that consume its token. Resolve are
+	// steps after the first one only, to learn about the account.
+	Then    Steps `yaml:"then"`
+	Resolve Steps `yaml:"resolve"`
+
+	// Issuer is what the callback's iss must be, if it has one (RFC 9207).
+	Issuer string `yaml:"issuer"`
 
 	Assertion AssertionSpec `yaml:"assertion"`
 	Exchange  ExchangeSpec  `yaml:"exchange"`
@@ -99,6 +107,8 @@ type CallbackSpec struct {
 	Code string `yaml:"code"`
 	// Capture keeps query parameters as metadata: {realm_id: realmId}.
 	Capture map[string]string `yaml:"capture"`
+	// IssRequired refuses callbacks without iss.
+	IssRequired bool `yaml:"iss_required"`
 }
 
 // ResponseSpec says how to read an answer. Paths are dotted (data.token, an
@@ -149,15 +159,21 @@ type ResponseSpec struct {
 	Fields map[string]string `yaml:"fields"`
 }
 
-// StepSpec is one request of a login chain, or the refresh or revoke request
-// where it differs from the token request.
+// StepSpec is one request of a login chain, or the refresh, device or revoke
+// request where it differs from the token request.
 type StepSpec struct {
-	URL         string            `yaml:"url"`
-	Method      string            `yaml:"method"`
+	URL    string `yaml:"url"`
+	Method string `yaml:"method"` // POST when empty
+	// Get is URL with method GET; Auth is then bearer when empty.
+	Get string `yaml:"get"`
+	// Pick is Response.Capture, for steps that want nothing else.
+	Pick        map[string]string `yaml:"pick"`
 	ContentType string            `yaml:"content_type"`
-	Auth        string            `yaml:"auth"` // as TokenAuth; none when empty in obtain and then
-	Headers     map[string]string `yaml:"headers"`
-	Params      Params            `yaml:"params"`
+	// Auth is as TokenAuth, or bearer for the token so far. When empty it is off
+	// in obtain, then and resolve.
+	Auth    string            `yaml:"auth"`
+	Headers map[string]string `yaml:"headers"`
+	Params  Params            `yaml:"params"`
 	// Body is sent as it is with ContentType; no Params then.
 	Body string `yaml:"body"`
 	// Query parameters, besides a body.

@@ -55,6 +55,18 @@ var encodings = map[string]encoding{
 
 // compileStep compiles s, whose URL is allowed to be plain HTTP with allowHTTP.
 func compileStep(key string, s StepSpec, allowHTTP bool) (*step, error) {
+	if s.Get != "" {
+		if s.URL != "" || s.Method != "" {
+			return nil, fmt.Errorf("%s: get says both url and method; leave these out", key)
+		}
+		s.URL, s.Method, s.Auth = s.Get, http.MethodGet, or(s.Auth, "bearer")
+	}
+	if s.Pick != nil {
+		if s.Response.Capture != nil {
+			return nil, fmt.Errorf("%s: pick and response.capture are the same; leave one out", key)
+		}
+		s.Response.Capture = s.Pick
+	}
 	c := &step{key: key, method: strings.ToUpper(s.Method), rename: s.Rename, drop: s.Drop}
 	if c.method == "" {
 		c.method = http.MethodPost
@@ -281,3 +293,6 @@ func (c *step) setHeaders(req *http.Request, v *expr.Vars) error {
 	}
 	return nil
 }
+
+// host is the endpoint's host as the Spec writes it, for errors.
+func (c *step) host() string { return c.url.origin.String() }

@@ -39,6 +39,18 @@ func (d *Duration) UnmarshalYAML(n *yaml.Node) error {
 	return nil
 }
 
+// Steps is a list of steps. In YAML one step may stand for itself.
+type Steps []StepSpec
+
+// UnmarshalYAML accepts a list of mappings and one mapping.
+func (s *Steps) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind == yaml.MappingNode {
+		*s = make(Steps, 1)
+		return n.Decode(&(*s)[0])
+	}
+	return n.Decode((*[]StepSpec)(s))
+}
+
 // Params are the parameters of a request by name. Values are templates, or, for
 // a JSON body, any shape with templates at its leaves. A name that ends in "?"
 // is left out when its template has an empty value.

@@ -1,0 +1,83 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+)
+
+// compileObtain compiles a login of the provider's own shape.
+func compileObtain(c *Config) (err error) {
+	if len(c.spec.Obtain) == 0 {
+		return errors.New("obtain is missing: list the steps of the login")
+	}
+	c.obtain, err = c.compileChain("obtain", c.spec.Obtain)
+	return err
+}
+
+// obtainChain runs the login's steps. What one of them brings, the next may use:
+// {token}, {fields.NAME}, {account.NAME}.
+func obtainChain(ctx context.Context, r *run) (*Token, error) {
+	t := &Token{}
+	if err := r.chain(ctx, r.c.obtain, t); err != nil {
+		return nil, err
+	}
+	if t.Credential.Token.IsZero() && t.Credential.Fields == nil {
+		return nil, errors.New("obtain: no step brought an access token or a field; declare response.access_token or response.fields")
+	}
+	return t, nil
+}
+
+// chain runs steps one after the other and adds to t what they bring.
+func (r *run) chain(ctx context.Context, steps []*step, t *Token) error {
+	for _, s := range steps {
+		r.see(t)
+		a, err := s.exchange(ctx, r, nil)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.key, err)
+		}
+		if err := r.take(s, a, t); err != nil {
+			return fmt.Errorf("%s: %w", s.key, err)
+		}
+	}
+	return nil
+}
+
+// see lets templates read what t holds so far.
+func (r *run) see(t *Token) {
+	if !t.Credential.Token.IsZero() {
+		r.vars.Cred.Token = t.Credential.Token
+	}
+	maps.Copy(r.vars.Cred.Fields, t.Credential.Fields)
+	if !t.RefreshToken.IsZero() {
+		r.vars.Cred.Fields["refresh_token"] = t.RefreshToken
+	}
+	if len(t.Metadata) > 0 {
+		account := maps.Clone(t.Metadata)
+		for name, v := range r.Account {
+			if _, ok := account[name]; !ok {
+				account[name] = v
+			}
+		}
+		r.vars.Account = account
+	}
+}
+
+// take reads what a step brought. A step that declares what else it is for
+// needs no token in its answer.
+func (r *run) take(s *step, a *answer, t *Token) error {
+	if s.response.accessToken.find(a) == nil && len(s.response.capture)+len(s.response.fields) > 0 {
+		return s.response.keep(a, t)
+	}
+	next, err := s.response.token(a, r.now, t.Credential.Scopes, r.c.spec.ScopeSeparator)
+	if err != nil {
+		return err
+	}
+	t.Credential.Token, t.Credential.Expiry = next.Credential.Token, next.Credential.Expiry
+	t.Credential.Scopes = next.Credential.Scopes
+	if !next.RefreshToken.IsZero() {
+		t.RefreshToken, t.RefreshExpiry, t.RefreshTokenGone = next.RefreshToken, next.RefreshExpiry, false
+	}
+	return s.response.keep(a, t)
+}
