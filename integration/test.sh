@@ -1,0 +1,209 @@
+#!/usr/bin/env bash
+# Every check of this repository, with one command and from a clean clone:
+#
+#	./integration/test.sh              all of it
+#	./integration/test.sh -run TestGit only the integration tests that match
+#
+# What is missing on the machine is installed through apt when this runs as
+# root, and named otherwise. With CI=true nothing is skipped: what cannot run
+# is a failure. Servers listen on free ports, keep their files in one temporary
+# directory, and are gone when this ends.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
+govulncheck=golang.org/x/vuln/cmd/govulncheck@v1.8.0
+
+passed=0 failed=0
+children=()
+
+say() { printf '\n== %s\n' "$*"; }
+
+# finish ends everything that was started here, however this script ends.
+finish() {
+	for pid in "${children[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
+	for pid in "${children[@]}"; do wait "$pid" 2>/dev/null || true; done
+	chmod -R u+w "$state" 2>/dev/null || true
+	rm -rf "$state"
+}
+# Short, since unix sockets lie below it; searchable, since PostgreSQL refuses
+# to run as root and must reach its own directory.
+state=$(mktemp -d /tmp/attache-test.XXXXXX)
+chmod 711 "$state"
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+# check NAME COMMAND… runs a command and counts it as one check.
+check() {
+	local name=$1
+	shift
+	say "$name"
+	if "$@"; then passed=$((passed + 1)); else
+		failed=$((failed + 1))
+		echo "FAIL $name"
+	fi
+}
+
+# --- what the tests need ------------------------------------------------------
+
+pgbin() { ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1; }
+have_go() { command -v go >/dev/null; }
+have_node() { node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 18) ? 0 : 1)' 2>/dev/null; }
+have_java() { [ "$(java -version 2>&1 | sed -nE 's/.* version "([0-9]+).*/\1/p')" -ge 17 ] 2>/dev/null && command -v javac keytool >/dev/null; }
+have_python() { /usr/bin/python3 -c "import $1" 2>/dev/null; }
+
+# packages prints the Debian packages of what is not there.
+packages() {
+	local c
+	for c in curl:curl git:git nginx:nginx fcgiwrap:fcgiwrap redis-server:redis-server ip:iproute2 chromium:chromium npm:npm; do
+		PATH=$PATH:/usr/sbin:/sbin command -v "${c%%:*}" >/dev/null || echo "${c##*:}"
+	done
+	[ -x /usr/lib/git-core/git-http-backend ] || echo git
+	[ -n "$(pgbin)" ] || echo postgresql
+	have_node || echo nodejs
+	have_java || echo default-jdk-headless
+	have_python requests || echo python3-requests
+	have_python httpx || echo python3-httpx
+	have_python h2 || echo python3-h2
+	have_python urllib3 || echo python3-urllib3
+}
+
+install() {
+	local missing
+	mapfile -t missing < <(packages | sort -u)
+	[ ${#missing[@]} -gt 0 ] || return 0
+	if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+		echo "missing: ${missing[*]}"
+		echo "as root: apt-get install ${missing[*]}"
+		return 1
+	fi
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get update -q >"$state/apt.log" 2>&1 &&
+		apt-get install -y -q --no-install-recommends "${missing[@]}" >>"$state/apt.log" 2>&1 || {
+		tail -n 20 "$state/apt.log"
+		return 1
+	}
+	mapfile -t missing < <(packages | sort -u)
+	[ ${#missing[@]} -eq 0 ] || {
+		echo "still missing after apt-get install: ${missing[*]} (Node must be 20.18 or newer, Java 17)"
+		return 1
+	}
+}
+
+node_modules() {
+	mkdir -p "$state/node"
+	cp integration/node/* "$state/node/"
+	(cd "$state/node" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+	export ATTACHE_NODE_DIR=$state/node
+}
+
+# --- servers that the package tests share -------------------------------------
+
+free_port() { /usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+# until_ok COMMAND… repeats a command for up to 20 s.
+until_ok() {
+	for _ in $(seq 100); do
+		"$@" >/dev/null 2>&1 && return 0
+		sleep 0.2
+	done
+	"$@"
+}
+
+start_redis() {
+	local port
+	port=$(free_port)
+	redis-server --port "$port" --bind 127.0.0.1 --save '' --appendonly no --dir "$state" >"$state/redis.log" 2>&1 &
+	children+=($!)
+	until_ok redis-cli -h 127.0.0.1 -p "$port" ping || { cat "$state/redis.log"; return 1; }
+	export ATTACHE_TEST_REDIS=redis://127.0.0.1:$port/0
+}
+
+start_postgres() {
+	local port bin as=()
+	bin=$(pgbin)
+	port=$(free_port)
+	mkdir "$state/pg"
+	if [ "$(id -u)" -eq 0 ]; then
+		chown postgres "$state/pg"
+		as=(setpriv --reuid=postgres --regid=postgres --init-groups)
+	fi
+	(
+		cd "$state/pg" # initdb and postgres insist on a readable working directory
+		"${as[@]}" "$bin/initdb" -D "$state/pg/data" -U postgres -A trust -E UTF8 --locale=C >"$state/initdb.log" 2>&1
+	) || { cat "$state/initdb.log"; return 1; }
+	(
+		cd "$state/pg"
+		exec "${as[@]}" "$bin/postgres" -D "$state/pg/data" -h 127.0.0.1 -p "$port" -k "$state/pg" -c fsync=off
+	) >"$state/postgres.log" 2>&1 &
+	children+=($!)
+	until_ok "$bin/pg_isready" -h 127.0.0.1 -p "$port" || { cat "$state/postgres.log"; return 1; }
+	export ATTACHE_TEST_POSTGRES="postgres://postgres@127.0.0.1:$port/postgres?sslmode=disable"
+}
+
+# --- checks -------------------------------------------------------------------
+
+formatted() {
+	local files
+	files=$(git ls-files -co --exclude-standard '*.go' | xargs -r gofmt -l)
+	[ -z "$files" ] || { echo "gofmt would change: $files"; return 1; }
+}
+
+# vulnerabilities fails only where govulncheck ran and found some (it then
+# exits with 3): its database may be out of reach.
+vulnerabilities() {
+	local code=0
+	GOBIN=$state/bin go install "$govulncheck" 2>"$state/vuln.log" || code=$?
+	[ "$code" -ne 0 ] || "$state/bin/govulncheck" ./... >"$state/vuln.log" 2>&1 || code=$?
+	case $code in
+	0) echo "none known" ;;
+	3) cat "$state/vuln.log"; return 1 ;;
+	*) echo "not checked: $(tail -n 1 "$state/vuln.log")" ;;
+	esac
+}
+
+build() {
+	CGO_ENABLED=0 go build -trimpath -tags nobadger,nomysql -o "$state/attache" ./cmd/attache
+	export ATTACHE_BIN=$state/attache
+}
+
+# The tests from outside run against a binary with the race detector where
+# there is one, except those that measure.
+build_race() {
+	go build -race -o "$state/attache-race" ./cmd/attache
+	export ATTACHE_RACE_BIN=$state/attache-race
+}
+
+race=()
+if command -v "${CC:-gcc}" >/dev/null && [ "$(go env CGO_ENABLED)" = 1 ]; then race=(-race); fi
+
+packages_tests() { go list ./... | grep -v '/integration$' | xargs go test "${race[@]}" -json -timeout 10m; }
+integration_tests() {
+	ATTACHE_INTEGRATION=1 go test -json -count=1 -timeout 15m ./integration "$@"
+}
+summarise() {
+	local strict=()
+	[ "${CI:-}" != true ] || strict=(-strict)
+	go run ./integration/summary "${strict[@]}" "$@"
+}
+
+have_go || { echo "missing: Go, at least $(sed -n 's/^go //p' go.mod) (https://go.dev/dl/)"; exit 1; }
+say "what the tests need"
+install
+node_modules
+build
+[ ${#race[@]} -eq 0 ] || build_race
+
+if [ $# -gt 0 ]; then
+	integration_tests "$@" | summarise
+	exit
+fi
+
+start_redis
+start_postgres
+check gofmt formatted
+check "go vet" go vet ./...
+check staticcheck go run "$staticcheck" ./...
+check govulncheck vulnerabilities
+say "go test ${race[*]}"
+{ packages_tests || true; integration_tests || true; } | summarise -passed "$passed" -failed "$failed"
