@@ -23,8 +23,11 @@ type Vars struct {
 	// Body is the request's body; nil where no template needs it.
 	Body Body
 	// Now and Nonce come from outside, so that published vectors can fix them.
+	// Zero means the present time, and a random nonce where one is asked for.
 	Now   time.Time
 	Nonce string
+
+	run *run // made when CEL is needed
 }
 
 // Body is a request body that was buffered because a template needs it.

@@ -15,30 +15,30 @@ const (
 // roots are the words that a plain reference may start with.
 var roots = map[string]kind{"fields": fields, "app": app, "account": account}
 
-// ref is a plain reference, such as {fields.api_key}: it is read straight from
+// plainRef is a plain reference, such as {fields.api_key}: it is read straight from
 // Vars, since most connectors need nothing else on every request.
-type ref struct {
+type plainRef struct {
 	kind kind
 	name string // empty for token
 	full string
 }
 
 // parseRef reads a plain reference; it reports whether s is one.
-func parseRef(s string) (ref, bool) {
+func parseRef(s string) (plainRef, bool) {
 	if s == "token" {
-		return ref{token, "", s}, true
+		return plainRef{token, "", s}, true
 	}
 	root, name, _ := strings.Cut(s, ".")
 	k, ok := roots[root]
 	if !ok || !isName(name) {
-		return ref{}, false
+		return plainRef{}, false
 	}
-	return ref{k, name, s}, true
+	return plainRef{k, name, s}, true
 }
 
-func (r ref) String() string { return r.full }
+func (r plainRef) String() string { return r.full }
 
-func (r ref) value(v *Vars) string {
+func (r plainRef) value(v *Vars) string {
 	switch r.kind {
 	case token:
 		if v.Cred != nil {

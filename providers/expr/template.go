@@ -2,21 +2,26 @@ package expr
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"cel.dev/cel-go/common/types"
 )
 
-// Template is a compiled template: literal text and references, in order.
+// Template is a compiled template: literal text and expressions, in order.
 // It is safe for use by several goroutines at once.
 type Template struct {
 	src   string
 	parts []part
 }
 
-// part is one piece of a template: literal text, or a reference when ref.kind
-// is set.
+// part is one piece of a template: literal text, a plain reference when
+// ref.kind is set, a let value when let is, or else a program of CEL.
 type part struct {
-	lit string
-	ref ref
+	lit  string
+	ref  plainRef
+	let  *Let
+	prog *program
 }
 
 // Escape appends s to dst in the encoding of the place where the template's
@@ -25,7 +30,7 @@ type Escape func(dst []byte, s string) []byte
 
 // Compile parses src. In it `{…}` is an expression, `{{` and `}}` are literal
 // braces. Its error is an *Error with the place inside src.
-func Compile(src string) (*Template, error) {
+func (s *Scope) Compile(src string) (*Template, error) {
 	pieces, err := split(src)
 	if err != nil {
 		return nil, err
@@ -36,17 +41,41 @@ func Compile(src string) (*Template, error) {
 			t.parts = append(t.parts, part{lit: p.text})
 			continue
 		}
-		r, ok := parseRef(strings.TrimSpace(p.text))
-		if !ok {
-			return nil, errorAt(src, p.offset, "want a reference such as {fields.NAME}, {token}, {app.NAME} or {account.NAME}, got {%s}", p.text)
+		compiled, err := s.part(p, src)
+		if err != nil {
+			return nil, err
 		}
-		t.parts = append(t.parts, part{ref: r})
+		t.parts = append(t.parts, compiled)
 	}
 	return t, nil
 }
 
+// part compiles what stands between two braces.
+func (s *Scope) part(p piece, src string) (part, error) {
+	word := strings.TrimSpace(p.text)
+	if r, ok := parseRef(word); ok {
+		return part{ref: r}, nil
+	}
+	out := part{}
+	if i := slices.IndexFunc(s.lets, func(l *Let) bool { return l.name == word }); i >= 0 {
+		out.let = s.lets[i]
+		out.prog = out.let.prog
+	} else {
+		prog, err := s.program(p.text, src, p.offset)
+		if err != nil {
+			return part{}, err
+		}
+		out.prog = prog
+	}
+	if msg := checkText(out.prog.typ); msg != "" {
+		return part{}, errorAt(src, p.offset, "%s", msg)
+	}
+	return out, nil
+}
+
 // Eval returns the template's text. It returns a *MissingError when a value
-// that it refers to is missing or empty.
+// that it refers to is missing or empty, and ErrNone when an expression gives
+// none or null.
 func (t *Template) Eval(v *Vars) (string, error) {
 	switch len(t.parts) {
 	case 0:
@@ -82,7 +111,7 @@ func (t *Template) Append(dst []byte, v *Vars, esc Escape) ([]byte, error) {
 		switch {
 		case err != nil:
 			return dst[:start], err
-		case p.ref.kind == 0 || esc == nil:
+		case p.literal() || esc == nil:
 			dst = append(dst, s...)
 		default:
 			dst = esc(dst, s)
@@ -91,26 +120,49 @@ func (t *Template) Append(dst []byte, v *Vars, esc Escape) ([]byte, error) {
 	return dst, nil
 }
 
+func (p *part) literal() bool { return p.ref.kind == 0 && p.prog == nil }
+
 func (p *part) eval(v *Vars) (string, error) {
-	if p.ref.kind == 0 {
-		return p.lit, nil
+	switch {
+	case p.ref.kind != 0:
+		s := p.ref.value(v)
+		if s == "" {
+			return "", &MissingError{p.ref.String()}
+		}
+		return s, nil
+	case p.let != nil:
+		val := v.running().let(p.let.name)
+		if val == nil {
+			return "", evalError(p.let.name + " was not computed, since its step was left out")
+		}
+		return textOf(val)
+	case p.prog != nil:
+		val, err := p.prog.eval(v)
+		if err != nil {
+			return "", err
+		}
+		return textOf(val)
 	}
-	s := p.ref.value(v)
-	if s == "" {
-		return "", &MissingError{p.ref.String()}
-	}
-	return s, nil
+	return p.lit, nil
 }
 
-// Refs lists what the template refers to, such as "fields.api_key" or "token",
-// each once.
+// Refs lists what the template refers to, such as "fields.api_key", "token" or
+// "request.body", each once. What its let values refer to is not among them.
 func (t *Template) Refs() []string {
 	var names []string
-	seen := map[string]bool{}
-	for _, p := range t.parts {
-		if name := p.ref.String(); p.ref.kind != 0 && !seen[name] {
-			seen[name] = true
+	add := func(name string) {
+		if !slices.Contains(names, name) {
 			names = append(names, name)
+		}
+	}
+	for _, p := range t.parts {
+		switch {
+		case p.ref.kind != 0:
+			add(p.ref.String())
+		case p.prog != nil && p.let == nil:
+			for _, name := range p.prog.refs {
+				add(name)
+			}
 		}
 	}
 	return names
@@ -119,16 +171,27 @@ func (t *Template) Refs() []string {
 // Static reports whether the template holds no expression, so that Eval always
 // returns the same.
 func (t *Template) Static() bool {
-	for _, p := range t.parts {
-		if p.ref.kind != 0 {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(t.parts, func(p part) bool { return !p.literal() })
 }
 
-// NeedsBody reports whether Eval reads Vars.Body.
-func (t *Template) NeedsBody() bool { return false }
+// NeedsBody reports whether Eval reads Vars.Body. A let value that it names
+// has been computed before and does not count.
+func (t *Template) NeedsBody() bool {
+	return slices.ContainsFunc(t.parts, func(p part) bool { return p.prog != nil && p.let == nil && p.prog.body })
+}
+
+// Numeric reports whether the template is one expression that gives a number
+// or a truth value, which JSON writes without quotes.
+func (t *Template) Numeric() bool {
+	if len(t.parts) != 1 || t.parts[0].prog == nil {
+		return false
+	}
+	switch t.parts[0].prog.typ.Kind() {
+	case types.IntKind, types.UintKind, types.BoolKind:
+		return true
+	}
+	return false
+}
 
 // String returns the source.
 func (t *Template) String() string { return t.src }
