@@ -78,7 +78,7 @@ func (c *Config) AuthorizeURL(a Authorization) (string, error) {
 		return "", errors.New("oauth: Authorization.State is empty")
 	}
 	r := &run{Request: &Request{App: a.App, Fields: a.Fields, Account: a.Account, Scopes: a.Scopes, RedirectURI: a.RedirectURI}, c: c}
-	r.vars = expr.Vars{App: clientOf(r.Request), Account: a.Account, Nonce: newNonce()}
+	r.vars = expr.Vars{App: clientOf(r.Request), Account: a.Account}
 	r.vars.Cred = r.credential()
 	u, err := c.authorize.url.eval(&r.vars, false)
 	if err != nil {

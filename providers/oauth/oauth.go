@@ -27,12 +27,20 @@ type Config struct {
 	obtain    []*step
 	then      []*step
 	resolve   []*step
+
+	assertion    *assertion
+	exchange     *exchange8693
+	google       *google
+	aws          *awsIAM
+	requestToken *step
 }
 
 // grant is one way to obtain a token.
 type grant struct {
 	// urls are the keys of Spec that must be there.
 	urls []string
+	// defaults fills in what the Spec leaves open; it may be nil.
+	defaults func(*Spec)
 	// compile prepares what only this grant type needs; it may be nil.
 	compile func(*Config) error
 	// token obtains a token.
@@ -52,6 +60,16 @@ var grants = map[string]grant{
 	"device_code":        {urls: []string{"device_url", "token_url"}, token: pollDevice, refreshes: true},
 	"refresh_token":      {urls: []string{"token_url"}, token: refreshToken, refreshes: true},
 	"obtain":             {compile: compileObtain, token: obtainChain, refreshes: true, alone: true},
+
+	"jwt_bearer":     {urls: []string{"token_url"}, defaults: noClient, token: jwtBearer},
+	"jwt":            {token: mintJWT},
+	"token_exchange": {urls: []string{"token_url"}, compile: compileExchange, token: tokenExchange},
+	"github_app":     {defaults: githubDefaults, token: githubApp},
+
+	"gcs_service_account": {defaults: googleDefaults, compile: compileGoogle, token: gcsServiceAccount},
+	"aws_iam":             {compile: compileAWS, token: awsCredential},
+
+	"oauth1": {urls: []string{"request_token_url", "authorize_url", "token_url"}, defaults: oauth1Defaults, compile: compileOAuth1, token: oauth1Token},
 }
 
 // Request is what one token request needs besides the Config.
@@ -75,6 +93,11 @@ type Request struct {
 	// Token is the access token so far, {token}, for connectors that exchange
 	// one token for the next.
 	Token secret.Value
+	// TokenSecret goes with Token in OAuth 1.0a.
+	TokenSecret secret.Value
+	// Ambient is the machine's own identity, for accounts that the operator made;
+	// nil otherwise.
+	Ambient Ambient
 	// Scopes are asked for instead of the connector's, when not nil.
 	Scopes []string
 	// Now is time.Now when nil.
@@ -159,8 +182,12 @@ func Compile(s Spec) (*Config, error) {
 	if !ok {
 		return nil, fmt.Errorf("grant_type %q is not one of %s", s.GrantType, words(grants))
 	}
+	if g.defaults != nil {
+		g.defaults(&s)
+	}
 	c := &Config{spec: s, grant: g}
-	if err := c.checkWords(); err != nil {
+	err := c.checkWords()
+	if err != nil {
 		return nil, err
 	}
 	for _, key := range g.urls {
@@ -169,6 +196,9 @@ func Compile(s Spec) (*Config, error) {
 		}
 	}
 	if err := c.compileSteps(); err != nil {
+		return nil, err
+	}
+	if c.assertion, err = compileAssertion(s.Assertion); err != nil {
 		return nil, err
 	}
 	if g.compile != nil {
@@ -239,8 +269,15 @@ func (r *run) mergeFields(t *Token) {
 	}
 }
 
-// newNonce is a random UUID, the form that most services with a request id want.
-func newNonce() string {
+// noClient is for grants whose assertion says who the client is.
+func noClient(s *Spec) {
+	if !s.HeaderAsPayload {
+		s.TokenAuth = or(s.TokenAuth, "off")
+	}
+}
+
+// newUUID is a random UUID (version 4).
+func newUUID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // does not fail, since Go 1.24
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+
+	"github.com/attache-proxy/attache/providers/expr"
 )
 
 // compileObtain compiles a login of the provider's own shape.
@@ -44,24 +46,21 @@ func (r *run) chain(ctx context.Context, steps []*step, t *Token) error {
 	return nil
 }
 
-// see lets templates read what t holds so far.
+// see lets templates read what t holds so far. The variables are made anew,
+// since an expression may remember what it read of the old ones.
 func (r *run) see(t *Token) {
+	cred := r.credential()
 	if !t.Credential.Token.IsZero() {
-		r.vars.Cred.Token = t.Credential.Token
+		cred.Token = t.Credential.Token
 	}
-	maps.Copy(r.vars.Cred.Fields, t.Credential.Fields)
+	maps.Copy(cred.Fields, t.Credential.Fields)
 	if !t.RefreshToken.IsZero() {
-		r.vars.Cred.Fields["refresh_token"] = t.RefreshToken
+		cred.Fields["refresh_token"] = t.RefreshToken
 	}
-	if len(t.Metadata) > 0 {
-		account := maps.Clone(t.Metadata)
-		for name, v := range r.Account {
-			if _, ok := account[name]; !ok {
-				account[name] = v
-			}
-		}
-		r.vars.Account = account
-	}
+	account := make(map[string]string, len(r.Account)+len(t.Metadata))
+	maps.Copy(account, r.Account)
+	maps.Copy(account, t.Metadata)
+	r.vars = expr.Vars{App: r.vars.App, Account: account, Now: r.now, Cred: cred}
 }
 
 // take reads what a step brought. A step that declares what else it is for

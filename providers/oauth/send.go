@@ -105,7 +105,7 @@ func (c *Config) start(r *Request) (*run, error) {
 		now = r.Now
 	}
 	run := &run{Request: r, c: c, now: now()}
-	run.vars = expr.Vars{App: clientOf(r), Account: r.Account, Now: run.now, Nonce: newNonce()}
+	run.vars = expr.Vars{App: clientOf(r), Account: r.Account, Now: run.now}
 	run.vars.Cred = run.credential()
 	return run, nil
 }

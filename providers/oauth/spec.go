@@ -73,6 +73,9 @@ type Spec struct {
 	Then    Steps `yaml:"then"`
 	Resolve Steps `yaml:"resolve"`
 
+	// OAuth1Signature is hmac-sha1 (when empty), hmac-sha256, rsa-sha1 or plaintext.
+	OAuth1Signature string `yaml:"oauth1_signature"`
+
 	// Issuer is what the callback's iss must be, if it has one (RFC 9207).
 	Issuer string `yaml:"issuer"`
 
@@ -186,7 +189,7 @@ type StepSpec struct {
 }
 
 // AssertionSpec describes a JWT that we sign: jwt_bearer (RFC 7523 §2.1),
-// private_key_jwt (§2.2) and GitHub App grants.
+// private_key_jwt (§2.2), jwt and github_app.
 type AssertionSpec struct {
 	// Alg is RS256 when empty; RS*, PS*, ES*, EdDSA or HS256.
 	Alg string `yaml:"alg"`
@@ -201,8 +204,10 @@ type AssertionSpec struct {
 	Subject  string   `yaml:"subject"`
 	Audience string   `yaml:"audience"`
 	Lifetime Duration `yaml:"lifetime"` // five minutes when zero
-	Claims   Params   `yaml:"claims"`
-	Headers  Params   `yaml:"headers"`
+	// Before is how long ago iat is put, for services whose clock is behind ours.
+	Before  Duration `yaml:"before"`
+	Claims  Params   `yaml:"claims"`
+	Headers Params   `yaml:"headers"`
 }
 
 // ExchangeSpec describes a token exchange (RFC 8693).

@@ -31,6 +31,8 @@ type step struct {
 	rename   map[string]string
 	drop     []string
 	response *response
+	// finish signs the finished request, where a service wants that; it may be nil.
+	finish func(*http.Request) error
 }
 
 // encoding is where the parameters of a request go.
@@ -187,7 +189,10 @@ func (c *step) request(ctx context.Context, v *expr.Vars, std []param, sign sign
 		header.Set("Content-Type", c.media)
 	}
 	req.Header = header
-	return req, c.setHeaders(req, v)
+	if err := c.setHeaders(req, v); err != nil || c.finish == nil {
+		return req, err
+	}
+	return req, c.finish(req)
 }
 
 // renamed applies rename and drop to the standard parameters.
@@ -265,7 +270,16 @@ func addQuery(u *url.URL, name, value string) {
 func encodeJSON(params []param) ([]byte, error) {
 	object := make(map[string]any, len(params))
 	for _, p := range params {
-		object[p.name] = p.value
+		switch before, twice := object[p.name]; {
+		case !twice:
+			object[p.name] = p.value
+		default: // token exchange may name several audiences
+			list, ok := before.([]any)
+			if !ok {
+				list = []any{before}
+			}
+			object[p.name] = append(list, p.value)
+		}
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
