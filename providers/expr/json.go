@@ -82,7 +82,7 @@ const maxJSONDepth = 100
 
 func writeJSON(b *strings.Builder, v ref.Val, depth int) error {
 	if depth > maxJSONDepth {
-		return evalError("to_json: nested too deep")
+		return EvalError("to_json: nested too deep")
 	}
 	switch v := v.(type) {
 	case types.Null:
@@ -96,7 +96,7 @@ func writeJSON(b *strings.Builder, v ref.Val, depth int) error {
 	case types.Double:
 		out, err := json.Marshal(float64(v))
 		if err != nil {
-			return evalError("to_json: a number that JSON cannot hold")
+			return EvalError("to_json: a number that JSON cannot hold")
 		}
 		b.Write(out)
 	case types.String:
@@ -115,7 +115,7 @@ func writeJSON(b *strings.Builder, v ref.Val, depth int) error {
 		}
 		b.WriteByte(']')
 	default:
-		return evalError("to_json: want strings, numbers, true, false, null, lists and maps")
+		return EvalError("to_json: want strings, numbers, true, false, null, lists and maps")
 	}
 	return nil
 }
@@ -125,7 +125,7 @@ func writeObject(b *strings.Builder, m traits.Mapper, depth int) error {
 	for it := m.Iterator(); it.HasNext() == types.True; {
 		name, ok := it.Next().(types.String)
 		if !ok {
-			return evalError("to_json: want strings as names")
+			return EvalError("to_json: want strings as names")
 		}
 		names = append(names, string(name))
 	}

@@ -48,7 +48,7 @@ func signature(name, doc string, f func(key, msg []byte) ([]byte, error)) functi
 		call: func(args []ref.Val) ref.Val {
 			sig, err := f(bytesOf(args[0]), bytesOf(args[1]))
 			if err != nil {
-				return types.WrapErr(evalError(name + ": " + err.Error()))
+				return types.WrapErr(EvalError(name + ": " + err.Error()))
 			}
 			return types.Bytes(sig)
 		}}
@@ -61,7 +61,7 @@ func ParseKey(text []byte) (crypto.Signer, error) {
 	// Keys that went through an environment variable often have \n as two letters.
 	if block, _ := pem.Decode([]byte(strings.ReplaceAll(string(text), `\n`, "\n"))); block != nil {
 		if block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "" {
-			return nil, evalError("the private key is encrypted: store it without a passphrase")
+			return nil, EvalError("the private key is encrypted: store it without a passphrase")
 		}
 		der = block.Bytes
 	} else if b, err := decodeBase64(strings.TrimSpace(string(text))); err == nil {
@@ -84,7 +84,7 @@ func ParseKey(text []byte) (crypto.Signer, error) {
 	if k, err := x509.ParseECPrivateKey(der); err == nil {
 		return k, nil
 	}
-	return nil, evalError("want a private key in PEM (PKCS 1, PKCS 8 or SEC 1)")
+	return nil, EvalError("want a private key in PEM (PKCS 1, PKCS 8 or SEC 1)")
 }
 
 func signRSA(key, msg []byte, h crypto.Hash, pss bool) ([]byte, error) {
@@ -94,7 +94,7 @@ func signRSA(key, msg []byte, h crypto.Hash, pss bool) ([]byte, error) {
 	}
 	r, ok := k.(*rsa.PrivateKey)
 	if !ok {
-		return nil, evalError("want an RSA key")
+		return nil, EvalError("want an RSA key")
 	}
 	var sig []byte
 	if pss {
@@ -103,7 +103,7 @@ func signRSA(key, msg []byte, h crypto.Hash, pss bool) ([]byte, error) {
 		sig, err = rsa.SignPKCS1v15(nil, r, h, sum(h, msg))
 	}
 	if err != nil {
-		return nil, evalError("the RSA key cannot sign")
+		return nil, EvalError("the RSA key cannot sign")
 	}
 	return sig, nil
 }
@@ -116,18 +116,18 @@ func signECDSA(key, msg []byte, h crypto.Hash, raw bool) ([]byte, error) {
 	}
 	e, ok := k.(*ecdsa.PrivateKey)
 	if !ok {
-		return nil, evalError("want an EC key")
+		return nil, EvalError("want an EC key")
 	}
 	der, err := e.Sign(nil, sum(h, msg), h)
 	if err != nil {
-		return nil, evalError("the EC key cannot sign")
+		return nil, EvalError("the EC key cannot sign")
 	}
 	if !raw {
 		return der, nil
 	}
 	var rs struct{ R, S *big.Int }
 	if _, err := asn1.Unmarshal(der, &rs); err != nil {
-		return nil, evalError("the EC key cannot sign")
+		return nil, EvalError("the EC key cannot sign")
 	}
 	size := (e.Curve.Params().BitSize + 7) / 8
 	out := make([]byte, 2*size)
@@ -143,7 +143,7 @@ func signEd25519(key, msg []byte) ([]byte, error) {
 	}
 	e, ok := k.(ed25519.PrivateKey)
 	if !ok {
-		return nil, evalError("want an Ed25519 key")
+		return nil, EvalError("want an Ed25519 key")
 	}
 	return ed25519.Sign(e, msg), nil
 }
@@ -162,7 +162,7 @@ func fingerprint(key []byte) ([]byte, error) {
 	}
 	der, err := x509.MarshalPKIXPublicKey(k.Public())
 	if err != nil {
-		return nil, evalError("the key has no public half")
+		return nil, EvalError("the key has no public half")
 	}
 	return sum(crypto.SHA256, der), nil
 }

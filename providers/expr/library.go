@@ -176,10 +176,10 @@ func stringsOf(v ref.Val) []string {
 	return out
 }
 
-// evalError is a failure of a function of ours; its text never holds a value.
-type evalError string
+// EvalError is a failure of a function of ours; its text never holds a value.
+type EvalError string
 
-func (e evalError) Error() string { return string(e) }
+func (e EvalError) Error() string { return string(e) }
 
 // fail makes an error value that CEL hands on.
-func fail(msg string) ref.Val { return types.WrapErr(evalError(msg)) }
+func fail(msg string) ref.Val { return types.WrapErr(EvalError(msg)) }

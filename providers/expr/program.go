@@ -133,16 +133,16 @@ func (p *program) eval(v *Vars) (ref.Val, error) {
 			return nil, &MissingError{name}
 		}
 	}
-	if own, ok := errors.AsType[evalError](err); ok {
+	if own, ok := errors.AsType[EvalError](err); ok {
 		return nil, own
 	}
 	if strings.Contains(err.Error(), "actual cost limit exceeded") {
-		return nil, evalError("the expression costs too much for this request")
+		return nil, EvalError("the expression costs too much for this request")
 	}
 	if strings.HasPrefix(err.Error(), "no such key") {
-		return nil, evalError("the expression reads an entry that is not there; ask with has() first")
+		return nil, EvalError("the expression reads an entry that is not there; ask with has() first")
 	}
-	return nil, evalError("the expression fails on this request: a conversion or an index does not fit")
+	return nil, EvalError("the expression fails on this request: a conversion or an index does not fit")
 }
 
 // textOf is a result as the text of a template.
@@ -164,7 +164,7 @@ func textOf(v ref.Val) (string, error) {
 		}
 		return textOf(v.GetValue())
 	}
-	return "", evalError("the expression gives a " + typeName(cel.ObjectType(v.Type().TypeName())) + "; want text or a whole number")
+	return "", EvalError("the expression gives a " + typeName(cel.ObjectType(v.Type().TypeName())) + "; want text or a whole number")
 }
 
 // checkText refuses types that have no text of their own.

@@ -268,7 +268,7 @@ func (m *valueMap) Contains(key ref.Val) ref.Val {
 type requestVal struct{ run *run }
 
 func (q *requestVal) ConvertToNative(reflect.Type) (any, error) {
-	return nil, evalError("request is no value")
+	return nil, EvalError("request is no value")
 }
 func (q *requestVal) ConvertToType(ref.Type) ref.Val { return fail("request is no value") }
 func (q *requestVal) Equal(ref.Val) ref.Val          { return types.False }

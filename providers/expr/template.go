@@ -133,7 +133,7 @@ func (p *part) eval(v *Vars) (string, error) {
 	case p.let != nil:
 		val := v.running().let(p.let.name)
 		if val == nil {
-			return "", evalError(p.let.name + " was not computed, since its step was left out")
+			return "", EvalError(p.let.name + " was not computed, since its step was left out")
 		}
 		return textOf(val)
 	case p.prog != nil:

@@ -62,7 +62,7 @@ func strftime(t time.Time, pattern string) (string, error) {
 			continue
 		}
 		if i++; i == len(pattern) {
-			return "", evalError("format: the pattern ends with a lone %")
+			return "", EvalError("format: the pattern ends with a lone %")
 		}
 		switch c := pattern[i]; c {
 		case '%':
@@ -76,7 +76,7 @@ func strftime(t time.Time, pattern string) (string, error) {
 		default:
 			layout, ok := layouts[c]
 			if !ok {
-				return "", evalError(fmt.Sprintf("format: unknown letter %%%c", c))
+				return "", EvalError(fmt.Sprintf("format: unknown letter %%%c", c))
 			}
 			b.WriteString(t.Format(layout))
 		}

@@ -24,7 +24,7 @@ func newCookie(name string, t *expr.Template) (placer, error) {
 func (c *cookie) place(r *http.Request, in *Input) error {
 	v, err := c.value.Eval(&in.Vars)
 	if err != nil {
-		return fmt.Errorf("cookie %s: %w", c.name, err)
+		return explain("cookie "+c.name, err)
 	}
 	if hasControl(v) || strings.ContainsAny(v, ";") {
 		return cannot("cookie %s: the value holds a semicolon or a control character", c.name)
@@ -36,6 +36,11 @@ func (c *cookie) place(r *http.Request, in *Input) error {
 	}
 	r.Header["Cookie"] = []string{line}
 	return nil
+}
+
+func (c *cookie) present(r *http.Request, _ *Input) (bool, error) {
+	_, err := r.Cookie(c.name)
+	return err == nil, nil
 }
 
 func (c *cookie) places(p *Places) { p.Cookies = append(p.Cookies, c.name) }

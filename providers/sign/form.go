@@ -1,7 +1,7 @@
 package sign
 
 import (
-	"fmt"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -19,7 +19,7 @@ type form struct {
 
 func newForm(name string, t *expr.Template) (placer, error) {
 	if name == "" {
-		return nil, fmt.Errorf("want a field name")
+		return nil, errors.New("want a field name")
 	}
 	return &form{name, t}, nil
 }
@@ -29,7 +29,7 @@ func (f *form) place(r *http.Request, in *Input) error {
 	if err != nil {
 		return err
 	}
-	rest := without(string(body), f.name)
+	rest := expr.QueryWithout(string(body), f.name)
 	out := make([]byte, 0, len(rest)+len(f.name)+128)
 	out = append(out, rest...)
 	if len(out) > 0 && !strings.HasSuffix(rest, "&") {
@@ -38,13 +38,18 @@ func (f *form) place(r *http.Request, in *Input) error {
 	out = append(percent(out, f.name), '=')
 	out, err = f.value.Append(out, &in.Vars, percent)
 	if err != nil {
-		return fmt.Errorf("form field %s: %w", f.name, err)
+		return explain("form field "+f.name, err)
 	}
 	if r.Header.Get("Content-Type") == "" {
 		r.Header["Content-Type"] = []string{formType}
 	}
 	setBody(r, in, out)
 	return nil
+}
+
+func (f *form) present(r *http.Request, in *Input) (bool, error) {
+	body, err := editable(r, in, formType, isForm)
+	return hasParam(string(body), f.name), err
 }
 
 func (f *form) places(p *Places) { p.Form = append(p.Form, f.name) }

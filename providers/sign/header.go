@@ -34,13 +34,17 @@ func newHeader(name string, t *expr.Template) (placer, error) {
 func (h *header) place(r *http.Request, in *Input) error {
 	v, err := h.value.Eval(&in.Vars)
 	if err != nil {
-		return fmt.Errorf("header %s: %w", h.name, err)
+		return explain("header "+h.name, err)
 	}
 	if hasControl(v) {
 		return cannot("header %s: the value holds a line break or another control character", h.name)
 	}
 	r.Header[h.name] = []string{v}
 	return nil
+}
+
+func (h *header) present(r *http.Request, _ *Input) (bool, error) {
+	return len(r.Header[h.name]) > 0, nil
 }
 
 func (h *header) places(p *Places) { p.Headers = append(p.Headers, h.name) }
@@ -55,4 +59,15 @@ func isToken(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// hasControl reports whether s holds a byte that RFC 9110 §5.5 keeps out of
+// field values (controls other than tab).
+func hasControl[S string | []byte](s S) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return true
+		}
+	}
+	return false
 }

@@ -2,7 +2,6 @@ package sign
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -19,7 +18,7 @@ type pathRule struct {
 	to   *expr.Template
 }
 
-func (c compiler) path(s Spec) (paths, error) {
+func (c *compiler) path(s Spec) (paths, error) {
 	var rules paths
 	for _, p := range s.Path {
 		if !strings.HasPrefix(p.From, "/") || !strings.HasPrefix(p.To, "/") {
@@ -43,7 +42,7 @@ func (ps paths) place(r *http.Request, in *Input) error {
 		}
 		to, err := rule.to.Append(nil, &in.Vars, pathSegment)
 		if err != nil {
-			return fmt.Errorf("path: %w", err)
+			return explain("path", err)
 		}
 		// A value of . or .. would climb out of its place.
 		if hasDotSegment(string(to)) {

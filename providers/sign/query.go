@@ -1,10 +1,9 @@
 package sign
 
 import (
-	"fmt"
+	"errors"
 	"net/http"
-	"net/url"
-	"strings"
+	"slices"
 
 	"github.com/attache-proxy/attache/providers/expr"
 )
@@ -19,71 +18,36 @@ type query struct {
 
 func newQuery(name string, t *expr.Template) (placer, error) {
 	if name == "" {
-		return nil, fmt.Errorf("want a parameter name")
+		return nil, errors.New("want a parameter name")
 	}
 	return &query{name, string(percent(nil, name)) + "=", t}, nil
 }
 
 func (q *query) place(r *http.Request, in *Input) error {
 	var room [512]byte
-	out := append(room[:0], without(r.URL.RawQuery, q.name)...)
+	out := append(room[:0], expr.QueryWithout(r.URL.RawQuery, q.name)...)
 	if len(out) > 0 {
 		out = append(out, '&')
 	}
 	out = append(out, q.coded...)
 	out, err := q.value.Append(out, &in.Vars, percent)
 	if err != nil {
-		return fmt.Errorf("query parameter %s: %w", q.name, err)
+		return explain("query parameter "+q.name, err)
 	}
 	r.URL.RawQuery = string(out)
 	return nil
 }
 
+func (q *query) present(r *http.Request, _ *Input) (bool, error) {
+	return hasParam(r.URL.RawQuery, q.name), nil
+}
+
 func (q *query) places(p *Places) { p.Query = append(p.Query, q.name) }
 func (q *query) needsBody() bool  { return q.value.NeedsBody() }
 
-// without returns the query or form raw without the parameters called name,
-// however their names are encoded. Other bytes stay, in their order. Some
-// servers also part parameters at ";", so a name behind one counts too.
-func without(raw, name string) string {
-	if !mayHold(raw, name) {
-		return raw
-	}
-	var out strings.Builder
-	out.Grow(len(raw))
-	for rest := raw; rest != ""; {
-		part, sep := rest, ""
-		if n := strings.IndexAny(rest, "&;"); n >= 0 {
-			part, sep = rest[:n], rest[n:n+1]
-		}
-		rest = rest[len(part)+len(sep):]
-		switch {
-		case paramName(part) != name:
-			out.WriteString(part)
-			out.WriteString(sep)
-		case sep == "" && out.Len() > 0: // the last one: its separator stands before it
-			return out.String()[:out.Len()-1]
-		}
-	}
-	return out.String()
-}
-
-// mayHold is a quick no: it reports whether raw could hold a parameter called
-// name, in plain or encoded letters.
-func mayHold(raw, name string) bool {
-	return strings.Contains(raw, name) || strings.ContainsAny(raw, "%+")
-}
-
-// paramName returns the decoded name of one name=value. A name with a broken
-// escape counts as it stands.
-func paramName(part string) string {
-	name, _, _ := strings.Cut(part, "=")
-	if strings.ContainsAny(name, "%+") {
-		if plain, err := url.QueryUnescape(name); err == nil {
-			return plain
-		}
-	}
-	return name
+// hasParam reports whether a query or form body has a parameter called name.
+func hasParam(raw, name string) bool {
+	return slices.ContainsFunc(expr.ParsePairs(raw), func(p expr.Pair) bool { return p.Name == name })
 }
 
 const upperHex = "0123456789ABCDEF"

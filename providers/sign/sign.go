@@ -35,7 +35,13 @@ type Signer interface {
 
 // Places are the parts of a request that a Signer writes. Headers are in
 // canonical case; JSON holds dotted paths.
-type Places struct{ Headers, Query, Cookies, Form, JSON []string }
+type Places struct {
+	Headers []string `yaml:"header"`
+	Query   []string `yaml:"query"`
+	Cookies []string `yaml:"cookie"`
+	Form    []string `yaml:"form"`
+	JSON    []string `yaml:"json"`
+}
 
 // Error says why this request cannot be signed. It never holds a secret.
 type Error struct {

@@ -225,7 +225,7 @@ func TestNewErrors(t *testing.T) {
 		{`{header: {Host: x}}`, "belongs to the connection"},
 		{`{header: {content-length: x}}`, "belongs to the connection"},
 		{`{header: {A: x, A: y}}`, "stands twice"},
-		{`{header: {A: [x]}}`, "want a template"},
+		{`{header: {A: [x]}}`, "want text for A"},
 		{`{header: {}}`, "at least one name"},
 		{`{cookie: {"a=b": x}}`, "want a cookie name"},
 		{`{json: {"a..b": x}}`, "want member names"},

@@ -1,8 +1,12 @@
 package sign
 
 import (
+	"encoding/json"
+	"mime"
 	"net/http"
 	"strings"
+
+	"github.com/attache-proxy/attache/providers/expr"
 )
 
 // Strip removes from r what stands in the places p, so that nothing of the
@@ -18,8 +22,8 @@ func Strip(r *http.Request, p Places) {
 	if len(p.Headers) > 0 {
 		stripOddCase(r.Header, p.Headers)
 	}
-	for _, name := range p.Query {
-		r.URL.RawQuery = without(r.URL.RawQuery, name)
+	if len(p.Query) > 0 {
+		r.URL.RawQuery = expr.QueryWithout(r.URL.RawQuery, p.Query...)
 	}
 	for _, name := range p.Cookies {
 		stripCookie(r.Header, name)
@@ -35,4 +39,36 @@ func stripOddCase(h http.Header, names []string) {
 			}
 		}
 	}
+}
+
+// stripBody removes the form fields or JSON members p from the body, when it is
+// a form or JSON object and has them.
+func stripBody(r *http.Request, in *Input, p Places) error {
+	if in.Body == nil || len(p.Form)+len(p.JSON) == 0 {
+		return nil
+	}
+	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch {
+	case isForm(mediaType) && len(p.Form) > 0:
+		body, err := in.Body.Bytes()
+		if err != nil {
+			return err
+		}
+		if rest := expr.QueryWithout(string(body), p.Form...); len(rest) != len(body) {
+			setBody(r, in, []byte(rest))
+		}
+	case isJSON(mediaType) && len(p.JSON) > 0:
+		body, err := in.Body.Bytes()
+		if err != nil || !json.Valid(body) {
+			return err
+		}
+		rest := body
+		for _, name := range p.JSON {
+			rest = removeMember(rest, strings.Split(name, "."))
+		}
+		if len(rest) != len(body) {
+			setBody(r, in, rest)
+		}
+	}
+	return nil
 }
