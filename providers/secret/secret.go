@@ -60,6 +60,9 @@ type Credential struct {
 	Fields Values
 	// Expiry is when Token stops working; zero means that it is not known.
 	Expiry time.Time
+	// RefreshAt is when a new token should be fetched although this one still
+	// works; zero where Expiry is.
+	RefreshAt time.Time
 	// Scopes are the scopes that were granted, where the service says.
 	Scopes []string
 	// Generation tells two tokens of one account apart: it is different after

@@ -2,6 +2,7 @@ package egress
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -65,12 +66,13 @@ func (d *Dialer) Fixed(place string) func(ctx context.Context, network, addr str
 }
 
 // Client returns a client for token endpoints and the like: guarded, without
-// redirects, with a limit on the whole exchange.
-func (d *Dialer) Client(timeout time.Duration) *http.Client {
+// redirects, with a limit on the whole exchange. The TLS configuration may be nil.
+func (d *Dialer) Client(timeout time.Duration, conf *tls.Config) *http.Client {
 	return &http.Client{
 		Timeout: timeout,
 		Transport: &http.Transport{
 			DialContext:         d.DialContext,
+			TLSClientConfig:     conf,
 			ForceAttemptHTTP2:   true,
 			MaxIdleConnsPerHost: 16,
 			IdleConnTimeout:     time.Minute,

@@ -1,0 +1,236 @@
+package providers
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/attache-proxy/attache/providers/expr"
+	"github.com/attache-proxy/attache/providers/oauth"
+	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/providers/sign"
+)
+
+// Connector is a compiled definition, ready for use by many requests at once.
+type Connector struct {
+	*Definition
+	// Source is where the connector was written: a file, or the Caddyfile's.
+	Source  string
+	Hosts   []*Host
+	Options []*Option
+	BaseURL *expr.Template
+	// Scrub says whether echoes of the credential are replaced in answers.
+	Scrub bool
+	// Removes are the headers that are taken off every request first.
+	Removes []string
+	read    []readRule
+}
+
+// Option is a compiled way to connect.
+type Option struct {
+	*OptionDef
+	// Signer places the credential where the host has no placement of its own.
+	Signer sign.Signer
+	// OAuth obtains tokens; nil for type credentials and delegate.
+	OAuth *oauth.Config
+	// token is what {token} means for type credentials.
+	token *expr.Template
+}
+
+// keyShape keeps keys usable as a DNS label and as a path segment.
+var keyShape = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// Compile checks a definition and makes a Connector of it.
+func Compile(d *Definition) (*Connector, error) {
+	c := &Connector{Definition: d, Source: d.source, Scrub: d.Scrub == nil || *d.Scrub}
+	if err := c.compile(); err != nil {
+		return nil, fmt.Errorf("%s: connector %s: %w", cmp.Or(d.source, "(no file)"), cmp.Or(d.Key, "without key"), err)
+	}
+	return c, nil
+}
+
+func (c *Connector) compile() error {
+	if !keyShape.MatchString(c.Key) {
+		return fmt.Errorf("key %q: want lower-case letters, digits and hyphens, at most 63", c.Key)
+	}
+	if len(c.Definition.Hosts) == 0 {
+		return fmt.Errorf("hosts are missing: name at least one host that the credential may go to")
+	}
+	for _, hd := range c.Definition.Hosts {
+		h, err := compileHost(hd)
+		if err != nil {
+			return err
+		}
+		c.Hosts = append(c.Hosts, h)
+	}
+	for i := range c.Auth {
+		o, err := c.compileOption(&c.Auth[i])
+		if err != nil {
+			return fmt.Errorf("auth option %s: %w", c.Auth[i].Name, err)
+		}
+		c.Options = append(c.Options, o)
+	}
+	if err := c.compileBaseURL(); err != nil {
+		return err
+	}
+	for _, k := range c.Keep {
+		if k != "authorization" && k != "cookie" {
+			return fmt.Errorf("keep %q: want authorization or cookie", k)
+		}
+	}
+	for _, name := range []string{"Authorization", "Cookie"} {
+		if !slices.Contains(c.Keep, strings.ToLower(name)) {
+			c.Removes = append(c.Removes, name)
+		}
+	}
+	return c.compileRead()
+}
+
+func (c *Connector) compileBaseURL() error {
+	src := c.Definition.BaseURL
+	if src == "" {
+		if src = c.defaultBaseURL(); src == "" {
+			return nil
+		}
+	}
+	u, err := url.Parse(fieldInHost.ReplaceAllString(src, "x"))
+	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
+		return fmt.Errorf("base_url %q: want an absolute https URL", src)
+	}
+	t, err := expr.Compile(src)
+	if err != nil {
+		return fmt.Errorf("base_url: %w", err)
+	}
+	c.BaseURL = t
+	return nil
+}
+
+// defaultBaseURL is that of the first host that is exact or a template.
+func (c *Connector) defaultBaseURL() string {
+	for _, h := range c.Hosts {
+		if h.exact() || h.template != nil {
+			host := h.Pattern
+			if strings.Contains(host, ":") {
+				host = "[" + host + "]"
+			}
+			if h.Port != "" {
+				host += ":" + h.Port
+			}
+			if h.PlainHTTP {
+				return "http://" + host
+			}
+			return "https://" + host
+		}
+	}
+	return ""
+}
+
+// Option returns the option with that name; the empty name is the default one.
+func (c *Connector) Option(name string) (*Option, bool) {
+	if name == "" && len(c.Options) > 0 {
+		return c.Options[0], true
+	}
+	i := slices.IndexFunc(c.Options, func(o *Option) bool { return o.Name == name })
+	if i < 0 {
+		return nil, false
+	}
+	return c.Options[i], true
+}
+
+// OptionNames lists the options, for messages.
+func (c *Connector) OptionNames() string {
+	var ns []string
+	for _, o := range c.Options {
+		ns = append(ns, o.Name)
+	}
+	return strings.Join(ns, ", ")
+}
+
+// SignerFor is the placement for an option on a host.
+func (c *Connector) SignerFor(o *Option, h *Host) sign.Signer {
+	if h != nil && h.signers != nil {
+		return h.signers[o.Name]
+	}
+	return o.Signer
+}
+
+// Origin is the scheme and host of the base URL for an account's fields.
+func (c *Connector) Origin(v *expr.Vars) (*url.URL, error) {
+	if c.BaseURL == nil {
+		return nil, fmt.Errorf("connector %s has no base_url; call it by its host name through the proxy", c.Key)
+	}
+	s, err := c.BaseURL.Eval(v)
+	if err != nil {
+		return nil, err
+	}
+	u, err := url.Parse(s)
+	if err != nil {
+		return nil, fmt.Errorf("connector %s: base_url is no URL for this account", c.Key)
+	}
+	return u, nil
+}
+
+// Allows reports whether the credential of an account may go to host. For a
+// host that is a template the account's own values decide: one tenant's
+// credential never goes to another tenant's host.
+func (h *Host) Allows(host string, v *expr.Vars) bool {
+	if h.template == nil {
+		return h.matches(host)
+	}
+	own, err := h.template.Eval(v)
+	return err == nil && strings.EqualFold(strings.TrimSuffix(own, "."), host)
+}
+
+// Bindings are the exact hosts that an account's fields make of host templates.
+func (c *Connector) Bindings(v *expr.Vars) []Binding {
+	var out []Binding
+	for _, h := range c.Hosts {
+		if h.template == nil {
+			continue
+		}
+		if name, err := h.template.Eval(v); err == nil {
+			out = append(out, Binding{Entry{c, h}, strings.ToLower(strings.TrimSuffix(name, "."))})
+		}
+	}
+	return out
+}
+
+// Reads reports whether a request only reads: GET, HEAD, OPTIONS, and what the
+// connector lists under access.
+func (c *Connector) Reads(method, path string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		return true
+	}
+	return slices.ContainsFunc(c.read, func(r readRule) bool { return r.matches(method, path) })
+}
+
+// Credential is what a pasted credential places: its fields, and the token
+// that the option names.
+func (o *Option) Credential(fields secret.Values) (*secret.Credential, error) {
+	cred := &secret.Credential{Fields: fields}
+	if o.token == nil {
+		return cred, nil
+	}
+	s, err := o.token.Eval(&expr.Vars{Cred: cred})
+	if err != nil {
+		return nil, err
+	}
+	cred.Token = secret.New(s)
+	return cred, nil
+}
+
+// HostFor is the most specific of the connector's hosts that fits, or nil.
+func (c *Connector) HostFor(host, port, path string, v *expr.Vars) *Host {
+	var best *Host
+	for _, h := range c.Hosts {
+		if h.fitsPort(port) && h.fitsPath(path) && h.Allows(host, v) && (best == nil || moreSpecific(Entry{c, h}, Entry{c, best}) < 0) {
+			best = h
+		}
+	}
+	return best
+}

@@ -1,0 +1,220 @@
+// Package providers knows what services look like: their connectors, read from
+// YAML or from a Caddyfile, compiled, and indexed by host.
+//
+// A connector is data without secrets: which hosts belong to a service, which
+// fields a person is asked for, how a credential is obtained and how it is
+// placed on a request. There is no code per service.
+package providers
+
+import (
+	"fmt"
+	"slices"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/attache-proxy/attache/providers/oauth"
+	"github.com/attache-proxy/attache/providers/sign"
+	"github.com/attache-proxy/attache/providers/strictyaml"
+)
+
+// Definition is a connector as it is written down. Parse reads one; Compile
+// makes a Connector of it.
+type Definition struct {
+	// Key names the connector: lower-case letters, digits and hyphens.
+	Key string `yaml:"key"`
+	// Title is the service's name as people write it.
+	Title    string `yaml:"title"`
+	Category string `yaml:"category"`
+	// Docs is the vendor's page on authentication.
+	Docs string `yaml:"docs"`
+	// Extends names a connector from which everything comes that is not given here.
+	Extends string `yaml:"extends"`
+	// Hosts are the hosts that the credential may go to, and no others.
+	Hosts []HostDef `yaml:"hosts"`
+	// BaseURL is the URL whose origin the base-URL door uses; a template over
+	// the account's fields. Default: https and the first exact host.
+	BaseURL string `yaml:"base_url"`
+	// Auth are the ways to connect, in order; the first is the default.
+	Auth OptionDefs `yaml:"auth"`
+	// Test is a cheap request that proves that a credential works.
+	Test *TestDef `yaml:"test"`
+	// Identity says where in the test's answer it stands whose account it is.
+	Identity IdentityDef `yaml:"identity"`
+	// Access says what counts as reading besides GET, HEAD and OPTIONS.
+	Access AccessDef `yaml:"access"`
+	// Keep lists which of the agent's own Authorization and Cookie pass; by
+	// default neither does.
+	Keep []string `yaml:"keep"`
+	// Headers are set on requests on which the agent did not set them.
+	Headers map[string]string `yaml:"headers"`
+	// Env are the variables that the service's SDKs read; see Connector.Environ.
+	Env map[string]string `yaml:"env"`
+	// Scrub replaces echoes of the credential in answers; default true.
+	Scrub *bool `yaml:"scrub"`
+
+	// source is the file that the definition came from, for messages.
+	source string
+}
+
+// HostDef is one entry of hosts: a pattern alone, or with a port, a path prefix
+// and a placement of its own.
+type HostDef struct {
+	// Host is exact (api.github.com), a wildcard (*.zendesk.com: one or more
+	// labels; s3.*.amazonaws.com: no dot) or a template ({fields.subdomain}.zendesk.com).
+	// It may carry a port and a path prefix: host.example:8443/v2/.
+	// With http:// in front, plain HTTP to it is allowed.
+	Host string `yaml:"host"`
+	// Port other than 443 (or 80 where plain HTTP is allowed).
+	Port string `yaml:"port"`
+	// Path is the prefix that a path must have; empty means every path.
+	Path string `yaml:"path"`
+	// Sign places the credential differently on this host.
+	Sign *sign.Spec `yaml:"sign"`
+}
+
+// UnmarshalYAML reads a pattern alone or the long form.
+func (h *HostDef) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind == yaml.ScalarNode {
+		return n.Decode(&h.Host)
+	}
+	type plain HostDef
+	return strictyaml.Decode(n, (*plain)(h))
+}
+
+// OptionDef is one way to connect an account.
+type OptionDef struct {
+	// Name is the key under auth.
+	Name string `yaml:"-"`
+	// Type is oauth2, oauth1, credentials, delegate or mcp.
+	Type  string `yaml:"type"`
+	Title string `yaml:"title"`
+	// Help is where a person gets the credential.
+	Help string `yaml:"help"`
+	// Fields is what a person is asked for.
+	Fields FieldDefs `yaml:"fields"`
+	// Token is what {token} means for type credentials; default: the only secret field.
+	Token string `yaml:"token"`
+	// Sign places the credential; default bearer for oauth2 and mcp.
+	Sign *sign.Spec `yaml:"sign"`
+	// Via is the connector whose account is used, for type delegate.
+	Via string `yaml:"via"`
+	// OAuth says how a token is obtained, for type oauth2 and oauth1.
+	OAuth oauth.Spec `yaml:",inline"`
+}
+
+// OptionDefs are options in the order of the file.
+type OptionDefs []OptionDef
+
+// UnmarshalYAML reads a mapping and keeps its order.
+func (os *OptionDefs) UnmarshalYAML(n *yaml.Node) error {
+	pairs, err := strictyaml.Pairs(n)
+	if err != nil {
+		return err
+	}
+	for _, p := range pairs {
+		o := OptionDef{Name: p.Key.Value}
+		if err := strictyaml.Decode(p.Value, &o); err != nil {
+			return err
+		}
+		*os = append(*os, o)
+	}
+	return nil
+}
+
+// FieldDef is one value that a person is asked for. The words are JSON Schema's.
+type FieldDef struct {
+	Name        string   `yaml:"-"`
+	Title       string   `yaml:"title"`
+	Description string   `yaml:"description"`
+	Secret      bool     `yaml:"secret"`
+	Pattern     string   `yaml:"pattern"`
+	Format      string   `yaml:"format"`
+	Enum        []string `yaml:"enum"`
+	Default     string   `yaml:"default"`
+	Optional    bool     `yaml:"optional"`
+}
+
+// FieldDefs are fields in the order of the file.
+type FieldDefs []FieldDef
+
+// UnmarshalYAML reads a mapping and keeps its order.
+func (fs *FieldDefs) UnmarshalYAML(n *yaml.Node) error {
+	pairs, err := strictyaml.Pairs(n)
+	if err != nil {
+		return err
+	}
+	for _, p := range pairs {
+		f := FieldDef{Name: p.Key.Value}
+		if err := strictyaml.Decode(p.Value, &f); err != nil {
+			return err
+		}
+		*fs = append(*fs, f)
+	}
+	return nil
+}
+
+// TestDef is a request with a path or an absolute URL, and the status it must get.
+type TestDef struct {
+	Get     string            `yaml:"get"`
+	Post    string            `yaml:"post"`
+	Body    string            `yaml:"body"`
+	Headers map[string]string `yaml:"headers"`
+	// Expect is the status of success; default 200.
+	Expect int `yaml:"expect"`
+}
+
+// UnmarshalYAML refuses unknown keys.
+func (t *TestDef) UnmarshalYAML(n *yaml.Node) error {
+	type plain TestDef
+	return strictyaml.Decode(n, (*plain)(t))
+}
+
+// IdentityDef holds paths into the test's answer.
+type IdentityDef struct {
+	ID    string `yaml:"id"`
+	Label string `yaml:"label"`
+	Email string `yaml:"email"`
+}
+
+// UnmarshalYAML refuses unknown keys.
+func (i *IdentityDef) UnmarshalYAML(n *yaml.Node) error {
+	type plain IdentityDef
+	return strictyaml.Decode(n, (*plain)(i))
+}
+
+// AccessDef lists requests as "METHOD /path/pattern": * is one segment, ** any rest.
+type AccessDef struct {
+	Read []string `yaml:"read"`
+}
+
+// UnmarshalYAML refuses unknown keys.
+func (a *AccessDef) UnmarshalYAML(n *yaml.Node) error {
+	type plain AccessDef
+	return strictyaml.Decode(n, (*plain)(a))
+}
+
+// Parse reads one connector from YAML (or JSON, which is YAML). The name is
+// that of the file and stands in messages.
+func Parse(name string, src []byte) (*Definition, error) {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(src, &doc); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if len(doc.Content) == 0 {
+		return nil, fmt.Errorf("%s: the file is empty; a connector needs at least key, hosts and auth", name)
+	}
+	d := &Definition{source: name}
+	if err := strictyaml.Decode(doc.Content[0], d); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return d, nil
+}
+
+// AllowHTTP lets the definition name http:// token endpoints: an operator
+// wrote it, and plain HTTP must be allowed by name.
+func (d *Definition) AllowHTTP() {
+	d.Auth = slices.Clone(d.Auth) // it may be the catalogue's
+	for i := range d.Auth {
+		d.Auth[i].OAuth.AllowHTTP = true
+	}
+}

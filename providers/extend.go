@@ -1,0 +1,89 @@
+package providers
+
+import (
+	"fmt"
+	"maps"
+)
+
+// Over returns d with everything that it does not give from base.
+func (d *Definition) Over(base *Definition) *Definition {
+	out := d.extend(base)
+	out.Extends = base.Extends
+	return out
+}
+
+// extend fills what d does not give from its base. Maps are merged, lists and
+// options replaced as a whole.
+func (d *Definition) extend(base *Definition) *Definition {
+	out := *d
+	out.Extends = ""
+	if out.Title == "" {
+		out.Title = base.Title
+	}
+	if out.Category == "" {
+		out.Category = base.Category
+	}
+	if out.Docs == "" {
+		out.Docs = base.Docs
+	}
+	if out.Hosts == nil {
+		out.Hosts = base.Hosts
+	}
+	if out.BaseURL == "" {
+		out.BaseURL = base.BaseURL
+	}
+	if out.Auth == nil {
+		out.Auth = base.Auth
+	}
+	if out.Test == nil {
+		out.Test = base.Test
+	}
+	if out.Identity == (IdentityDef{}) {
+		out.Identity = base.Identity
+	}
+	if out.Access.Read == nil {
+		out.Access = base.Access
+	}
+	if out.Keep == nil {
+		out.Keep = base.Keep
+	}
+	if out.Scrub == nil {
+		out.Scrub = base.Scrub
+	}
+	out.Headers = merged(base.Headers, d.Headers)
+	out.Env = merged(base.Env, d.Env)
+	return &out
+}
+
+// merged returns base overlaid with own.
+func merged(base, own map[string]string) map[string]string {
+	if base == nil {
+		return own
+	}
+	out := maps.Clone(base)
+	maps.Copy(out, own)
+	return out
+}
+
+// resolveExtends returns every definition with what it extends filled in.
+func resolveExtends(defs map[string]*Definition) (map[string]*Definition, error) {
+	out := make(map[string]*Definition, len(defs))
+	for key, d := range defs {
+		seen := map[string]bool{key: true}
+		for d.Extends != "" {
+			base, ok := defs[d.Extends]
+			if !ok {
+				return nil, fmt.Errorf("%s: extends %q, which is no connector", d.source, d.Extends)
+			}
+			if seen[d.Extends] {
+				return nil, fmt.Errorf("%s: extends goes in a circle through %q", d.source, d.Extends)
+			}
+			seen[d.Extends] = true
+			next := base.Extends
+			d = d.extend(base)
+			d.Extends = next
+		}
+		out[key] = d
+	}
+	return out, nil
+}

@@ -1,0 +1,203 @@
+package providers
+
+import (
+	"errors"
+	"fmt"
+	"net/mail"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/attache-proxy/attache/providers/expr"
+	"github.com/attache-proxy/attache/providers/oauth"
+	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/providers/sign"
+)
+
+// Types of an option.
+const (
+	TypeOAuth2      = "oauth2"
+	TypeOAuth1      = "oauth1"
+	TypeCredentials = "credentials"
+	TypeDelegate    = "delegate"
+	TypeMCP         = "mcp"
+)
+
+func (c *Connector) compileOption(d *OptionDef) (*Option, error) {
+	o := &Option{OptionDef: d}
+	if !keyShape.MatchString(strings.ReplaceAll(d.Name, "_", "-")) {
+		return nil, errors.New("its name must be lower-case letters, digits, hyphens and underscores")
+	}
+	switch d.Type {
+	case TypeCredentials, TypeMCP:
+	case TypeOAuth2, TypeOAuth1:
+		cfg, err := oauth.Compile(d.OAuth)
+		if err != nil {
+			return nil, err
+		}
+		o.OAuth = cfg
+	case TypeDelegate:
+		if d.Via == "" {
+			return nil, errors.New("type delegate needs via: the connector whose account is used")
+		}
+	default:
+		return nil, fmt.Errorf("type %q: want oauth2, oauth1, credentials, delegate or mcp", d.Type)
+	}
+	if err := d.Fields.check(); err != nil {
+		return nil, err
+	}
+	if err := o.compileToken(); err != nil {
+		return nil, err
+	}
+	return o, c.compileSigners(o)
+}
+
+// compileToken finds what {token} means for a pasted credential.
+func (o *Option) compileToken() error {
+	if o.Type != TypeCredentials {
+		return nil
+	}
+	src := o.Token
+	if src == "" {
+		var secrets []string
+		for _, f := range o.Fields {
+			if f.Secret {
+				secrets = append(secrets, f.Name)
+			}
+		}
+		if len(secrets) != 1 {
+			return nil // {token} is then not known, and a template with it says so
+		}
+		src = "{fields." + secrets[0] + "}"
+	}
+	t, err := expr.Compile(src)
+	if err != nil {
+		return fmt.Errorf("token: %w", err)
+	}
+	o.token = t
+	return nil
+}
+
+// compileSigners makes the option's signer and those of hosts with a placement
+// of their own.
+func (c *Connector) compileSigners(o *Option) error {
+	spec := o.Sign
+	if spec == nil {
+		if o.Type == TypeCredentials && o.token == nil || o.Type == TypeOAuth1 {
+			return errors.New("sign is missing: say where the credential goes, for example sign: bearer")
+		}
+		spec = &sign.Spec{Bearer: "{token}"}
+	}
+	var err error
+	if o.Signer, err = sign.New(*spec, o.env()); err != nil {
+		return fmt.Errorf("sign: %w", err)
+	}
+	for _, h := range c.Hosts {
+		if h.sign == nil {
+			continue
+		}
+		s, err := sign.New(*h.sign, o.env())
+		if err != nil {
+			return fmt.Errorf("sign of host %s: %w", h.Pattern, err)
+		}
+		if h.signers == nil {
+			h.signers = map[string]sign.Signer{}
+		}
+		h.signers[o.Name] = s
+	}
+	return nil
+}
+
+// env is what the option's templates may name.
+func (o *Option) env() sign.Env {
+	var e sign.Env
+	for _, f := range o.Fields {
+		e.Fields = append(e.Fields, f.Name)
+		if f.Optional && f.Default == "" {
+			e.Optional = append(e.Optional, f.Name)
+		}
+	}
+	return e
+}
+
+// fieldName keeps field names usable in templates.
+var fieldName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+
+func (fs FieldDefs) check() error {
+	for _, f := range fs {
+		if !fieldName.MatchString(f.Name) {
+			return fmt.Errorf("field %q: want lower-case letters, digits and underscores", f.Name)
+		}
+		if _, err := regexp.Compile(f.Pattern); err != nil {
+			return fmt.Errorf("field %s: pattern: %w", f.Name, err)
+		}
+	}
+	return nil
+}
+
+// Validate checks an account's values against the option's fields and fills in
+// defaults. Errors name the field, never its value.
+func (o *Option) Validate(values secret.Values) (secret.Values, error) {
+	out := make(secret.Values, len(values))
+	var errs []error
+	for _, f := range o.Fields {
+		v := values.Get(f.Name)
+		if v.IsZero() && f.Default != "" {
+			v = secret.New(f.Default)
+		}
+		if v.IsZero() {
+			if !f.Optional {
+				errs = append(errs, fmt.Errorf("field %s is missing", f.Name))
+			}
+			continue
+		}
+		if err := f.check(v.Reveal()); err != nil {
+			errs = append(errs, fmt.Errorf("field %s %w", f.Name, err))
+		}
+		out[f.Name] = v
+	}
+	for name := range values {
+		if !slices.ContainsFunc(o.Fields, func(f FieldDef) bool { return f.Name == name }) {
+			errs = append(errs, fmt.Errorf("field %s is not known; known here: %s", name, strings.Join(o.fieldNames(), ", ")))
+		}
+	}
+	return out, errors.Join(errs...)
+}
+
+func (o *Option) fieldNames() []string {
+	var ns []string
+	for _, f := range o.Fields {
+		ns = append(ns, f.Name)
+	}
+	return ns
+}
+
+// check tests one value. The message must not hold it: it may be a secret.
+func (f *FieldDef) check(v string) error {
+	if f.Pattern != "" {
+		if ok, _ := regexp.MatchString(f.Pattern, v); !ok {
+			return fmt.Errorf("does not match the pattern %s", f.Pattern)
+		}
+	}
+	if len(f.Enum) > 0 && !slices.Contains(f.Enum, v) {
+		return fmt.Errorf("must be one of %s", strings.Join(f.Enum, ", "))
+	}
+	switch f.Format {
+	case "email":
+		if _, err := mail.ParseAddress(v); err != nil {
+			return errors.New("is no e-mail address")
+		}
+	case "uri", "url":
+		if u, err := url.Parse(v); err != nil || u.Host == "" {
+			return errors.New("is no URL")
+		}
+	}
+	return nil
+}
+
+// HasField reports whether the option asks for a field of that name.
+func (o *Option) HasField(name string) bool { return slices.Contains(o.fieldNames(), name) }
+
+// FieldNames lists the fields, for messages.
+func (o *Option) FieldNames() string { return strings.Join(o.fieldNames(), ", ") }

@@ -1,0 +1,101 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+
+	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/providers/expr"
+	"github.com/attache-proxy/attache/providers/secret"
+)
+
+// Agent is who calls through the proxy.
+type Agent struct {
+	// ID is unique; agents of the Caddyfile have their name here.
+	ID   string
+	Name string
+}
+
+// State is an account's state.
+type State string
+
+// The states of an account.
+const (
+	StatePending   State = "pending"
+	StateActive    State = "active"
+	StateExpired   State = "expired"
+	StateRevoked   State = "revoked"
+	StateError     State = "error"
+	StateSuspended State = "suspended"
+)
+
+// Account is somebody's connection to a connector, as a request needs it. It
+// is not changed after it was made: a changed account is a new value.
+type Account struct {
+	// ID is unique; accounts of the Caddyfile have connector:name here.
+	ID   string
+	Name string
+	// CacheKey is where its tokens are cached; it changes with what they are
+	// obtained with. Empty means ID.
+	CacheKey  string
+	Connector *providers.Connector
+	Option    *providers.Option
+	// Fields are the pasted values; App the OAuth client.
+	Fields secret.Values
+	App    secret.Values
+	State  State
+	// Default marks the account that is used where several are granted and
+	// none was chosen.
+	Default bool
+	// ConnectURL is where a person can connect it again; may be empty.
+	ConnectURL string
+	// Meta are values for {account.…}: captured from token answers and the like.
+	Meta map[string]string
+
+	static *secret.Credential
+}
+
+// Prepare fills in what follows from the other fields. It is called once,
+// before the account is used.
+func (a *Account) Prepare() error {
+	if a.CacheKey == "" {
+		a.CacheKey = a.ID
+	}
+	if a.Option.Type != providers.TypeCredentials {
+		return nil
+	}
+	cred, err := a.Option.Credential(a.Fields)
+	a.static = cred
+	return err
+}
+
+// vars is what templates of hosts and URLs may read.
+func (a *Account) vars() *expr.Vars {
+	return &expr.Vars{Cred: &secret.Credential{Fields: a.Fields}, App: a.App, Account: a.Meta}
+}
+
+// Bindings are the exact hosts that the account adds to the index.
+func (a *Account) Bindings() []providers.Binding { return a.Connector.Bindings(a.vars()) }
+
+// Granted is an account that an agent may use, and for what.
+type Granted struct {
+	Account *Account
+	// Write is true where more than reading was granted.
+	Write bool
+}
+
+// ErrUnknownAgent is what a Directory returns where nobody has that token or name.
+var ErrUnknownAgent = errors.New("unknown agent")
+
+// Directory is what the resolver asks about agents, accounts and grants. Its
+// methods are called on every request and answer from memory.
+type Directory interface {
+	// AgentByToken returns whose token that is, or ErrUnknownAgent. Where name
+	// is not empty the agent must also be called so.
+	AgentByToken(ctx context.Context, name, token string) (*Agent, error)
+	// AgentByName is for agents that a listener, a unix peer or a client
+	// certificate stands for.
+	AgentByName(ctx context.Context, name string) (*Agent, error)
+	// Granted lists the accounts of a connector that the agent may use.
+	Granted(ctx context.Context, agent *Agent, connector string) ([]Granted, error)
+}

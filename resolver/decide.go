@@ -1,0 +1,278 @@
+package resolver
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+
+	"github.com/attache-proxy/attache/providers"
+)
+
+// Resolver decides what happens to a request and sends it. It is safe for
+// concurrent use; what it was made of does not change.
+type Resolver struct {
+	index       atomic.Pointer[providers.Index]
+	directory   Directory
+	credentials *Credentials
+	transports  *transports
+	observer    Observer
+}
+
+// Config is what a Resolver is made of.
+type Config struct {
+	// Index finds connectors by host.
+	Index *providers.Index
+	// Directory knows agents, accounts and grants.
+	Directory Directory
+	// Credentials obtains tokens.
+	Credentials *Credentials
+	// Transports say how services are reached.
+	Transports Transports
+	// Observer hears of every request; nil means nobody.
+	Observer Observer
+}
+
+// New makes a Resolver.
+func New(c Config) *Resolver {
+	r := &Resolver{directory: c.Directory, credentials: c.Credentials, observer: c.Observer, transports: newTransports(c.Transports)}
+	if r.observer == nil {
+		r.observer = nobody{}
+	}
+	r.index.Store(c.Index)
+	return r
+}
+
+// Index is the index in force.
+func (r *Resolver) Index() *providers.Index { return r.index.Load() }
+
+// SetIndex replaces the index: connectors or accounts have changed. It holds
+// from the next request on.
+func (r *Resolver) SetIndex(x *providers.Index) { r.index.Store(x) }
+
+// Close drops idle connections.
+func (r *Resolver) Close() { r.transports.close() }
+
+// Ask is a request as a door understood it.
+type Ask struct {
+	Agent  *Agent
+	Target Target
+	Method string
+	// Path is escaped, as on the wire, without query.
+	Path string
+	// Connector is given by the doors that name it; otherwise the host decides.
+	Connector string
+	// Account is the agent's choice; empty means none.
+	Account string
+}
+
+// Call is a request that was permitted: what it may use, and what became of it.
+type Call struct {
+	Agent *Agent
+	// Connector is nil for a host of no connector: then nothing is signed.
+	Connector *providers.Connector
+	Host      *providers.Host
+	Account   *Account
+	Target    Target
+	// HTTPS is whether the service is spoken to over TLS.
+	HTTPS bool
+	// Door is how the agent came in: "forward", "tunnel", "path" or "host".
+	Door string
+	// Prefix is what stands before the path at the base-URL door: "/github".
+	Prefix string
+
+	// Outcome is filled in by Send.
+	Outcome Outcome
+}
+
+// Decide matches and permits. Its error is a *Refusal.
+func (r *Resolver) Decide(ctx context.Context, ask Ask) (*Call, error) {
+	call := &Call{Agent: ask.Agent, Target: ask.Target}
+	x := r.index.Load()
+	if ask.Connector != "" {
+		c, ok := x.ByKey(ask.Connector)
+		if !ok {
+			return nil, &Refusal{Code: "unknown_connector",
+				Detail: fmt.Sprintf("there is no connector %q here", ask.Connector),
+				Next:   "Ask GET /.well-known/attache which connectors you may use."}
+		}
+		call.Connector = c
+	} else {
+		e, ok := x.Lookup(ask.Target.Host, ask.Target.Port, ask.Path)
+		if !ok {
+			call.HTTPS = !ask.Target.Plain
+			return call, nil
+		}
+		call.Connector, call.Host = e.Connector, e.Host
+	}
+	if err := r.permit(ctx, call, ask); err != nil {
+		return call, err
+	}
+	return call, call.settle(ask)
+}
+
+// settle fixes the host for doors that name a connector, and the scheme.
+func (call *Call) settle(ask Ask) error {
+	if ask.Connector != "" {
+		u, err := call.Connector.Origin(call.Account.vars())
+		if err != nil {
+			return &Refusal{Code: "cannot_sign", Detail: fmt.Sprintf("connector %s, account %s: the base URL cannot be made: %v", call.Connector.Key, call.Account.Name, err),
+				Next: "Ask the operator to complete the account's fields."}
+		}
+		port := "443"
+		if u.Scheme == "http" {
+			port = "80"
+		}
+		t, err := ParseTarget(u.Host, port)
+		if err != nil {
+			return &Refusal{Code: "cannot_sign", Detail: fmt.Sprintf("connector %s: base_url: %v", call.Connector.Key, err), Next: "Ask the operator to correct the connector."}
+		}
+		t.Plain = u.Scheme == "http"
+		call.Target = t
+		call.Host = call.hostFor(t, ask.Path)
+		if call.Host == nil {
+			return &Refusal{Code: "no_connector", Detail: fmt.Sprintf("path %s of %s is outside what connector %s covers", ask.Path, t.Host, call.Connector.Key),
+				Next: "Use a path that the connector covers."}
+		}
+	}
+	if !call.Host.Allows(call.Target.Host, call.Account.vars()) {
+		return &Refusal{Code: "not_permitted", Detail: fmt.Sprintf("the credential of account %s of connector %s is for another host than %s", call.Account.Name, call.Connector.Key, call.Target.Host),
+			Next: "Call the host that the account was connected for."}
+	}
+	call.HTTPS = !call.Host.PlainHTTP || !call.Target.Plain
+	if call.Target.Port == "80" && call.HTTPS && call.Host.Port == "" {
+		call.Target.Port = "443" // the agent may speak plain HTTP to us; we never do
+	}
+	return nil
+}
+
+// hostFor finds the connector's own entry for a host that its base URL gave.
+func (call *Call) hostFor(t Target, path string) *providers.Host {
+	return call.Connector.HostFor(t.Host, t.Port, path, call.Account.vars())
+}
+
+// permit finds the one account.
+func (r *Resolver) permit(ctx context.Context, call *Call, ask Ask) error {
+	c := call.Connector
+	granted, err := r.directory.Granted(ctx, ask.Agent, c.Key)
+	if err != nil {
+		return &Refusal{Code: "account_error", Status: http.StatusServiceUnavailable, Err: err,
+			Detail: "the list of grants cannot be read at the moment", Next: "Try again in a few seconds."}
+	}
+	g, err := choose(granted, call, ask)
+	if err != nil {
+		return err
+	}
+	call.Account = g.Account
+	if !g.Write && !c.Reads(ask.Method, ask.Path) {
+		return &Refusal{Code: "not_permitted",
+			Detail: fmt.Sprintf("agent %s may only read with connector %s, account %s; %s is writing", ask.Agent.Name, c.Key, g.Account.Name, ask.Method),
+			Next:   "Do not repeat this request. If writing is needed, ask the operator for: grant " + c.Key + " write."}
+	}
+	return usable(g.Account)
+}
+
+// choose picks the account: by name, else the default, else the only one.
+func choose(granted []Granted, call *Call, ask Ask) (Granted, error) {
+	c := call.Connector
+	if len(granted) == 0 {
+		return Granted{}, &Refusal{Code: "not_permitted",
+			Detail: fmt.Sprintf("agent %s has no grant for connector %s (%s)", ask.Agent.Name, c.Key, call.where()),
+			Next:   "Do not repeat this request. Ask the operator for: grant " + c.Key + " read."}
+	}
+	if ask.Account != "" {
+		for _, g := range granted {
+			if g.Account.Name == ask.Account || g.Account.ID == ask.Account {
+				return g, nil
+			}
+		}
+		return Granted{}, &Refusal{Code: "account_unknown", Accounts: names(granted),
+			Detail: fmt.Sprintf("agent %s has no account %q of connector %s", ask.Agent.Name, ask.Account, c.Key),
+			Next:   "Choose one of: " + quoteNames(names(granted)) + "."}
+	}
+	if call.Host != nil && ask.Connector == "" {
+		granted = forHost(granted, call)
+	}
+	if len(granted) == 1 {
+		return granted[0], nil
+	}
+	for _, g := range granted {
+		if g.Account.Default {
+			return g, nil
+		}
+	}
+	return Granted{}, &Refusal{Code: "account_ambiguous", Accounts: names(granted),
+		Detail: fmt.Sprintf("agent %s has several accounts of connector %s: %s", ask.Agent.Name, c.Key, quoteNames(names(granted))),
+		Next:   "Send the header Attache-Account with one of these names."}
+}
+
+// forHost keeps the accounts whose own host was asked for, where hosts are
+// templates. Where none is left the list is returned whole: then settle refuses.
+func forHost(granted []Granted, call *Call) []Granted {
+	if len(granted) < 2 {
+		return granted
+	}
+	var fit []Granted
+	for _, g := range granted {
+		if call.Host.Allows(call.Target.Host, g.Account.vars()) {
+			fit = append(fit, g)
+		}
+	}
+	if len(fit) == 0 {
+		return granted
+	}
+	return fit
+}
+
+func names(granted []Granted) []string {
+	var ns []string
+	for _, g := range granted {
+		ns = append(ns, g.Account.Name)
+	}
+	return ns
+}
+
+// where names what was asked for, for messages.
+func (call *Call) where() string {
+	if call.Target.Host == "" {
+		return "named in the URL"
+	}
+	return "host " + call.Target.Host
+}
+
+// usable refuses accounts that are not active.
+func usable(a *Account) error {
+	about := fmt.Sprintf("account %s of connector %s", a.Name, a.Connector.Key)
+	switch a.State {
+	case StateActive:
+		return nil
+	case StatePending:
+		return &Refusal{Code: "account_not_connected", ConnectURL: a.ConnectURL, Detail: about + " is not connected yet", Next: connectStep(a)}
+	case StateSuspended:
+		return &Refusal{Code: "account_suspended", Detail: about + " was suspended by an operator", Next: "Do not repeat this request. Ask the operator."}
+	case StateExpired, StateRevoked:
+		return &Refusal{Code: "account_" + string(a.State), ConnectURL: a.ConnectURL, Detail: fmt.Sprintf("the authorization of %s is %s", about, a.State), Next: connectStep(a)}
+	}
+	return &Refusal{Code: "account_error", ConnectURL: a.ConnectURL, Detail: about + " is in error", Next: connectStep(a)}
+}
+
+func connectStep(a *Account) string {
+	if a.ConnectURL != "" {
+		return "Ask the person to open connect_url and connect the account; then repeat this request."
+	}
+	return "Ask the operator to connect the account; then repeat this request."
+}
+
+// Identify finds the agent by what a client presented: a user name, perhaps
+// with +account, and a token. The account is returned beside the agent.
+func (r *Resolver) Identify(ctx context.Context, user, token string) (agent *Agent, account string, err error) {
+	name, account, _ := strings.Cut(user, "+")
+	agent, err = r.directory.AgentByToken(ctx, name, token)
+	return agent, account, err
+}
+
+// AgentByName finds an agent that is known by other means than a token.
+func (r *Resolver) AgentByName(ctx context.Context, name string) (*Agent, error) {
+	return r.directory.AgentByName(ctx, name)
+}

@@ -1,0 +1,85 @@
+package resolver
+
+import (
+	"io"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// Outcome is what became of a call. Its counters may still grow while a body
+// is streaming.
+type Outcome struct {
+	// Status is the service's; zero where none came.
+	Status int
+	// Retried says that a 401 led to another token and a second request.
+	Retried bool
+	// Scrubbed says that an echo of the credential was replaced.
+	Scrubbed atomic.Bool
+
+	sent, received atomic.Int64
+}
+
+// Sent is how many bytes of the request body went out.
+func (o *Outcome) Sent() int64 { return o.sent.Load() }
+
+// Received is how many bytes of the response body came in.
+func (o *Outcome) Received() int64 { return o.received.Load() }
+
+// Event is one audited request. It never holds a secret: the path is without
+// query, and headers and bodies are not in it.
+type Event struct {
+	Agent, Connector, Account string
+	Door, Method, Host, Path  string
+	// Status is what the agent got.
+	Status         int
+	Sent, Received int64
+	Duration       time.Duration
+	// Code is the refusal's code, or empty.
+	Code string
+}
+
+// Observer hears of every request. It must not block, and cannot fail it.
+type Observer interface {
+	Observe(e *Event)
+}
+
+type nobody struct{}
+
+func (nobody) Observe(*Event) {}
+
+// Observe passes an event on.
+func (r *Resolver) Observe(e *Event) { r.observer.Observe(e) }
+
+// countRequest counts the bytes of a streaming body. Lengths that are known
+// need no counting.
+func (call *Call) countRequest(out *http.Request) {
+	if out.Body == nil || out.Body == http.NoBody {
+		return
+	}
+	if out.ContentLength > 0 {
+		call.Outcome.sent.Store(out.ContentLength)
+		return
+	}
+	out.Body = &countingBody{out.Body, &call.Outcome.sent}
+}
+
+// countResponse counts the answer's bytes. An upgraded connection stays as it
+// is: it must remain readable and writable.
+func (call *Call) countResponse(res *http.Response) {
+	call.Outcome.Status = res.StatusCode
+	if res.Body != nil && res.Body != http.NoBody && res.StatusCode != http.StatusSwitchingProtocols {
+		res.Body = &countingBody{res.Body, &call.Outcome.received}
+	}
+}
+
+type countingBody struct {
+	io.ReadCloser
+	n *atomic.Int64
+}
+
+func (b *countingBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.n.Add(int64(n))
+	return n, err
+}

@@ -1,0 +1,120 @@
+package resolver
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// Refusal is an answer of ours instead of the service's: an RFC 9457 problem
+// with a stable code, a sentence that an agent can act on, and the next step.
+type Refusal struct {
+	// Code is stable; it is also sent as the header Attache-Error.
+	Code string
+	// Detail says which agent, connector and account, and why. No secret.
+	Detail string
+	// Next is the one thing to do now.
+	Next string
+	// ConnectURL is where a person can set it right; may be empty.
+	ConnectURL string
+	// Accounts are the names to choose from, where the choice is missing.
+	Accounts []string
+	// Status overrides the code's status; zero means that of the table.
+	Status int
+	// Err is the cause, for the log. It is never sent.
+	Err error
+}
+
+func (r *Refusal) Error() string {
+	if r.Err != nil {
+		return fmt.Sprintf("%s: %s: %v", r.Code, r.Detail, r.Err)
+	}
+	return r.Code + ": " + r.Detail
+}
+
+func (r *Refusal) Unwrap() error { return r.Err }
+
+// Is lets errors.Is compare refusals by code.
+func (r *Refusal) Is(target error) bool {
+	t, ok := target.(*Refusal)
+	return ok && t.Code == r.Code
+}
+
+// codes is the only place where our refusals become HTTP.
+var codes = map[string]struct {
+	status int
+	title  string
+}{
+	"bad_request":                {http.StatusBadRequest, "The request cannot be understood"},
+	"unknown_agent":              {http.StatusUnauthorized, "The agent is not known"},
+	"cross_site":                 {http.StatusForbidden, "The request comes from a web page"},
+	"unknown_host":               {http.StatusMisdirectedRequest, "The proxy is not known by that name"},
+	"misdirected":                {http.StatusMisdirectedRequest, "The request is for another host than its tunnel"},
+	"no_connector":               {http.StatusForbidden, "No connector for that host"},
+	"unknown_connector":          {http.StatusNotFound, "No such connector"},
+	"not_permitted":              {http.StatusForbidden, "The agent may not do this"},
+	"account_ambiguous":          {http.StatusConflict, "Several accounts, and none was chosen"},
+	"account_unknown":            {http.StatusNotFound, "No such account"},
+	"account_not_connected":      {http.StatusForbidden, "The account is not connected"},
+	"account_expired":            {http.StatusForbidden, "The account's authorization has expired"},
+	"account_revoked":            {http.StatusForbidden, "The account's authorization was revoked"},
+	"account_suspended":          {http.StatusForbidden, "The account is suspended"},
+	"account_error":              {http.StatusForbidden, "The account does not work"},
+	"token_endpoint_unavailable": {http.StatusBadGateway, "No token could be had"},
+	"cannot_sign":                {http.StatusBadRequest, "The request cannot be signed"},
+	"upstream_denied":            {http.StatusForbidden, "The service's address is refused"},
+	"upstream_unreachable":       {http.StatusBadGateway, "The service cannot be reached"},
+	"upstream_timeout":           {http.StatusGatewayTimeout, "The service did not answer in time"},
+	"answer_unsafe":              {http.StatusBadGateway, "The service's answer was held back"},
+}
+
+// HTTPStatus is the status that the refusal is sent with.
+func (r *Refusal) HTTPStatus() int {
+	if r.Status != 0 {
+		return r.Status
+	}
+	if c, ok := codes[r.Code]; ok {
+		return c.status
+	}
+	return http.StatusBadGateway
+}
+
+// problem is the body of RFC 9457 with our extension members.
+type problem struct {
+	Type       string   `json:"type"`
+	Title      string   `json:"title"`
+	Status     int      `json:"status"`
+	Code       string   `json:"code"`
+	Detail     string   `json:"detail"`
+	Next       string   `json:"next,omitempty"`
+	ConnectURL string   `json:"connect_url,omitempty"`
+	Accounts   []string `json:"accounts,omitempty"`
+}
+
+// WriteTo answers w with the refusal.
+func (r *Refusal) WriteTo(w http.ResponseWriter) {
+	status := r.HTTPStatus()
+	body, _ := json.Marshal(problem{
+		Type:  "https://attache.dev/errors/" + r.Code,
+		Title: codes[r.Code].title, Status: status, Code: r.Code,
+		Detail: r.Detail, Next: r.Next, ConnectURL: r.ConnectURL, Accounts: r.Accounts,
+	})
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Attache-Error", r.Code)
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n'))
+}
+
+// AsRefusal finds the refusal in an error.
+func AsRefusal(err error) (*Refusal, bool) {
+	var r *Refusal
+	ok := errors.As(err, &r)
+	return r, ok
+}
+
+// quoteNames lists names for a sentence.
+func quoteNames(names []string) string { return strings.Join(names, ", ") }

@@ -1,0 +1,118 @@
+package resolver
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/attache-proxy/attache/resolver/egress"
+)
+
+// Transports say how services are reached.
+type Transports struct {
+	// Guard checks every address that is dialled.
+	Guard *egress.Guard
+	// DialTimeout is 10 s when zero.
+	DialTimeout time.Duration
+	// MaxIdlePerHost is how many idle connections are kept to one host; 256
+	// when zero. Go's own default of two makes proxies dial all the time.
+	MaxIdlePerHost int
+	// Routes are what differs for some connectors, by key.
+	Routes map[string]Route
+}
+
+// Route is how one connector's service is reached, where it is not by its host
+// name over TLS with the system's roots.
+type Route struct {
+	// Place is dialled instead of the host: host:port, or unix/ and a path.
+	Place string
+	// Plain speaks HTTP without TLS to the place.
+	Plain bool
+	// Allow are addresses that the operator named for this connector alone.
+	Allow []netip.Prefix
+	// TLS is the client configuration, for a private CA or a client certificate.
+	TLS *tls.Config
+}
+
+// transports keeps one pool of connections for all ordinary services and one
+// for each connector with a route.
+type transports struct {
+	guard  *egress.Guard
+	shared *http.Transport
+	own    map[string]routed
+}
+
+type routed struct {
+	*http.Transport
+	plain bool
+}
+
+func newTransports(t Transports) *transports {
+	if t.Guard == nil {
+		t.Guard = &egress.Guard{}
+	}
+	out := &transports{guard: t.Guard, own: map[string]routed{}}
+	out.shared = t.transport(&egress.Dialer{Guard: t.Guard, Timeout: t.DialTimeout}, Route{})
+	for key, r := range t.Routes {
+		d := &egress.Dialer{Guard: &egress.Guard{Allow: slices.Concat(r.Allow, t.Guard.Allow)}, Timeout: t.DialTimeout}
+		out.own[key] = routed{t.transport(d, r), r.Plain}
+	}
+	return out
+}
+
+func (t Transports) transport(d *egress.Dialer, r Route) *http.Transport {
+	idle := t.MaxIdlePerHost
+	if idle == 0 {
+		idle = 256
+	}
+	tr := &http.Transport{
+		Proxy:                 nil, // HTTPS_PROXY may point at ourselves
+		DialContext:           d.DialContext,
+		TLSClientConfig:       r.TLS,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConnsPerHost:   idle,
+		IdleConnTimeout:       90 * time.Second,
+		ExpectContinueTimeout: time.Second,
+		DisableCompression:    true, // bytes pass untouched
+		WriteBufferSize:       16 << 10,
+		ReadBufferSize:        16 << 10,
+		// No limit on the time to the first byte: language models take minutes.
+	}
+	if r.Place != "" {
+		tr.DialContext = d.Fixed(r.Place)
+	}
+	return tr
+}
+
+// of picks the pool for a call, and says whether it speaks plain HTTP.
+func (t *transports) of(call *Call) (tr *http.Transport, plain bool) {
+	if call.Connector != nil {
+		if r, ok := t.own[call.Connector.Key]; ok {
+			return r.Transport, r.plain || !call.HTTPS
+		}
+	}
+	return t.shared, !call.HTTPS
+}
+
+// close drops what is idle; connections in use end with their requests.
+func (t *transports) close() {
+	t.shared.CloseIdleConnections()
+	for _, r := range t.own {
+		r.CloseIdleConnections()
+	}
+}
+
+// DialTunnel dials for an opaque tunnel, through the guard.
+func (r *Resolver) DialTunnel(ctx context.Context, t Target) (net.Conn, error) {
+	conn, err := r.transports.shared.DialContext(ctx, "tcp", t.JoinHostPort())
+	if err != nil {
+		return nil, sendRefusal(ctx, err, strings.ToLower(t.Host))
+	}
+	return conn, nil
+}
