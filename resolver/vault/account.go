@@ -1,0 +1,221 @@
+package vault
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/attache-proxy/attache/providers/secret"
+)
+
+// Account is somebody's connection to a connector. It holds no secrets; Unseal
+// returns those.
+type Account struct {
+	ID           string // acc_…
+	Organisation string
+	Connector    string // key
+	Option       string // which of the connector's ways to authenticate
+	// Name is unique among the owner's accounts of one connector.
+	Name string
+	// Identifier and IdentifierType name the owner: a user, the organisation
+	// itself, or what the operator wants.
+	Identifier     string
+	IdentifierType string // "user", "org", "custom"
+	// AppID is the OAuth client it was connected through; empty where there is none.
+	AppID string
+
+	State      State
+	ResumeTo   State // where a suspended account goes on; empty for others
+	Reason     Reason
+	StateSince time.Time
+	// ConnectedAt is when the credentials first worked; zero while pending and
+	// after revoking.
+	ConnectedAt time.Time
+
+	Scopes   []string // granted by the service
+	Provider ProviderAccount
+	// Fields are the connector's fields that are not secret (a subdomain).
+	Fields map[string]string
+	// Captured are values from token answers and identity requests.
+	Captured map[string]string
+	// Metadata is the operator's own; any JSON object.
+	Metadata map[string]any
+	Settings Settings
+	// TestMode marks accounts whose calls go to the service's sandbox.
+	TestMode bool
+
+	// ExpiresAt is when the access token ends; zero means not known or never.
+	ExpiresAt time.Time
+	// Generation counts the credentials this account has had.
+	Generation uint64
+
+	CreatedAt, UpdatedAt time.Time
+	// Version counts edits and state changes; a refresh that changes no state
+	// does not count, so that it disturbs nobody's edit.
+	Version int64
+
+	// LastUsed is zero unless the account was read with its usage (lists, Account).
+	LastUsed time.Time
+
+	leaseOwner       string
+	leaseUntil       int64
+	fence            int64
+	intentFence      int64
+	intentAt         time.Time
+	intentGeneration uint64
+}
+
+// ProviderAccount is who the account is at the service.
+type ProviderAccount struct{ ID, Label, Email string }
+
+// Settings are what an operator may tune per account. Zero values mean the
+// defaults of the proxy.
+type Settings struct {
+	// AutoRefresh false stops refreshing; nil means true.
+	AutoRefresh *bool `json:"auto_refresh,omitempty"`
+	// RateLimit is calls per minute; 0 means no limit.
+	RateLimit int `json:"rate_limit,omitempty"`
+	// TimeoutMillis is how long a call may wait for its answer to begin.
+	TimeoutMillis int64 `json:"timeout_ms,omitempty"`
+	// RetryAttempts is how often a call that can be sent again is.
+	RetryAttempts int `json:"retry_attempts,omitempty"`
+}
+
+// Refreshes reports whether tokens are refreshed by themselves.
+func (s Settings) Refreshes() bool { return s.AutoRefresh == nil || *s.AutoRefresh }
+
+// Timeout is TimeoutMillis as a duration; 0 means the default.
+func (s Settings) Timeout() time.Duration { return time.Duration(s.TimeoutMillis) * time.Millisecond }
+
+// Names of sealed values that are not the connector's fields.
+const (
+	FieldToken        = "@token"
+	FieldRefreshToken = "@refresh_token"
+)
+
+// Credentials are what an account is given to work with.
+type Credentials struct {
+	// Fields that are not secret; they are stored and shown as they are.
+	Fields map[string]string
+	// Secrets are sealed, each under its field's name.
+	Secrets secret.Values
+	// Token and RefreshToken come from a token endpoint; zero where there is none.
+	Token, RefreshToken secret.Value
+	ExpiresAt           time.Time
+	Scopes              []string
+	Captured            map[string]string
+}
+
+// Unsealed is an account with its secrets open.
+type Unsealed struct {
+	Account Account
+	// Credential has Fields (secret and not), Token, Expiry, Scopes, Generation.
+	Credential   secret.Credential
+	RefreshToken secret.Value
+}
+
+const accountColumns = `a.id, a.organisation, a.connector, a.auth_option, a.name, a.identifier, a.identifier_type, a.app_id,
+	a.state, a.resume_to, a.state_code, a.state_detail, a.state_since, a.connected_at, a.scopes,
+	a.provider_id, a.provider_label, a.provider_email, a.fields, a.captured, a.metadata, a.settings, a.test_mode,
+	a.expires_at, a.generation, a.lease_owner, a.lease_until, a.fence, a.intent_fence, a.intent_at, a.intent_generation,
+	a.created_at, a.updated_at, a.version`
+
+// into lists where the columns of accountColumns go.
+func (a *Account) into() []any {
+	return []any{&a.ID, &a.Organisation, &a.Connector, &a.Option, &a.Name, &a.Identifier, &a.IdentifierType, &a.AppID,
+		&a.State, &a.ResumeTo, &a.Reason.Code, &a.Reason.Detail, timeCol{&a.StateSince}, timeCol{&a.ConnectedAt}, jsonCol{&a.Scopes},
+		&a.Provider.ID, &a.Provider.Label, &a.Provider.Email, jsonCol{&a.Fields}, jsonCol{&a.Captured}, jsonCol{&a.Metadata}, jsonCol{&a.Settings}, bitCol{&a.TestMode},
+		timeCol{&a.ExpiresAt}, &a.Generation, &a.leaseOwner, &a.leaseUntil, &a.fence, &a.intentFence, timeCol{&a.intentAt}, &a.intentGeneration,
+		timeCol{&a.CreatedAt}, timeCol{&a.UpdatedAt}, &a.Version}
+}
+
+func scanAccount(s scanner) (Account, error) {
+	var a Account
+	return a, s.Scan(a.into()...)
+}
+
+// lastUsedColumn reads the newest day of usage; an index look-up per row.
+const lastUsedColumn = `COALESCE((SELECT u.last_used FROM usage u WHERE u.account_id = a.id ORDER BY u.day DESC LIMIT 1), 0)`
+
+func scanAccountUsed(s scanner) (Account, error) {
+	var a Account
+	return a, s.Scan(append(a.into(), timeCol{&a.LastUsed})...)
+}
+
+// values are the arguments of an INSERT in the order of accountColumns.
+func (a *Account) values() []any {
+	return []any{a.ID, a.Organisation, a.Connector, a.Option, a.Name, a.Identifier, a.IdentifierType, a.AppID,
+		string(a.State), string(a.ResumeTo), a.Reason.Code, a.Reason.Detail, micros(a.StateSince), micros(a.ConnectedAt), jsonText(a.Scopes),
+		a.Provider.ID, a.Provider.Label, a.Provider.Email, jsonText(a.Fields), jsonText(a.Captured), jsonText(a.Metadata), jsonText(a.Settings), bit(a.TestMode),
+		micros(a.ExpiresAt), int64(a.Generation), a.leaseOwner, a.leaseUntil, a.fence, a.intentFence, micros(a.intentAt), int64(a.intentGeneration),
+		micros(a.CreatedAt), micros(a.UpdatedAt), a.Version}
+}
+
+// Bounds on what people may store; a row should stay small.
+const (
+	maxNameLen     = 128
+	maxMetadataLen = 16 << 10
+	maxRateLimit   = 1_000_000
+	maxTimeout     = time.Hour
+	maxRetries     = 10
+)
+
+// check refuses an account that a person described wrongly.
+func (a *Account) check() error {
+	for _, f := range []struct{ field, value string }{
+		{"connector", a.Connector}, {"option", a.Option}, {"name", a.Name}, {"identifier", a.Identifier},
+	} {
+		if err := checkName(f.field, f.value); err != nil {
+			return err
+		}
+	}
+	switch a.IdentifierType {
+	case "user", "org", "custom":
+	default:
+		return invalid("identifier_type", "must be user, org or custom")
+	}
+	if err := checkMetadata(a.Metadata); err != nil {
+		return err
+	}
+	return a.Settings.check()
+}
+
+func (s Settings) check() error {
+	switch {
+	case s.RateLimit < 0 || s.RateLimit > maxRateLimit:
+		return invalid("settings.rate_limit", "must be from 0 (no limit) to %d calls per minute", maxRateLimit)
+	case s.TimeoutMillis < 0 || s.TimeoutMillis > maxTimeout.Milliseconds():
+		return invalid("settings.timeout_ms", "must be from 0 (the default) to %d milliseconds", maxTimeout.Milliseconds())
+	case s.RetryAttempts < 0 || s.RetryAttempts > maxRetries:
+		return invalid("settings.retry_attempts", "must be from 0 to %d", maxRetries)
+	}
+	return nil
+}
+
+func checkMetadata(m map[string]any) error {
+	b, err := json.Marshal(m)
+	if err != nil {
+		return invalid("metadata", "is not JSON")
+	}
+	if len(b) > maxMetadataLen {
+		return invalid("metadata", "is %d bytes of JSON, %d are allowed", len(b), maxMetadataLen)
+	}
+	return nil
+}
+
+// check refuses credentials that name fields which no connector can have.
+func (c *Credentials) check() error {
+	for name := range c.Fields {
+		if !fieldName.MatchString(name) {
+			return invalid("credentials."+name, "is not a name of a field")
+		}
+		if _, both := c.Secrets[name]; both {
+			return invalid("credentials."+name, "stands among the secret and the other fields")
+		}
+	}
+	for name := range c.Secrets {
+		if !fieldName.MatchString(name) {
+			return invalid("credentials."+name, "is not a name of a field")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,433 @@
+package vault
+
+import (
+	"context"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/attache-proxy/attache/providers/secret"
+)
+
+// NewAccount is what CreateAccount makes an account of. Empty strings get the
+// defaults: the view's organisation, the name "default", the organisation as the
+// identifier.
+type NewAccount struct {
+	Organisation   string
+	Connector      string
+	Option         string
+	Name           string
+	Identifier     string
+	IdentifierType string
+	AppID          string
+	Metadata       map[string]any
+	Settings       Settings
+	TestMode       bool
+	// Credentials may be nil: the account then waits for them.
+	Credentials *Credentials
+}
+
+// CreateAccount makes a pending account. It returns ErrExists when the owner has
+// one of that name for the connector, and *InvalidError.
+func (s *View) CreateAccount(ctx context.Context, n NewAccount) (Account, error) {
+	a, err := s.newAccount(n)
+	if err != nil {
+		return Account{}, err
+	}
+	err = s.v.write(ctx, func(t *tx) error { return s.insertAccount(ctx, t, &a, n.Credentials) })
+	if err != nil {
+		return Account{}, err
+	}
+	return a, nil
+}
+
+// newAccount fills and checks an account; it is not stored yet.
+func (s *View) newAccount(n NewAccount) (Account, error) {
+	org, err := s.place(n.Organisation)
+	if err != nil {
+		return Account{}, err
+	}
+	now := s.v.now().UTC().Truncate(time.Microsecond)
+	a := Account{
+		ID: newID("acc", now), Organisation: org, Connector: n.Connector, Option: n.Option, Name: n.Name,
+		Identifier: n.Identifier, IdentifierType: n.IdentifierType, AppID: n.AppID,
+		State: Pending, Reason: Reason{Code: ReasonCreated}, StateSince: now,
+		Metadata: n.Metadata, Settings: n.Settings, TestMode: n.TestMode,
+		CreatedAt: now, UpdatedAt: now, Version: 1,
+	}
+	if a.Name == "" {
+		a.Name = "default"
+	}
+	if a.Identifier == "" {
+		a.Identifier, a.IdentifierType = org, "org"
+	}
+	if a.IdentifierType == "" {
+		a.IdentifierType = "user"
+	}
+	if err := a.check(); err != nil {
+		return Account{}, err
+	}
+	if n.Credentials != nil {
+		if err := n.Credentials.check(); err != nil {
+			return Account{}, err
+		}
+		a.take(n.Credentials)
+	}
+	return a, nil
+}
+
+// take copies what is not secret of new credentials.
+func (a *Account) take(c *Credentials) {
+	a.Fields = maps.Clone(c.Fields)
+	a.Scopes, a.ExpiresAt = c.Scopes, c.ExpiresAt.UTC().Truncate(time.Microsecond)
+	a.addCaptured(c.Captured)
+	a.takeAway()
+}
+
+func (a *Account) addCaptured(values map[string]string) {
+	if len(values) == 0 {
+		return
+	}
+	a.Captured = maps.Clone(a.Captured)
+	if a.Captured == nil {
+		a.Captured = map[string]string{}
+	}
+	maps.Copy(a.Captured, values)
+}
+
+// sealed is everything of c that is secret, by the names it is stored under.
+func (c *Credentials) sealed() secret.Values {
+	all := secret.Values{}
+	maps.Copy(all, c.Secrets)
+	if !c.Token.IsZero() {
+		all[FieldToken] = c.Token
+	}
+	if !c.RefreshToken.IsZero() {
+		all[FieldRefreshToken] = c.RefreshToken
+	}
+	return all
+}
+
+var insertAccount = "INSERT INTO accounts (" + strings.ReplaceAll(accountColumns, "a.", "") + ") VALUES (" +
+	strings.TrimSuffix(strings.Repeat("?, ", strings.Count(accountColumns, ",")+1), ", ") + ")"
+
+func (s *View) insertAccount(ctx context.Context, t *tx, a *Account, c *Credentials) error {
+	if odd := a.impossible(); odd != "" {
+		return errImpossible(a.ID, odd)
+	}
+	if _, err := t.exec(ctx, insertAccount, a.values()...); err != nil {
+		return err
+	}
+	if c != nil {
+		if err := t.putSecrets(ctx, a.ID, c.sealed()); err != nil {
+			return err
+		}
+	}
+	return s.tell(ctx, t, a, "account.created", Reason{})
+}
+
+// tell writes that an account was changed: to the audit, to webhooks and to the
+// subscribers, all of it when the transaction commits.
+func (s *View) tell(ctx context.Context, t *tx, a *Account, event string, why Reason) error {
+	t.changed(Change{Kind: KindAccount, ID: a.ID, Connector: a.Connector})
+	kind := AuditAdmin
+	if event == "account."+string(a.State) {
+		kind = AuditState
+	}
+	detail := why.Code
+	if why.Detail != "" {
+		detail += ": " + why.Detail
+	}
+	e := s.event(kind, event, a.Organisation)
+	e.AccountID, e.Connector, e.Detail = a.ID, a.Connector, detail
+	if err := t.audit(ctx, e); err != nil {
+		return err
+	}
+	return t.enqueue(ctx, event, a, why)
+}
+
+// Account returns one account, or ErrNotFound.
+func (s *View) Account(ctx context.Context, id string) (Account, error) {
+	a, err := one(ctx, s.v, s.v.r, scanAccountUsed, "SELECT "+accountColumns+", "+lastUsedColumn+" FROM accounts a WHERE a.id = ?", id)
+	return s.ownAccount(a, err)
+}
+
+func (s *View) ownAccount(a Account, err error) (Account, error) {
+	if err == nil && !s.sees(a.Organisation) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Account{}, err
+	}
+	return a, nil
+}
+
+// AccountFilter narrows a list; empty fields match all.
+type AccountFilter struct {
+	Connector, Identifier, IdentifierType, Name, Organisation string
+	States                                                    []State
+	TestMode                                                  *bool
+	// ExpiresBefore matches accounts whose token ends before that time.
+	ExpiresBefore time.Time
+}
+
+// Accounts lists accounts.
+func (s *View) Accounts(ctx context.Context, f AccountFilter, p Page) (List[Account], error) {
+	w := s.where("a.organisation")
+	w.is("a.organisation", f.Organisation)
+	w.is("a.connector", f.Connector)
+	w.is("a.identifier", f.Identifier)
+	w.is("a.identifier_type", f.IdentifierType)
+	w.is("a.name", f.Name)
+	states := make([]string, len(f.States))
+	for i, st := range f.States {
+		states[i] = string(st)
+	}
+	w.oneOf("a.state", states)
+	if f.TestMode != nil {
+		w.add("a.test_mode = ?", bit(*f.TestMode))
+	}
+	if !f.ExpiresBefore.IsZero() {
+		w.add("a.expires_at > 0 AND a.expires_at < ?", micros(f.ExpiresBefore))
+	}
+	return accountList.read(ctx, s.v, w, p)
+}
+
+var accountList = listing[Account]{
+	columns: accountColumns + ", " + lastUsedColumn, from: "accounts a", key: "a.id",
+	scan: scanAccountUsed, id: func(a Account) string { return a.ID },
+}
+
+// editAccount runs f on the account at version (0: whatever it is) in a
+// transaction and stores what f made of it.
+func (s *View) editAccount(ctx context.Context, id string, version int64, f func(*tx, *Account) error) (Account, error) {
+	var a Account
+	err := s.v.write(ctx, func(t *tx) (err error) {
+		a, err = t.lockAccount(ctx, id)
+		if err != nil {
+			return err
+		}
+		if !s.sees(a.Organisation) {
+			return ErrNotFound
+		}
+		if version != 0 && version != a.Version {
+			return ErrConflict
+		}
+		if err := f(t, &a); err != nil {
+			return err
+		}
+		a.Version++
+		return t.storeAccount(ctx, &a)
+	})
+	if err != nil {
+		return Account{}, err
+	}
+	return a, nil
+}
+
+func (t *tx) lockAccount(ctx context.Context, id string) (Account, error) {
+	return one(ctx, t.v, t, scanAccount, t.locked("SELECT "+accountColumns+" FROM accounts a WHERE a.id = ?"), id)
+}
+
+// storeAccount writes the account back over the row that lockAccount read.
+func (t *tx) storeAccount(ctx context.Context, a *Account) error {
+	if odd := a.impossible(); odd != "" {
+		return errImpossible(a.ID, odd)
+	}
+	a.UpdatedAt = t.v.now().UTC().Truncate(time.Microsecond)
+	_, err := t.exec(ctx, `UPDATE accounts SET name = ?, identifier = ?, identifier_type = ?, auth_option = ?, app_id = ?,
+			state = ?, resume_to = ?, state_code = ?, state_detail = ?, state_since = ?, connected_at = ?, scopes = ?,
+			provider_id = ?, provider_label = ?, provider_email = ?, fields = ?, captured = ?, metadata = ?, settings = ?,
+			expires_at = ?, generation = ?, lease_owner = ?, lease_until = ?, fence = ?,
+			intent_fence = ?, intent_at = ?, intent_generation = ?, updated_at = ?, version = ?
+		WHERE id = ?`,
+		a.Name, a.Identifier, a.IdentifierType, a.Option, a.AppID,
+		string(a.State), string(a.ResumeTo), a.Reason.Code, a.Reason.Detail, micros(a.StateSince), micros(a.ConnectedAt), jsonText(a.Scopes),
+		a.Provider.ID, a.Provider.Label, a.Provider.Email, jsonText(a.Fields), jsonText(a.Captured), jsonText(a.Metadata), jsonText(a.Settings),
+		micros(a.ExpiresAt), int64(a.Generation), a.leaseOwner, a.leaseUntil, a.fence,
+		a.intentFence, micros(a.intentAt), int64(a.intentGeneration), micros(a.UpdatedAt), a.Version, a.ID)
+	return err
+}
+
+// AccountEdit is what a person may change; nil leaves a thing as it is.
+type AccountEdit struct {
+	Name, Identifier, IdentifierType *string
+	Metadata                         map[string]any // replaces all of it
+	Settings                         *Settings      // replaces all of it
+}
+
+// UpdateAccount edits an account that is at version, or at any if version is 0.
+func (s *View) UpdateAccount(ctx context.Context, id string, version int64, e AccountEdit) (Account, error) {
+	return s.editAccount(ctx, id, version, func(t *tx, a *Account) error {
+		set(&a.Name, e.Name)
+		set(&a.Identifier, e.Identifier)
+		set(&a.IdentifierType, e.IdentifierType)
+		set(&a.Settings, e.Settings)
+		if e.Metadata != nil {
+			a.Metadata = e.Metadata
+		}
+		if err := a.check(); err != nil {
+			return err
+		}
+		return s.tell(ctx, t, a, "account.updated", Reason{})
+	})
+}
+
+// set copies *from where there is something.
+func set[T any](to *T, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+// SetCredentials replaces everything the account works with. A revoked account
+// becomes pending; the state of others stays, until a test of the new credentials
+// changes it.
+func (s *View) SetCredentials(ctx context.Context, id string, version int64, c Credentials) (Account, error) {
+	if err := c.check(); err != nil {
+		return Account{}, err
+	}
+	return s.editAccount(ctx, id, version, func(t *tx, a *Account) error {
+		return s.setCredentials(ctx, t, a, &c)
+	})
+}
+
+func (s *View) setCredentials(ctx context.Context, t *tx, a *Account, c *Credentials) error {
+	if a.State == Revoked {
+		why := Reason{Code: ReasonCredentialsSet}
+		if err := a.change(Pending, why, s.v.now()); err != nil {
+			return err
+		}
+		if err := s.tell(ctx, t, a, "account.pending", why); err != nil {
+			return err
+		}
+	}
+	a.take(c)
+	if err := t.dropSecrets(ctx, a.ID); err != nil {
+		return err
+	}
+	if err := t.putSecrets(ctx, a.ID, c.sealed()); err != nil {
+		return err
+	}
+	return s.tell(ctx, t, a, "account.credentials_set", Reason{})
+}
+
+// Connect stores new credentials and makes the account active, all or nothing:
+// what an OAuth flow or a successful test does. Options that are not empty
+// replace the account's; so an account can be connected in another way.
+func (s *View) Connect(ctx context.Context, id string, version int64, c Connection) (Account, error) {
+	if c.Credentials != nil {
+		if err := c.Credentials.check(); err != nil {
+			return Account{}, err
+		}
+	}
+	return s.editAccount(ctx, id, version, func(t *tx, a *Account) error {
+		if c.Generation != 0 && c.Generation != a.Generation {
+			return ErrConflict
+		}
+		if c.Option != "" {
+			a.Option = c.Option
+		}
+		if c.AppID != "" {
+			a.AppID = c.AppID
+		}
+		if c.Provider != nil {
+			a.Provider = *c.Provider
+		}
+		a.addCaptured(c.Captured)
+		if c.Credentials != nil {
+			if err := s.setCredentials(ctx, t, a, c.Credentials); err != nil {
+				return err
+			}
+		}
+		return s.move(ctx, t, a, Active, Reason{Code: ReasonConnected})
+	})
+}
+
+// Connection is what Connect stores.
+type Connection struct {
+	// Credentials replace the account's; nil keeps those it has.
+	Credentials *Credentials
+	// Generation is that of the credentials which were tested; 0 for any. It
+	// keeps a slow test of old credentials from vouching for new ones.
+	Generation    uint64
+	Option, AppID string
+	Provider      *ProviderAccount
+	Captured      map[string]string
+}
+
+// move changes the state and tells of it. An account that is there already
+// stays as it is.
+func (s *View) move(ctx context.Context, t *tx, a *Account, to State, why Reason) error {
+	if a.State == to {
+		return nil
+	}
+	if err := a.change(to, why, s.v.now().UTC().Truncate(time.Microsecond)); err != nil {
+		return err
+	}
+	if to == Revoked {
+		if err := t.dropSecrets(ctx, a.ID); err != nil {
+			return err
+		}
+	}
+	return s.tell(ctx, t, a, "account."+string(to), why)
+}
+
+// SetState changes an account's state, or returns *TransitionError.
+func (s *View) SetState(ctx context.Context, id string, version int64, to State, why Reason) (Account, error) {
+	return s.editAccount(ctx, id, version, func(t *tx, a *Account) error {
+		if a.State == to {
+			return &TransitionError{a.State, to}
+		}
+		return s.move(ctx, t, a, to, why)
+	})
+}
+
+// Resume lets a suspended account go on where it was.
+func (s *View) Resume(ctx context.Context, id string, version int64, why Reason) (Account, error) {
+	return s.editAccount(ctx, id, version, func(t *tx, a *Account) error {
+		if a.State != Suspended {
+			return &TransitionError{a.State, Active}
+		}
+		return s.move(ctx, t, a, a.ResumeTo, why)
+	})
+}
+
+// DeleteAccount deletes an account, its secrets, grants, sessions and usage. Its
+// audit stays.
+func (s *View) DeleteAccount(ctx context.Context, id string, version int64) error {
+	return s.v.write(ctx, func(t *tx) error {
+		a, err := t.lockAccount(ctx, id)
+		if err != nil {
+			return err
+		}
+		if !s.sees(a.Organisation) {
+			return ErrNotFound
+		}
+		if version != 0 && version != a.Version {
+			return ErrConflict
+		}
+		if err := t.dropSecrets(ctx, id); err != nil {
+			return err
+		}
+		for _, text := range []string{
+			// Secrets of its connect sessions go before the sessions themselves.
+			"DELETE FROM secrets WHERE owner_id IN (SELECT id FROM connect_sessions WHERE account_id = ?)",
+			"DELETE FROM usage WHERE account_id = ?", "DELETE FROM usage_paths WHERE account_id = ?",
+			"DELETE FROM accounts WHERE id = ?",
+		} {
+			if _, err := t.exec(ctx, text, id); err != nil {
+				return err
+			}
+		}
+		return s.tell(ctx, t, &a, "account.deleted", Reason{})
+	})
+}
+
+// AccountSecrets says which secrets an account has.
+func (s *View) AccountSecrets(ctx context.Context, id string) ([]SecretInfo, error) {
+	if _, err := s.Account(ctx, id); err != nil {
+		return nil, err
+	}
+	return s.v.secretInfos(ctx, id)
+}

@@ -1,0 +1,183 @@
+package vault
+
+import (
+	"context"
+	"regexp"
+	"time"
+)
+
+// Connector is one that was made through the API. What its definition means is
+// the business of package providers.
+type Connector struct {
+	ID           string // con_…
+	Key          string // unique in the vault: hosts are matched for everybody
+	Organisation string // All: everybody's
+	Title        string
+	Type         string // OAUTH2, API_KEY, …
+	State        string // active, inactive, pending, error
+	// Definition is the connector's YAML.
+	Definition string
+	// Form is what the person filled in, without secrets; may be nil.
+	Form      map[string]any
+	LastError string
+
+	CreatedAt, UpdatedAt time.Time
+	Version              int64
+}
+
+const connectorColumns = "id, key, organisation, title, type, state, definition, form, last_error, created_at, updated_at, version"
+
+func scanConnector(s scanner) (c Connector, err error) {
+	err = s.Scan(&c.ID, &c.Key, &c.Organisation, &c.Title, &c.Type, &c.State, &c.Definition, jsonCol{&c.Form}, &c.LastError,
+		timeCol{&c.CreatedAt}, timeCol{&c.UpdatedAt}, &c.Version)
+	return c, err
+}
+
+var connectorKey = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
+
+// maxDefinition is how large a definition may be.
+const maxDefinition = 256 << 10
+
+func (c *Connector) check() error {
+	if !connectorKey.MatchString(c.Key) {
+		return invalid("name", "must be a variable name: lower-case letters, digits, - and _, at most 63, no spaces")
+	}
+	if err := checkName("title", c.Title); err != nil {
+		return err
+	}
+	switch c.State {
+	case "active", "inactive", "pending", "error":
+	default:
+		return invalid("state", "must be active, inactive, pending or error")
+	}
+	if len(c.Definition) > maxDefinition {
+		return invalid("definition", "is larger than %d bytes", maxDefinition)
+	}
+	return checkMetadata(c.Form)
+}
+
+// placeShared is place for rows that may be everybody's: All must be asked for.
+func (s *View) placeShared(org string) (string, error) {
+	if org == All && s.org == All {
+		return All, nil
+	}
+	return s.place(org)
+}
+
+// CreateConnector stores a connector that the caller has validated. Key, Title,
+// Type, State, Definition, Form and Organisation are used of c.
+func (s *View) CreateConnector(ctx context.Context, c Connector) (Connector, error) {
+	org, err := s.placeShared(c.Organisation)
+	if err != nil {
+		return Connector{}, err
+	}
+	now := s.v.now().UTC().Truncate(time.Microsecond)
+	c.ID, c.Organisation, c.CreatedAt, c.UpdatedAt, c.Version = newID("con", now), org, now, now, 1
+	if err := c.check(); err != nil {
+		return Connector{}, err
+	}
+	err = s.v.write(ctx, func(t *tx) error {
+		_, err := t.exec(ctx, "INSERT INTO connectors ("+connectorColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			c.ID, c.Key, c.Organisation, c.Title, c.Type, c.State, c.Definition, jsonText(c.Form), c.LastError, micros(now), micros(now), c.Version)
+		if err != nil {
+			return err
+		}
+		return s.tellConnector(ctx, t, &c, "connector.created")
+	})
+	if err != nil {
+		return Connector{}, err
+	}
+	return c, nil
+}
+
+func (s *View) tellConnector(ctx context.Context, t *tx, c *Connector, code string) error {
+	t.changed(Change{Kind: KindConnector, ID: c.Key, Connector: c.Key})
+	e := s.event(AuditAdmin, code, c.Organisation)
+	e.Connector = c.Key
+	return t.audit(ctx, e)
+}
+
+// Connector returns the custom connector of that key: the view's or everybody's.
+func (s *View) Connector(ctx context.Context, key string) (Connector, error) {
+	c, err := one(ctx, s.v, s.v.r, scanConnector, "SELECT "+connectorColumns+" FROM connectors WHERE key = ?", key)
+	if err == nil && !s.sees(c.Organisation) && c.Organisation != All {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Connector{}, err
+	}
+	return c, nil
+}
+
+// Connectors lists every custom connector that the view may use, by key. They
+// are few: an operator writes them.
+func (s *View) Connectors(ctx context.Context) ([]Connector, error) {
+	w := &where{}
+	if s.org != All {
+		w.add("organisation IN (?, '*')", s.org)
+	}
+	return collect(ctx, s.v, s.v.r, scanConnector, "SELECT "+connectorColumns+" FROM connectors"+w.String()+" ORDER BY key", w.args...)
+}
+
+// UpdateConnector lets f edit Title, Type, State, Definition, Form and LastError
+// of the connector that is at version, or at any if version is 0.
+func (s *View) UpdateConnector(ctx context.Context, key string, version int64, f func(*Connector) error) (Connector, error) {
+	return s.editConnector(ctx, key, version, func(t *tx, c *Connector) error {
+		keep := *c
+		if err := f(c); err != nil {
+			return err
+		}
+		c.ID, c.Key, c.Organisation, c.CreatedAt = keep.ID, keep.Key, keep.Organisation, keep.CreatedAt
+		if err := c.check(); err != nil {
+			return err
+		}
+		c.Version = keep.Version + 1
+		c.UpdatedAt = s.v.now().UTC().Truncate(time.Microsecond)
+		_, err := t.exec(ctx, "UPDATE connectors SET title = ?, type = ?, state = ?, definition = ?, form = ?, last_error = ?, updated_at = ?, version = ? WHERE id = ?",
+			c.Title, c.Type, c.State, c.Definition, jsonText(c.Form), storable(c.LastError), micros(c.UpdatedAt), c.Version, c.ID)
+		if err != nil {
+			return err
+		}
+		return s.tellConnector(ctx, t, c, "connector.updated")
+	})
+}
+
+// DeleteConnector deletes a custom connector that no account uses; otherwise it
+// returns *InvalidError.
+func (s *View) DeleteConnector(ctx context.Context, key string, version int64) error {
+	_, err := s.editConnector(ctx, key, version, func(t *tx, c *Connector) error {
+		var used int
+		if err := t.row(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM accounts WHERE connector = ? LIMIT 1) AS some", key).Scan(&used); err != nil {
+			return err
+		}
+		if used > 0 {
+			return invalid("key", "accounts of this connector are left; delete them first")
+		}
+		if _, err := t.exec(ctx, "DELETE FROM connectors WHERE id = ?", c.ID); err != nil {
+			return err
+		}
+		return s.tellConnector(ctx, t, c, "connector.deleted")
+	})
+	return err
+}
+
+func (s *View) editConnector(ctx context.Context, key string, version int64, f func(*tx, *Connector) error) (Connector, error) {
+	var c Connector
+	err := s.v.write(ctx, func(t *tx) (err error) {
+		c, err = one(ctx, s.v, t, scanConnector, t.locked("SELECT "+connectorColumns+" FROM connectors WHERE key = ?"), key)
+		if err != nil {
+			return err
+		}
+		if !s.sees(c.Organisation) {
+			return ErrNotFound
+		}
+		if version != 0 && version != c.Version {
+			return ErrConflict
+		}
+		return f(t, &c)
+	})
+	if err != nil {
+		return Connector{}, err
+	}
+	return c, nil
+}

@@ -1,0 +1,286 @@
+package vault
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Grant lets an agent use an account.
+type Grant struct {
+	ID           string // grt_…
+	Organisation string
+	AgentID      string // agt_…, or file:NAME for an agent of the Caddyfile
+	AccountID    string
+	Connector    string // the account's
+	// Scopes are "read", "write" or both.
+	Scopes []string
+	// Rules narrow the grant; nil means every method and path.
+	Rules     []Rule
+	ExpiresAt time.Time // zero: never
+
+	CreatedAt, UpdatedAt time.Time
+	Version              int64
+}
+
+// Rule is what a request must match: one of the methods, if there are any, and
+// the path.
+type Rule struct {
+	Methods []string `json:"methods,omitempty"`
+	// Path is a pattern: * is one segment, ** any rest; empty means any path.
+	Path string `json:"path,omitempty"`
+}
+
+// Allows reports whether the grant has the scope.
+func (g *Grant) Allows(scope string) bool { return slices.Contains(g.Scopes, scope) }
+
+const (
+	// FileAgent begins the ids of agents that the Caddyfile declares. They
+	// belong to the default organisation.
+	FileAgent = "file:"
+	maxRules  = 50
+)
+
+func (g *Grant) check() error {
+	if len(g.Scopes) == 0 {
+		return invalid("scopes", "must name read, write or both")
+	}
+	for _, s := range g.Scopes {
+		if s != "read" && s != "write" {
+			return invalid("scopes", "knows read and write, not %q", s)
+		}
+	}
+	if len(g.Rules) > maxRules {
+		return invalid("rules", "has %d rules, %d are allowed", len(g.Rules), maxRules)
+	}
+	for i, r := range g.Rules {
+		if err := r.check(fmt.Sprintf("rules[%d]", i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Rule) check(field string) error {
+	for _, m := range r.Methods {
+		if m == "" || len(m) > 32 || strings.ToUpper(m) != m || strings.ContainsAny(m, " \t\r\n,;:/") {
+			return invalid(field+".methods", "%q is not an HTTP method in capitals", m)
+		}
+	}
+	switch {
+	case r.Path == "" && len(r.Methods) == 0:
+		return invalid(field, "narrows nothing")
+	case r.Path != "" && r.Path[0] != '/':
+		return invalid(field+".path", "must begin with /")
+	case len(r.Path) > maxText || strings.ContainsAny(r.Path, "?#\x00\\"):
+		return invalid(field+".path", "must be a path without ? # or \\")
+	}
+	for segment := range strings.SplitSeq(r.Path, "/") {
+		if segment == "." || segment == ".." {
+			return invalid(field+".path", "must not hold the segments . and ..")
+		}
+		if segment == "**" && !strings.HasSuffix(r.Path, "/**") || strings.Contains(segment, "**") && segment != "**" {
+			return invalid(field+".path", "** stands alone, as the last segment")
+		}
+	}
+	return nil
+}
+
+// NewGrant is what CreateGrant makes a grant of.
+type NewGrant struct {
+	AgentID, AccountID string
+	Scopes             []string
+	Rules              []Rule
+	ExpiresAt          time.Time
+}
+
+const grantColumns = `r.id, r.organisation, r.agent_id, r.account_id, r.connector, r.scopes, r.rules, r.expires_at, r.created_at, r.updated_at, r.version`
+
+func (g *Grant) into() []any {
+	return []any{&g.ID, &g.Organisation, &g.AgentID, &g.AccountID, &g.Connector, jsonCol{&g.Scopes}, jsonCol{&g.Rules}, timeCol{&g.ExpiresAt},
+		timeCol{&g.CreatedAt}, timeCol{&g.UpdatedAt}, &g.Version}
+}
+
+func scanGrant(s scanner) (g Grant, err error) {
+	err = s.Scan(g.into()...)
+	return g, err
+}
+
+// CreateGrant lets an agent use an account of its own organisation. It returns
+// ErrNotFound where agent or account are not there for this view, ErrOrganisation
+// where they belong to different ones, and ErrExists where there is a grant.
+func (s *View) CreateGrant(ctx context.Context, n NewGrant) (Grant, error) {
+	now := s.v.now().UTC().Truncate(time.Microsecond)
+	g := Grant{
+		ID: newID("grt", now), AgentID: n.AgentID, AccountID: n.AccountID, Scopes: sorted(n.Scopes), Rules: n.Rules,
+		ExpiresAt: n.ExpiresAt.UTC(), CreatedAt: now, UpdatedAt: now, Version: 1,
+	}
+	if err := g.check(); err != nil {
+		return Grant{}, err
+	}
+	err := s.v.write(ctx, func(t *tx) error {
+		if err := s.join(ctx, t, &g); err != nil {
+			return err
+		}
+		_, err := t.exec(ctx, `INSERT INTO grants (id, organisation, agent_id, account_id, connector, scopes, rules, expires_at, created_at, updated_at, version)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			g.ID, g.Organisation, g.AgentID, g.AccountID, g.Connector, jsonText(g.Scopes), jsonText(g.Rules), micros(g.ExpiresAt), micros(now), micros(now), g.Version)
+		if err != nil {
+			return err
+		}
+		return s.tellGrant(ctx, t, &g, "grant.created")
+	})
+	if err != nil {
+		return Grant{}, err
+	}
+	return g, nil
+}
+
+// join finds both sides of a grant and locks them, so that neither is deleted
+// while it is made.
+func (s *View) join(ctx context.Context, t *tx, g *Grant) error {
+	agentOrg := DefaultOrganisation
+	if !strings.HasPrefix(g.AgentID, FileAgent) {
+		err := t.row(ctx, t.locked("SELECT organisation FROM agents WHERE id = ?"), g.AgentID).Scan(&agentOrg)
+		if err != nil {
+			return s.v.explain(err)
+		}
+	}
+	err := t.row(ctx, t.locked("SELECT organisation, connector FROM accounts WHERE id = ?"), g.AccountID).Scan(&g.Organisation, &g.Connector)
+	if err != nil {
+		return s.v.explain(err)
+	}
+	if !s.sees(agentOrg) || !s.sees(g.Organisation) {
+		return ErrNotFound
+	}
+	if agentOrg != g.Organisation {
+		return ErrOrganisation
+	}
+	return nil
+}
+
+func (s *View) tellGrant(ctx context.Context, t *tx, g *Grant, code string) error {
+	t.changed(Change{Kind: KindGrant, ID: g.ID, Agent: g.AgentID, Account: g.AccountID, Connector: g.Connector})
+	e := s.event(AuditAdmin, code, g.Organisation)
+	e.AgentID, e.AccountID, e.Connector, e.Detail = g.AgentID, g.AccountID, g.Connector, strings.Join(g.Scopes, " ")
+	return t.audit(ctx, e)
+}
+
+// Grant returns one grant, or ErrNotFound.
+func (s *View) Grant(ctx context.Context, id string) (Grant, error) {
+	return s.ownGrant(one(ctx, s.v, s.v.r, scanGrant, "SELECT "+grantColumns+" FROM grants r WHERE r.id = ?", id))
+}
+
+func (s *View) ownGrant(g Grant, err error) (Grant, error) {
+	if err == nil && !s.sees(g.Organisation) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Grant{}, err
+	}
+	return g, nil
+}
+
+// GrantFilter narrows a list; empty fields match all.
+type GrantFilter struct{ AgentID, AccountID, Connector, Organisation string }
+
+// Grants lists grants.
+func (s *View) Grants(ctx context.Context, f GrantFilter, p Page) (List[Grant], error) {
+	w := s.where("r.organisation")
+	w.is("r.organisation", f.Organisation)
+	w.is("r.agent_id", f.AgentID)
+	w.is("r.account_id", f.AccountID)
+	w.is("r.connector", f.Connector)
+	return grantList.read(ctx, s.v, w, p)
+}
+
+var grantList = listing[Grant]{
+	columns: grantColumns, from: "grants r", key: "r.id", scan: scanGrant, id: func(g Grant) string { return g.ID },
+}
+
+// GrantEdit is what may be changed; nil leaves a thing as it is.
+type GrantEdit struct {
+	Scopes    []string
+	Rules     *[]Rule
+	ExpiresAt *time.Time
+}
+
+// UpdateGrant edits a grant that is at version, or at any if version is 0.
+func (s *View) UpdateGrant(ctx context.Context, id string, version int64, e GrantEdit) (Grant, error) {
+	return s.editGrant(ctx, id, version, func(t *tx, g *Grant) error {
+		if e.Scopes != nil {
+			g.Scopes = sorted(e.Scopes)
+		}
+		set(&g.Rules, e.Rules)
+		set(&g.ExpiresAt, e.ExpiresAt)
+		if err := g.check(); err != nil {
+			return err
+		}
+		g.Version++
+		g.UpdatedAt = s.v.now().UTC().Truncate(time.Microsecond)
+		_, err := t.exec(ctx, "UPDATE grants SET scopes = ?, rules = ?, expires_at = ?, updated_at = ?, version = ? WHERE id = ?",
+			jsonText(g.Scopes), jsonText(g.Rules), micros(g.ExpiresAt), micros(g.UpdatedAt), g.Version, id)
+		if err != nil {
+			return err
+		}
+		return s.tellGrant(ctx, t, g, "grant.updated")
+	})
+}
+
+// DeleteGrant takes the account away from the agent.
+func (s *View) DeleteGrant(ctx context.Context, id string, version int64) error {
+	_, err := s.editGrant(ctx, id, version, func(t *tx, g *Grant) error {
+		if _, err := t.exec(ctx, "DELETE FROM grants WHERE id = ?", id); err != nil {
+			return err
+		}
+		return s.tellGrant(ctx, t, g, "grant.deleted")
+	})
+	return err
+}
+
+func (s *View) editGrant(ctx context.Context, id string, version int64, f func(*tx, *Grant) error) (Grant, error) {
+	var g Grant
+	err := s.v.write(ctx, func(t *tx) (err error) {
+		g, err = s.ownGrant(one(ctx, s.v, t, scanGrant, t.locked("SELECT "+grantColumns+" FROM grants r WHERE r.id = ?"), id))
+		if err != nil {
+			return err
+		}
+		if version != 0 && version != g.Version {
+			return ErrConflict
+		}
+		return f(t, &g)
+	})
+	if err != nil {
+		return Grant{}, err
+	}
+	return g, nil
+}
+
+// Permit is a grant with its account.
+type Permit struct {
+	Grant   Grant
+	Account Account
+}
+
+// Permits returns what the agent was granted for a connector and is not over, in
+// the order of the accounts' names. The accounts may be in any state: the proxy
+// tells the agent why one cannot be used.
+func (v *Vault) Permits(ctx context.Context, agentID, connector string) ([]Permit, error) {
+	return v.permits(ctx, " AND r.connector = ?", agentID, connector)
+}
+
+// AllPermits returns what the agent was granted for all connectors.
+func (v *Vault) AllPermits(ctx context.Context, agentID string) ([]Permit, error) {
+	return v.permits(ctx, "", agentID)
+}
+
+func (v *Vault) permits(ctx context.Context, more string, args ...any) ([]Permit, error) {
+	return collect(ctx, v, v.r, func(s scanner) (p Permit, err error) {
+		err = s.Scan(append(p.Grant.into(), p.Account.into()...)...)
+		return p, err
+	}, "SELECT "+grantColumns+", "+accountColumns+` FROM grants r JOIN accounts a ON a.id = r.account_id
+		WHERE r.agent_id = ?`+more+` AND (r.expires_at = 0 OR r.expires_at > ?) ORDER BY r.connector, a.name, a.id LIMIT 5000`,
+		append(args, micros(v.now()))...)
+}

@@ -1,0 +1,247 @@
+package vault
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Lease is the right to refresh one account until it ends. Of all replicas, one
+// holds it at a time, by the database's clock. The order of a refresh is
+//
+//	Lease  →  Begin  →  the call to the token endpoint  →  Save or Fail or Release
+//
+// Save stores only while the lease is ours, so that a replica that was stopped
+// for longer than its lease cannot overwrite what another one stored since.
+type Lease struct {
+	v *Vault
+	// Account with its secrets, read when the lease was given.
+	Unsealed
+	// Abandoned is when a former holder began a call whose outcome nobody
+	// knows; zero where there is none. The refresh token may be used up then.
+	Abandoned time.Time
+
+	owner string
+	fence int64
+}
+
+// Lease takes the right to refresh an account for ttl. owner tells whom others
+// wait for; the lease is not given twice, not to the same owner either.
+//
+// It returns *LeasedError while another one holds it. The secrets are read after
+// the lease was taken: they are those that the last holder stored.
+func (v *Vault) Lease(ctx context.Context, accountID, owner string, ttl time.Duration) (*Lease, error) {
+	if owner == "" {
+		owner = v.instance
+	}
+	l := &Lease{v: v, owner: owner}
+	var intentFence int64
+	var intentAt time.Time
+	err := v.write(ctx, func(t *tx) error {
+		args := v.clockArgs(nil)
+		args = append(args, ttl.Microseconds(), owner, accountID)
+		args = v.clockArgs(args)
+		err := t.row(ctx, `UPDATE accounts SET lease_until = `+v.leaseNow+` + ?, lease_owner = ?, fence = fence + 1
+			WHERE id = ? AND lease_until <= `+v.leaseNow+`
+			RETURNING fence, intent_fence, intent_at`, args...).Scan(&l.fence, &intentFence, timeCol{&intentAt})
+		if err = v.explain(err); err != nil {
+			if err == ErrNotFound {
+				return v.leased(ctx, t, accountID)
+			}
+			return err
+		}
+		l.Unsealed, err = v.unsealAccount(ctx, t, accountID)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if intentFence != 0 {
+		l.Abandoned = intentAt
+	}
+	return l, nil
+}
+
+// clockArgs appends the parameter of the lease clock where it has one.
+func (v *Vault) clockArgs(args []any) []any {
+	if v.clock {
+		return append(args, micros(v.now()))
+	}
+	return args
+}
+
+// leased says who holds the lease on an account.
+func (v *Vault) leased(ctx context.Context, q querier, id string) error {
+	e := &LeasedError{}
+	var left int64
+	err := q.row(ctx, "SELECT lease_owner, lease_until - "+v.leaseNow+" FROM accounts WHERE id = ?",
+		append(v.clockArgs(nil), id)...).Scan(&e.Owner, &left)
+	if err != nil {
+		return v.explain(err)
+	}
+	e.Left = max(0, time.Duration(left)*time.Microsecond)
+	return e
+}
+
+// held is the condition under which a lease is still ours. Its end does not
+// matter: as long as nobody else took it, our answer is the newest there is.
+const held = " WHERE id = ? AND fence = ? AND lease_owner = ?"
+
+func (l *Lease) update(ctx context.Context, set string, args ...any) error {
+	return l.v.write(ctx, func(t *tx) error {
+		n, err := t.exec(ctx, "UPDATE accounts SET "+set+held, append(args, l.Account.ID, l.fence, l.owner)...)
+		if err == nil && n == 0 {
+			err = ErrFenced
+		}
+		return err
+	})
+}
+
+// Extend makes the lease end ttl from now. It returns ErrFenced.
+func (l *Lease) Extend(ctx context.Context, ttl time.Duration) error {
+	return l.update(ctx, "lease_until = "+l.v.leaseNow+" + ?", append(l.v.clockArgs(nil), ttl.Microseconds())...)
+}
+
+// Begin writes the intent to call the token endpoint. Should this process die
+// before Save, the next holder finds it as Abandoned. It returns ErrFenced.
+func (l *Lease) Begin(ctx context.Context) error {
+	return l.update(ctx, "intent_fence = fence, intent_generation = generation, intent_at = ?", micros(l.v.now()))
+}
+
+// Release ends the lease without a result: the token endpoint was not called, or
+// it answered that it changed nothing (a 500, a refused connection). With
+// uncertain set the intent stays, because nobody knows what the call did (no
+// answer came); the next holder finds it as Abandoned.
+func (l *Lease) Release(ctx context.Context, uncertain bool) error {
+	set := "lease_owner = '', lease_until = 0"
+	if !uncertain {
+		set += ", intent_fence = 0, intent_generation = 0, intent_at = 0"
+	}
+	return l.update(ctx, set)
+}
+
+// Save stores what the token endpoint answered and ends the lease. When it
+// returns nil the tokens are on disk and may be used. Token and ExpiresAt are
+// replaced; a zero RefreshToken keeps the old one (RFC 6749 §6), nil Scopes keep
+// the old ones, and Captured is added to.
+//
+// An expired or failed account becomes active. A suspended one stays suspended,
+// and goes on as active when resumed.
+//
+// It returns ErrFenced, and has then stored nothing; see SaveLate.
+func (l *Lease) Save(ctx context.Context, c Credentials) (Account, error) {
+	return l.save(ctx, c, func(a *Account) bool { return a.fence == l.fence && a.leaseOwner == l.owner })
+}
+
+// SaveLate stores an answer that came after the lease was lost, if the account
+// still has the refresh token that this answer replaced. That token is used up,
+// so the row cannot get worse, and an account that another replica gave up as
+// refresh_interrupted comes back. The other replica's own answer, should it
+// still come, is then refused (ErrFenced).
+func (l *Lease) SaveLate(ctx context.Context, c Credentials) (Account, error) {
+	return l.save(ctx, c, func(a *Account) bool { return a.Generation == l.Account.Generation })
+}
+
+func (l *Lease) save(ctx context.Context, c Credentials, may func(*Account) bool) (Account, error) {
+	if err := c.check(); err != nil {
+		return Account{}, err
+	}
+	s := l.v.System()
+	var a Account
+	err := l.v.write(ctx, func(t *tx) (err error) {
+		if a, err = t.lockAccount(ctx, l.Account.ID); err != nil {
+			return err
+		}
+		if !may(&a) || a.State == Revoked || a.State == Pending && a.Generation != l.Account.Generation {
+			return ErrFenced
+		}
+		a.takeAway() // counts the generation, ends the lease and the intent
+		a.ExpiresAt = c.ExpiresAt.UTC().Truncate(time.Microsecond)
+		if c.Scopes != nil {
+			a.Scopes = c.Scopes
+		}
+		a.addCaptured(c.Captured)
+		if err := t.putSecrets(ctx, a.ID, c.sealed()); err != nil {
+			return err
+		}
+		return s.refreshed(ctx, t, &a)
+	})
+	if err != nil {
+		return Account{}, err
+	}
+	return a, nil
+}
+
+// refreshed brings a refreshed account to the state it belongs in and stores it.
+func (s *View) refreshed(ctx context.Context, t *tx, a *Account) error {
+	why := Reason{Code: ReasonRefreshed}
+	switch {
+	case a.State == Suspended && (a.ResumeTo == Expired || a.ResumeTo == Error):
+		a.ResumeTo = Active
+		if a.ConnectedAt.IsZero() {
+			a.ConnectedAt = s.v.now().UTC().Truncate(time.Microsecond)
+		}
+		a.Version++
+	case a.State == Expired || a.State == Error:
+		if err := s.move(ctx, t, a, Active, why); err != nil {
+			return err
+		}
+		a.Version++
+		return t.storeAccount(ctx, a)
+	}
+	t.changed(Change{Kind: KindAccount, ID: a.ID, Connector: a.Connector, Refreshed: true})
+	e := s.event(AuditRefresh, "account.refreshed", a.Organisation)
+	e.AccountID, e.Connector = a.ID, a.Connector
+	if err := t.audit(ctx, e); err != nil {
+		return err
+	}
+	return t.storeAccount(ctx, a)
+}
+
+// Fail ends the lease after the service refused for good: the account becomes
+// Expired, Revoked or Error with that reason. A suspended account stays
+// suspended and goes on there when resumed.
+//
+// It returns ErrFenced where the lease was lost, or where the account got other
+// credentials since: the refusal was not about those.
+func (l *Lease) Fail(ctx context.Context, to State, why Reason) (Account, error) {
+	if to != Expired && to != Revoked && to != Error {
+		return Account{}, fmt.Errorf("a refresh cannot make an account %s", to)
+	}
+	s := l.v.System()
+	var a Account
+	err := l.v.write(ctx, func(t *tx) (err error) {
+		if a, err = t.lockAccount(ctx, l.Account.ID); err != nil {
+			return err
+		}
+		if a.fence != l.fence || a.leaseOwner != l.owner || a.Generation != l.Account.Generation {
+			return ErrFenced
+		}
+		a.leaseOwner, a.leaseUntil = "", 0
+		a.intentFence, a.intentGeneration, a.intentAt = 0, 0, time.Time{}
+		if err := s.fail(ctx, t, &a, to, why); err != nil {
+			return err
+		}
+		a.Version++
+		return t.storeAccount(ctx, &a)
+	})
+	if err != nil {
+		return Account{}, err
+	}
+	return a, nil
+}
+
+func (s *View) fail(ctx context.Context, t *tx, a *Account, to State, why Reason) error {
+	if to == Expired && a.ConnectedAt.IsZero() {
+		to = Error // what was never connected cannot expire
+	}
+	if a.State == Suspended && to != Revoked {
+		a.ResumeTo = to
+		return nil
+	}
+	if a.State == to { // the newest reason is the one to read
+		a.Reason = why
+		return nil
+	}
+	return s.move(ctx, t, a, to, why)
+}

@@ -1,0 +1,94 @@
+package vault
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+)
+
+const (
+	defaultPage = 50
+	maxPage     = 500
+)
+
+// Page asks for a part of a list.
+type Page struct {
+	// After is the Next of the part before; empty for the first.
+	After string
+	// Limit is how many items at most; 0 means 50, more than 500 means 500.
+	Limit int
+}
+
+// List is a part of a list. Next is empty when this is the last part.
+//
+// Lists are in the order of creation (the audit: newest first) and read on from
+// where the last part ended, so that rows which come and go between two parts
+// make no other row appear twice or be left out.
+type List[T any] struct {
+	Items []T
+	Next  string
+}
+
+func (p Page) limit() int {
+	switch {
+	case p.Limit <= 0:
+		return defaultPage
+	case p.Limit > maxPage:
+		return maxPage
+	}
+	return p.Limit
+}
+
+// cursorMark makes a cursor recognisable, so that an id is not taken for one.
+const cursorMark = "1:"
+
+func (p Page) after() (string, error) {
+	if p.After == "" {
+		return "", nil
+	}
+	b, err := base64.RawURLEncoding.DecodeString(p.After)
+	if err != nil || len(b) < len(cursorMark) || string(b[:len(cursorMark)]) != cursorMark {
+		return "", invalid("after", "is not a cursor of this list")
+	}
+	return string(b[len(cursorMark):]), nil
+}
+
+func cursor(id string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(cursorMark + id))
+}
+
+// listing is one kind of list.
+type listing[T any] struct {
+	columns, from string
+	key           string // the column that orders the list and is unique
+	newestFirst   bool
+	scan          func(scanner) (T, error)
+	id            func(T) string // the value of key
+}
+
+// read returns the part of the list that p asks for, out of the rows of w.
+func (l listing[T]) read(ctx context.Context, v *Vault, w *where, p Page) (List[T], error) {
+	after, err := p.after()
+	if err != nil {
+		return List[T]{}, err
+	}
+	op, order := " > ?", ""
+	if l.newestFirst {
+		op, order = " < ?", " DESC"
+	}
+	if after != "" {
+		w.add(l.key+op, after)
+	}
+	n := p.limit()
+	text := fmt.Sprintf("SELECT %s FROM %s%s ORDER BY %s%s LIMIT %d", l.columns, l.from, w, l.key, order, n+1)
+	items, err := collect(ctx, v, v.r, l.scan, text, w.args...)
+	if err != nil {
+		return List[T]{}, err
+	}
+	out := List[T]{Items: items}
+	if len(items) > n {
+		out.Items = items[:n]
+		out.Next = cursor(l.id(items[n-1]))
+	}
+	return out, nil
+}

@@ -1,0 +1,147 @@
+package vault
+
+import (
+	"context"
+	"fmt"
+)
+
+// Progress is how far a long piece of work got.
+type Progress struct {
+	Done, Total int64
+}
+
+const rotateRows = 500
+
+// Rotate seals every secret that another key sealed with the first key. It may
+// run while the vault is used, in several processes, and be stopped at any time:
+// what is done stays done, and the next run goes on with the rest. A secret that
+// is replaced meanwhile keeps its new value.
+//
+// When it returns nil, keys other than the first can be taken off the list.
+// report may be nil.
+func (v *Vault) Rotate(ctx context.Context, report func(Progress)) error {
+	first := v.keys.ids[0]
+	var p Progress
+	err := v.r.row(ctx, "SELECT COUNT(*) FROM secrets WHERE key_id <> ?", first).Scan(&p.Total)
+	if err != nil {
+		return v.explain(err)
+	}
+	for {
+		if report != nil {
+			report(p)
+		}
+		n, err := v.rotateSome(ctx, first)
+		if err != nil {
+			return fmt.Errorf("sealing again with key %s: %w", first, err)
+		}
+		if n == 0 {
+			return nil
+		}
+		p.Done += n
+		p.Total = max(p.Total, p.Done)
+	}
+}
+
+// sealedRow is a secret as it stands in its table.
+type sealedRow struct{ owner, field, sealed, key, fingerprint, tail string }
+
+func scanSealed(s scanner) (r sealedRow, err error) {
+	err = s.Scan(&r.owner, &r.field, &r.sealed, &r.key, &r.fingerprint, &r.tail)
+	return r, err
+}
+
+const sealedColumns = "owner_id, field, sealed, key_id, fingerprint, tail"
+
+// rotateSome seals some secrets again and returns how many it found.
+func (v *Vault) rotateSome(ctx context.Context, first string) (int64, error) {
+	var found int64
+	err := v.write(ctx, func(t *tx) error {
+		// < and > instead of <>, which no index serves.
+		rows, err := collect(ctx, v, t, scanSealed, `SELECT `+sealedColumns+` FROM (
+				SELECT * FROM (SELECT `+sealedColumns+` FROM secrets WHERE key_id < ? LIMIT ?) AS below
+				UNION ALL
+				SELECT * FROM (SELECT `+sealedColumns+` FROM secrets WHERE key_id > ? LIMIT ?) AS above) AS both_sides`,
+			first, rotateRows, first, rotateRows)
+		if err != nil {
+			return err
+		}
+		found = int64(len(rows))
+		for _, r := range rows {
+			value, err := v.keys.open(r.owner, r.field, r.sealed)
+			if err != nil {
+				return fmt.Errorf("%s of %s, sealed by key %s: %w", r.field, r.owner, r.key, err)
+			}
+			sealed, key := v.keys.seal(r.owner, r.field, value)
+			// Compare and swap: a refresh may have replaced it a moment ago.
+			_, err = t.exec(ctx, "UPDATE secrets SET sealed = ?, key_id = ? WHERE owner_id = ? AND field = ? AND sealed = ?",
+				sealed, key, r.owner, r.field, r.sealed)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return found, err
+}
+
+// Status is what `attache vault status` shows.
+type Status struct {
+	Driver        string
+	SchemaVersion int64
+	Bytes         int64 // of the database
+	// Rows counts the rows of the main tables.
+	Rows map[string]int64
+	// States counts the accounts by state.
+	States map[State]int64
+	// Secrets counts the sealed values by the key that sealed them.
+	Secrets map[string]int64
+	// Keys are the ids of the keys that are loaded; the first seals.
+	Keys []string
+	// DroppedEvents counts audit events that this process lost.
+	DroppedEvents int64
+}
+
+// counted is every table that Status counts.
+var counted = []string{"accounts", "agents", "agent_tokens", "grants", "connectors", "apps", "connect_sessions", "webhooks", "deliveries", "audit", "admin_tokens", "secrets"}
+
+// Status counts everything; it reads whole indexes and is for people.
+func (v *Vault) Status(ctx context.Context) (Status, error) {
+	st := Status{Driver: v.d.name, SchemaVersion: SchemaVersion, Rows: map[string]int64{}, States: map[State]int64{}, Secrets: map[string]int64{}, Keys: v.keys.IDs(), DroppedEvents: v.Dropped()}
+	if err := v.r.row(ctx, v.d.size).Scan(&st.Bytes); err != nil {
+		return Status{}, v.explain(err)
+	}
+	for _, table := range counted {
+		var n int64
+		if err := v.r.row(ctx, "SELECT COUNT(*) FROM "+table).Scan(&n); err != nil {
+			return Status{}, v.explain(err)
+		}
+		st.Rows[table] = n
+	}
+	states, err := v.countBy(ctx, "SELECT state, COUNT(*) FROM accounts GROUP BY state")
+	if err != nil {
+		return Status{}, err
+	}
+	for k, n := range states {
+		st.States[State(k)] = n
+	}
+	st.Secrets, err = v.countBy(ctx, "SELECT key_id, COUNT(*) FROM secrets GROUP BY key_id")
+	return st, err
+}
+
+func (v *Vault) countBy(ctx context.Context, text string) (map[string]int64, error) {
+	rows, err := v.r.query(ctx, text)
+	if err != nil {
+		return nil, v.explain(err)
+	}
+	defer rows.Close()
+	out := map[string]int64{}
+	for rows.Next() {
+		var name string
+		var n int64
+		if err := rows.Scan(&name, &n); err != nil {
+			return nil, v.explain(err)
+		}
+		out[name] = n
+	}
+	return out, v.explain(rows.Err())
+}

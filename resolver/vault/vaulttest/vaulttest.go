@@ -1,0 +1,55 @@
+// Package vaulttest opens vaults for tests: in a SQLite file, and in a real
+// PostgreSQL, which it starts by itself where the programs are installed.
+package vaulttest
+
+import (
+	"testing"
+
+	"github.com/attache-proxy/attache/resolver/vault"
+)
+
+// Keys makes a key ring with one new key.
+func Keys(tb testing.TB) *vault.Keyring {
+	tb.Helper()
+	keys, err := vault.ParseKeys(vault.NewKey())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return keys
+}
+
+// SQLite describes a vault in a file of its own that is not there yet.
+func SQLite(tb testing.TB) vault.Config {
+	tb.Helper()
+	return vault.Config{Driver: "sqlite", Source: tb.TempDir() + "/vault.db", Keys: Keys(tb)}
+}
+
+// Postgres describes a vault in an empty database of its own. The test is skipped
+// where there is no PostgreSQL, and fails if CI is set.
+//
+// The package's TestMain must be TestMain(m) { os.Exit(vaulttest.Main(m)) }.
+func Postgres(tb testing.TB) vault.Config {
+	tb.Helper()
+	return vault.Config{Driver: "postgres", Source: database(tb), Keys: Keys(tb)}
+}
+
+// Each runs f once per database.
+func Each(t *testing.T, f func(t *testing.T, c vault.Config)) {
+	t.Run("sqlite", func(t *testing.T) { f(t, SQLite(t)) })
+	t.Run("postgres", func(t *testing.T) { f(t, Postgres(t)) })
+}
+
+// Open opens a vault until the test ends.
+func Open(tb testing.TB, c vault.Config) *vault.Vault {
+	tb.Helper()
+	v, err := vault.Open(tb.Context(), c)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := v.Close(); err != nil {
+			tb.Errorf("closing the vault: %v", err)
+		}
+	})
+	return v
+}
