@@ -91,3 +91,21 @@ func tunnelEverything(t testing.TB, a *attache) *http.Client {
 	t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr}
 }
+
+// silentWebSocket keeps a connection without a word for longer than the idle limits.
+func silentWebSocket(t *testing.T, d *demo) {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	conn, _, err := websocket.Dial(ctx, "wss://demo.test/ws", &websocket.DialOptions{HTTPClient: d.goClient(t, false)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.CloseNow()
+	time.Sleep(idle)
+	if err := conn.Write(ctx, websocket.MessageText, []byte("late")); err != nil {
+		t.Fatalf("writing after %v of silence: %v", idle, err)
+	}
+	if _, got, err := conn.Read(ctx); err != nil || string(got) != "late" {
+		t.Errorf("echo after %v of silence = %q, %v", idle, got, err)
+	}
+}

@@ -19,8 +19,9 @@ import (
 type service struct {
 	URL string // http(s)://127.0.0.1:port
 
-	mu   sync.Mutex
-	seen []seen
+	mu      sync.Mutex
+	seen    []*seen
+	running int // handlers that have not returned
 }
 
 // seen is a request as the service got it.
@@ -71,26 +72,32 @@ func serveOn(t testing.TB, l net.Listener, h http.Handler, ca *authority, names 
 func (s *service) record(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
-		s.seen = append(s.seen, seen{Method: r.Method, Host: r.Host, URI: r.RequestURI, Proto: r.Proto,
-			Header: r.Header.Clone(), Remote: r.RemoteAddr})
-		i := len(s.seen) - 1
+		this := &seen{Method: r.Method, Host: r.Host, URI: r.RequestURI, Proto: r.Proto,
+			Header: r.Header.Clone(), Remote: r.RemoteAddr}
+		s.seen = append(s.seen, this)
+		s.running++
 		s.mu.Unlock()
-		r.Body = &recordedBody{ReadCloser: r.Body, s: s, i: i}
+		defer func() {
+			s.mu.Lock()
+			s.running--
+			s.mu.Unlock()
+		}()
+		r.Body = &recordedBody{ReadCloser: r.Body, s: s, of: this}
 		h.ServeHTTP(w, r)
 	})
 }
 
 type recordedBody struct {
 	io.ReadCloser
-	s *service
-	i int
+	s  *service
+	of *seen
 }
 
 func (b *recordedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.s.mu.Lock()
-	if kept := &b.s.seen[b.i].Body; len(*kept) < 64<<10 {
-		*kept += string(p[:n])
+	if len(b.of.Body) < 64<<10 {
+		b.of.Body += string(p[:n])
 	}
 	b.s.mu.Unlock()
 	return n, err
@@ -100,7 +107,18 @@ func (b *recordedBody) Read(p []byte) (int, error) {
 func (s *service) Requests() []seen {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]seen(nil), s.seen...)
+	all := make([]seen, len(s.seen))
+	for i, r := range s.seen {
+		all[i] = *r
+	}
+	return all
+}
+
+// open is how many requests the service is working on.
+func (s *service) open() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.running
 }
 
 // last is the newest request. It fails the test if there is none.
