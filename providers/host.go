@@ -86,7 +86,7 @@ func portStart(s string) int {
 
 // setPattern checks the host part and keeps it in its normal form.
 func (h *Host) setPattern(host, asWritten string) error {
-	host = strings.Trim(strings.ToLower(host), "[]")
+	host = strings.TrimSuffix(strings.Trim(strings.ToLower(host), "[]"), ".")
 	if strings.Contains(host, "{") {
 		t, err := expr.Compile(host)
 		if err != nil {
@@ -117,7 +117,7 @@ func (h *Host) setPattern(host, asWritten string) error {
 	if glob == "*" && h.template == nil || strings.HasPrefix(glob, "*.") && !strings.Contains(glob[2:], ".") && h.template == nil {
 		return fmt.Errorf("host %q: too wide; a credential must not go to every host", asWritten)
 	}
-	h.Pattern, h.glob = strings.TrimSuffix(host, "."), strings.TrimSuffix(glob, ".")
+	h.Pattern, h.glob = host, glob
 	return nil
 }
 

@@ -30,7 +30,7 @@ type taken struct {
 // make us send it again. Otherwise it streams.
 func (r *Resolver) takeBody(req *http.Request, call *Call, signer sign.Signer) (*taken, error) {
 	t := &taken{original: req, signer: signer.NeedsBody()}
-	if req.Body == nil || req.Body == http.NoBody || req.ContentLength == 0 {
+	if req.Body == nil || req.Body == http.NoBody {
 		t.held, t.replayable = true, true
 		return t, nil
 	}

@@ -28,7 +28,7 @@ type Refusal struct {
 }
 
 func (r *Refusal) Error() string {
-	if r.Err != nil {
+	if r.Err != nil && !strings.Contains(r.Detail, r.Err.Error()) {
 		return fmt.Sprintf("%s: %s: %v", r.Code, r.Detail, r.Err)
 	}
 	return r.Code + ": " + r.Detail

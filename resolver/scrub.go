@@ -77,8 +77,20 @@ func (s *scrubber) add(v string) {
 	s.needle(url.QueryEscape(v))
 	s.needle(url.PathEscape(v))
 	quoted, _ := json.Marshal(v)
+	plain := jsonQuote(v)
 	s.needle(string(quoted[1 : len(quoted)-1]))
+	s.needle(plain)
+	s.needle(strings.ReplaceAll(plain, "/", `\/`))
 	s.needle(base64.StdEncoding.EncodeToString([]byte(v)))
+}
+
+// jsonQuote escapes as most encoders do: without the \u0026 of Go's own.
+func jsonQuote(v string) string {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(v)
+	return strings.TrimSuffix(b.String(), "\n")[1 : b.Len()-2]
 }
 
 func (s *scrubber) needle(v string) {

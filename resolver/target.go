@@ -107,13 +107,18 @@ func isPlainName(s string) bool {
 	if len(s) == 0 || len(s) > 253 || s[0] == '.' || s[0] == '-' || s[len(s)-1] == '.' || strings.Contains(s, "..") || strings.Contains(s, "--") {
 		return false
 	}
-	letter := false
+	letter, start := false, 0
 	for i := range len(s) {
 		switch c := s[i]; {
 		case c >= 'a' && c <= 'z':
 			letter = true
-		case c >= '0' && c <= '9', c == '-', c == '.':
+		case c == '.':
+			start = i + 1
+		case c >= '0' && c <= '9', c == '-':
 		default:
+			return false
+		}
+		if i-start >= 63 {
 			return false
 		}
 	}
