@@ -113,8 +113,6 @@ func (p *response) failure(a *answer) *Error {
 	switch {
 	case e.Code == "temporarily_unavailable" || e.Code == "server_error" || e.Code == codePending || e.Code == codeSlowDown:
 		e.Temporary = true
-	case e.Code == codeInvalidGrant && a.status < 500:
-		e.Temporary = false
 	case e.Code == "" && e.Description == "" && a.status < 400 && !slices.Contains(p.status, a.status):
 		e.Description = fmt.Sprintf("%d is not a status of success here; if it should be, declare response.status", a.status)
 	case e.Code == "" && e.Description == "" && a.status < 400:

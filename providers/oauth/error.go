@@ -65,9 +65,10 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Is makes errors.Is(err, ErrInvalidGrant) work.
+// Is makes errors.Is(err, ErrInvalidGrant) work. An endpoint that is out of
+// order promises nothing, whatever code it sends.
 func (e *Error) Is(target error) bool {
-	return target == ErrInvalidGrant && e.Code == codeInvalidGrant
+	return target == ErrInvalidGrant && e.Code == codeInvalidGrant && !e.Temporary
 }
 
 // Unwrap returns a context's error, and nothing that could hold a URL.

@@ -62,8 +62,7 @@ func githubDefaults(s *Spec) {
 	}
 	s.Response.AccessToken, s.Response.ExpiresAt = or(s.Response.AccessToken, "token"), or(s.Response.ExpiresAt, "expires_at")
 	s.Response.ErrorDescription = or(s.Response.ErrorDescription, "message")
-	s.Response.Scope = or(s.Response.Scope, "none")
-	s.Assertion.Before, s.Assertion.Audience = Duration(time.Minute), or(s.Assertion.Audience, "")
+	s.Assertion.Before = Duration(time.Minute)
 	if s.Assertion.Claims == nil {
 		s.Assertion.Claims = Params{"aud": nil, "sub": nil, "jti": nil}
 	}

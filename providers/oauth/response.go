@@ -206,7 +206,7 @@ func grantedScopes(v any, asked []string, separator string) []string {
 	case []any:
 		var out []string
 		for _, e := range v {
-			if s, ok := e.(string); ok {
+			if s, ok := text(e); ok {
 				out = append(out, s)
 			}
 		}

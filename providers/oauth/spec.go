@@ -69,7 +69,8 @@ type Spec struct {
 	// Obtain is a login of the provider's own shape, for grant_type obtain.
 	Obtain Steps `yaml:"obtain"`
 	// Then are steps after each token request that consume its token. Resolve are
-	// steps after the first one only, to learn about the account.
+	// steps after the first one only: to learn about the account, or to trade a
+	// short token for a long one.
 	Then    Steps `yaml:"then"`
 	Resolve Steps `yaml:"resolve"`
 

@@ -43,6 +43,8 @@ func compileTree(v any) (*tree, error) {
 	case string:
 		t, err := expr.Compile(v)
 		return &tree{text: t}, err
+	case Params: // yaml.v3 makes inner maps of the outer one's type
+		return compileTree(map[string]any(v))
 	case map[string]any:
 		object := make(map[string]*tree, len(v))
 		for name, child := range v {

@@ -124,7 +124,7 @@ func (e *endpoint) eval(v *expr.Vars, originOnly bool) (*url.URL, error) {
 		raw += "?" + string(query)
 	}
 	u, err := url.Parse(raw)
-	if err != nil || hasDotSegment(u.Path) {
+	if err != nil || hasDotSegment(u.EscapedPath()) {
 		return nil, fmt.Errorf("%s: %w: check the path", e.key, errURL)
 	}
 	return u, nil
@@ -169,8 +169,10 @@ func (e *endpoint) foreignOrigin(v *expr.Vars) (string, error) {
 	return strings.TrimSuffix(s, "/"), nil
 }
 
+// hasDotSegment looks for . and .. in an escaped path, escaped or not.
 func hasDotSegment(path string) bool {
 	for segment := range strings.SplitSeq(path, "/") {
+		segment = strings.ReplaceAll(strings.ToLower(segment), "%2e", ".")
 		if segment == "." || segment == ".." {
 			return true
 		}
