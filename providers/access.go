@@ -40,7 +40,7 @@ func parseReadRule(line string) (readRule, error) {
 // matches compares segment by segment on the escaped path. A path with dot
 // segments or encoded slashes never matches: the service might read it otherwise.
 func (r readRule) matches(method, path string) bool {
-	if method != r.method || !strings.HasPrefix(path, "/") || ambiguousPath(path) {
+	if r.method != "*" && r.method != method || !strings.HasPrefix(path, "/") || ambiguousPath(path) {
 		return false
 	}
 	segs := strings.Split(path[1:], "/")

@@ -48,7 +48,7 @@ var keyShape = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 func Compile(d *Definition) (*Connector, error) {
 	c := &Connector{Definition: d, Source: d.source, Scrub: d.Scrub == nil || *d.Scrub}
 	if err := c.compile(); err != nil {
-		return nil, fmt.Errorf("%s: connector %s: %w", cmp.Or(d.source, "(no file)"), cmp.Or(d.Key, "without key"), err)
+		return nil, fmt.Errorf("%s: connector %s: %w", cmp.Or(d.source, "(no file)"), cmp.Or(d.Key, "without key"), d.place(err))
 	}
 	return c, nil
 }
@@ -141,6 +141,14 @@ func (c *Connector) Option(name string) (*Option, bool) {
 	return c.Options[i], true
 }
 
+// TestFor is the request that proves an option's credential, or nil.
+func (c *Connector) TestFor(o *Option) *TestDef {
+	if o != nil && o.Test != nil {
+		return o.Test
+	}
+	return c.Test
+}
+
 // OptionNames lists the options, for messages.
 func (c *Connector) OptionNames() string {
 	var ns []string
@@ -204,7 +212,9 @@ func (c *Connector) Bindings(v *expr.Vars) []Binding {
 func (c *Connector) Reads(method, path string) bool {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
-		return true
+		if !c.Access.OnlyListed || method == http.MethodOptions {
+			return true
+		}
 	}
 	return slices.ContainsFunc(c.read, func(r readRule) bool { return r.matches(method, path) })
 }

@@ -7,8 +7,11 @@
 package providers
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -54,6 +57,8 @@ type Definition struct {
 
 	// source is the file that the definition came from, for messages.
 	source string
+	// inline says that it was one line of JSON: its line number says nothing.
+	inline bool
 }
 
 // HostDef is one entry of hosts: a pattern alone, or with a port, a path prefix
@@ -92,6 +97,8 @@ type OptionDef struct {
 	Help string `yaml:"help"`
 	// Fields is what a person is asked for.
 	Fields FieldDefs `yaml:"fields"`
+	// Test replaces the connector's test for accounts of this option.
+	Test *TestDef `yaml:"test"`
 	// Token is what {token} means for type credentials; default: the only secret field.
 	Token string `yaml:"token"`
 	// Sign places the credential; default bearer for oauth2 and mcp.
@@ -182,9 +189,13 @@ func (i *IdentityDef) UnmarshalYAML(n *yaml.Node) error {
 	return strictyaml.Decode(n, (*plain)(i))
 }
 
-// AccessDef lists requests as "METHOD /path/pattern": * is one segment, ** any rest.
+// AccessDef lists requests as "METHOD /path/pattern": * is one segment, ** any
+// rest; the method * is any.
 type AccessDef struct {
 	Read []string `yaml:"read"`
+	// OnlyListed says that GET does not mean reading here: some services take
+	// writes by GET. Then only what is listed is reading.
+	OnlyListed bool `yaml:"only_listed"`
 }
 
 // UnmarshalYAML refuses unknown keys.
@@ -203,11 +214,19 @@ func Parse(name string, src []byte) (*Definition, error) {
 	if len(doc.Content) == 0 {
 		return nil, fmt.Errorf("%s: the file is empty; a connector needs at least key, hosts and auth", name)
 	}
-	d := &Definition{source: name}
+	d := &Definition{source: name, inline: !bytes.Contains(src, []byte("\n"))}
 	if err := strictyaml.Decode(doc.Content[0], d); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", name, d.place(err))
 	}
 	return d, nil
+}
+
+// place leaves out line numbers that would mislead.
+func (d *Definition) place(err error) error {
+	if !d.inline {
+		return err
+	}
+	return errors.New(strings.ReplaceAll(err.Error(), "line 1: ", ""))
 }
 
 // AllowHTTP lets the definition name http:// token endpoints: an operator

@@ -41,7 +41,7 @@ func (d *Definition) extend(base *Definition) *Definition {
 	if out.Identity == (IdentityDef{}) {
 		out.Identity = base.Identity
 	}
-	if out.Access.Read == nil {
+	if out.Access.Read == nil && !out.Access.OnlyListed {
 		out.Access = base.Access
 	}
 	if out.Keep == nil {

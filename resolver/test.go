@@ -8,12 +8,27 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/expr"
 )
 
 // Granted lists the accounts of a connector that the agent may use.
 func (r *Resolver) Granted(ctx context.Context, agent *Agent, connector string) ([]Granted, error) {
 	return r.directory.Granted(ctx, agent, connector)
+}
+
+// Choose is the account that the agent would use: the named one, the default,
+// or the only one.
+func (r *Resolver) Choose(ctx context.Context, agent *Agent, c *providers.Connector, name string) (*Account, error) {
+	granted, err := r.directory.Granted(ctx, agent, c.Key)
+	if err != nil {
+		return nil, err
+	}
+	g, err := choose(granted, &Call{Connector: c}, Ask{Agent: agent, Connector: c.Key, Account: name})
+	if err != nil {
+		return nil, err
+	}
+	return g.Account, usable(g.Account)
 }
 
 // ErrNoTest says that the connector names no test request.
@@ -26,22 +41,27 @@ func (r *Resolver) Test(ctx context.Context, agent *Agent, connector, account st
 	if !ok {
 		return 0, 0, &Refusal{Code: "unknown_connector", Detail: "there is no connector " + connector + " here"}
 	}
-	if c.Test == nil {
+	acct, err := r.Choose(ctx, agent, c, account)
+	if err != nil {
+		return 0, 0, err
+	}
+	t := c.TestFor(acct.Option)
+	if t == nil {
 		return 0, 0, ErrNoTest
 	}
-	expected = c.Test.Expect
+	expected = t.Expect
 	if expected == 0 {
 		expected = http.StatusOK
 	}
-	path, _, _ := strings.Cut(c.Test.Get+c.Test.Post, "?")
+	call := &Call{Agent: agent, Connector: c, Account: acct}
+	path, _, _ := strings.Cut(t.Get+t.Post, "?")
 	if !strings.HasPrefix(path, "/") {
 		path = "/" // an absolute URL: testRequest finds its host
 	}
-	call, err := r.Decide(ctx, Ask{Agent: agent, Connector: connector, Account: account, Method: http.MethodGet, Path: path})
-	if err != nil {
+	if err := call.settle(Ask{Connector: connector, Path: path}); err != nil {
 		return 0, expected, err
 	}
-	req, err := testRequest(ctx, call)
+	req, err := testRequest(ctx, call, t)
 	if err != nil {
 		return 0, expected, err
 	}
@@ -56,8 +76,7 @@ func (r *Resolver) Test(ctx context.Context, agent *Agent, connector, account st
 
 // testRequest builds the request, on the connector's base URL or on the host
 // that the test itself names, which must be one of the connector's.
-func testRequest(ctx context.Context, call *Call) (*http.Request, error) {
-	t := call.Connector.Test
+func testRequest(ctx context.Context, call *Call, t *providers.TestDef) (*http.Request, error) {
 	method, where := http.MethodGet, t.Get
 	if t.Post != "" {
 		method, where = http.MethodPost, t.Post

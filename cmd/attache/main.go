@@ -1,8 +1,17 @@
+// Command attache is Caddy with Attaché: a proxy that attaches credentials to
+// the API calls of agents, so that the agents never hold them.
 package main
 
 import (
+	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/attache-proxy/attache/caddymodule"
 )
 
-func main() { caddycmd.Main() }
+func main() {
+	caddy.CustomBinaryName = "attache"
+	caddy.CustomLongDescription = "Attaché attaches credentials to the API calls of agents, so that the agents never hold them.\nIt is Caddy with a proxy module; every command of Caddy is here too."
+	caddycmd.Main()
+}

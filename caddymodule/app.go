@@ -1,0 +1,185 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddypki"
+	"go.uber.org/zap"
+
+	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/providers/oauth"
+	"github.com/attache-proxy/attache/resolver"
+	"github.com/attache-proxy/attache/resolver/egress"
+)
+
+func init() {
+	caddy.RegisterModule(App{})
+}
+
+// App holds what all listeners share: connectors, accounts, agents, the CA and
+// the credentials' cache.
+type App struct {
+	// CA is the id of the certificate authority, in Caddy's pki app, that signs
+	// the certificates of intercepted connections. Default: attache. It is never
+	// installed into a trust store by itself.
+	CA string `json:"ca,omitempty"`
+	// ConnectorDir holds connectors of one's own, one YAML file each.
+	ConnectorDir string `json:"connector_dir,omitempty"`
+	// AllowAddresses are addresses and prefixes that may be dialled although
+	// they are loopback, private, link-local or the like.
+	AllowAddresses []string `json:"allow_addresses,omitempty"`
+	// Connectors in use, by key.
+	Connectors map[string]*ConnectorConfig `json:"connectors,omitempty"`
+	// Agents by name.
+	Agents map[string]*AgentConfig `json:"agents,omitempty"`
+	// Key seals what leaves the process: placeholders, the first seals, all
+	// open. Not needed while nothing leaves it.
+	Key []string `json:"key,omitempty"`
+	// Audit is where audit events go.
+	Audit AuditConfig `json:"audit,omitzero"`
+
+	ctx       caddy.Context
+	logger    *zap.Logger
+	ca        *caddypki.CA
+	resolver  *resolver.Resolver
+	static    *resolver.Static
+	accounts  []*resolver.Account
+	metrics   *metrics
+	audit     *auditor
+	cacheOpen bool
+}
+
+// CaddyModule returns the Caddy module information.
+func (App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "attache", New: func() caddy.Module { return new(App) }}
+}
+
+// Provision builds everything; requests only use it.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.ctx, a.logger = ctx, ctx.Logger()
+	if err := a.provisionCA(); err != nil {
+		return err
+	}
+	m, err := newMetrics(ctx.GetMetricsRegistry())
+	if err != nil {
+		return err
+	}
+	a.metrics = m
+	if a.audit, err = newAuditor(ctx, a.Audit); err != nil {
+		return err
+	}
+	connectors, err := a.loadConnectors()
+	if err != nil {
+		return err
+	}
+	if err := a.buildAccounts(connectors); err != nil {
+		return err
+	}
+	if err := a.buildAgents(); err != nil {
+		return err
+	}
+	return a.buildResolver(connectors)
+}
+
+// buildResolver puts the parts together.
+func (a *App) buildResolver(connectors []*providers.Connector) error {
+	allow, err := egress.ParseAllow(a.AllowAddresses)
+	if err != nil {
+		return fmt.Errorf("allow_address: %w", err)
+	}
+	guard := &egress.Guard{Allow: allow}
+	var bindings []providers.Binding
+	for _, acct := range a.accounts {
+		bindings = append(bindings, acct.Bindings()...)
+	}
+	index, err := providers.NewIndex(connectors, bindings...)
+	if err != nil {
+		return err
+	}
+	routes, err := a.routes(connectors)
+	if err != nil {
+		return err
+	}
+	cache, err := a.openCache()
+	if err != nil {
+		return err
+	}
+	clients := newTokenClients(guard, routes)
+	a.resolver = resolver.New(resolver.Config{
+		Index:     index,
+		Directory: a.static,
+		Credentials: &resolver.Credentials{
+			Cache:    cache,
+			HTTP:     func(c *providers.Connector) oauth.Doer { return clients.of(c) },
+			Observer: observer{a},
+		},
+		Transports: resolver.Transports{Guard: guard, Routes: routes},
+		Observer:   observer{a},
+	})
+	return nil
+}
+
+// tokenClients are guarded clients for token endpoints.
+type tokenClients struct {
+	shared oauth.Doer
+	own    map[string]oauth.Doer // by connector, where a route names addresses or a CA
+}
+
+func newTokenClients(guard *egress.Guard, routes map[string]resolver.Route) tokenClients {
+	const timeout = 30 * time.Second
+	t := tokenClients{shared: (&egress.Dialer{Guard: guard}).Client(timeout, nil), own: map[string]oauth.Doer{}}
+	for key, r := range routes {
+		if len(r.Allow) > 0 || r.TLS != nil {
+			d := &egress.Dialer{Guard: &egress.Guard{Allow: slices.Concat(r.Allow, guard.Allow)}}
+			t.own[key] = d.Client(timeout, r.TLS)
+		}
+	}
+	return t
+}
+
+func (t tokenClients) of(c *providers.Connector) oauth.Doer {
+	if d, ok := t.own[c.Key]; ok {
+		return d
+	}
+	return t.shared
+}
+
+// Start implements caddy.App; the listeners are the http app's.
+func (a *App) Start() error { return nil }
+
+// Stop implements caddy.App.
+func (a *App) Stop() error { return nil }
+
+// Cleanup lets go of what this configuration held. Streams that still run keep
+// their connections to their end.
+func (a *App) Cleanup() error {
+	if a.resolver != nil {
+		a.resolver.Close()
+	}
+	a.closeCache()
+	return a.audit.Close()
+}
+
+// appOf returns the configured app.
+func appOf(ctx caddy.Context) (*App, error) {
+	v, err := ctx.AppIfConfigured("attache")
+	if err != nil {
+		return nil, fmt.Errorf("the global option attache is missing; write { attache { … } } at the top of the Caddyfile: %w", err)
+	}
+	a, ok := v.(*App)
+	if !ok || a.resolver == nil {
+		return nil, errors.New("the attache app is not ready")
+	}
+	return a, nil
+}
+
+// Interface guards
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

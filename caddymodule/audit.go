@@ -1,0 +1,182 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/attache-proxy/attache/resolver"
+)
+
+// AuditConfig says where audit events go. They are log lines of the logger
+// attache.audit, which Caddy's log option can send to a file of its own.
+type AuditConfig struct {
+	// Off writes none.
+	Off bool `json:"off,omitempty"`
+	// Sync writes each event before the request is over. Otherwise events are
+	// written within 100 ms, and those of the last 100 ms are lost on kill -9.
+	Sync bool `json:"sync,omitempty"`
+}
+
+// auditor writes audit events without slowing requests.
+type auditor struct {
+	log     *zap.Logger
+	metrics *metrics
+	sync    bool
+	mu      sync.Mutex
+	waiting []resolver.Event
+	wake    chan struct{}
+	done    chan struct{}
+	closed  bool
+}
+
+// maxWaiting bounds the events that wait to be written; beyond it the request waits.
+const maxWaiting = 16 << 10
+
+func newAuditor(ctx caddy.Context, c AuditConfig) (*auditor, error) {
+	if c.Off && c.Sync {
+		return nil, fmt.Errorf("audit: off and sync exclude each other")
+	}
+	if c.Off {
+		return nil, nil
+	}
+	a := &auditor{log: ctx.Logger().Named("audit"), metrics: collectors, sync: c.Sync, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	if !a.sync {
+		go a.run()
+	}
+	return a, nil
+}
+
+// Write takes one event.
+func (a *auditor) Write(e *resolver.Event) {
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	if a.sync || a.closed || len(a.waiting) >= maxWaiting {
+		a.mu.Unlock()
+		a.line(e)
+		return
+	}
+	a.waiting = append(a.waiting, *e)
+	first := len(a.waiting) == 1
+	a.mu.Unlock()
+	if first {
+		select {
+		case a.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// run writes what has gathered, every 50 ms while there is something.
+func (a *auditor) run() {
+	defer close(a.done)
+	for range a.wake {
+		time.Sleep(50 * time.Millisecond)
+		a.flush()
+	}
+	a.flush()
+}
+
+func (a *auditor) flush() {
+	a.mu.Lock()
+	batch := a.waiting
+	a.waiting = nil
+	a.mu.Unlock()
+	for i := range batch {
+		a.line(&batch[i])
+	}
+}
+
+// Close writes what is left. Streams that end later write their own line.
+func (a *auditor) Close() error {
+	if a == nil {
+		return nil
+	}
+	a.mu.Lock()
+	again := a.closed
+	a.closed = true
+	a.mu.Unlock()
+	if !again && !a.sync {
+		close(a.wake)
+		<-a.done
+	}
+	return nil
+}
+
+// line writes one event. The path is without query: queries hold keys.
+func (a *auditor) line(e *resolver.Event) {
+	c := a.log.Check(zapcore.InfoLevel, "request")
+	if c == nil {
+		return
+	}
+	fields := make([]zap.Field, 0, 13)
+	fields = append(fields, zap.String("agent", e.Agent))
+	for _, f := range [...]struct{ name, value string }{{"connector", e.Connector}, {"account", e.Account}, {"door", e.Door}, {"method", e.Method}, {"host", e.Host}, {"path", e.Path}, {"code", e.Code}} {
+		if f.value != "" {
+			fields = append(fields, zap.String(f.name, f.value))
+		}
+	}
+	c.Write(append(fields, zap.Int("status", e.Status), zap.Int64("sent", e.Sent), zap.Int64("received", e.Received), zap.Duration("duration", e.Duration))...)
+}
+
+// observer passes what the resolver tells to the metrics and the audit.
+type observer struct{ app *App }
+
+// Observe implements resolver.Observer.
+func (o observer) Observe(e *resolver.Event) {
+	connector := e.Connector
+	if connector == "" {
+		connector = "none"
+	}
+	o.app.metrics.request(connector, e.Status, e.Code, e.Duration)
+	o.app.audit.Write(e)
+}
+
+// TokenRequest implements resolver.TokenObserver.
+func (o observer) TokenRequest(acct *resolver.Account, took time.Duration, err error) {
+	o.app.metrics.token(acct.Connector.Key, err)
+	if err != nil {
+		o.app.logger.Warn("no token", zap.String("connector", acct.Connector.Key), zap.String("account", acct.Name), zap.Duration("took", took), zap.Error(err))
+		return
+	}
+	o.app.logger.Info("token", zap.String("connector", acct.Connector.Key), zap.String("account", acct.Name), zap.Duration("took", took))
+}
+
+// observe audits a visit that is over.
+func (h *Handler) observe(v *visit, ref *resolver.Refusal, status int, err error, began time.Time) {
+	e := resolver.Event{Door: v.door, Method: v.r.Method, Host: v.ask.Target.Host, Path: v.ask.Path, Status: status, Duration: time.Since(began)}
+	if v.agent != nil {
+		e.Agent = v.agent.Name
+	}
+	if c := v.call; c != nil {
+		if c.Connector != nil {
+			e.Connector = c.Connector.Key
+		}
+		if c.Account != nil {
+			e.Account = c.Account.Name
+		}
+		e.Host = c.Target.Host
+		e.Sent, e.Received = c.Outcome.Sent(), c.Outcome.Received()
+		if status == 0 {
+			e.Status = c.Outcome.Status
+		}
+		if c.Outcome.Scrubbed.Load() {
+			h.app.metrics.echoes.WithLabelValues(e.Connector).Inc()
+			h.logger.Warn("the service echoed the credential; the echo was replaced", zap.String("connector", e.Connector), zap.String("path", e.Path))
+		}
+	}
+	switch {
+	case ref != nil:
+		e.Code = ref.Code
+	case err != nil && e.Status == 0:
+		e.Status = http.StatusBadGateway
+	}
+	h.app.resolver.Observe(&e)
+}

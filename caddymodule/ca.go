@@ -1,0 +1,59 @@
+package caddymodule
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+
+	"github.com/caddyserver/caddy/v2/modules/caddypki"
+)
+
+// defaultCA is the id of our own authority: trusting it does not mean trusting
+// every other local Caddy.
+const defaultCA = "attache"
+
+// provisionCA finds or makes the authority in Caddy's pki app, which renews its
+// intermediates.
+//
+// An authority whose install_trust nobody set would be installed into the
+// system's trust store at start, without having been asked for; whoever wants
+// that says so with the pki option.
+func (a *App) provisionCA() error {
+	if a.CA == "" {
+		a.CA = defaultCA
+	}
+	v, err := a.ctx.App("pki")
+	if err != nil {
+		return fmt.Errorf("loading the pki app: %w", err)
+	}
+	pki := v.(*caddypki.PKI)
+	never := false
+	for _, ca := range pki.CAs {
+		if ca.InstallTrust == nil {
+			ca.InstallTrust = &never
+		}
+	}
+	if ca, ok := pki.CAs[a.CA]; ok {
+		a.ca = ca
+		return nil
+	}
+	ca := &caddypki.CA{
+		Name:                   "Attaché",
+		RootCommonName:         "Attaché Root CA {time.now.year}",
+		IntermediateCommonName: "Attaché Intermediate CA",
+		InstallTrust:           &never,
+	}
+	if err := ca.Provision(a.ctx, a.CA, a.logger); err != nil {
+		return fmt.Errorf("certificate authority %s: %w", a.CA, err)
+	}
+	pki.CAs[a.CA] = ca
+	a.ca = ca
+	return nil
+}
+
+// rootPEM is the root certificate that clients must trust.
+func (a *App) rootPEM() []byte { return certificatePEM(a.ca.RootCertificate()) }
+
+func certificatePEM(c *x509.Certificate) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
+}

@@ -1,0 +1,262 @@
+package caddymodule
+
+import (
+	"fmt"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+)
+
+func init() {
+	httpcaddyfile.RegisterGlobalOption("attache", parseGlobal)
+	httpcaddyfile.RegisterDirective("attache", parseDirective)
+	httpcaddyfile.RegisterHandlerDirective("attache_match", parseMatch)
+	httpcaddyfile.RegisterDirectiveOrder("attache", httpcaddyfile.Before, "reverse_proxy")
+	httpcaddyfile.RegisterDirectiveOrder("attache_match", httpcaddyfile.Before, "reverse_proxy")
+}
+
+// parseGlobal reads the global option:
+//
+//	attache {
+//		key           <placeholder…>
+//		cache         memory
+//		ca            <id>
+//		connectors    <directory>
+//		allow_address <address or prefix…>
+//		audit         sync|off
+//		connector     <key> { … }
+//		agent         <name> { … }
+//	}
+func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
+	d.Next() // the word attache
+	if existing != nil {
+		return nil, d.Err("the global option attache stands twice; put everything into one block")
+	}
+	app := new(App)
+	if d.NextArg() {
+		return nil, d.ArgErr()
+	}
+	for d.NextBlock(0) {
+		if err := app.parseOption(d); err != nil {
+			return nil, err
+		}
+	}
+	if err := app.check(); err != nil {
+		return nil, err
+	}
+	return httpcaddyfile.App{Name: "attache", Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+func (a *App) parseOption(d *caddyfile.Dispenser) error {
+	switch d.Val() {
+	case "key":
+		a.Key = d.RemainingArgs()
+		if len(a.Key) == 0 {
+			return d.ArgErr()
+		}
+	case "cache":
+		var kind string
+		if !d.Args(&kind) {
+			return d.ArgErr()
+		}
+		if kind != "memory" {
+			return d.Errf("cache %q: want memory", kind)
+		}
+	case "ca":
+		return oneArg(d, &a.CA)
+	case "connectors":
+		return oneArg(d, &a.ConnectorDir)
+	case "allow_address":
+		args := d.RemainingArgs()
+		if len(args) == 0 {
+			return d.ArgErr()
+		}
+		a.AllowAddresses = append(a.AllowAddresses, args...)
+	case "audit":
+		return a.parseAudit(d)
+	case "connector":
+		return a.parseConnector(d)
+	case "agent":
+		return a.parseAgent(d)
+	default:
+		return d.Errf("unknown option %q in attache; known here: key, cache, ca, connectors, allow_address, audit, connector, agent", d.Val())
+	}
+	return nil
+}
+
+func (a *App) parseAudit(d *caddyfile.Dispenser) error {
+	for _, word := range d.RemainingArgs() {
+		switch word {
+		case "sync":
+			a.Audit.Sync = true
+		case "off":
+			a.Audit.Off = true
+		default:
+			return d.Errf("audit %q: want sync or off", word)
+		}
+	}
+	return nil
+}
+
+// oneArg reads exactly one argument.
+func oneArg(d *caddyfile.Dispenser, into *string) error {
+	if !d.NextArg() {
+		return d.ArgErr()
+	}
+	*into = d.Val()
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	return nil
+}
+
+// source is the place of the current token, for messages that come later.
+func source(d *caddyfile.Dispenser) string { return fmt.Sprintf("%s:%d", d.File(), d.Line()) }
+
+// parseAgent reads:
+//
+//	agent <name> {
+//		token <placeholder>                          # repeatable
+//		grant <connector>[:<account>] [read] [write] # repeatable; read alone by default
+//	}
+func (a *App) parseAgent(d *caddyfile.Dispenser) error {
+	var name string
+	at := source(d)
+	if !d.Args(&name) {
+		return d.ArgErr()
+	}
+	if _, ok := a.Agents[name]; ok {
+		return d.Errf("agent %s stands twice", name)
+	}
+	if !agentName.MatchString(name) {
+		return d.Errf("agent %q: want letters, digits, dots, hyphens and underscores", name)
+	}
+	agent := &AgentConfig{Source: at}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		switch d.Val() {
+		case "token":
+			var token string
+			if err := oneArg(d, &token); err != nil {
+				return err
+			}
+			if token == "" {
+				return d.Errf("agent %s: the token is empty", name)
+			}
+			agent.Tokens = append(agent.Tokens, token)
+		case "grant":
+			g, err := parseGrant(d)
+			if err != nil {
+				return err
+			}
+			agent.Grants = append(agent.Grants, g)
+		default:
+			return d.Errf("unknown option %q in agent; known here: token, grant", d.Val())
+		}
+	}
+	if a.Agents == nil {
+		a.Agents = map[string]*AgentConfig{}
+	}
+	a.Agents[name] = agent
+	return nil
+}
+
+func parseGrant(d *caddyfile.Dispenser) (GrantConfig, error) {
+	args := d.RemainingArgs()
+	if len(args) == 0 {
+		return GrantConfig{}, d.Err("grant wants a connector: grant github read")
+	}
+	g := GrantConfig{}
+	g.Connector, g.Account = cutAccount(args[0])
+	for _, word := range args[1:] {
+		switch word {
+		case "read":
+		case "write":
+			g.Write = true
+		default:
+			return g, d.Errf("grant %s: %q is neither read nor write", args[0], word)
+		}
+	}
+	return g, nil
+}
+
+// parseDirectiveOption reads what the middleware itself understands. It
+// returns false for words that are not ours.
+func (h *Handler) parseDirectiveOption(d *caddyfile.Dispenser) (ours bool, err error) {
+	switch d.Val() {
+	case "agent":
+		if h.Agent != "" {
+			return true, d.Err("agent stands twice; a listener has one agent of its own")
+		}
+		return true, oneArg(d, &h.Agent)
+	case "agent_from_certificate":
+		h.AgentFromCertificate = true
+		if d.NextArg() {
+			return true, d.ArgErr()
+		}
+	case "unmatched":
+		if err := oneArg(d, &h.Unmatched); err != nil {
+			return true, err
+		}
+		if h.Validate() != nil {
+			return true, d.Errf("unmatched %q: want tunnel or deny", h.Unmatched)
+		}
+	case "name":
+		args := d.RemainingArgs()
+		if len(args) == 0 {
+			return true, d.ArgErr()
+		}
+		h.Names = append(h.Names, args...)
+	default:
+		return false, nil
+	}
+	return true, nil
+}
+
+// parseMatch reads attache_match, the middleware alone:
+//
+//	attache_match [<matcher>] {
+//		agent     <name>
+//		unmatched tunnel|deny
+//		name      <host…>
+//		agent_from_certificate
+//	}
+func parseMatch(h httpcaddyfile.Helper) (handler caddyHandler, err error) {
+	out := new(Handler)
+	warnOfOpenAdmin(h)
+	h.Next()
+	if h.NextArg() {
+		return nil, h.ArgErr()
+	}
+	for h.NextBlock(0) {
+		word := h.Val()
+		ours, err := out.parseDirectiveOption(h.Dispenser)
+		if err != nil {
+			return nil, err
+		}
+		if !ours {
+			return nil, h.Errf("unknown option %q in attache_match; known here: agent, agent_from_certificate, unmatched, name", word)
+		}
+	}
+	return out, nil
+}
+
+// warnOfOpenAdmin says so when Caddy's admin API listens on TCP: an agent that
+// shares our network namespace could reconfigure us, without any credential.
+func warnOfOpenAdmin(h httpcaddyfile.Helper) {
+	listen := caddy.DefaultAdminListen
+	if conf, ok := h.Option("admin").(*caddy.AdminConfig); ok {
+		if conf.Disabled {
+			return
+		}
+		if conf.Listen != "" {
+			listen = conf.Listen
+		}
+	}
+	if addr, err := caddy.ParseNetworkAddress(listen); err == nil && addr.IsUnixNetwork() {
+		return
+	}
+	caddy.Log().Named("attache").Warn("Caddy's admin API listens on TCP (" + listen + "), where an agent on this machine can reach it and change everything; " +
+		"set `admin unix//run/attache/admin.sock|0600` or `admin off` in the global options")
+}

@@ -1,0 +1,350 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/attache-proxy/attache/providers"
+)
+
+// connectorBlock gathers what a connector block says: a definition in the
+// words of a connector's YAML file, and accounts.
+type connectorBlock struct {
+	key    string
+	conf   *ConnectorConfig
+	def    map[string]any
+	option map[string]any // the one option of a connector of one's own
+	own    AccountConfig  // the account of field, sign and oauth2
+	// usedOwn says that option and own were given.
+	usedOwn  bool
+	fallback string // the account that default names
+}
+
+// parseConnector reads:
+//
+//	connector <key> {
+//		use     [<option>] { <field> <placeholder> … }   # the account "default"
+//		account <name> [<option>] { <field> <placeholder> … }
+//		default <account>
+//
+//		# a connector of one's own, or what differs from the built-in one:
+//		hosts   <host[:port][/path]…>
+//		field   <name> <placeholder>
+//		sign    bearer|basic|header|query|path|cookie|form|json <args…>
+//		oauth2  <grant type> { … }
+//		title, category, docs, base_url <text>
+//		read    "<METHOD> <path pattern>"…
+//		test    GET|POST <path> [<status>]
+//		header  <name> <value>
+//		env     <name> <value>
+//		keep    authorization|cookie…
+//		scrub   on|off
+//
+//		upstream       <url>
+//		tls_trusted_ca <PEM file>
+//		tls_client_certificate <PEM file> <key file>
+//	}
+func (a *App) parseConnector(d *caddyfile.Dispenser) error {
+	b := &connectorBlock{conf: &ConnectorConfig{Source: source(d)}, def: map[string]any{}, option: map[string]any{}}
+	if !d.Args(&b.key) {
+		return d.ArgErr()
+	}
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	if _, ok := a.Connectors[b.key]; ok {
+		return d.Errf("connector %s stands twice; several accounts go into one block: account NAME { … }", b.key)
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := b.parseOption(d); err != nil {
+			return err
+		}
+	}
+	if err := b.finish(); err != nil {
+		return err
+	}
+	if a.Connectors == nil {
+		a.Connectors = map[string]*ConnectorConfig{}
+	}
+	a.Connectors[b.key] = b.conf
+	return nil
+}
+
+// connectorOptions is every word that a connector block knows.
+var connectorOptions = map[string]func(*connectorBlock, *caddyfile.Dispenser) error{
+	"use":     (*connectorBlock).parseUse,
+	"account": (*connectorBlock).parseAccount,
+	"default": func(b *connectorBlock, d *caddyfile.Dispenser) error { return oneArg(d, &b.fallback) },
+	"hosts":   (*connectorBlock).parseHosts,
+	"field":   (*connectorBlock).parseField,
+	"sign":    (*connectorBlock).parseSign,
+	"oauth2":  (*connectorBlock).parseOAuth2,
+	"title":   func(b *connectorBlock, d *caddyfile.Dispenser) error { return b.text(d, "title") },
+	"category": func(b *connectorBlock, d *caddyfile.Dispenser) error {
+		return b.text(d, "category")
+	},
+	"docs":     func(b *connectorBlock, d *caddyfile.Dispenser) error { return b.text(d, "docs") },
+	"base_url": func(b *connectorBlock, d *caddyfile.Dispenser) error { return b.text(d, "base_url") },
+	"read":     (*connectorBlock).parseRead,
+	"test":     (*connectorBlock).parseTest,
+	"header":   func(b *connectorBlock, d *caddyfile.Dispenser) error { return b.entry(d, b.def, "headers") },
+	"env":      func(b *connectorBlock, d *caddyfile.Dispenser) error { return b.entry(d, b.def, "env") },
+	"keep":     (*connectorBlock).parseKeep,
+	"scrub":    (*connectorBlock).parseScrub,
+	"upstream": func(b *connectorBlock, d *caddyfile.Dispenser) error { return oneArg(d, &b.conf.Upstream) },
+	"tls_trusted_ca": func(b *connectorBlock, d *caddyfile.Dispenser) error {
+		return oneArg(d, &b.conf.TLSTrustedCA)
+	},
+	"tls_client_certificate": func(b *connectorBlock, d *caddyfile.Dispenser) error {
+		if !d.Args(&b.conf.TLSClientCertificate, &b.conf.TLSClientKey) {
+			return d.ArgErr()
+		}
+		return nil
+	},
+}
+
+func (b *connectorBlock) parseOption(d *caddyfile.Dispenser) error {
+	parse, ok := connectorOptions[d.Val()]
+	if !ok {
+		return d.Errf("unknown option %q in connector; known here: %s", d.Val(), known(connectorOptions))
+	}
+	return parse(b, d)
+}
+
+func (b *connectorBlock) text(d *caddyfile.Dispenser, key string) error {
+	var v string
+	if err := oneArg(d, &v); err != nil {
+		return err
+	}
+	b.def[key] = v
+	return nil
+}
+
+// entry reads NAME VALUE into a map of m.
+func (b *connectorBlock) entry(d *caddyfile.Dispenser, m map[string]any, key string) error {
+	var name, value string
+	if !d.Args(&name, &value) {
+		return d.ArgErr()
+	}
+	sub, _ := m[key].(map[string]any)
+	if sub == nil {
+		sub = map[string]any{}
+		m[key] = sub
+	}
+	if _, ok := sub[name]; ok {
+		return d.Errf("%s stands twice", name)
+	}
+	sub[name] = value
+	return nil
+}
+
+func (b *connectorBlock) list(d *caddyfile.Dispenser, key string) error {
+	args := d.RemainingArgs()
+	if len(args) == 0 {
+		return d.ArgErr()
+	}
+	old, _ := b.def[key].([]string)
+	b.def[key] = append(old, args...)
+	return nil
+}
+
+func (b *connectorBlock) parseHosts(d *caddyfile.Dispenser) error { return b.list(d, "hosts") }
+func (b *connectorBlock) parseKeep(d *caddyfile.Dispenser) error  { return b.list(d, "keep") }
+
+func (b *connectorBlock) parseRead(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) == 0 {
+		return d.ArgErr()
+	}
+	access, _ := b.def["access"].(map[string][]string)
+	if access == nil {
+		access = map[string][]string{}
+		b.def["access"] = access
+	}
+	access["read"] = append(access["read"], args...)
+	return nil
+}
+
+func (b *connectorBlock) parseTest(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) < 2 || len(args) > 3 {
+		return d.Err("test wants a method, a path and perhaps a status: test GET /me 200")
+	}
+	method := strings.ToLower(args[0])
+	if method != "get" && method != "post" {
+		return d.Errf("test %s: want GET or POST", args[0])
+	}
+	test := map[string]any{method: args[1]}
+	if len(args) == 3 {
+		status, err := strconv.Atoi(args[2])
+		if err != nil || status < 100 || status > 599 {
+			return d.Errf("test: %q is no HTTP status", args[2])
+		}
+		test["expect"] = status
+	}
+	b.def["test"] = test
+	return nil
+}
+
+func (b *connectorBlock) parseScrub(d *caddyfile.Dispenser) error {
+	on, err := onOff(d)
+	b.def["scrub"] = on
+	return err
+}
+
+func onOff(d *caddyfile.Dispenser) (bool, error) {
+	var v string
+	if err := oneArg(d, &v); err != nil {
+		return false, err
+	}
+	switch v {
+	case "on":
+		return true, nil
+	case "off":
+		return false, nil
+	}
+	return false, d.Errf("%q: want on or off", v)
+}
+
+// parseUse reads the account "default": use [<option>] { <field> <value> … }
+func (b *connectorBlock) parseUse(d *caddyfile.Dispenser) error {
+	acct := AccountConfig{Name: "default", Source: source(d)}
+	if d.NextArg() {
+		acct.Option = d.Val()
+	}
+	return b.addAccount(d, acct)
+}
+
+// parseAccount reads a named account: account <name> [<option>] { … }
+func (b *connectorBlock) parseAccount(d *caddyfile.Dispenser) error {
+	acct := AccountConfig{Source: source(d)}
+	if !d.NextArg() {
+		return d.ArgErr()
+	}
+	acct.Name = d.Val()
+	if d.NextArg() {
+		acct.Option = d.Val()
+	}
+	return b.addAccount(d, acct)
+}
+
+func (b *connectorBlock) addAccount(d *caddyfile.Dispenser, acct AccountConfig) error {
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	if acct.Name == "" || strings.ContainsAny(acct.Name, "/+:{}") {
+		return d.Errf("account %q: a name must not be empty nor hold / + : { }", acct.Name)
+	}
+	for _, other := range b.conf.Accounts {
+		if other.Name == acct.Name {
+			return d.Errf("account %s stands twice; give the second one another name: account NAME { … }", acct.Name)
+		}
+	}
+	acct.Values = map[string]string{}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		name := d.Val()
+		var value string
+		if err := oneArg(d, &value); err != nil {
+			return err
+		}
+		if _, ok := acct.Values[name]; ok {
+			return d.Errf("%s stands twice", name)
+		}
+		acct.Values[name] = value
+	}
+	b.conf.Accounts = append(b.conf.Accounts, acct)
+	return nil
+}
+
+// finish completes the definition, checks it, and keeps it.
+func (b *connectorBlock) finish() error {
+	if b.usedOwn {
+		b.own.Name, b.own.Source = "default", b.conf.Source
+		b.def["auth"] = map[string]any{b.own.Option: b.option}
+		b.conf.Accounts = append(b.conf.Accounts, b.own)
+	}
+	if err := b.setDefault(); err != nil {
+		return fmt.Errorf("%s: %w", b.conf.Source, err)
+	}
+	if len(b.def) == 0 {
+		return nil
+	}
+	builtin, err := providers.Catalog()
+	if err != nil {
+		return err
+	}
+	b.def["key"] = b.key
+	if b.def["hosts"] == nil || builtin[b.key] != nil {
+		b.def["extends"] = b.key // the block says only what differs
+	}
+	b.conf.Definition, err = json.Marshal(b.def)
+	return err
+}
+
+func (b *connectorBlock) setDefault() error {
+	if b.fallback == "" {
+		return nil
+	}
+	for i := range b.conf.Accounts {
+		if b.conf.Accounts[i].Name == b.fallback {
+			b.conf.Accounts[i].Default = true
+			return nil
+		}
+	}
+	return fmt.Errorf("connector %s: default %s: there is no account of that name", b.key, b.fallback)
+}
+
+// check compiles every connector, so that adapting a Caddyfile finds what is
+// wrong with it.
+func (a *App) check() error {
+	defs, err := a.definitions()
+	if err != nil {
+		return err
+	}
+	connectors, err := providers.CompileAll(defs, a.inUse())
+	if err != nil {
+		return err
+	}
+	if _, err := providers.NewIndex(connectors); err != nil {
+		return err
+	}
+	return a.checkNames(connectors)
+}
+
+// checkNames finds accounts with options and grants with connectors that do
+// not exist.
+func (a *App) checkNames(connectors []*providers.Connector) error {
+	for _, c := range connectors {
+		for _, acct := range a.Connectors[c.Key].Accounts {
+			o, ok := c.Option(acct.Option)
+			if !ok {
+				return fmt.Errorf("%s: connector %s has no option %q; it has: %s", acct.Source, c.Key, acct.Option, c.OptionNames())
+			}
+			if err := checkValueNames(o, acct); err != nil {
+				return fmt.Errorf("%s: connector %s, account %s: %w", acct.Source, c.Key, acct.Name, err)
+			}
+		}
+	}
+	for name, agent := range a.Agents {
+		for _, g := range agent.Grants {
+			if a.Connectors[g.Connector] == nil {
+				return fmt.Errorf("%s: agent %s: grant %s: no connector of that name is declared here; write connector %s { use { … } }", agent.Source, name, g.Connector, g.Connector)
+			}
+		}
+	}
+	return nil
+}
+
+func checkValueNames(o *providers.Option, acct AccountConfig) error {
+	for name := range acct.Values {
+		if o.HasField(name) || o.OAuth != nil && appValues[name] {
+			continue
+		}
+		return fmt.Errorf("option %s has no field %q; it has: %s", o.Name, name, o.FieldNames())
+	}
+	return nil
+}

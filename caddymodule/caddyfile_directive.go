@@ -1,0 +1,103 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+)
+
+type caddyHandler = caddyhttp.MiddlewareHandler
+
+// agentName keeps names usable as a user name of a proxy.
+var agentName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
+
+func cutAccount(s string) (connector, account string) {
+	connector, account, _ = strings.Cut(s, ":")
+	return connector, account
+}
+
+// streamCloseDelay is how long streams go on over a reload, unless configured.
+const streamCloseDelay = 24 * time.Hour
+
+// parseDirective reads attache, which expands to the middleware and Caddy's
+// reverse_proxy with our upstream source and our transport:
+//
+//	attache [<matcher>] {
+//		agent     <name>
+//		unmatched tunnel|deny
+//		name      <host…>
+//		agent_from_certificate
+//		# every other option is reverse_proxy's
+//	}
+func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
+	if !h.Next() {
+		return nil, h.ArgErr()
+	}
+	matchers, err := h.ExtractMatcherSet()
+	if err != nil {
+		return nil, err
+	}
+	warnOfOpenAdmin(h)
+	h.Next() // looking for the matcher went back to before the directive
+	d := h.NewFromNextSegment()
+	handler, err := takeOwnOptions(d)
+	if err != nil {
+		return nil, err
+	}
+	proxy := &reverseproxy.Handler{}
+	if err := proxy.UnmarshalCaddyfile(d); err != nil {
+		return nil, err
+	}
+	if err := proxy.FinalizeUnmarshalCaddyfile(h); err != nil {
+		return nil, err
+	}
+	if proxy.TransportRaw != nil || proxy.DynamicUpstreamsRaw != nil || len(proxy.Upstreams) > 0 {
+		return nil, d.Err("attache brings its own upstreams and transport; to choose others compose attache_match and reverse_proxy by hand")
+	}
+	proxy.TransportRaw = caddyconfig.JSONModuleObject(new(Transport), "protocol", "attache", nil)
+	proxy.DynamicUpstreamsRaw = caddyconfig.JSONModuleObject(new(Upstreams), "source", "attache", nil)
+	if proxy.StreamCloseDelay == 0 {
+		proxy.StreamCloseDelay = caddy.Duration(streamCloseDelay)
+	}
+	route := caddyhttp.Route{HandlersRaw: []json.RawMessage{
+		caddyconfig.JSONModuleObject(handler, "handler", "attache", nil),
+		caddyconfig.JSONModuleObject(proxy, "handler", "reverse_proxy", nil),
+	}}
+	if matchers != nil {
+		route.MatcherSetsRaw = []caddy.ModuleMap{matchers}
+	}
+	return []httpcaddyfile.ConfigValue{{Class: "route", Value: route}}, nil
+}
+
+// takeOwnOptions reads our options and deletes their tokens, so that
+// reverse_proxy's parser sees only its own.
+func takeOwnOptions(d *caddyfile.Dispenser) (*Handler, error) {
+	handler := new(Handler)
+	d.Next() // the word attache
+	if d.CountRemainingArgs() > 0 {
+		return nil, d.Err("attache takes no arguments but a matcher; options go into its block")
+	}
+	for d.NextBlock(0) {
+		if d.Nesting() != 1 {
+			continue
+		}
+		args := d.CountRemainingArgs()
+		ours, err := handler.parseDirectiveOption(d)
+		if err != nil {
+			return nil, err
+		}
+		if ours {
+			d.DeleteN(args + 1)
+		}
+	}
+	d.Reset()
+	return handler, nil
+}

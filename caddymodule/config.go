@@ -1,0 +1,69 @@
+// Package caddymodule runs Attaché inside Caddy: an app that holds connectors,
+// agents and credentials, a middleware that decides, and an upstream source and
+// a transport for Caddy's own reverse_proxy, which sends. Nothing outside this
+// folder and cmd imports Caddy.
+package caddymodule
+
+import (
+	"encoding/json"
+)
+
+// ConnectorConfig is one connector in use: a built-in one, or one's own, with
+// its accounts.
+type ConnectorConfig struct {
+	// Definition is a connector of one's own, with the keys of a connector's
+	// YAML file. Without it the key names a connector of the catalogue or of
+	// connector_dir.
+	Definition json.RawMessage `json:"definition,omitempty"`
+	// Accounts that come from this configuration.
+	Accounts []AccountConfig `json:"accounts,omitempty"`
+	// Upstream is dialled instead of the host: http://host:port,
+	// https://host:port or unix//path. Naming it here allows its address and,
+	// with http://, plain HTTP.
+	Upstream string `json:"upstream,omitempty"`
+	// TLSTrustedCA is a PEM file with the CAs that the service's certificate
+	// may come from, beside the system's.
+	TLSTrustedCA string `json:"tls_trusted_ca,omitempty"`
+	// TLSClientCertificate and TLSClientKey are PEM files with which we prove
+	// ourselves to the service.
+	TLSClientCertificate string `json:"tls_client_certificate,omitempty"`
+	TLSClientKey         string `json:"tls_client_key,omitempty"`
+	// Source is the file and line that this came from, for messages.
+	Source string `json:"source,omitempty"`
+}
+
+// AccountConfig is an account whose values stand in the configuration, as
+// placeholders: {env.NAME} or {file./path}.
+type AccountConfig struct {
+	// Name is unique for the connector; "default" where none is given.
+	Name string `json:"name,omitempty"`
+	// Option is one of the connector's; empty means its first.
+	Option string `json:"option,omitempty"`
+	// Values are the option's fields, and client_id, client_secret and the like
+	// for OAuth.
+	Values map[string]string `json:"values,omitempty"`
+	// Default marks the account that is used when the agent chooses none.
+	Default bool `json:"default,omitempty"`
+	// Source is the file and line that this came from, for messages.
+	Source string `json:"source,omitempty"`
+}
+
+// AgentConfig is an agent and what it may use.
+type AgentConfig struct {
+	// Tokens are placeholders; several are for rotation. An agent without one
+	// is reached only as a listener's agent or by its client certificate.
+	Tokens []string `json:"tokens,omitempty"`
+	// Grants say which accounts.
+	Grants []GrantConfig `json:"grants,omitempty"`
+	// Source is the file and line that this came from, for messages.
+	Source string `json:"source,omitempty"`
+}
+
+// GrantConfig lets an agent use a connector's accounts.
+type GrantConfig struct {
+	Connector string `json:"connector"`
+	// Account is one account by name; empty means all of the connector.
+	Account string `json:"account,omitempty"`
+	// Write allows more than reading.
+	Write bool `json:"write,omitempty"`
+}

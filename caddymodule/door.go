@@ -1,0 +1,275 @@
+package caddymodule
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/attache-proxy/attache/caddymodule/intercept"
+	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver"
+)
+
+// visit is one request on its way through the middleware.
+type visit struct {
+	h *Handler
+	w http.ResponseWriter
+	r *http.Request
+
+	agent *resolver.Agent
+	call  *resolver.Call
+	ask   resolver.Ask
+	// door is forward, tunnel, path or host; it is empty until it is known.
+	door string
+	// connector is the key that a direct door named; prefix is the path segment
+	// that was cut off, as it came.
+	connector, prefix string
+}
+
+// understand finds out through which door the request came, who asks, and what
+// is decided. Its error is a *resolver.Refusal, or errServed.
+func (v *visit) understand() error {
+	if intercept.IsConnect(v.r) {
+		return v.connect()
+	}
+	if t := intercept.FromContext(v.r.Context()); t != nil {
+		return v.inside(t)
+	}
+	if v.r.URL.Scheme != "" || v.r.URL.Host != "" {
+		return v.forward()
+	}
+	return v.direct()
+}
+
+// tunnelAgent is who opened a tunnel. It is looked up again for each request
+// inside: a token that was revoked works no more, although the tunnel is open.
+type tunnelAgent struct {
+	agent   *resolver.Agent
+	account string
+	user    string
+	token   secret.Value
+}
+
+// String is the agent's name, for logs.
+func (t *tunnelAgent) String() string { return t.agent.Name }
+
+// inside is a request of an intercepted tunnel.
+func (v *visit) inside(t *intercept.Tunnel) error {
+	v.door = "tunnel"
+	ta := t.Agent.(*tunnelAgent)
+	v.agent = ta.agent
+	port := "80"
+	if v.r.TLS != nil {
+		port = "443"
+	}
+	host := v.r.Host
+	if v.r.URL.Host != "" {
+		host = v.r.URL.Host
+	}
+	target, err := resolver.ParseTarget(host, port)
+	if err != nil {
+		return badRequest(err.Error())
+	}
+	if target.Host != t.Host || target.Port != t.Port && host != t.Host {
+		return &resolver.Refusal{Code: "misdirected", Detail: "the tunnel was opened for " + net.JoinHostPort(t.Host, t.Port) + ", but the request is for " + host,
+			Next: "Open a tunnel of its own for each host."}
+	}
+	target.Port, target.Plain = t.Port, v.r.TLS == nil
+	if !ta.token.IsZero() {
+		if v.agent, _, err = v.h.app.resolver.Identify(v.r.Context(), ta.user, ta.token.Reveal()); err != nil {
+			return v.unknown(true)
+		}
+	}
+	v.clearOrigin()
+	return v.decide(target, ta.account)
+}
+
+// forward is a request in absolute form, as clients send it to a proxy.
+func (v *visit) forward() error {
+	v.door = "forward"
+	if v.r.URL.User != nil {
+		return badRequest("the URL holds user information (user:password@), which is not taken here")
+	}
+	scheme := strings.ToLower(v.r.URL.Scheme)
+	port, ok := map[string]string{"http": "80", "https": "443", "ws": "80", "wss": "443"}[scheme]
+	if !ok {
+		return badRequest("the URL's scheme is " + scheme + "; only http and https are taken")
+	}
+	target, err := resolver.ParseTarget(v.r.URL.Host, port)
+	if err != nil {
+		return badRequest(err.Error())
+	}
+	target.Plain = port == "80"
+	if v.isOurselves(target) {
+		v.clearOrigin()
+		return v.direct()
+	}
+	account, err := v.identifyProxy(nil)
+	if err != nil {
+		return err
+	}
+	v.clearOrigin()
+	return v.decide(target, account)
+}
+
+// isOurselves reports a request that a client sent through the proxy although
+// it is for the proxy: base URLs meet proxy variables without NO_PROXY.
+func (v *visit) isOurselves(t resolver.Target) bool {
+	addr, ok := v.r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if !ok {
+		return false
+	}
+	_, port, err := net.SplitHostPort(addr.String())
+	return err == nil && port == t.Port && v.h.isOwnName(t.Host)
+}
+
+// clearOrigin leaves of the URL what the service may see.
+func (v *visit) clearOrigin() {
+	u := v.r.URL
+	u.Scheme, u.Host, u.User, u.Opaque = "", "", nil, ""
+	if u.Path == "" {
+		u.Path = "/"
+	}
+	v.r.RequestURI = u.RequestURI()
+}
+
+// direct is a request for ourselves: the base-URL door, the host-name door, or
+// what we say about ourselves.
+func (v *visit) direct() error {
+	target, err := resolver.ParseTarget(v.r.Host, "80")
+	if err != nil {
+		return badRequest(err.Error())
+	}
+	if !v.h.isOwnName(target.Host) {
+		if v.r.ProtoMajor >= 2 { // HTTP/2 has no absolute form
+			return v.forwardH2(target)
+		}
+		return &resolver.Refusal{Code: "unknown_host", Detail: "this proxy is not known as " + target.Host,
+			Next: "Use it as a proxy (HTTPS_PROXY), or by localhost; the operator may add a name with: attache { name " + target.Host + " }."}
+	}
+	if v.r.URL.Path == wellKnown || strings.HasPrefix(v.r.URL.Path, wellKnown+"/") {
+		return v.wellKnown()
+	}
+	account, err := v.takeConnector(target.Host)
+	if err != nil {
+		return err
+	}
+	chosen, err := v.identifyDirect()
+	if err != nil {
+		return err
+	}
+	if account == "" {
+		account = chosen
+	}
+	return v.decide(resolver.Target{}, account)
+}
+
+func (v *visit) forwardH2(target resolver.Target) error {
+	v.door = "forward"
+	account, err := v.identifyProxy(nil)
+	if err != nil {
+		return err
+	}
+	target.Plain = true
+	return v.decide(target, account)
+}
+
+// isOwnName reports a name by which this proxy may be called: loopback, an IP
+// address, a name without a dot (a container's), or one that the operator gave.
+// A name of the public DNS is none: a web page could make it point here.
+func (h *Handler) isOwnName(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") || h.names[host] || !strings.Contains(host, ".") {
+		return true
+	}
+	_, err := netip.ParseAddr(host)
+	return err == nil
+}
+
+// doorKey is connector or connector:account.
+var doorKey = regexp.MustCompile(`^([a-z0-9-]+)(?::(.+))?$`)
+
+// takeConnector finds the connector in the host or in the path. A path prefix
+// is cut off.
+func (v *visit) takeConnector(host string) (account string, err error) {
+	if labels, ok := strings.CutSuffix(host, ".localhost"); ok {
+		v.door = "host"
+		account, v.connector, ok = strings.Cut(labels, ".")
+		if !ok {
+			account, v.connector = "", labels
+		}
+		return account, nil
+	}
+	v.door = "path"
+	escaped := v.r.URL.EscapedPath()
+	first, rest, _ := strings.Cut(strings.TrimPrefix(escaped, "/"), "/")
+	key, err := url.PathUnescape(first)
+	m := doorKey.FindStringSubmatch(key)
+	if err != nil || m == nil || strings.Contains(key, "/") {
+		return "", &resolver.Refusal{Code: "unknown_connector", Detail: "the path must begin with /connector/ or /connector:account/",
+			Next: "Ask GET " + wellKnown + " which connectors you may use."}
+	}
+	rest = "/" + rest
+	if dotSegments(rest) {
+		return "", badRequest("the path has dot segments (. or ..), which are not taken here")
+	}
+	v.connector, v.prefix = m[1], "/"+first
+	return m[2], v.setPath(rest)
+}
+
+// setPath replaces the path everywhere, escapes as they came.
+func (v *visit) setPath(escaped string) error {
+	path, err := url.PathUnescape(escaped)
+	if err != nil {
+		return badRequest("the path is not percent-encoded correctly")
+	}
+	u := v.r.URL
+	u.Path, u.RawPath = path, ""
+	if u.EscapedPath() != escaped {
+		u.RawPath = escaped
+	}
+	v.r.RequestURI = u.RequestURI()
+	return nil
+}
+
+func dotSegments(path string) bool {
+	for seg := range strings.SplitSeq(path, "/") {
+		if len(seg) > 6 {
+			continue
+		}
+		switch strings.ReplaceAll(strings.ToLower(seg), "%2e", ".") {
+		case ".", "..":
+			return true
+		}
+	}
+	return false
+}
+
+// decide asks the resolver.
+func (v *visit) decide(target resolver.Target, account string) error {
+	if chosen := v.r.Header.Get("Attache-Account"); chosen != "" && (account == "" || v.connector == "") {
+		account = chosen
+	}
+	v.ask = resolver.Ask{Agent: v.agent, Target: target, Method: v.r.Method, Path: v.r.URL.EscapedPath(), Connector: v.connector, Account: account}
+	call, err := v.h.app.resolver.Decide(v.r.Context(), v.ask)
+	v.call = call
+	if err != nil {
+		return err
+	}
+	call.Door, call.Prefix = v.door, v.prefix
+	if call.Connector == nil && v.h.Unmatched == "deny" {
+		return noConnector(v.agent, target.Host)
+	}
+	return nil
+}
+
+func noConnector(agent *resolver.Agent, host string) error {
+	return &resolver.Refusal{Code: "no_connector", Detail: "no connector has the host " + host + ", and this proxy lets agent " + agent.Name + " call no others",
+		Next: "Do not repeat this request. Ask the operator for a connector for that host."}
+}
+
+func badRequest(detail string) error {
+	return &resolver.Refusal{Code: "bad_request", Detail: detail, Next: "Correct the request as the detail says."}
+}

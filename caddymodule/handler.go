@@ -1,0 +1,193 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/attache-proxy/attache/caddymodule/intercept"
+	"github.com/attache-proxy/attache/resolver"
+)
+
+func init() {
+	caddy.RegisterModule(Handler{})
+}
+
+// Handler is the middleware: it understands the request, finds the agent and
+// the connector, and permits or refuses. What it permits goes on to the next
+// handler, a reverse_proxy with the upstream source and the transport of this
+// package. It never touches a credential of a service.
+//
+// It sets the placeholders {attache.agent}, {attache.connector} and
+// {attache.account}, and {http.auth.user.id} to the agent.
+type Handler struct {
+	// Agent is who calls without presenting anything: this listener's agent.
+	Agent string `json:"agent,omitempty"`
+	// AgentFromCertificate takes the common name of a verified client
+	// certificate for the agent's name.
+	AgentFromCertificate bool `json:"agent_from_certificate,omitempty"`
+	// Unmatched is what happens to hosts of no connector: tunnel (default) or deny.
+	Unmatched string `json:"unmatched,omitempty"`
+	// Names are further names by which clients reach this proxy, beside
+	// loopback names and names without a dot.
+	Names []string `json:"names,omitempty"`
+
+	app         *App
+	interceptor *intercept.Interceptor
+	logger      *zap.Logger
+	agent       *resolver.Agent
+	names       map[string]bool
+}
+
+// CaddyModule returns the Caddy module information.
+func (Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.attache", New: func() caddy.Module { return new(Handler) }}
+}
+
+// Provision finds the app and the listener's agent.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	h.logger = ctx.Logger()
+	app, err := appOf(ctx)
+	if err != nil {
+		return err
+	}
+	h.app = app
+	if h.Agent != "" {
+		if h.agent, err = app.resolver.AgentByName(ctx, h.Agent); err != nil {
+			return fmt.Errorf("agent %s of the listener is not declared; write agent %s { … } in the global attache option", h.Agent, h.Agent)
+		}
+	}
+	h.names = map[string]bool{}
+	for _, n := range h.Names {
+		h.names[n] = true
+	}
+	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok {
+		return errors.New("attache must be used in an HTTP server")
+	}
+	h.interceptor = intercept.New(intercept.Config{
+		Handler: server, CA: app.ca, Logger: h.logger,
+		IdleTimeout: time.Duration(server.IdleTimeout), MaxHeaderBytes: server.MaxHeaderBytes,
+		OnMint: app.metrics.minted, OnTunnel: app.metrics.tunnel,
+	})
+	server.RegisterOnShutdown(h.interceptor.Shutdown)
+	server.RegisterOnStop(h.interceptor.Wait)
+	return nil
+}
+
+// Validate checks what was configured.
+func (h *Handler) Validate() error {
+	switch h.Unmatched {
+	case "", "tunnel", "deny":
+		return nil
+	}
+	return fmt.Errorf("unmatched %q: want tunnel or deny", h.Unmatched)
+}
+
+// Cleanup closes the inner server unless it is still draining.
+func (h *Handler) Cleanup() error {
+	if h.interceptor != nil {
+		h.interceptor.Close()
+	}
+	return nil
+}
+
+// callKey is where the middleware leaves its decision for the transport.
+const callKey = "attache.call"
+
+// ServeHTTP implements caddyhttp.MiddlewareHandler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	began := time.Now()
+	v := &visit{h: h, w: w, r: r}
+	err := v.understand()
+	if err == nil {
+		err = v.serve(next)
+	}
+	if errors.Is(err, errServed) {
+		return nil
+	}
+	code := 0
+	ref, refused := resolver.AsRefusal(err)
+	if refused {
+		ref.WriteTo(w)
+		code, err = ref.HTTPStatus(), nil
+		h.logRefusal(v, ref)
+	}
+	h.observe(v, ref, code, err, began)
+	return err
+}
+
+// errServed ends a visit that was answered by ourselves and is not audited.
+var errServed = errors.New("served")
+
+// serve runs the rest of the route for a request that was understood.
+func (v *visit) serve(next caddyhttp.Handler) error {
+	defer liftIdleTimeouts(v.r)()
+	v.setPlaceholders()
+	v.w.Header().Del("Alt-Svc")
+	caddyhttp.SetVar(v.r.Context(), callKey, v.call)
+	return next.ServeHTTP(v.w, v.r)
+}
+
+// callOf returns the middleware's decision.
+func callOf(ctx context.Context) (*resolver.Call, bool) {
+	c, ok := caddyhttp.GetVar(ctx, callKey).(*resolver.Call)
+	return c, ok
+}
+
+// idle is how long a stream may be silent: as long as it wants. Caddy cuts at
+// one minute, which breaks bidirectional streams and slow answers.
+const idle = 365 * 24 * time.Hour
+
+// liftIdleTimeouts replaces Caddy's idle timeouts for one request.
+func liftIdleTimeouts(r *http.Request) (restore func()) {
+	rd, wr := caddyhttp.IdleTimeoutsFromContext(r.Context())
+	var undo [2]func()
+	if rd != nil {
+		undo[0] = rd.Override(idle, 0)
+	}
+	if wr != nil {
+		undo[1] = wr.Override(idle, 0, 0)
+	}
+	return func() {
+		for _, f := range undo {
+			if f != nil {
+				f()
+			}
+		}
+	}
+}
+
+// setPlaceholders makes the decision visible to logs and other handlers.
+func (v *visit) setPlaceholders() {
+	repl, ok := v.r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return
+	}
+	repl.Set("http.auth.user.id", v.agent.Name)
+	repl.Set("attache.agent", v.agent.Name)
+	if v.call != nil && v.call.Connector != nil {
+		repl.Set("attache.connector", v.call.Connector.Key)
+		repl.Set("attache.account", v.call.Account.Name)
+	}
+}
+
+func (h *Handler) logRefusal(v *visit, ref *resolver.Refusal) {
+	if c := h.logger.Check(zap.DebugLevel, "refused"); c != nil {
+		c.Write(zap.String("code", ref.Code), zap.String("detail", ref.Detail), zap.NamedError("cause", ref.Err))
+	}
+}
+
+// Interface guards
+var (
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddy.Validator             = (*Handler)(nil)
+	_ caddy.CleanerUpper          = (*Handler)(nil)
+)

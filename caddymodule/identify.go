@@ -1,0 +1,168 @@
+package caddymodule
+
+import (
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver"
+)
+
+// presented is what a client sends to say who it is.
+type presented struct {
+	user  string // agent or agent+account; empty with a bearer token
+	token string
+}
+
+// parseAuthorization reads Basic and Bearer (RFC 7617, RFC 6750).
+func parseAuthorization(value string) (presented, bool) {
+	scheme, rest, ok := strings.Cut(value, " ")
+	rest = strings.TrimSpace(rest)
+	switch {
+	case !ok || rest == "":
+		return presented{}, false
+	case strings.EqualFold(scheme, "Bearer"):
+		return presented{token: rest}, true
+	case strings.EqualFold(scheme, "Basic"):
+		raw, err := base64.StdEncoding.DecodeString(rest)
+		if err != nil {
+			return presented{}, false
+		}
+		user, token, _ := strings.Cut(string(raw), ":")
+		if u, err := url.PathUnescape(user); err == nil {
+			user = u
+		}
+		return presented{user, token}, true
+	}
+	return presented{}, false
+}
+
+// identifyProxy finds the agent of door 1: by proxy credentials, else by the
+// client's certificate, else the listener's. For tunnels it fills in keep.
+func (v *visit) identifyProxy(keep *tunnelAgent) (account string, err error) {
+	if value := v.r.Header.Get("Proxy-Authorization"); value != "" {
+		p, ok := parseAuthorization(value)
+		if !ok || p.token == "" && !v.nameOnly(p) {
+			return "", v.unknown(true)
+		}
+		if v.nameOnly(p) {
+			return v.listenersAgent(p.user)
+		}
+		v.agent, account, err = v.h.app.resolver.Identify(v.r.Context(), p.user, p.token)
+		if err != nil {
+			return "", v.unknown(true)
+		}
+		if keep != nil {
+			keep.user, keep.token = p.user, secret.New(p.token)
+		}
+		return account, nil
+	}
+	if !v.identifyWithout() {
+		return "", v.unknown(true)
+	}
+	return "", nil
+}
+
+// nameOnly reports user information without a token, as in
+// http://+work@localhost:8080: only the account is chosen with it.
+func (v *visit) nameOnly(p presented) bool {
+	return p.token == "" && v.h.agent != nil && (p.user == v.h.agent.Name || strings.HasPrefix(p.user, v.h.agent.Name+"+") || strings.HasPrefix(p.user, "+"))
+}
+
+func (v *visit) listenersAgent(user string) (account string, err error) {
+	v.agent = v.h.agent
+	_, account, _ = strings.Cut(user, "+")
+	return account, nil
+}
+
+// identifyWithout finds the agent of a client that presented nothing.
+func (v *visit) identifyWithout() bool {
+	if v.h.AgentFromCertificate && v.r.TLS != nil && len(v.r.TLS.VerifiedChains) > 0 {
+		name := v.r.TLS.VerifiedChains[0][0].Subject.CommonName
+		a, err := v.h.app.resolver.AgentByName(v.r.Context(), name)
+		v.agent = a
+		return err == nil
+	}
+	v.agent = v.h.agent
+	return v.agent != nil
+}
+
+// identifyDirect finds the agent of doors 2 and 3. SDKs put what they take for
+// the service's key into the service's own places, so the agent's token is
+// looked for there too. It is removed from the request.
+func (v *visit) identifyDirect() (account string, err error) {
+	for _, name := range v.tokenHeaders() {
+		value := v.r.Header.Get(name)
+		if value == "" {
+			continue
+		}
+		p, ok := parseAuthorization(value)
+		if !ok {
+			p = presented{token: value}
+		}
+		for _, p := range []presented{p, {token: p.user}} { // some SDKs put the key into Basic's user name
+			if p.token == "" {
+				continue
+			}
+			if a, account, err := v.h.app.resolver.Identify(v.r.Context(), p.user, p.token); err == nil {
+				v.agent = a
+				v.r.Header.Del(name)
+				return account, nil
+			}
+		}
+	}
+	if !v.identifyWithout() {
+		return "", v.unknown(false)
+	}
+	return "", v.refuseWebPages()
+}
+
+// tokenHeaders are the headers in which an agent's token may stand.
+func (v *visit) tokenHeaders() []string {
+	names := []string{"Authorization", "Proxy-Authorization"}
+	c, ok := v.h.app.resolver.Index().ByKey(v.connector)
+	if !ok {
+		return names
+	}
+	for _, o := range c.Options {
+		for _, name := range o.Signer.Places().Headers {
+			if name != "Authorization" {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+// refuseWebPages refuses what a page of another site made a browser send:
+// where the listener's agent needs no token, any page could use its accounts.
+func (v *visit) refuseWebPages() error {
+	site := v.r.Header.Get("Sec-Fetch-Site")
+	origin := v.r.Header.Get("Origin")
+	if site == "" || site == "none" || site == "same-origin" {
+		if origin == "" || sameHost(origin, v.r.Host) {
+			return nil
+		}
+	}
+	return &resolver.Refusal{Code: "cross_site", Detail: "a web page of another origin may not use this proxy without an agent's token",
+		Next: "Send an agent's token as Authorization: Bearer."}
+}
+
+func sameHost(origin, host string) bool {
+	u, err := url.Parse(origin)
+	return err == nil && u.Host == host
+}
+
+// unknown asks for credentials, as RFC 9110 §11.7 and §11.6 want it.
+func (v *visit) unknown(proxy bool) error {
+	ref := &resolver.Refusal{Code: "unknown_agent", Detail: "no agent has these credentials",
+		Next: "Send the agent's name and token as user name and password of the proxy, or the token as a bearer token."}
+	header := "WWW-Authenticate"
+	if proxy {
+		header, ref.Status = "Proxy-Authenticate", http.StatusProxyAuthRequired
+	}
+	v.w.Header()[header] = []string{`Basic realm="attache"`, `Bearer realm="attache"`}
+	return ref
+}

@@ -1,0 +1,91 @@
+package caddymodule
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are in Caddy's registry. Their labels come from the configuration
+// and from our own codes only, never from what an agent sent.
+type metrics struct {
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	resolve  prometheus.Histogram
+	tokens   *prometheus.CounterVec
+	tunnels  prometheus.Gauge
+	leaves   prometheus.Counter
+	echoes   *prometheus.CounterVec
+	audit    prometheus.Counter
+}
+
+// collectors are made once: Caddy makes a new registry for each configuration,
+// and what was counted before a reload still counts.
+var collectors = &metrics{
+	requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "attache_requests_total", Help: "Requests by connector and outcome: the class of the service's status, or the code of our refusal.",
+	}, []string{"connector", "outcome"}),
+	duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "attache_request_duration_seconds", Help: "Time from the request to the end of the answer, by connector.",
+		Buckets: []float64{.005, .025, .1, .5, 1, 5, 30, 120, 600},
+	}, []string{"connector"}),
+	resolve: prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "attache_resolve_duration_seconds", Help: "Time from the request to the decision: identify, match, permit.",
+		Buckets: []float64{1e-6, 2e-6, 5e-6, 1e-5, 5e-5, 1e-4, 1e-3, 1e-2, .1},
+	}),
+	tokens: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "attache_token_requests_total", Help: "Requests to token endpoints by connector and outcome (ok, error).",
+	}, []string{"connector", "outcome"}),
+	tunnels: prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "attache_tunnels", Help: "CONNECT tunnels that are open.",
+	}),
+	leaves: prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "attache_leaf_certificates_total", Help: "Leaf certificates that were signed.",
+	}),
+	echoes: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "attache_echoes_total", Help: "Answers in which the credential was found and replaced.",
+	}, []string{"connector"}),
+	audit: prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "attache_audit_dropped_total", Help: "Audit events that could not be written.",
+	}),
+}
+
+func newMetrics(reg *prometheus.Registry) (*metrics, error) {
+	m := collectors
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.resolve, m.tokens, m.tunnels, m.leaves, m.echoes, m.audit} {
+		if err := reg.Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func (m *metrics) minted()          { m.leaves.Inc() }
+func (m *metrics) tunnel(delta int) { m.tunnels.Add(float64(delta)) }
+
+func (m *metrics) token(connector string, err error) {
+	outcome := "ok"
+	if err != nil {
+		outcome = "error"
+	}
+	m.tokens.WithLabelValues(connector, outcome).Inc()
+}
+
+// classes are the outcomes of answers that the service gave.
+var classes = [...]string{"0xx", "1xx", "2xx", "3xx", "4xx", "5xx"}
+
+func outcome(status int, code string) string {
+	switch {
+	case code != "":
+		return code
+	case status >= 0 && status/100 < len(classes):
+		return classes[status/100]
+	}
+	return "other"
+}
+
+func (m *metrics) request(connector string, status int, code string, took time.Duration) {
+	m.requests.WithLabelValues(connector, outcome(status, code)).Inc()
+	m.duration.WithLabelValues(connector).Observe(took.Seconds())
+}

@@ -1,0 +1,116 @@
+package caddymodule
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/resolver"
+)
+
+// routes are what differs in reaching a service: where the operator named
+// another place, a private CA, or addresses.
+func (a *App) routes(connectors []*providers.Connector) (map[string]resolver.Route, error) {
+	out := map[string]resolver.Route{}
+	for _, c := range connectors {
+		conf := a.Connectors[c.Key]
+		r, err := conf.route()
+		if err != nil {
+			return nil, fmt.Errorf("%s: connector %s: %w", conf.Source, c.Key, err)
+		}
+		if len(conf.Definition) > 0 {
+			r.Allow = namedAddresses(c)
+		}
+		if r.Place != "" || r.TLS != nil || len(r.Allow) > 0 {
+			out[c.Key] = r
+		}
+	}
+	return out, nil
+}
+
+func (c *ConnectorConfig) route() (resolver.Route, error) {
+	var r resolver.Route
+	if c.Upstream != "" {
+		place, plain, err := parseUpstream(c.Upstream)
+		if err != nil {
+			return r, err
+		}
+		r.Place, r.Plain = place, plain
+	}
+	var err error
+	r.TLS, err = c.tlsConfig()
+	return r, err
+}
+
+// parseUpstream reads http://host:port, https://host:port or unix//path.
+func parseUpstream(s string) (place string, plain bool, err error) {
+	if path, ok := strings.CutPrefix(s, "unix/"); ok {
+		return "unix/" + path, true, nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Path != "" && u.Path != "/" || u.User != nil {
+		return "", false, fmt.Errorf("upstream %q: want http://host:port, https://host:port or unix//path", s)
+	}
+	t, err := resolver.ParseTarget(u.Host, map[string]string{"http": "80", "https": "443"}[u.Scheme])
+	if err != nil {
+		return "", false, fmt.Errorf("upstream %q: %w", s, err)
+	}
+	return t.JoinHostPort(), u.Scheme == "http", nil
+}
+
+func (c *ConnectorConfig) tlsConfig() (*tls.Config, error) {
+	if c.TLSTrustedCA == "" && c.TLSClientCertificate == "" {
+		return nil, nil
+	}
+	conf := &tls.Config{}
+	if c.TLSTrustedCA != "" {
+		pool, err := x509.SystemCertPool()
+		if err != nil {
+			pool = x509.NewCertPool()
+		}
+		pem, err := os.ReadFile(c.TLSTrustedCA)
+		if err != nil {
+			return nil, fmt.Errorf("tls_trusted_ca: %w", err)
+		}
+		if !pool.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("tls_trusted_ca: %s holds no PEM certificate", c.TLSTrustedCA)
+		}
+		conf.RootCAs = pool
+	}
+	if c.TLSClientCertificate != "" {
+		cert, err := tls.LoadX509KeyPair(c.TLSClientCertificate, c.TLSClientKey)
+		if err != nil {
+			return nil, fmt.Errorf("tls_client_certificate: %w", err)
+		}
+		conf.Certificates = []tls.Certificate{cert}
+	}
+	return conf, nil
+}
+
+// namedAddresses are the addresses that a connector of one's own names as its
+// hosts or token endpoint: an IP address, or localhost. For this connector, and
+// for it alone, they may be dialled.
+func namedAddresses(c *providers.Connector) []netip.Prefix {
+	var out []netip.Prefix
+	add := func(host string) {
+		if a, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
+			out = append(out, netip.PrefixFrom(a, a.BitLen()))
+		} else if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+			out = append(out, netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("::1/128"))
+		}
+	}
+	for _, h := range c.Hosts {
+		add(h.Pattern)
+	}
+	for _, o := range c.Options {
+		if u, err := url.Parse(o.OptionDef.OAuth.TokenURL); err == nil {
+			add(u.Hostname())
+		}
+	}
+	return out
+}

@@ -1,0 +1,130 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/attache-proxy/attache/resolver"
+)
+
+// wellKnown is where the proxy says what a client must know of it: the CA to
+// trust, and which services the agent may call. No secret is in it.
+const wellKnown = "/.well-known/attache"
+
+// About is the answer of GET /.well-known/attache.
+type About struct {
+	Version string `json:"version"`
+	Agent   string `json:"agent"`
+	// AuthRequired says that this listener has no agent of its own: clients
+	// must present a token.
+	AuthRequired bool             `json:"auth_required"`
+	Unmatched    string           `json:"unmatched"`
+	CAPEM        string           `json:"ca_pem"`
+	Connectors   []AboutConnector `json:"connectors"`
+}
+
+// AboutConnector is a service that the agent may call.
+type AboutConnector struct {
+	Key      string            `json:"key"`
+	Title    string            `json:"title,omitempty"`
+	Accounts []string          `json:"accounts"`
+	Default  string            `json:"default,omitempty"`
+	Hosts    []string          `json:"hosts"`
+	BaseURL  string            `json:"base_url,omitempty"`
+	Write    bool              `json:"write"`
+	Env      map[string]string `json:"env,omitempty"`
+	Test     bool              `json:"test"`
+}
+
+// wellKnown answers what is under /.well-known/attache. The CA certificate is
+// public: a client needs it before it can do anything.
+func (v *visit) wellKnown() error {
+	switch rest := strings.TrimPrefix(v.r.URL.Path, wellKnown); {
+	case rest == "/ca.pem" && readsOnly(v.r.Method):
+		v.w.Header().Set("Content-Type", "application/x-pem-file")
+		_, _ = v.w.Write(v.h.app.rootPEM())
+		return errServed
+	case rest == "" && readsOnly(v.r.Method):
+		if _, err := v.identifyDirect(); err != nil {
+			return err
+		}
+		return v.about()
+	case strings.HasPrefix(rest, "/test/") && v.r.Method == http.MethodPost:
+		if _, err := v.identifyDirect(); err != nil {
+			return err
+		}
+		return v.test(strings.TrimPrefix(rest, "/test/"))
+	}
+	return &resolver.Refusal{Code: "bad_request", Status: http.StatusNotFound, Detail: v.r.Method + " " + v.r.URL.Path + " is not one of ours",
+		Next: "GET " + wellKnown + ", GET " + wellKnown + "/ca.pem or POST " + wellKnown + "/test/CONNECTOR."}
+}
+
+func readsOnly(method string) bool { return method == http.MethodGet || method == http.MethodHead }
+
+func (v *visit) about() error {
+	version, _ := caddy.Version()
+	out := About{Version: version, Agent: v.agent.Name, AuthRequired: v.h.agent == nil && !v.h.AgentFromCertificate,
+		Unmatched: v.h.Unmatched, CAPEM: string(v.h.app.rootPEM()), Connectors: []AboutConnector{}}
+	if out.Unmatched == "" {
+		out.Unmatched = "tunnel"
+	}
+	for _, c := range v.h.app.resolver.Index().Connectors() {
+		granted, err := v.h.app.resolver.Granted(v.r.Context(), v.agent, c.Key)
+		if err != nil {
+			return err
+		}
+		if len(granted) == 0 {
+			continue
+		}
+		ac := AboutConnector{Key: c.Key, Title: c.Title, Env: c.Env, Test: c.TestFor(granted[0].Account.Option) != nil}
+		if c.BaseURL != nil {
+			ac.BaseURL = c.BaseURL.String()
+		}
+		for _, h := range c.Hosts {
+			ac.Hosts = append(ac.Hosts, h.String())
+		}
+		for _, g := range granted {
+			ac.Accounts = append(ac.Accounts, g.Account.Name)
+			ac.Write = ac.Write || g.Write
+			if g.Account.Default || len(granted) == 1 {
+				ac.Default = g.Account.Name
+			}
+		}
+		out.Connectors = append(out.Connectors, ac)
+	}
+	return v.json(http.StatusOK, out)
+}
+
+func (v *visit) json(status int, body any) error {
+	v.w.Header().Set("Content-Type", "application/json")
+	v.w.Header().Set("Cache-Control", "no-store")
+	v.w.WriteHeader(status)
+	_ = json.NewEncoder(v.w).Encode(body)
+	return errServed
+}
+
+// TestResult is the answer of POST /.well-known/attache/test/CONNECTOR. The
+// service's own body is not in it.
+type TestResult struct {
+	OK       bool   `json:"ok"`
+	Status   int    `json:"status,omitempty"`
+	Expected int    `json:"expected,omitempty"`
+	Error    string `json:"error,omitempty"`
+}
+
+// test runs a connector's test request with the account that the agent would use.
+func (v *visit) test(name string) error {
+	key, account, _ := strings.Cut(name, ":")
+	v.connector = key
+	status, expected, err := v.h.app.resolver.Test(v.r.Context(), v.agent, key, account)
+	out := TestResult{OK: err == nil && status == expected, Status: status, Expected: expected}
+	if ref, ok := resolver.AsRefusal(err); ok {
+		out.Error = ref.Code + ": " + ref.Detail
+	} else if err != nil {
+		out.Error = err.Error()
+	}
+	return v.json(http.StatusOK, out)
+}
