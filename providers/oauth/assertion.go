@@ -91,7 +91,7 @@ func (a *assertion) sign(r *run, audience string) (string, error) {
 	}
 	token, err := jwt.Signed(signer).Claims(claims).Serialize()
 	if err != nil {
-		return "", errors.New("assertion: signing failed; check that the key fits assertion.alg")
+		return "", fmt.Errorf("assertion: the key does not do for %s", key.Algorithm)
 	}
 	return token, nil
 }

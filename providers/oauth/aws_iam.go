@@ -133,6 +133,7 @@ func (r *run) assumeRole(ctx context.Context, region string, base secret.Values)
 	}
 	sts := *a.sts
 	if base != nil {
+		maps.Copy(r.vars.Cred.Fields, base) // so that no error can show them
 		sts.finish = func(req *http.Request) error { return signSTS(ctx, req, base, region, r.now) }
 	}
 	answer, err := sts.exchange(ctx, r, std)

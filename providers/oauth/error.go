@@ -93,12 +93,19 @@ func unsent(endpoint string, err error, hide *redactor) *Error {
 		err = wrapped.Err
 		wrapped = nil
 	}
-	e.Description = hide.clean(err.Error())
-	if errors.Is(e.cause, context.DeadlineExceeded) {
+	text := err.Error()
+	e.Description = hide.clean(text)
+	switch {
+	case errors.Is(e.cause, context.DeadlineExceeded):
 		e.Description = "no answer in time"
+	case slices.ContainsFunc(quoting, func(s string) bool { return strings.Contains(text, s) }):
+		e.Description = "its answer is not HTTP"
 	}
 	return e
 }
+
+// quoting are marks of net/http's errors that quote what came.
+var quoting = []string{"malformed", "connection broken", "bad Content-Length", "transfer encoding", "http2:"}
 
 // redactor takes secrets out of texts that come from outside.
 type redactor struct{ secrets []string }

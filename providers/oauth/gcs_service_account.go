@@ -64,11 +64,12 @@ func compileGoogle(c *Config) error {
 // identity when the operator lets it and no account is named.
 func gcsServiceAccount(ctx context.Context, r *run) (*Token, error) {
 	key, err := evalOr(r.c.google.key, &r.vars, r.vars.Cred.Fields.Get("service_account").Reveal())
-	if err != nil {
-		return nil, fmt.Errorf("google.key: %w", err)
-	}
-	if key == "" {
+	var missing *expr.MissingError
+	switch {
+	case errors.As(err, &missing), err == nil && key == "":
 		return r.ambientGoogle(ctx)
+	case err != nil:
+		return nil, fmt.Errorf("google.key: %w", err)
 	}
 	var account serviceAccount
 	if err := json.Unmarshal([]byte(key), &account); err != nil || account.Type != "service_account" || account.ClientEmail == "" {
