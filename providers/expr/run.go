@@ -162,6 +162,12 @@ func (r *run) now() time.Time {
 	return r.v.Now
 }
 
+// Time is Now, or the present time, which is then kept.
+func (v *Vars) Time() time.Time { return v.running().now() }
+
+// Random is Nonce, or 32 random hex digits, the same for one request.
+func (v *Vars) Random() string { return v.running().nonce() }
+
 // nonce is random unless Vars.Nonce fixes it.
 func (r *run) nonce() string {
 	if r.v.Nonce != "" {

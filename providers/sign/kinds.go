@@ -6,4 +6,6 @@ import "gopkg.in/yaml.v3"
 // cannot express because of a state, a stream or their size. To add one: write
 // its file, its vectors under testdata, and its line here. params is nil when
 // only the name was given.
-var kinds map[string]func(c *compiler, params *yaml.Node) (placer, error)
+var kinds = map[string]func(c *compiler, params *yaml.Node) (placer, error){
+	"sigv4": newSigV4,
+}

@@ -16,6 +16,18 @@ import (
 // Input is what a Signer may use beside the request. Request is set by Sign.
 type Input struct {
 	expr.Vars
+	// Agent is the headers as the agent sent them, before Strip and whatever
+	// else took some away; nil where the request still has them. What an SDK
+	// signed with dummy keys tells which headers and which scope it means.
+	Agent http.Header
+}
+
+// agentHeader is a header that may have been taken away from r.
+func (in *Input) agentHeader(r *http.Request, name string) string {
+	if v := r.Header.Get(name); v != "" || in.Agent == nil {
+		return v
+	}
+	return in.Agent.Get(name)
 }
 
 // Signer places a credential.
@@ -29,8 +41,18 @@ type Signer interface {
 	Sign(r *http.Request, in *Input) error
 	// Places says what Sign writes; see Strip.
 	Places() Places
-	// NeedsBody reports whether Sign needs in.Body.
+	// NeedsBody reports whether Sign may need in.Body; see the function
+	// NeedsBody for one request.
 	NeedsBody() bool
+}
+
+// NeedsBody reports whether s needs in.Body to sign r. A body that is hashed or
+// framed by the agent's SDK already, as with S3, is streamed instead.
+func NeedsBody(s Signer, r *http.Request) bool {
+	if each, ok := s.(*signer); ok {
+		return each.needsBodyOf(r)
+	}
+	return s.NeedsBody()
 }
 
 // Places are the parts of a request that a Signer writes. Headers are in

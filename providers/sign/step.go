@@ -67,6 +67,33 @@ func (s *signer) finish() {
 func (s *signer) Places() Places  { return s.written }
 func (s *signer) NeedsBody() bool { return s.body }
 
+// needsBodyOf is NeedsBody for one request.
+func (s *signer) needsBodyOf(r *http.Request) bool {
+	if !s.body {
+		return false
+	}
+	for _, st := range s.steps {
+		if st.when != nil && st.when.NeedsBody() || len(st.removed.Form)+len(st.removed.JSON) > 0 {
+			return true
+		}
+		for _, l := range st.lets {
+			if l.NeedsBody() {
+				return true
+			}
+		}
+		for _, p := range st.placers {
+			if each, ok := p.(interface{ needsBodyOf(*http.Request) bool }); ok {
+				if each.needsBodyOf(r) {
+					return true
+				}
+			} else if p.needsBody() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func (s *signer) Sign(r *http.Request, in *Input) error {
 	in.Request = r
 	if s.complex {

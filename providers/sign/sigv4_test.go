@@ -1,0 +1,239 @@
+package sign_test
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/attache-proxy/attache/providers/expr"
+	"github.com/attache-proxy/attache/providers/sign"
+)
+
+// aws is an account with the keys of AWS's examples and further fields.
+func aws(fields ...string) *sign.Input {
+	in := input(append([]string{"access_key_id", "AKIAIOSFODNN7EXAMPLE", "secret_access_key", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"}, fields...)...)
+	in.Now = time.Date(2013, 5, 24, 0, 0, 0, 0, time.UTC)
+	return in
+}
+
+func awsRequest(t testing.TB, method, url, body string, headers ...string) *http.Request {
+	t.Helper()
+	r := request(t, method, "/", body, headers...)
+	u, err := r.URL.Parse(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.URL, r.Host = u, u.Host
+	return r
+}
+
+func TestSigV4Scope(t *testing.T) {
+	const hash = "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072" // of "Welcome to Amazon S3."
+	dummy := "Authorization: AWS4-HMAC-SHA256 Credential=DUMMY/20240101/eu-west-3/s3/aws4_request, SignedHeaders=host;x-amz-date;x-own, Signature=0"
+	tests := []struct {
+		name, sign, url string
+		headers, fields []string
+		want            []string // in Authorization
+		not             []string
+	}{
+		{"from the host", "sigv4", "https://dynamodb.eu-west-1.amazonaws.com/", nil, nil,
+			[]string{"Credential=AKIAIOSFODNN7EXAMPLE/20130524/eu-west-1/dynamodb/aws4_request", "SignedHeaders=host;x-amz-date,"}, nil},
+		{"the account's region where the host has none", "sigv4", "https://bucket.s3.amazonaws.com/", nil, []string{"region", "eu-central-1"},
+			[]string{"/eu-central-1/s3/", "SignedHeaders=host;x-amz-content-sha256;x-amz-date,"}, nil},
+		{"the account's service", "sigv4", "https://example.amazonaws.com/", nil, []string{"region", "us-east-1", "service", "service"},
+			[]string{"/us-east-1/service/"}, nil},
+		{"what the SDK signed", "sigv4", "https://minio.example:9000/", []string{dummy, "X-Own: 1", "X-Other: 1"}, nil,
+			[]string{"/eu-west-3/s3/", "SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-own,"}, []string{"DUMMY", "x-other"}},
+		{"an empty choice of the SDK's", "sigv4", "https://s3.us-east-1.amazonaws.com/", []string{"Authorization: AWS4-HMAC-SHA256 Credential=D/1/1/1/1, SignedHeaders=, Signature=", "X-Own: 1"}, nil,
+			[]string{"SignedHeaders=host;x-amz-content-sha256;x-amz-date,"}, nil},
+		{"a session token", "sigv4", "https://s3.us-east-1.amazonaws.com/", []string{"X-Amz-Security-Token: agents"}, []string{"session_token", "ses"},
+			[]string{";x-amz-security-token,"}, nil},
+		{"parameters", `{sigv4: {service: s3, region: auto, access_key_id: "{fields.id}", secret_access_key: "{fields.secret_access_key}"}}`, "https://acc.r2.cloudflarestorage.com/b", nil, []string{"id", "ID"},
+			[]string{"Credential=ID/20130524/auto/s3/"}, nil},
+		{"Google's", `{sigv4: {scheme: google, service: storage, region: auto}}`, "https://storage.googleapis.com/b/o", nil, nil,
+			[]string{"GOOG4-HMAC-SHA256 Credential=", "/auto/storage/goog4_request", "SignedHeaders=host;x-goog-content-sha256;x-goog-date,"}, nil},
+		{"4A for any region", "sigv4", "https://m.mrap.accesspoint.s3-global.amazonaws.com/k", nil, nil,
+			[]string{"AWS4-ECDSA-P256-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/s3/aws4_request", "x-amz-region-set"}, nil},
+		{"4A as the SDK did", "sigv4", "https://events.us-east-1.amazonaws.com/", []string{strings.Replace(dummy, "AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256", 1)}, nil,
+			[]string{"AWS4-ECDSA-P256-SHA256 Credential="}, nil},
+		{"hop headers", "sigv4", "https://s3.us-east-1.amazonaws.com:443/", []string{"Connection: x", "User-Agent: x", "Accept-Encoding: gzip", "Via: x", "X-Forwarded-For: x", "Range: bytes=0-1"}, nil,
+			[]string{"SignedHeaders=host;range;x-amz-content-sha256;x-amz-date,"}, nil},
+		{"a hash from the agent", "sigv4", "https://s3.us-east-1.amazonaws.com/", []string{"X-Amz-Content-Sha256: " + hash}, nil, []string{"x-amz-content-sha256"}, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := mustSigner(t, tt.sign)
+			r := awsRequest(t, "GET", tt.url, "", tt.headers...)
+			in := aws(tt.fields...)
+			in.Agent = r.Header.Clone()
+			sign.Strip(r, s.Places())
+			if err := s.Sign(r, in); err != nil {
+				t.Fatal(err)
+			}
+			got := r.Header.Get("Authorization")
+			for _, w := range tt.want {
+				if !strings.Contains(got, w) {
+					t.Errorf("Authorization = %s, want %s in it", got, w)
+				}
+			}
+			for _, w := range tt.not {
+				if strings.Contains(got, w) {
+					t.Errorf("Authorization = %s, want no %s in it", got, w)
+				}
+			}
+			if tok := r.Header.Get("X-Amz-Security-Token"); tok == "agents" {
+				t.Errorf("the agent's session token is still there")
+			}
+			if r.Host != strings.TrimSuffix(r.URL.Host, ":443") {
+				t.Errorf("Host = %s, want it without a default port", r.Host)
+			}
+		})
+	}
+}
+
+func TestSigV4Refuses(t *testing.T) {
+	tests := []struct {
+		name, url       string
+		headers, fields []string
+		want            string
+	}{
+		{"another region", "https://sqs.eu-west-1.amazonaws.com/", nil, []string{"region", "us-east-1"}, "for region us-east-1 only, and sqs.eu-west-1.amazonaws.com is in eu-west-1"},
+		{"unknown host", "https://minio.example/", nil, nil, "set the account's service"},
+		{"no region", "https://minio.example/", nil, []string{"service", "s3"}, "set the account's region"},
+		{"a bad hash", "https://s3.amazonaws.com/", []string{"X-Amz-Content-Sha256: nonsense"}, nil, "want the SHA-256"},
+		{"no expiry", "https://s3.amazonaws.com/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=D%2F1%2Fus-east-1%2Fs3%2Faws4_request", nil, nil, "X-Amz-Expires"},
+		{"control character", "https://s3.amazonaws.com/", nil, []string{"session_token", "a\r\nb"}, "control character"},
+	}
+	for _, tt := range tests {
+		in := aws(tt.fields...)
+		err := mustSigner(t, "sigv4").Sign(awsRequest(t, "GET", tt.url, "", tt.headers...), in)
+		if e, ok := errors.AsType[*sign.Error](err); !ok || e.Status != 400 || !strings.Contains(e.Msg, tt.want) {
+			t.Errorf("%s: Sign = %v, want *sign.Error with %s", tt.name, err, tt.want)
+		}
+	}
+	err := mustSigner(t, "sigv4").Sign(awsRequest(t, "GET", "https://s3.amazonaws.com/", ""), input("access_key_id", "x"))
+	if m, ok := errors.AsType[*expr.MissingError](err); !ok || m.Ref != "fields.secret_access_key" {
+		t.Errorf("Sign without a secret = %v, want MissingError", err)
+	}
+}
+
+func TestSigV4New(t *testing.T) {
+	for src, want := range map[string]string{
+		`{sigv4: {scheme: azure}}`:                      "want one of aws, google",
+		`{sigv4: {path: thrice}}`:                       "want once or twice",
+		`{sigv4: {presigned: maybe}}`:                   "want resign or keep",
+		`{sigv4: {regoin: x}}`:                          `unknown key "regoin"`,
+		`{sigv4: {region: "{fields.nope}"}}`:            "no such field",
+		`{sigv4: {access_key_id: "{fields.key"}}`:       "want } to close",
+		"[bearer, {sigv4: {secret_access_key: \"{\"}}]": "line 1",
+	} {
+		if _, err := compile(src, sign.Env{Fields: []string{"access_key_id", "secret_access_key"}}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("New(%s) = %v, want %s", src, err, want)
+		}
+	}
+	// An account without the fields for session, service and region will do.
+	if _, err := compile("sigv4", sign.Env{Fields: []string{"access_key_id", "secret_access_key"}}); err != nil {
+		t.Errorf("New(sigv4) = %v", err)
+	}
+}
+
+func TestSigV4Body(t *testing.T) {
+	s := mustSigner(t, "sigv4")
+	hash := "X-Amz-Content-Sha256: " + strings.Repeat("0a", 32)
+	for _, tt := range []struct {
+		url, body string
+		headers   []string
+		want      bool
+	}{
+		{"https://dynamodb.us-east-1.amazonaws.com/", "{}", nil, true},
+		{"https://dynamodb.us-east-1.amazonaws.com/", "", nil, false},
+		{"https://dynamodb.us-east-1.amazonaws.com/", "{}", []string{hash}, false},
+		{"https://b.s3.us-east-1.amazonaws.com/k", "data", nil, false},
+		{"https://b.s3.us-east-1.amazonaws.com/k", "data", []string{"X-Amz-Content-Sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER"}, false},
+		{"https://minio.example/", "data", nil, true},
+	} {
+		if got := sign.NeedsBody(s, awsRequest(t, "PUT", tt.url, tt.body, tt.headers...)); got != tt.want {
+			t.Errorf("NeedsBody(%s, %q, %v) = %t", tt.url, tt.body, tt.headers, got)
+		}
+	}
+	r, in := awsRequest(t, "POST", "https://dynamodb.us-east-1.amazonaws.com/", "{}", "Content-Type: application/x-amz-json-1.0", "X-Amz-Target: DynamoDB_20120810.ListTables"), aws()
+	in.Body = expr.Bytes("{}")
+	if err := s.Sign(r, in); err != nil || !strings.Contains(r.Header.Get("Authorization"), "SignedHeaders=content-length;content-type;host;x-amz-date;x-amz-target,") {
+		t.Errorf("Sign = %v, %s", err, r.Header.Get("Authorization"))
+	}
+	if r.Header.Get("X-Amz-Content-Sha256") != "" {
+		t.Errorf("DynamoDB got a hash that it does not ask for")
+	}
+	r = awsRequest(t, "PUT", "https://b.s3.us-east-1.amazonaws.com/k", "data")
+	if err := s.Sign(r, aws()); err != nil || r.Header.Get("X-Amz-Content-Sha256") != "UNSIGNED-PAYLOAD" {
+		t.Errorf("Sign of a plain upload = %v, hash %s", err, r.Header.Get("X-Amz-Content-Sha256"))
+	}
+	in = aws()
+	if err := s.Sign(awsRequest(t, "PUT", "https://sqs.us-east-1.amazonaws.com/k", "data"), in); err == nil {
+		t.Errorf("Sign without the body that it needs succeeds")
+	}
+}
+
+func TestSigV4Stream(t *testing.T) {
+	sig := strings.Repeat("0", 64)
+	body := "3;chunk-signature=" + sig + "\r\nabc\r\n0;chunk-signature=" + sig + "\r\n\r\n"
+	r := awsRequest(t, "PUT", "https://b.s3.us-east-1.amazonaws.com/k", body, "X-Amz-Content-Sha256: STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "X-Amz-Decoded-Content-Length: 3")
+	if err := mustSigner(t, "sigv4").Sign(r, aws()); err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(r.Body)
+	if err != nil || len(got) != len(body) || strings.Contains(string(got), sig) || r.ContentLength != int64(len(body)) {
+		t.Errorf("the body is %q, %v", got, err)
+	}
+	// Signatures of the two algorithms differ in length.
+	r = awsRequest(t, "PUT", "https://b.s3.us-east-1.amazonaws.com/k", body, "X-Amz-Content-Sha256: STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD")
+	if err := mustSigner(t, "sigv4").Sign(r, aws()); err == nil || !strings.Contains(err.Error(), "another signature algorithm") {
+		t.Errorf("Sign of a body framed for 4A = %v", err)
+	}
+}
+
+func TestSigV4Presigned(t *testing.T) {
+	const dummy = "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=D%2F20240101%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20240101T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host&X-Amz-Security-Token=d&X-Amz-Signature=0"
+	r := awsRequest(t, "GET", "https://examplebucket.s3.amazonaws.com/test.txt"+dummy, "")
+	if err := mustSigner(t, "sigv4").Sign(r, aws()); err != nil {
+		t.Fatal(err)
+	}
+	if want := "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"; r.URL.Query().Get("X-Amz-Signature") != want || r.Header.Get("Authorization") != "" {
+		t.Errorf("the query is %s, want the signature %s of AWS's example", r.URL.RawQuery, want)
+	}
+	r = awsRequest(t, "GET", "https://examplebucket.s3.amazonaws.com/test.txt"+dummy, "")
+	if err := mustSigner(t, `{sigv4: {presigned: keep}}`).Sign(r, aws()); err != nil || "?"+r.URL.RawQuery != dummy {
+		t.Errorf("Sign with presigned: keep = %v, %s", err, r.URL.RawQuery)
+	}
+}
+
+func TestClockSkew(t *testing.T) {
+	now := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
+	answer := func(status int, date time.Time) *http.Response {
+		return &http.Response{StatusCode: status, Header: http.Header{"Date": {date.Format(http.TimeFormat)}}}
+	}
+	if d, ok := sign.ClockSkew(answer(403, now.Add(20*time.Minute)), now); !ok || d != 20*time.Minute {
+		t.Errorf("ClockSkew(403, 20 min ahead) = %v, %t", d, ok)
+	}
+	for _, res := range []*http.Response{answer(403, now.Add(time.Minute)), answer(200, now.Add(time.Hour)), {StatusCode: 403}} {
+		if d, ok := sign.ClockSkew(res, now); ok {
+			t.Errorf("ClockSkew(%d, %s) = %v, want none", res.StatusCode, res.Header.Get("Date"), d)
+		}
+	}
+}
+
+func BenchmarkSigV4(b *testing.B) {
+	s := mustSigner(b, "sigv4")
+	r := awsRequest(b, "POST", "https://dynamodb.us-east-1.amazonaws.com/", "{}", "Content-Type: application/x-amz-json-1.0", "X-Amz-Target: x", "User-Agent: x")
+	in := aws()
+	in.Body = expr.Bytes(make([]byte, 1024))
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := s.Sign(r, in); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
