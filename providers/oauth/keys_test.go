@@ -328,3 +328,11 @@ func TestTokenExchange(t *testing.T) {
 		t.Errorf("Token() without a subject = %v", err)
 	}
 }
+
+// recorder tells f which URL was asked, and answers with a token.
+func recorder(f func(string)) oauth.Doer {
+	return doer(func(r *http.Request) (*http.Response, error) {
+		f(r.URL.String())
+		return reply(200, `{"access_token":"t1"}`), nil
+	})
+}
