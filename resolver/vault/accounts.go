@@ -47,7 +47,7 @@ func (s *View) newAccount(n NewAccount) (Account, error) {
 	if err != nil {
 		return Account{}, err
 	}
-	now := s.v.now().UTC().Truncate(time.Microsecond)
+	now := s.v.moment()
 	a := Account{
 		ID: newID("acc", now), Organisation: org, Connector: n.Connector, Option: n.Option, Name: n.Name,
 		Identifier: n.Identifier, IdentifierType: n.IdentifierType, AppID: n.AppID,
@@ -79,7 +79,7 @@ func (s *View) newAccount(n NewAccount) (Account, error) {
 // take copies what is not secret of new credentials.
 func (a *Account) take(c *Credentials) {
 	a.Fields = maps.Clone(c.Fields)
-	a.Scopes, a.ExpiresAt = c.Scopes, c.ExpiresAt.UTC().Truncate(time.Microsecond)
+	a.Scopes, a.ExpiresAt = c.Scopes, whole(c.ExpiresAt)
 	a.addCaptured(c.Captured)
 	a.takeAway()
 }
@@ -234,7 +234,7 @@ func (t *tx) storeAccount(ctx context.Context, a *Account) error {
 	if odd := a.impossible(); odd != "" {
 		return errImpossible(a.ID, odd)
 	}
-	a.UpdatedAt = t.v.now().UTC().Truncate(time.Microsecond)
+	a.UpdatedAt = t.v.moment()
 	_, err := t.exec(ctx, `UPDATE accounts SET name = ?, identifier = ?, identifier_type = ?, auth_option = ?, app_id = ?,
 			state = ?, resume_to = ?, state_code = ?, state_detail = ?, state_since = ?, connected_at = ?, scopes = ?,
 			provider_id = ?, provider_label = ?, provider_email = ?, fields = ?, captured = ?, metadata = ?, settings = ?,
@@ -295,7 +295,7 @@ func (s *View) SetCredentials(ctx context.Context, id string, version int64, c C
 func (s *View) setCredentials(ctx context.Context, t *tx, a *Account, c *Credentials) error {
 	if a.State == Revoked {
 		why := Reason{Code: ReasonCredentialsSet}
-		if err := a.change(Pending, why, s.v.now()); err != nil {
+		if err := a.change(Pending, why, s.v.moment()); err != nil {
 			return err
 		}
 		if err := s.tell(ctx, t, a, "account.pending", why); err != nil {
@@ -362,7 +362,7 @@ func (s *View) move(ctx context.Context, t *tx, a *Account, to State, why Reason
 	if a.State == to {
 		return nil
 	}
-	if err := a.change(to, why, s.v.now().UTC().Truncate(time.Microsecond)); err != nil {
+	if err := a.change(to, why, s.v.moment()); err != nil {
 		return err
 	}
 	if to == Revoked {

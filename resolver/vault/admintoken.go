@@ -56,9 +56,9 @@ func (s *View) CreateAdminToken(ctx context.Context, name string, role Role, org
 	if err != nil {
 		return AdminToken{}, secret.Value{}, err
 	}
-	now := s.v.now().UTC().Truncate(time.Microsecond)
+	now := s.v.moment()
 	token, hash, hint := newToken(adminTokenPrefix)
-	x := AdminToken{TokenInfo{newID("adm", now), name, hint, now, end.UTC()}, role, org, s.actor.Kind + ":" + s.actor.Name}
+	x := AdminToken{TokenInfo{newID("adm", now), name, hint, now, whole(end)}, role, org, s.actor.Kind + ":" + s.actor.Name}
 	err = s.v.write(ctx, func(t *tx) error {
 		_, err := t.exec(ctx, "INSERT INTO admin_tokens (id, name, role, organisation, hash, hint, created_by, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 			x.ID, name, string(role), org, hash, hint, x.CreatedBy, micros(now), micros(end))

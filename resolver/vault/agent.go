@@ -80,10 +80,10 @@ func (s *View) CreateAgent(ctx context.Context, n NewAgent) (Agent, secret.Value
 	if err != nil {
 		return Agent{}, secret.Value{}, err
 	}
-	now := s.v.now().UTC().Truncate(time.Microsecond)
+	now := s.v.moment()
 	a := Agent{
 		ID: newID("agt", now), Organisation: org, Name: n.Name, Description: n.Description, Connectors: n.Connectors,
-		ExpiresAt: n.ExpiresAt.UTC(), Metadata: n.Metadata, CreatedAt: now, UpdatedAt: now, Version: 1,
+		ExpiresAt: whole(n.ExpiresAt), Metadata: n.Metadata, CreatedAt: now, UpdatedAt: now, Version: 1,
 	}
 	if err := a.check(); err != nil {
 		return Agent{}, secret.Value{}, err
@@ -162,6 +162,7 @@ func (s *View) UpdateAgent(ctx context.Context, id string, version int64, e Agen
 		set(&a.Connectors, e.Connectors)
 		set(&a.Disabled, e.Disabled)
 		set(&a.ExpiresAt, e.ExpiresAt)
+		a.ExpiresAt = whole(a.ExpiresAt)
 		if e.Metadata != nil {
 			a.Metadata = e.Metadata
 		}
@@ -169,7 +170,7 @@ func (s *View) UpdateAgent(ctx context.Context, id string, version int64, e Agen
 			return err
 		}
 		a.Version++
-		a.UpdatedAt = s.v.now().UTC().Truncate(time.Microsecond)
+		a.UpdatedAt = s.v.moment()
 		_, err := t.exec(ctx, `UPDATE agents SET name = ?, description = ?, connectors = ?, disabled = ?, expires_at = ?, metadata = ?, updated_at = ?, version = ? WHERE id = ?`,
 			a.Name, a.Description, jsonText(a.Connectors), bit(a.Disabled), micros(a.ExpiresAt), jsonText(a.Metadata), micros(a.UpdatedAt), a.Version, id)
 		if err != nil {
@@ -239,9 +240,9 @@ func (s *View) AddAgentToken(ctx context.Context, agentID, name string, end time
 }
 
 func (t *tx) addAgentToken(ctx context.Context, agentID, name string, end time.Time) (secret.Value, TokenInfo, error) {
-	now := t.v.now().UTC().Truncate(time.Microsecond)
+	now := t.v.moment()
 	token, hash, hint := newToken(agentTokenPrefix)
-	info := TokenInfo{ID: newID("tok", now), Name: name, Hint: hint, CreatedAt: now, ExpiresAt: end.UTC()}
+	info := TokenInfo{ID: newID("tok", now), Name: name, Hint: hint, CreatedAt: now, ExpiresAt: whole(end)}
 	_, err := t.exec(ctx, "INSERT INTO agent_tokens (id, agent_id, name, hash, hint, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
 		info.ID, agentID, name, hash, hint, micros(now), micros(end))
 	return token, info, err

@@ -66,7 +66,7 @@ func (s *View) CreateApp(ctx context.Context, a App, secrets secret.Values) (App
 	if a.Name == "" {
 		a.Name = "default"
 	}
-	now := s.v.now().UTC().Truncate(time.Microsecond)
+	now := s.v.moment()
 	a.ID, a.Organisation, a.Active, a.CreatedAt, a.UpdatedAt, a.Version = newID("app", now), org, true, now, now, 1
 	if err := a.check(); err != nil {
 		return App{}, err
@@ -180,7 +180,7 @@ func (s *View) UpdateApp(ctx context.Context, id string, version int64, e AppEdi
 			return err
 		}
 		a.Version++
-		a.UpdatedAt = s.v.now().UTC().Truncate(time.Microsecond)
+		a.UpdatedAt = s.v.moment()
 		_, err := t.exec(ctx, "UPDATE apps SET name = ?, client_id = ?, params = ?, active = ?, updated_at = ?, version = ? WHERE id = ?",
 			a.Name, a.ClientID, jsonText(a.Params), bit(a.Active), micros(a.UpdatedAt), a.Version, id)
 		if err != nil {
@@ -195,7 +195,7 @@ func (s *View) UpdateApp(ctx context.Context, id string, version int64, e AppEdi
 func (s *View) DeleteApp(ctx context.Context, id string, version int64) error {
 	_, err := s.editApp(ctx, id, version, func(t *tx, a *App) error {
 		var used int
-		err := t.row(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM accounts WHERE connector = ? AND app_id = ? LIMIT 1) AS some", a.Connector, id).Scan(&used)
+		err := t.row(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM accounts WHERE connector = ? AND app_id = ? LIMIT 1) AS found", a.Connector, id).Scan(&used)
 		if err != nil {
 			return err
 		}

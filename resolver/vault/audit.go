@@ -72,7 +72,7 @@ func (e *Event) complete(now time.Time) {
 	if e.At.IsZero() {
 		e.At = now
 	}
-	e.At = e.At.UTC().Truncate(time.Microsecond)
+	e.At = whole(e.At)
 	e.ID = newID("evt", e.At)
 	if e.Organisation == "" {
 		e.Organisation = DefaultOrganisation

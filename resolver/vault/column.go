@@ -79,3 +79,9 @@ func jsonText(v any) string {
 	}
 	return string(b)
 }
+
+// whole is t as it comes back from a column: in UTC, to the microsecond.
+func whole(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+// moment is now, as it comes back from a column.
+func (v *Vault) moment() time.Time { return whole(v.now()) }

@@ -71,7 +71,7 @@ func (s *View) CreateConnector(ctx context.Context, c Connector) (Connector, err
 	if err != nil {
 		return Connector{}, err
 	}
-	now := s.v.now().UTC().Truncate(time.Microsecond)
+	now := s.v.moment()
 	c.ID, c.Organisation, c.CreatedAt, c.UpdatedAt, c.Version = newID("con", now), org, now, now, 1
 	if err := c.check(); err != nil {
 		return Connector{}, err
@@ -132,7 +132,7 @@ func (s *View) UpdateConnector(ctx context.Context, key string, version int64, f
 			return err
 		}
 		c.Version = keep.Version + 1
-		c.UpdatedAt = s.v.now().UTC().Truncate(time.Microsecond)
+		c.UpdatedAt = s.v.moment()
 		_, err := t.exec(ctx, "UPDATE connectors SET title = ?, type = ?, state = ?, definition = ?, form = ?, last_error = ?, updated_at = ?, version = ? WHERE id = ?",
 			c.Title, c.Type, c.State, c.Definition, jsonText(c.Form), storable(c.LastError), micros(c.UpdatedAt), c.Version, c.ID)
 		if err != nil {
@@ -147,7 +147,7 @@ func (s *View) UpdateConnector(ctx context.Context, key string, version int64, f
 func (s *View) DeleteConnector(ctx context.Context, key string, version int64) error {
 	_, err := s.editConnector(ctx, key, version, func(t *tx, c *Connector) error {
 		var used int
-		if err := t.row(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM accounts WHERE connector = ? LIMIT 1) AS some", key).Scan(&used); err != nil {
+		if err := t.row(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM accounts WHERE connector = ? LIMIT 1) AS found", key).Scan(&used); err != nil {
 			return err
 		}
 		if used > 0 {

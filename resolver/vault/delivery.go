@@ -69,7 +69,7 @@ func (t *tx) enqueue(ctx context.Context, event string, a *Account, why Reason) 
 	if err != nil {
 		return err
 	}
-	now := t.v.now().UTC().Truncate(time.Microsecond)
+	now := t.v.moment()
 	eventID := newID("evt", now)
 	p := payload{Type: event, Timestamp: now}
 	p.Data.Account = told{a.ID, a.Organisation, a.Connector, a.Option, a.Name, a.Identifier, a.IdentifierType, a.State, why, a.Provider.Label, nil}

@@ -38,6 +38,8 @@ type dialect struct {
 	listen func(ctx context.Context, v *Vault)
 	// classify says what a driver's error means.
 	classify func(error) fault
+	// integrity are queries in which a whole database answers nothing but "ok".
+	integrity []string
 	// size is a query for the size of the database in bytes.
 	size string
 }

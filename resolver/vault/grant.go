@@ -112,10 +112,10 @@ func scanGrant(s scanner) (g Grant, err error) {
 // ErrNotFound where agent or account are not there for this view, ErrOrganisation
 // where they belong to different ones, and ErrExists where there is a grant.
 func (s *View) CreateGrant(ctx context.Context, n NewGrant) (Grant, error) {
-	now := s.v.now().UTC().Truncate(time.Microsecond)
+	now := s.v.moment()
 	g := Grant{
 		ID: newID("grt", now), AgentID: n.AgentID, AccountID: n.AccountID, Scopes: sorted(n.Scopes), Rules: n.Rules,
-		ExpiresAt: n.ExpiresAt.UTC(), CreatedAt: now, UpdatedAt: now, Version: 1,
+		ExpiresAt: whole(n.ExpiresAt), CreatedAt: now, UpdatedAt: now, Version: 1,
 	}
 	if err := g.check(); err != nil {
 		return Grant{}, err
@@ -215,11 +215,12 @@ func (s *View) UpdateGrant(ctx context.Context, id string, version int64, e Gran
 		}
 		set(&g.Rules, e.Rules)
 		set(&g.ExpiresAt, e.ExpiresAt)
+		g.ExpiresAt = whole(g.ExpiresAt)
 		if err := g.check(); err != nil {
 			return err
 		}
 		g.Version++
-		g.UpdatedAt = s.v.now().UTC().Truncate(time.Microsecond)
+		g.UpdatedAt = s.v.moment()
 		_, err := t.exec(ctx, "UPDATE grants SET scopes = ?, rules = ?, expires_at = ?, updated_at = ?, version = ? WHERE id = ?",
 			jsonText(g.Scopes), jsonText(g.Rules), micros(g.ExpiresAt), micros(g.UpdatedAt), g.Version, id)
 		if err != nil {

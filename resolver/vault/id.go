@@ -5,6 +5,7 @@ import (
 	"encoding/base32"
 	"encoding/binary"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,27 +15,33 @@ var idEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadd
 // idLen is the length of an id without its prefix: 16 bytes in base 32.
 const idLen = 26
 
-// newID makes an id such as acc_06a1…: the prefix, the time in milliseconds and
-// 80 random bits. Ids made later sort later, so that new rows meet at one end of
-// every index, and a list in the order of ids is a list in the order of creation.
+// idCount orders the ids that this process makes within one microsecond.
+var idCount atomic.Uint32
+
+// newID makes an id such as acc_06a1…: the prefix, the time in microseconds, a
+// count and 56 random bits. Ids made later sort later, so that new rows meet at
+// one end of every index, and a list in the order of ids is a list in the order
+// of creation.
 func newID(prefix string, now time.Time) string {
 	var b [16]byte
-	_, _ = rand.Read(b[6:]) // never fails (crypto/rand)
-	putMillis(b[:], now)
+	putMicros(b[:], now)
+	binary.BigEndian.PutUint16(b[7:], uint16(idCount.Add(1)))
+	_, _ = rand.Read(b[9:]) // never fails (crypto/rand)
 	return prefix + "_" + idEncoding.EncodeToString(b[:])
 }
 
 // firstID sorts before every id that was made at t or later, and after all others.
 func firstID(prefix string, t time.Time) string {
 	var b [16]byte
-	putMillis(b[:], t)
+	putMicros(b[:], t)
 	return prefix + "_" + idEncoding.EncodeToString(b[:])
 }
 
-func putMillis(b []byte, t time.Time) {
-	var ms [8]byte
-	binary.BigEndian.PutUint64(ms[:], uint64(max(t.UnixMilli(), 0)))
-	copy(b[:6], ms[2:])
+// putMicros writes the time into the first seven bytes; they last until 4253.
+func putMicros(b []byte, t time.Time) {
+	var us [8]byte
+	binary.BigEndian.PutUint64(us[:], uint64(max(t.UnixMicro(), 0)))
+	copy(b[:7], us[1:])
 }
 
 // isID reports whether s looks like an id with that prefix.
@@ -47,12 +54,12 @@ func isID(prefix, s string) bool {
 	return err == nil
 }
 
-// idTime is when an id was made, to the millisecond.
+// idTime is when an id was made.
 func idTime(id string) time.Time {
 	_, digits, _ := strings.Cut(id, "_")
 	b, err := idEncoding.DecodeString(digits)
-	if err != nil || len(b) < 6 {
+	if err != nil || len(b) < 7 {
 		return time.Time{}
 	}
-	return time.UnixMilli(int64(binary.BigEndian.Uint64(append([]byte{0, 0}, b[:6]...)))).UTC()
+	return time.UnixMicro(int64(binary.BigEndian.Uint64(append([]byte{0}, b[:7]...)))).UTC()
 }

@@ -156,7 +156,7 @@ func (l *Lease) save(ctx context.Context, c Credentials, may func(*Account) bool
 			return ErrFenced
 		}
 		a.takeAway() // counts the generation, ends the lease and the intent
-		a.ExpiresAt = c.ExpiresAt.UTC().Truncate(time.Microsecond)
+		a.ExpiresAt = whole(c.ExpiresAt)
 		if c.Scopes != nil {
 			a.Scopes = c.Scopes
 		}
@@ -179,7 +179,7 @@ func (s *View) refreshed(ctx context.Context, t *tx, a *Account) error {
 	case a.State == Suspended && (a.ResumeTo == Expired || a.ResumeTo == Error):
 		a.ResumeTo = Active
 		if a.ConnectedAt.IsZero() {
-			a.ConnectedAt = s.v.now().UTC().Truncate(time.Microsecond)
+			a.ConnectedAt = s.v.moment()
 		}
 		a.Version++
 	case a.State == Expired || a.State == Error:

@@ -85,7 +85,7 @@ func inspectPostgres(ctx context.Context, source string) (*sql.DB, error) {
 
 // lockPostgresMigration lets one of several replicas that start together migrate.
 func lockPostgresMigration() ([]goose.ProviderOption, error) {
-	l, err := lock.NewPostgresSessionLocker()
+	l, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300), lock.WithUnlockTimeout(1, 10)) // seconds, tries
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,7 @@ type NewSession struct {
 // CreateSession makes a session for an account of this view, and its token,
 // which is shown this once.
 func (s *View) CreateSession(ctx context.Context, n NewSession) (Session, secret.Value, error) {
-	now := s.v.now().UTC().Truncate(time.Microsecond)
+	now := s.v.moment()
 	token, hash, _ := newToken(sessionTokenPrefix)
 	x := Session{
 		ID: newID("ses", now), AccountID: n.AccountID, Flow: n.Flow, Stage: SessionOpen, Scopes: n.Scopes, Data: n.Data,

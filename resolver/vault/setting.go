@@ -66,7 +66,7 @@ func (s *View) PutSetting(ctx context.Context, name, value string, version int64
 		if version != 0 && version != old.Version {
 			return ErrConflict
 		}
-		x.Version, x.UpdatedAt = old.Version+1, s.v.now().UTC().Truncate(time.Microsecond)
+		x.Version, x.UpdatedAt = old.Version+1, s.v.moment()
 		if err := t.putSetting(ctx, x); err != nil {
 			return err
 		}

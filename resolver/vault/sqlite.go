@@ -29,7 +29,11 @@ var sqliteDialect = dialect{
 	announce: announceSQLite,
 	listen:   pollSQLite,
 	classify: classifySQLite,
-	size:     "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
+	integrity: []string{
+		"SELECT integrity_check FROM pragma_integrity_check",
+		"SELECT \"table\" || ' row ' || rowid || ' refers to nothing in ' || parent FROM pragma_foreign_key_check",
+	},
+	size: "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
 }
 
 // sqliteURI is the driver's name for the file at path. synchronous(FULL): a
@@ -74,7 +78,7 @@ func openSQLite(ctx context.Context, path string) (w, r *sql.DB, err error) {
 	return w, r, nil
 }
 
-func inspectSQLite(_ context.Context, path string) (*sql.DB, error) {
+func inspectSQLite(ctx context.Context, path string) (*sql.DB, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) || (err == nil && info.Size() == 0) {
 		return nil, nil
@@ -82,7 +86,23 @@ func inspectSQLite(_ context.Context, path string) (*sql.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the vault's file: %w", err)
 	}
-	return sql.Open("sqlite", sqliteURI(path, url.Values{"mode": {"ro"}}))
+	db, err := sql.Open("sqlite", sqliteURI(path, url.Values{"mode": {"ro"}}))
+	if err != nil {
+		return nil, err
+	}
+	var ours, all int
+	err = db.QueryRowContext(ctx, "SELECT COUNT(*) FILTER (WHERE name = '"+versionTable+"'), COUNT(*) FROM sqlite_master").Scan(&ours, &all)
+	switch {
+	case err != nil:
+		err = fmt.Errorf("reading %s: %w", path, err)
+	case ours == 0 && all > 0:
+		err = fmt.Errorf("%s is a database of something else", path)
+	}
+	if err != nil || ours == 0 {
+		db.Close()
+		return nil, err
+	}
+	return db, nil
 }
 
 func classifySQLite(err error) fault {

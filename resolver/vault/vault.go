@@ -212,6 +212,9 @@ func (v *Vault) Ping(ctx context.Context) error {
 // Driver is "sqlite" or "postgres".
 func (v *Vault) Driver() string { return v.d.name }
 
+// Keys is the key ring that the vault was opened with.
+func (v *Vault) Keys() *Keyring { return v.keys }
+
 // Instance is the name of this process among its replicas.
 func (v *Vault) Instance() string { return v.instance }
 

@@ -74,7 +74,7 @@ func (s *View) CreateWebhook(ctx context.Context, n NewWebhook) (Webhook, secret
 	if err != nil {
 		return Webhook{}, secret.Value{}, err
 	}
-	now := s.v.now().UTC().Truncate(time.Microsecond)
+	now := s.v.moment()
 	w := Webhook{ID: newID("whk", now), Organisation: org, URL: n.URL, Events: n.Events, Active: true, CreatedAt: now, UpdatedAt: now, Version: 1}
 	if err := w.check(); err != nil {
 		return Webhook{}, secret.Value{}, err
@@ -149,7 +149,7 @@ func (s *View) UpdateWebhook(ctx context.Context, id string, version int64, e We
 			return err
 		}
 		w.Version++
-		w.UpdatedAt = s.v.now().UTC().Truncate(time.Microsecond)
+		w.UpdatedAt = s.v.moment()
 		_, err := t.exec(ctx, "UPDATE webhooks SET url = ?, events = ?, active = ?, updated_at = ?, version = ? WHERE id = ?",
 			w.URL, jsonText(w.Events), bit(w.Active), micros(w.UpdatedAt), w.Version, id)
 		if err != nil {
