@@ -2,6 +2,7 @@ package sign
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -10,6 +11,9 @@ import (
 
 	"github.com/attache-proxy/attache/providers/expr"
 )
+
+// errNoBody is a mistake of the caller: see NeedsBody.
+var errNoBody = errors.New("the body was not buffered, and it is signed")
 
 // bodyBytes returns the buffered body, or nothing when there is none.
 func bodyBytes(in *Input) ([]byte, error) {

@@ -7,5 +7,7 @@ import "gopkg.in/yaml.v3"
 // its file, its vectors under testdata, and its line here. params is nil when
 // only the name was given.
 var kinds = map[string]func(c *compiler, params *yaml.Node) (placer, error){
-	"sigv4": newSigV4,
+	"digest": newDigest,
+	"oauth1": newOAuth1,
+	"sigv4":  newSigV4,
 }

@@ -277,7 +277,7 @@ func isHash(s string) bool {
 
 func bodyHash(in *Input) (string, error) {
 	if in.Body == nil {
-		return "", errors.New("the body was not buffered, and its hash is signed")
+		return "", errNoBody
 	}
 	b, err := in.Body.Bytes()
 	if err != nil {
@@ -318,10 +318,22 @@ func failed(err error) error {
 	return nil
 }
 
-// ClockSkew reads from an answer of a service that refused a signature whether
-// the clocks differ by more than services allow, and by how much ours must be
-// changed. The caller may then sign and send once more, with the corrected time.
-func ClockSkew(res *http.Response, now time.Time) (time.Duration, bool) {
+// again corrects the clock by that of a service that refused the signature,
+// when the two differ by more than services allow.
+func (s *awsSigner) again(in *Input, res *http.Response) bool {
+	skew, ok := clockSkew(res, in.Time())
+	if ok {
+		in.Now = in.Now.Add(skew)
+	}
+	return ok
+}
+
+// maxSkew is what two clocks may differ by before we take it for the reason of a
+// refusal. AWS allows 5 to 15 minutes.
+const maxSkew = 4 * time.Minute
+
+// clockSkew reads from the refusal res by how much our clock must be changed.
+func clockSkew(res *http.Response, now time.Time) (time.Duration, bool) {
 	switch res.StatusCode {
 	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
 	default:
@@ -332,5 +344,5 @@ func ClockSkew(res *http.Response, now time.Time) (time.Duration, bool) {
 		return 0, false
 	}
 	skew := theirs.Sub(now)
-	return skew, skew.Abs() > 2*time.Minute
+	return skew, skew.Abs() > maxSkew
 }

@@ -211,17 +211,23 @@ func TestSigV4Presigned(t *testing.T) {
 }
 
 func TestClockSkew(t *testing.T) {
+	s := mustSigner(t, "sigv4")
 	now := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
-	answer := func(status int, date time.Time) *http.Response {
-		return &http.Response{StatusCode: status, Header: http.Header{"Date": {date.Format(http.TimeFormat)}}}
-	}
-	if d, ok := sign.ClockSkew(answer(403, now.Add(20*time.Minute)), now); !ok || d != 20*time.Minute {
-		t.Errorf("ClockSkew(403, 20 min ahead) = %v, %t", d, ok)
-	}
-	for _, res := range []*http.Response{answer(403, now.Add(time.Minute)), answer(200, now.Add(time.Hour)), {StatusCode: 403}} {
-		if d, ok := sign.ClockSkew(res, now); ok {
-			t.Errorf("ClockSkew(%d, %s) = %v, want none", res.StatusCode, res.Header.Get("Date"), d)
+	for _, tt := range []struct {
+		status int
+		ahead  time.Duration
+		want   bool
+	}{{403, 20 * time.Minute, true}, {400, -time.Hour, true}, {403, time.Minute, false}, {200, time.Hour, false}, {500, time.Hour, false}} {
+		in := aws()
+		in.Now = now
+		res := &http.Response{StatusCode: tt.status, Header: http.Header{"Date": {now.Add(tt.ahead).Format(http.TimeFormat)}}}
+		got := sign.Again(s, in, res)
+		if got != tt.want || got && !in.Now.Equal(now.Add(tt.ahead)) || !got && !in.Now.Equal(now) {
+			t.Errorf("Again(%d, clock %v ahead) = %t, Now %v, want %t", tt.status, tt.ahead, got, in.Now, tt.want)
 		}
+	}
+	if sign.Again(s, aws(), &http.Response{StatusCode: 403}) || sign.Again(mustSigner(t, "bearer"), aws(), &http.Response{StatusCode: 401}) {
+		t.Errorf("Again without a date, or of a bearer token, = true")
 	}
 }
 
