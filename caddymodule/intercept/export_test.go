@@ -17,3 +17,6 @@ func Kept(i *Interceptor) int {
 	defer i.mu.Unlock()
 	return i.held + len(i.raw)
 }
+
+// AgentName is what is logged of a tunnel's agent.
+func AgentName(t *Tunnel) string { return t.agentName() }

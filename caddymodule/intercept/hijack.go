@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 // established is the answer to CONNECT over HTTP/1.1. A success has neither
@@ -70,9 +72,21 @@ func hijack(w http.ResponseWriter, r *http.Request) (*conn, error) {
 	// An error here is seen again by whoever reads from the connection.
 	_, _ = io.WriteString(c, established)
 	_ = c.SetWriteDeadline(time.Time{})
-	// This writes nothing any more. It tells Caddy's log and metrics the status.
-	w.WriteHeader(http.StatusOK)
+	if !flushesLate(r) {
+		// This writes nothing any more. It tells Caddy's log and metrics the
+		// status, which is 0 otherwise.
+		w.WriteHeader(http.StatusOK)
+	}
 	return c, nil
+}
+
+// flushesLate reports that Caddy will flush the response when the handler has
+// returned. It does so after its write timeout, for responses of which it knows
+// the status; one that was hijacked makes net/http panic then (Caddy 2.11.9,
+// Go 1.26).
+func flushesLate(r *http.Request) bool {
+	s, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	return ok && s.WriteTimeout > 0
 }
 
 // Read returns what was sent ahead first.

@@ -121,8 +121,8 @@ type writeError struct{ err error }
 func (e *writeError) Error() string { return e.err.Error() }
 func (e *writeError) Unwrap() error { return e.err }
 
-// errIdle is what ends a tunnel in which no byte has moved for too long.
-var errIdle = fmt.Errorf("the tunnel was idle: %w", os.ErrDeadlineExceeded)
+// ErrIdle is what ends a tunnel in which no byte has moved for too long.
+var ErrIdle = fmt.Errorf("the tunnel was idle: %w", os.ErrDeadlineExceeded)
 
 // check ends the relay if it was silent for too long, and else looks again when
 // it could be.
@@ -135,7 +135,7 @@ func (r *relay) check() {
 		r.timer.Reset(left)
 		return
 	}
-	r.end(errIdle)
+	r.end(ErrIdle)
 }
 
 func (r *relay) quiet() time.Duration { return time.Since(time.Unix(0, r.last.Load())) }
