@@ -81,6 +81,10 @@ func TestFunctions(t *testing.T) {
 		{`to_json(parse_json(b'{"z": 9007199254740993, "a": [1.5, null]}'))`, `{"a":[1.5,null],"z":9007199254740993}`},
 		{`json_scalars('{"n": 1.50, "s": "a\\u0062", "o": {}, "l": [], "t": true, "z": null}').map(k, k).sort().join(",")`, "n,s,t"},
 		{`json_scalars('{"n": 1.50, "s": "a\\u0062"}').n + json_scalars('{"s": "a\\u0062"}').s`, "1.50ab"},
+		{`json_glue('{"b":[{"z":1.50,"a":"x\\u0079"},true],"a":null}', "b") + json_glue('{"a":null}', "a") + json_glue('{}', "a")`, "axyz1.50truenull"},
+		{`to_json(merge({"a": 1, "b": "x"}, {"a": [2]}))`, `{"a":[2],"b":"x"}`},
+		{`merge_pairs([["b", "2"], ["a", "x"], ["b", "1"]]).map(p, p[0] + "=" + p[1]).join("&")`, "a=x&b=1,2"},
+		{`regex.replace("/grp/api/pro/v1/order", "^(/[^/]+)?/api/pro/v[12]/", "")`, "order"},
 		{`has(fields.nope) ? fields.nope : "none"`, "none"},
 		{`has(fields.empty) ? "set" : "none"`, "none"},
 		{`fields.?nope.orValue("none") + fields[?"key"].orValue("none") + fields["key"]`, "nonekeykey"},
@@ -162,6 +166,8 @@ func TestEvalErrors(t *testing.T) {
 		{`{now.format("x%")}`, "lone %"},
 		{`{parse_json("[[1]]")[0]}`, "want text"},
 		{`{unpercent("%zz")}`, "broken % escape"},
+		{`{json_glue(fields.text, "a")}`, "not a JSON object"},
+		{`{merge_pairs([[fields.text]]).size()}`, "want [name, value]"},
 		{`{chunks(fields.text, 0).join("")}`, "not positive"},
 	}
 	for _, tt := range tests {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,6 +42,72 @@ var jsons = []function{
 			}
 			return types.NewStringStringMap(types.DefaultTypeAdapter, m)
 		}},
+	{name: "json_glue", params: []*cel.Type{text, cel.StringType}, result: cel.StringType,
+		doc: "a member of a JSON object as one text: of objects each name and value in sorted order, of lists each value, scalars as they are written; empty when there is none",
+		call: func(args []ref.Val) ref.Val {
+			var members map[string]json.RawMessage
+			if err := json.Unmarshal(bytesOf(args[0]), &members); err != nil {
+				return fail("json_glue: the text is not a JSON object")
+			}
+			var b strings.Builder
+			if raw, ok := members[stringOf(args[1])]; ok {
+				if err := glue(&b, raw, 0); err != nil {
+					return types.WrapErr(err)
+				}
+			}
+			return types.String(b.String())
+		}},
+	{name: "merge", params: []*cel.Type{anyMap, anyMap}, result: anyMap, doc: "the entries of both maps; the second's win",
+		call: func(args []ref.Val) ref.Val {
+			out := map[string]ref.Val{}
+			for _, a := range args {
+				m, err := a.ConvertToNative(mapType)
+				if err != nil {
+					return fail("merge: want maps with strings as names")
+				}
+				maps.Copy(out, m.(map[string]ref.Val))
+			}
+			return types.DefaultTypeAdapter.NativeToValue(out)
+		}},
+}
+
+// glue writes a JSON value without its punctuation.
+func glue(b *strings.Builder, raw json.RawMessage, depth int) error {
+	if depth > maxJSONDepth {
+		return EvalError("json_glue: nested too deep")
+	}
+	switch raw[0] {
+	case '{':
+		var members map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &members); err != nil {
+			return EvalError("json_glue: the text is not JSON")
+		}
+		for _, name := range slices.Sorted(maps.Keys(members)) {
+			b.WriteString(name)
+			if err := glue(b, members[name], depth+1); err != nil {
+				return err
+			}
+		}
+	case '[':
+		var items []json.RawMessage
+		if err := json.Unmarshal(raw, &items); err != nil {
+			return EvalError("json_glue: the text is not JSON")
+		}
+		for _, item := range items {
+			if err := glue(b, item, depth+1); err != nil {
+				return err
+			}
+		}
+	case '"':
+		var s string
+		if err := json.Unmarshal(raw, &s); err != nil {
+			return EvalError("json_glue: the text is not JSON")
+		}
+		b.WriteString(s)
+	default:
+		b.Write(raw)
+	}
+	return nil
 }
 
 func parseJSON(b []byte) (any, error) {

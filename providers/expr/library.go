@@ -51,6 +51,7 @@ var base = sync.OnceValues(func() (*cel.Env, error) {
 		ext.Strings(),
 		ext.Lists(),
 		cel.OptionalTypes(),
+		ext.Regex(),
 		cel.ParserExpressionSizeLimit(maxSource),
 		cel.ParserRecursionLimit(maxDepth),
 	}

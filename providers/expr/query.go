@@ -9,6 +9,7 @@ import (
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/common/types/traits"
 )
 
 // queries work on text of the form name=value&name=value, from the query or
@@ -28,6 +29,33 @@ var queries = []function{
 		call: func(args []ref.Val) ref.Val {
 			return types.String(QueryWithout(stringOf(args[0]), stringsOf(args[1])...))
 		}},
+	{name: "merge_pairs", params: []*cel.Type{cel.ListType(cel.ListType(cel.StringType))}, result: cel.ListType(cel.ListType(cel.StringType)),
+		doc: "pairs sorted by name, those of one name made one: their values, sorted, joined by comma",
+		call: func(args []ref.Val) ref.Val {
+			var ps []Pair
+			for it := args[0].(traits.Lister).Iterator(); it.HasNext() == types.True; {
+				p := stringsOf(it.Next())
+				if len(p) != 2 {
+					return fail("merge_pairs: want [name, value] for each")
+				}
+				ps = append(ps, Pair{p[0], p[1]})
+			}
+			return pairList(mergePairs(ps))
+		}},
+}
+
+// mergePairs sorts ps and joins the values of equal names by comma.
+func mergePairs(ps []Pair) []Pair {
+	SortPairs(ps)
+	var out []Pair
+	for _, p := range ps {
+		if n := len(out); n > 0 && out[n-1].Name == p.Name {
+			out[n-1].Value += "," + p.Value
+		} else {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // Pair is a decoded parameter.

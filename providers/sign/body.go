@@ -59,3 +59,20 @@ func editable(r *http.Request, in *Input, want string, ok func(mediaType string)
 	}
 	return body, nil
 }
+
+// wholeBody sets the body.
+type wholeBody struct{ value *expr.Template }
+
+func newBody(_ string, t *expr.Template) (placer, error) { return &wholeBody{t}, nil }
+
+func (b *wholeBody) place(r *http.Request, in *Input) error {
+	v, err := b.value.Eval(&in.Vars)
+	if err != nil {
+		return explain("body", err)
+	}
+	setBody(r, in, []byte(v))
+	return nil
+}
+
+func (b *wholeBody) places(*Places)  {}
+func (b *wholeBody) needsBody() bool { return true }

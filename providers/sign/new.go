@@ -82,6 +82,10 @@ func (c *compiler) step(s Spec) (*step, error) {
 		}
 		st.add(p)
 	}
+	var body []Item
+	if s.Body != nil {
+		body = []Item{*s.Body}
+	}
 	lists := []struct {
 		word  string
 		items []Item
@@ -90,6 +94,7 @@ func (c *compiler) step(s Spec) (*step, error) {
 		{"query", s.Query, newQuery},
 		{"form", s.Form, newForm},
 		{"json", s.JSON, newJSON},
+		{"body", body, newBody},
 		{"cookie", s.Cookie, newCookie},
 		{"header", s.Header, newHeader},
 	}

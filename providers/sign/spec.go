@@ -28,6 +28,7 @@ type Spec struct {
 	Query  []Item
 	Form   []Item // application/x-www-form-urlencoded body
 	JSON   []Item // Name is a dotted path of the JSON body
+	Body   *Item  // template of the whole body; empty takes it away
 	Cookie []Item
 	Header []Item
 	Bearer string // template; Authorization: Bearer …
@@ -71,7 +72,7 @@ func (s Spec) IsZero() bool {
 
 // places reports whether s itself changes the request.
 func (s Spec) places() bool {
-	return s.Bearer != "" || s.Basic != nil || !s.Remove.isZero() ||
+	return s.Bearer != "" || s.Basic != nil || s.Body != nil || !s.Remove.isZero() ||
 		len(s.Path)+len(s.Query)+len(s.Form)+len(s.JSON)+len(s.Cookie)+len(s.Header)+len(s.Kinds) > 0
 }
 
@@ -96,6 +97,7 @@ var specKeys = map[string]func(*Spec, *yaml.Node) error{
 	"query":  func(s *Spec, n *yaml.Node) (err error) { s.Query, err = decodeItems(n); return err },
 	"form":   func(s *Spec, n *yaml.Node) (err error) { s.Form, err = decodeItems(n); return err },
 	"json":   func(s *Spec, n *yaml.Node) (err error) { s.JSON, err = decodeItems(n); return err },
+	"body":   func(s *Spec, n *yaml.Node) (err error) { s.Body, err = decodeBody(n); return err },
 	"cookie": func(s *Spec, n *yaml.Node) (err error) { s.Cookie, err = decodeItems(n); return err },
 	"header": func(s *Spec, n *yaml.Node) (err error) { s.Header, err = decodeItems(n); return err },
 }
@@ -186,6 +188,14 @@ func decodeItems(n *yaml.Node) ([]Item, error) {
 		items = append(items, Item{p.Key.Value, p.Value.Value, line, column})
 	}
 	return items, nil
+}
+
+func decodeBody(n *yaml.Node) (*Item, error) {
+	if n.Kind != yaml.ScalarNode {
+		return nil, strictyaml.Errorf(n, "want a template of the whole body")
+	}
+	line, column := textStart(n)
+	return &Item{"body", n.Value, line, column}, nil
 }
 
 // textStart is the place of a scalar's first character: after its quote, or

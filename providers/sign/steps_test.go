@@ -33,6 +33,8 @@ func TestSteps(t *testing.T) {
 			"POST /\nContent-Length: 7\n" + form + "\na=9&b=2"},
 		{"only where there is none, JSON", `{json: {"a.b?": "1", "a.c?": "{2}"}}`, "POST", "/", `{"a":{"b":null}}`, []string{js},
 			"POST /\nContent-Length: 22\n" + js + "\n" + `{"a":{"b":null,"c":2}}`},
+		{"the whole body", `{let: {b: "base64(request.body)"}, body: "", header: {X-Payload: "{b}"}}`, "POST", "/", "abc", nil,
+			"POST /\nContent-Length: 0\nX-Payload: YWJj\n"},
 		{"when", `[{when: "request.method == 'GET'", header: {A: get}}, {when: "request.method != 'GET'", header: {A: other}}]`,
 			"GET", "/", "", nil, "GET /\nA: get\n"},
 		{"a value of none is left out", `{header: {A: "{null}", B: "{fields.?nope}", C: "x{token}"}, query: {d: "{fields.?key}", e: "{optional.none()}"}}`,
