@@ -23,6 +23,7 @@ type setup struct {
 	Listener string       // inside the listener's `attache`; default "agent local"
 	Sites    string       // further sites
 	Env      []string     // of the proxy: where credentials come from
+	Port     int          // default: a free one
 	Trust    []*authority // CAs that the proxy accepts from services
 	Plain    bool         // without the race detector, for tests that measure
 	Stopped  bool         // write everything, start nothing
@@ -53,7 +54,10 @@ func newAttache(t testing.TB, s setup) *attache {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	port := freePort(t)
+	port := s.Port
+	if port == 0 {
+		port = freePort(t)
+	}
 	a := &attache{t: t, s: s, Dir: dir, port: port, Log: &buffer{},
 		Caddyfile: filepath.Join(dir, "Caddyfile"), Addr: "127.0.0.1:" + strconv.Itoa(port)}
 	a.URL = "http://" + a.Addr
@@ -185,7 +189,7 @@ func (a *attache) check() {
 		}
 	}
 	if a.t.Failed() {
-		a.t.Logf("the end of attache's log:\n%s", tail(log, 40))
+		a.t.Logf("the end of attache's log:\n%s", telling(log))
 	}
 }
 
@@ -246,6 +250,19 @@ func freePort(t testing.TB) int {
 	}
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port
+}
+
+// telling is what of a log helps to see why a test failed: the last lines that
+// are neither at debug level nor of the start and the stop, each cut short.
+func telling(log string) string {
+	var lines []string
+	for line := range strings.Lines(log) {
+		if strings.Contains(line, `"level":"debug"`) || strings.Contains(line, `"logger":"http.log.access`) || strings.Contains(line, `"level":"info"`) && !strings.Contains(line, "attache") {
+			continue
+		}
+		lines = append(lines, strings.TrimSpace(line[:min(len(line), 600)]))
+	}
+	return tail(strings.Join(lines, "\n"), 12)
 }
 
 // tail returns the last lines of a log.

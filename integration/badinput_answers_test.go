@@ -39,9 +39,9 @@ func TestSmuggledAnswers(t *testing.T) {
 			w.reset(c.answer)
 			conn := a.dial(t)
 			request := "GET /wire/first HTTP/1.1\r\nHost: " + a.Addr + "\r\n\r\n"
-			raw := exchange(conn, request, 700*time.Millisecond)
+			raw := exchange(conn, request, 500*time.Millisecond)
 			w.reset("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond")
-			second := exchange(a.dial(t), strings.Replace(request, "first", "second", 1), 700*time.Millisecond)
+			second := exchange(a.dial(t), strings.Replace(request, "first HTTP/1.1", "second HTTP/1.1\r\nConnection: close", 1), 5*time.Second)
 
 			all := answers(raw)
 			if strings.Contains(raw, "injected") && strings.Contains(raw, "HTTP/1.1 200 OK\r\nContent-Length: 8") {

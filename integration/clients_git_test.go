@@ -13,7 +13,7 @@ import (
 func TestGit(t *testing.T) {
 	integration(t)
 	ca := newAuthority(t, "services")
-	server := newGitServer(t, ca, "git.test")
+	server := newGitServer(t, fmt.Sprintf("127.0.0.1:%d", freePort(t)), ca, "git.test")
 	a := newAttache(t, setup{
 		Attache: fmt.Sprintf(`connector git {
 			hosts git.test
@@ -26,10 +26,10 @@ func TestGit(t *testing.T) {
 		Env: []string{"GIT_TOKEN=" + gitPassword},
 	})
 	env := append(gitIdentity, "HTTPS_PROXY="+a.URL, "GIT_SSL_CAINFO="+a.CA)
-	const remote = "https://git.test/work.git"
+	const remote = "https://git.test" + gitPath
 
 	t.Run("refused without the proxy", func(t *testing.T) {
-		r := client{Env: append(gitIdentity, "GIT_SSL_CAINFO="+ca.File(t))}.run(t, "git", "ls-remote", server.URL+"/work.git")
+		r := client{Env: append(gitIdentity, "GIT_SSL_CAINFO="+ca.File(t))}.run(t, "git", "ls-remote", server.URL+gitPath)
 		if r.Code == 0 {
 			t.Errorf("git reads without a credential: the server asks for none: %v", r)
 		}
@@ -73,7 +73,7 @@ func TestGit(t *testing.T) {
 		}
 	})
 	t.Run("base URL", func(t *testing.T) {
-		client{Env: gitIdentity}.mustRun(t, "git", "ls-remote", a.URL+"/git/work.git")
+		client{Env: gitIdentity}.mustRun(t, "git", "ls-remote", a.URL+"/git"+gitPath)
 	})
 	if config := readFile(t, filepath.Join(work, ".git", "config")); strings.Contains(config, gitPassword) {
 		t.Errorf("the credential is in git's configuration:\n%s", config)

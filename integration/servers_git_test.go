@@ -3,11 +3,9 @@ package integration_test
 import (
 	"crypto/tls"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -16,29 +14,30 @@ import (
 // gitServer is git http-backend behind nginx, with TLS and Basic auth on
 // everything, and one repository with one commit.
 type gitServer struct {
-	URL    string // https://127.0.0.1:port
+	URL    string // https://host:port of where it listens
 	Remote string // path of the repository on the server's disk
-	Log    string // path of nginx's access log
 }
+
+// gitPath is where the repository is, as GitHub has it: owner, name.
+const gitPath = "/o/work.git"
 
 const gitUser, gitPassword = "x-access-token", "ghp-test-0b6c5f7e21d94a38"
 
-func newGitServer(t testing.TB, ca *authority, names ...string) *gitServer {
+func newGitServer(t testing.TB, address string, ca *authority, names ...string) *gitServer {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "git") // short: it holds a socket
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	g := &gitServer{Remote: filepath.Join(dir, "repositories", "work.git"), Log: filepath.Join(dir, "access.log")}
+	root := filepath.Join(dir, "repositories")
+	g := &gitServer{URL: "https://" + address, Remote: filepath.Join(root, gitPath)}
 	g.makeRepository(t)
 
 	socket := filepath.Join(dir, "fcgi.sock")
 	startServer(t, dir, program(t, "fcgiwrap"), "-c", "4", "-s", "unix:"+socket)
 	waitFor(t, "fcgiwrap", func() bool { _, err := os.Stat(socket); return err == nil })
 
-	port := freePort(t)
-	g.URL = fmt.Sprintf("https://127.0.0.1:%d", port)
 	cert, key := ca.leafFiles(t, dir, append(names, "127.0.0.1")...)
 	hash, err := exec.Command("openssl", "passwd", "-apr1", gitPassword).Output()
 	if err != nil {
@@ -64,7 +63,7 @@ http {
 	scgi_temp_path %[2]s/scgi;
 	client_max_body_size 0;
 	server {
-		listen 127.0.0.1:%[3]d ssl http2;
+		listen %[3]s ssl http2;
 		ssl_certificate %[4]s;
 		ssl_certificate_key %[5]s;
 		auth_basic "git";
@@ -87,10 +86,10 @@ http {
 		}
 	}
 }
-`, user, dir, port, cert, key, passwords, socket, filepath.Dir(g.Remote)))
+`, user, dir, address, cert, key, passwords, socket, root))
 	startServer(t, dir, program(t, "nginx"), "-c", conf, "-p", dir, "-e", filepath.Join(dir, "error.log"))
 	waitFor(t, "nginx", func() bool {
-		conn, err := tls.Dial("tcp", strings.TrimPrefix(g.URL, "https://"), &tls.Config{InsecureSkipVerify: true})
+		conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true})
 		if err == nil {
 			conn.Close()
 		}
@@ -152,13 +151,4 @@ func waitFor(t testing.TB, what string, ready func() bool) {
 		}
 	}
 	t.Fatalf("%s: not within 10 s", what)
-}
-
-// reachable reports whether somebody listens on an address.
-func reachable(address string) bool {
-	conn, err := net.DialTimeout("tcp", address, time.Second)
-	if err == nil {
-		conn.Close()
-	}
-	return err == nil
 }

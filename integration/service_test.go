@@ -52,20 +52,30 @@ func newPlainService(t testing.TB, h http.Handler) *service {
 // serveOn serves h on a listener until the test ends, with TLS if there is a CA.
 func serveOn(t testing.TB, l net.Listener, h http.Handler, ca *authority, names ...string) *service {
 	t.Helper()
-	s := &service{URL: "http://" + l.Addr().String()}
-	server := &http.Server{Handler: s.record(h), ErrorLog: log.New(io.Discard, "", 0)}
-	if ca == nil {
-		server.Protocols = new(http.Protocols)
-		server.Protocols.SetHTTP1(true)
-		server.Protocols.SetUnencryptedHTTP2(true)
-		go server.Serve(l)
-	} else {
-		s.URL = "https://" + l.Addr().String()
-		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{ca.leaf(t, time.Time{}, names...)}}
-		go server.ServeTLS(l, "", "")
+	if ca != nil {
+		return serveCertificate(t, l, h, ca.leaf(t, time.Time{}, names...))
 	}
-	t.Cleanup(func() { server.Close() })
+	s, server := &service{URL: "http://" + l.Addr().String()}, &http.Server{Protocols: new(http.Protocols)}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
+	s.serve(t, server, h)
+	go server.Serve(l)
 	return s
+}
+
+// serveCertificate is serveOn with any certificate.
+func serveCertificate(t testing.TB, l net.Listener, h http.Handler, certificate tls.Certificate) *service {
+	t.Helper()
+	s := &service{URL: "https://" + l.Addr().String()}
+	server := &http.Server{TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}}}
+	s.serve(t, server, h)
+	go server.ServeTLS(l, "", "")
+	return s
+}
+
+func (s *service) serve(t testing.TB, server *http.Server, h http.Handler) {
+	server.Handler, server.ErrorLog = s.record(h), log.New(io.Discard, "", 0)
+	t.Cleanup(func() { server.Close() })
 }
 
 // record keeps each request when its handler starts, and its body as it is read.
@@ -82,6 +92,8 @@ func (s *service) record(h http.Handler) http.Handler {
 			s.running--
 			s.mu.Unlock()
 		}()
+		// A copy: net/http treats an unread body by its type when the handler returns.
+		r = r.Clone(r.Context())
 		r.Body = &recordedBody{ReadCloser: r.Body, s: s, of: this}
 		h.ServeHTTP(w, r)
 	})
@@ -172,6 +184,11 @@ func whoami(ok credential) http.Handler {
 		io.Copy(io.Discard, r.Body)
 		answer(w, http.StatusOK, map[string]any{"authenticated": true})
 	}))
+}
+
+// redirect answers everything with a redirect.
+func redirect(to string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, to, http.StatusFound) })
 }
 
 // authenticated is what whoami answers to the right credential.

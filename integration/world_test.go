@@ -105,7 +105,11 @@ func enterWorld() error {
 	}
 	commands := [][]string{{"link", "set", "lo", "up"}}
 	for _, a := range worldAddresses {
-		commands = append(commands, []string{"addr", "add", a, "dev", "lo"})
+		add := []string{"addr", "add", a, "dev", "lo"}
+		if strings.Contains(a, ":") {
+			add = append(add, "nodad") // else it may not be used for a second
+		}
+		commands = append(commands, add)
 	}
 	for _, c := range commands {
 		if out, err := exec.Command("/sbin/ip", c...).CombinedOutput(); err != nil {
@@ -113,6 +117,21 @@ func enterWorld() error {
 		}
 	}
 	return nil
+}
+
+// installRoot makes a CA one of the system's roots, for this world only.
+func installRoot(t testing.TB, ca *authority) {
+	t.Helper()
+	const roots = "/etc/ssl/certs/ca-certificates.crt"
+	target, err := filepath.EvalSymlinks(roots)
+	if err != nil {
+		missing(t, roots+" (Debian's ca-certificates)")
+	}
+	all := writeFile(t, filepath.Join(t.TempDir(), "roots.crt"), readFile(t, target)+string(ca.PEM))
+	if err := syscall.Mount(all, target, "", syscall.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Unmount(target, syscall.MNT_DETACH) })
 }
 
 // names is the world's name server. The same name may have several answers:

@@ -5,6 +5,7 @@
 //	API_KEY   what the SDK sends as its key; without it the SDK's own variables
 //	PROXY_CA  with HTTPS_PROXY: trust this file and go through the proxy
 import { readFileSync } from 'node:fs'
+import http from 'node:http'
 import { ProxyAgent, fetch as undiciFetch } from 'undici'
 
 const { BASE_URL, API_KEY, HTTPS_PROXY, PROXY_CA } = process.env
@@ -12,6 +13,8 @@ const dispatcher = PROXY_CA
   ? new ProxyAgent({ uri: HTTPS_PROXY, requestTls: { ca: readFileSync(PROXY_CA) } })
   : undefined
 const viaProxy = dispatcher && ((url, init) => undiciFetch(url, { ...init, dispatcher }))
+// Not every resolver knows that all of .localhost is loopback (RFC 6761 §6.3).
+const lookup = (host, options, done) => options.all ? done(null, [{ address: '127.0.0.1', family: 4 }]) : done(null, '127.0.0.1', 4)
 const given = (options) => Object.fromEntries(Object.entries(options).filter(([, v]) => v !== undefined))
 
 // collect joins the parts of a stream; spread is the time from the first to the end, in ms.
@@ -67,6 +70,7 @@ const calls = {
     const base = BASE_URL && new URL(BASE_URL)
     const options = given({
       host: base?.hostname, port: base?.port || undefined, protocol: base?.protocol.slice(0, -1), maxNetworkRetries: 0, telemetry: false,
+      httpAgent: base?.hostname.endsWith('.localhost') ? new http.Agent({ lookup }) : undefined,
       httpClient: viaProxy && Stripe.createFetchHttpClient(viaProxy),
     })
     const client = new Stripe(API_KEY ?? process.env.STRIPE_API_KEY, options)

@@ -1,0 +1,112 @@
+package integration_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Caddyfile.example as it is, on its own ports, with the calls that its
+// comments and the README promise.
+func TestExample(t *testing.T) {
+	if !inWorld(t) {
+		return
+	}
+	newNames(t) // knows no name: demo.localhost needs none
+	home := t.TempDir()
+	file, err := filepath.Abs("../Caddyfile.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(raceBinary(t), "run", "--config", file, "--adapter", "caddyfile")
+	var log buffer
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = home, cleanEnv(home), &log, &log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		cmd.Wait()
+		if t.Failed() {
+			t.Logf("attache said:\n%s", clip(log.String()))
+		}
+	})
+	waitFor(t, "the example's listener", func() bool {
+		return client{}.run(t, "curl", "-s", "http://127.0.0.1:8080/demo/whoami").Code == 0
+	})
+
+	ca := filepath.Join(home, "ca.pem")
+	r := client{}.mustRun(t, raceBinary(t), "ca")
+	writeFile(t, ca, r.Stdout)
+	calls := map[string][]string{
+		"absolute form":    {"-x", "http://127.0.0.1:8080", "http://demo.localhost/whoami"},
+		"CONNECT":          {"-x", "http://127.0.0.1:8080", "--cacert", ca, "https://demo.localhost/whoami"},
+		"base URL":         {"http://127.0.0.1:8080/demo/whoami"},
+		"host name":        {"--resolve", "demo.localhost:8080:127.0.0.1", "http://demo.localhost:8080/whoami"},
+		"without resolver": {"http://demo.localhost:8080/whoami"}, // curl knows that .localhost is loopback
+	}
+	for name, args := range calls {
+		t.Run(name, func(t *testing.T) {
+			r := client{}.run(t, "curl", append([]string{"-sS"}, args...)...)
+			if strings.TrimSpace(r.Stdout) != authenticated {
+				t.Errorf("want %s: %v", authenticated, r)
+			}
+		})
+	}
+	t.Run("straight to the demo", func(t *testing.T) {
+		r := client{}.run(t, "curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", demoAddress(t, file)+"/whoami")
+		if r.Stdout != "401" {
+			t.Errorf("want 401: %v", r)
+		}
+	})
+	t.Run("exec", func(t *testing.T) {
+		r := client{}.run(t, raceBinary(t), "exec", "--", "curl", "-sS", "https://demo.localhost/whoami")
+		if strings.TrimSpace(r.Stdout) != authenticated {
+			t.Errorf("want %s: %v", authenticated, r)
+		}
+	})
+	t.Run("doctor", func(t *testing.T) {
+		if r := (client{}).run(t, raceBinary(t), "doctor"); r.Code != 0 || !strings.Contains(r.Stdout, "demo") {
+			t.Errorf("attache doctor: %v", r)
+		}
+	})
+	t.Run("only on loopback, no admin API", func(t *testing.T) {
+		for _, l := range listeners(t, cmd.Process.Pid) {
+			if l != "127.0.0.1:8080" && l != strings.TrimPrefix(demoAddress(t, file), "http://") {
+				t.Errorf("the example listens on %s", l)
+			}
+		}
+	})
+	t.Run("stops", func(t *testing.T) {
+		start := time.Now()
+		cmd.Process.Signal(syscall.SIGTERM)
+		cmd.Wait()
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("SIGTERM took %v", took)
+		}
+		if strings.Contains(log.String(), "DATA RACE") {
+			t.Errorf("a data race:\n%s", clip(log.String()))
+		}
+	})
+}
+
+// demoAddress is where the example's `upstream` points to.
+func demoAddress(t testing.TB, file string) string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		if f := strings.Fields(line); len(f) == 2 && f[0] == "upstream" {
+			return f[1]
+		}
+	}
+	t.Fatal("Caddyfile.example has no upstream for its demo")
+	return ""
+}
