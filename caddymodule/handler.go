@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -131,8 +132,21 @@ func (v *visit) serve(next caddyhttp.Handler) error {
 	defer liftIdleTimeouts(v.r)()
 	v.setPlaceholders()
 	v.w.Header().Del("Alt-Svc")
+	dropH2C(v.r.Header)
 	caddyhttp.SetVar(v.r.Context(), callKey, v.call)
 	return next.ServeHTTP(v.w, v.r)
+}
+
+// dropH2C declines the upgrade to cleartext HTTP/2 that Java's client offers
+// with its first request (RFC 7540 §3.2, gone from RFC 9113). Passed on, it
+// would be an upgrade that nobody here speaks.
+func dropH2C(h http.Header) {
+	if !strings.EqualFold(h.Get("Upgrade"), "h2c") {
+		return
+	}
+	for _, name := range []string{"Upgrade", "Http2-Settings", "Connection"} {
+		delete(h, name)
+	}
 }
 
 // callOf returns the middleware's decision.

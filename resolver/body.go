@@ -23,18 +23,18 @@ type taken struct {
 	held       bool // buffered is the whole body
 	signer     bool // the signer asked for it
 	replayable bool
-	original   *http.Request
 }
 
 // takeBody buffers the body where the signature needs it, or where a 401 could
 // make us send it again. Otherwise it streams.
-func (r *Resolver) takeBody(req *http.Request, call *Call, signer sign.Signer) (*taken, error) {
-	t := &taken{original: req, signer: signer.NeedsBody()}
+func (x *exchange) takeBody() (*taken, error) {
+	req, call := x.req, x.call
+	t := &taken{signer: sign.NeedsBody(x.signer, req)}
 	if req.Body == nil || req.Body == http.NoBody {
 		t.held, t.replayable = true, true
 		return t, nil
 	}
-	replay := r.credentials.CanRefresh(call.Account) && req.ContentLength > 0 && req.ContentLength <= maxReplayBytes
+	replay := x.r.credentials.CanRefresh(call.Account) && req.ContentLength > 0 && req.ContentLength <= maxReplayBytes
 	if !t.signer && !replay {
 		return t, nil
 	}
@@ -80,11 +80,5 @@ func (t *taken) forSigner() expr.Body {
 	if !t.signer {
 		return nil
 	}
-	return memoryBody(t.buffered)
+	return expr.Bytes(t.buffered)
 }
-
-// memoryBody is a body that is held in memory.
-type memoryBody []byte
-
-func (b memoryBody) Bytes() ([]byte, error) { return b, nil }
-func (b memoryBody) Size() int64            { return int64(len(b)) }

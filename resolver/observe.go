@@ -12,8 +12,6 @@ import (
 type Outcome struct {
 	// Status is the service's; zero where none came.
 	Status int
-	// Retried says that a 401 led to another token and a second request.
-	Retried bool
 	// Scrubbed says that an echo of the credential was replaced.
 	Scrubbed atomic.Bool
 

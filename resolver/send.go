@@ -24,108 +24,135 @@ import (
 // is req. A refusal of ours is a *Refusal.
 func (r *Resolver) Send(req *http.Request, call *Call) (*http.Response, error) {
 	tr, plain := r.transports.of(call)
+	x := &exchange{r: r, tr: tr, plain: plain, req: req, call: call}
 	if call.Connector == nil {
-		return r.roundTrip(tr, outgoing(req, call, plain), req, call, nil)
+		return x.roundTrip(x.outgoing(), nil)
 	}
-	signer := call.Connector.SignerFor(call.Account.Option, call.Host)
-	body, err := r.takeBody(req, call, signer)
-	if err != nil {
+	x.signer = call.Connector.SignerFor(call.Account.Option, call.Host)
+	var err error
+	if x.body, err = x.takeBody(); err != nil {
 		return nil, err
 	}
 	cred, err := r.credentials.For(req.Context(), call.Account, nil)
 	if err != nil {
 		return nil, err
 	}
-	res, err := r.attempt(tr, req, call, signer, cred, body, plain)
+	res, err := x.attempt(cred)
 	if err != nil || res.StatusCode != http.StatusUnauthorized || !r.credentials.CanRefresh(call.Account) {
 		return res, err
 	}
-	return r.again(tr, req, call, signer, cred, body, plain, res)
+	return x.again(res, cred)
+}
+
+// exchange is one request on its way to a service, perhaps in several attempts.
+type exchange struct {
+	r      *Resolver
+	tr     http.RoundTripper
+	plain  bool
+	req    *http.Request
+	call   *Call
+	signer sign.Signer
+	body   *taken
 }
 
 // again answers a 401 with another token, once, where the body can be sent
 // again. Otherwise the token is replaced for the next request and the 401 passed on.
-func (r *Resolver) again(tr http.RoundTripper, req *http.Request, call *Call, signer sign.Signer, old *secret.Credential, body *taken, plain bool, res *http.Response) (*http.Response, error) {
-	if !body.replayable {
-		go r.credentials.Force(context.WithoutCancel(req.Context()), call.Account, old) //nolint:errcheck // the next request asks again
+func (x *exchange) again(res *http.Response, old *secret.Credential) (*http.Response, error) {
+	ctx, c, acct := x.req.Context(), x.r.credentials, x.call.Account
+	if !x.body.replayable {
+		go c.Force(context.WithoutCancel(ctx), acct, old) //nolint:errcheck // the next request asks again
 		return res, nil
 	}
-	cred, ok, err := r.credentials.Force(req.Context(), call.Account, old)
-	if !ok || err != nil && req.Context().Err() == nil {
+	cred, ok, err := c.Force(ctx, acct, old)
+	if !ok || err != nil && ctx.Err() == nil {
 		return res, nil // the service's own 401 says more than our failure
 	}
+	discard(res)
 	if err != nil {
-		_ = res.Body.Close()
 		return nil, err
 	}
-	_, _ = io.CopyN(io.Discard, res.Body, 64<<10)
-	_ = res.Body.Close()
-	call.Outcome.Retried = true
-	return r.attempt(tr, req, call, signer, cred, body, plain)
+	return x.attempt(cred)
 }
 
-// attempt signs one clone and sends it.
-func (r *Resolver) attempt(tr http.RoundTripper, req *http.Request, call *Call, signer sign.Signer, cred *secret.Credential, body *taken, plain bool) (*http.Response, error) {
-	out := outgoing(req, call, plain)
-	body.attach(out)
+// attempt signs one clone and sends it. A signer that learns from the answer
+// (a challenge, the service's clock) signs once more.
+func (x *exchange) attempt(cred *secret.Credential) (*http.Response, error) {
+	res, in, err := x.once(cred)
+	if err != nil || !x.body.replayable || !sign.Again(x.signer, in, res) {
+		return res, err
+	}
+	discard(res)
+	res, _, err = x.once(cred)
+	return res, err
+}
+
+// discard reads what is left of a short answer, so that its connection is kept.
+func discard(res *http.Response) {
+	_, _ = io.CopyN(io.Discard, res.Body, 64<<10)
+	_ = res.Body.Close()
+}
+
+func (x *exchange) once(cred *secret.Credential) (*http.Response, *sign.Input, error) {
+	out, call := x.outgoing(), x.call
+	x.body.attach(out)
 	for name, value := range call.Connector.Headers {
 		if out.Header.Get(name) == "" {
 			out.Header.Set(name, value)
 		}
 	}
-	sign.Strip(out, signer.Places())
+	sign.Strip(out, x.signer.Places())
 	if call.Connector.Scrub {
 		onlyKnownCodings(out.Header)
 	}
 	for _, name := range call.Connector.Removes {
 		delete(out.Header, name)
 	}
-	in := &sign.Input{Vars: expr.Vars{Cred: cred, App: call.Account.App, Account: call.Account.Meta, Request: out, Body: body.forSigner(), Now: time.Now()}}
-	if err := signer.Sign(out, in); err != nil {
-		return nil, signRefusal(call, err)
+	in := &sign.Input{Vars: expr.Vars{Cred: cred, App: call.Account.App, Account: call.Account.Meta, Request: out, Body: x.body.forSigner(), Now: time.Now()}, Agent: x.req.Header}
+	if err := x.signer.Sign(out, in); err != nil {
+		return nil, nil, signRefusal(call, err)
 	}
-	return r.roundTrip(tr, out, req, call, scrubberFor(call, cred, out))
+	res, err := x.roundTrip(out, scrubberFor(call, cred, out))
+	return res, in, err
 }
 
 // dropped are headers that are ours or reverse_proxy's, not the agent's.
 var dropped = []string{"Attache-Account", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Via", "Alt-Used", "Proxy-Authorization"}
 
-// outgoing clones req and points it at the service.
-func outgoing(req *http.Request, call *Call, plain bool) *http.Request {
-	out := new(http.Request)
-	*out = *req
-	u := *req.URL
+// outgoing clones the request and points it at the service.
+func (x *exchange) outgoing() *http.Request {
+	out, u := new(http.Request), *x.req.URL
+	*out = *x.req
 	out.URL = &u
-	out.Header = req.Header.Clone()
+	out.Header = x.req.Header.Clone()
 	for _, name := range dropped {
 		delete(out.Header, name)
 	}
 	u.User, u.Fragment = nil, ""
 	u.Scheme = "https"
-	if plain {
+	if x.plain {
 		u.Scheme = "http"
 	}
-	u.Host = call.Target.JoinHostPort()
-	out.Host = call.Target.Authority(!plain || call.HTTPS)
+	u.Host = x.call.Target.JoinHostPort()
+	out.Host = x.call.Target.Authority(!x.plain || x.call.HTTPS)
 	out.RequestURI, out.Close = "", false
 	return out
 }
 
 // roundTrip sends out and prepares its answer for the agent.
-func (r *Resolver) roundTrip(tr http.RoundTripper, out, req *http.Request, call *Call, s *scrubber) (*http.Response, error) {
-	call.countRequest(out)
+func (x *exchange) roundTrip(out *http.Request, s *scrubber) (*http.Response, error) {
+	x.call.countRequest(out)
 	if s != nil {
 		out = out.WithContext(httptrace.WithClientTrace(out.Context(), &httptrace.ClientTrace{
 			Got1xxResponse: func(_ int, h textproto.MIMEHeader) error { s.headers(http.Header(h)); return nil },
 		}))
 	}
-	res, err := tr.RoundTrip(out)
+	res, err := x.tr.RoundTrip(out)
 	if err != nil {
-		return nil, sendRefusal(req.Context(), err, call.Target.Host)
+		return nil, sendRefusal(x.req.Context(), err, x.call.Target.Host)
 	}
-	res.Request = req
+	res.Request = x.req
 	res.Header.Del("Alt-Svc")
-	call.countResponse(res)
+	x.call.countResponse(res)
 	if s == nil {
 		return res, nil
 	}
