@@ -126,7 +126,7 @@ const maxDescription = 200
 
 // longWord is what a token looks like that we do not know: an endpoint may
 // put one into its error text.
-var longWord = regexp.MustCompile(`[A-Za-z0-9._~+/=%-]{24,}`)
+var longWord = regexp.MustCompile(`[A-Za-z0-9._~+/=%-]{16,}`)
 
 // clean makes a text from outside short, printable and free of secrets.
 func (h *redactor) clean(s string) string {
