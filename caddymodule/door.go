@@ -1,11 +1,11 @@
 package caddymodule
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/attache-proxy/attache/caddymodule/intercept"
@@ -188,8 +188,21 @@ func (h *Handler) isOwnName(host string) bool {
 	return err == nil
 }
 
-// doorKey is connector or connector:account.
-var doorKey = regexp.MustCompile(`^([a-z0-9-]+)(?::(.+))?$`)
+// doorKey reads connector or connector:account from a path segment.
+func doorKey(segment string) (key, account string, err error) {
+	if strings.Contains(segment, "%") {
+		if segment, err = url.PathUnescape(segment); err != nil {
+			return "", "", err
+		}
+	}
+	key, account, chosen := strings.Cut(segment, ":")
+	if key == "" || chosen && account == "" || strings.Contains(segment, "/") {
+		return "", "", errDoor
+	}
+	return key, account, nil
+}
+
+var errDoor = errors.New("not a connector")
 
 // takeConnector finds the connector in the host or in the path. A path prefix
 // is cut off.
@@ -205,9 +218,8 @@ func (v *visit) takeConnector(host string) (account string, err error) {
 	v.door = "path"
 	escaped := v.r.URL.EscapedPath()
 	first, rest, _ := strings.Cut(strings.TrimPrefix(escaped, "/"), "/")
-	key, err := url.PathUnescape(first)
-	m := doorKey.FindStringSubmatch(key)
-	if err != nil || m == nil || strings.Contains(key, "/") {
+	key, account, err := doorKey(first)
+	if err != nil {
 		return "", &resolver.Refusal{Code: "unknown_connector", Detail: "the path must begin with /connector/ or /connector:account/",
 			Next: "Ask GET " + wellKnown + " which connectors you may use."}
 	}
@@ -215,8 +227,8 @@ func (v *visit) takeConnector(host string) (account string, err error) {
 	if dotSegments(rest) {
 		return "", badRequest("the path has dot segments (. or ..), which are not taken here")
 	}
-	v.connector, v.prefix = m[1], "/"+first
-	return m[2], v.setPath(rest)
+	v.connector, v.prefix = key, escaped[:len(first)+1]
+	return account, v.setPath(rest)
 }
 
 // setPath replaces the path everywhere, escapes as they came.

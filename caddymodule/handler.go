@@ -108,6 +108,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	v := &visit{h: h, w: w, r: r}
 	err := v.understand()
 	if err == nil {
+		h.app.metrics.resolve.Observe(time.Since(began).Seconds())
 		err = v.serve(next)
 	}
 	if errors.Is(err, errServed) {

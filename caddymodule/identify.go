@@ -93,22 +93,14 @@ func (v *visit) identifyWithout() bool {
 // the service's key into the service's own places, so the agent's token is
 // looked for there too. It is removed from the request.
 func (v *visit) identifyDirect() (account string, err error) {
-	for _, name := range v.tokenHeaders() {
-		value := v.r.Header.Get(name)
-		if value == "" {
-			continue
+	for _, name := range [...]string{"Authorization", "Proxy-Authorization"} {
+		if account, ok := v.tokenIn(name); ok {
+			return account, nil
 		}
-		p, ok := parseAuthorization(value)
-		if !ok {
-			p = presented{token: value}
-		}
-		for _, p := range []presented{p, {token: p.user}} { // some SDKs put the key into Basic's user name
-			if p.token == "" {
-				continue
-			}
-			if a, account, err := v.h.app.resolver.Identify(v.r.Context(), p.user, p.token); err == nil {
-				v.agent = a
-				v.r.Header.Del(name)
+	}
+	if c, ok := v.h.app.resolver.Index().ByKey(v.connector); ok {
+		for _, name := range c.KeyHeaders {
+			if account, ok := v.tokenIn(name); ok {
 				return account, nil
 			}
 		}
@@ -119,21 +111,27 @@ func (v *visit) identifyDirect() (account string, err error) {
 	return "", v.refuseWebPages()
 }
 
-// tokenHeaders are the headers in which an agent's token may stand.
-func (v *visit) tokenHeaders() []string {
-	names := []string{"Authorization", "Proxy-Authorization"}
-	c, ok := v.h.app.resolver.Index().ByKey(v.connector)
-	if !ok {
-		return names
+// tokenIn looks for an agent's token in one header and takes it away.
+func (v *visit) tokenIn(name string) (account string, ok bool) {
+	values := v.r.Header[name]
+	if len(values) == 0 || values[0] == "" {
+		return "", false
 	}
-	for _, o := range c.Options {
-		for _, name := range o.Signer.Places().Headers {
-			if name != "Authorization" {
-				names = append(names, name)
-			}
+	p, ok := parseAuthorization(values[0])
+	if !ok {
+		p = presented{token: values[0]}
+	}
+	for _, p := range [...]presented{p, {token: p.user}} { // some SDKs put the key into Basic's user name
+		if p.token == "" {
+			continue
+		}
+		if a, account, err := v.h.app.resolver.Identify(v.r.Context(), p.user, p.token); err == nil {
+			v.agent = a
+			v.r.Header.Del(name)
+			return account, true
 		}
 	}
-	return names
+	return "", false
 }
 
 // refuseWebPages refuses what a page of another site made a browser send:

@@ -27,7 +27,10 @@ type Connector struct {
 	Scrub bool
 	// Removes are the headers that are taken off every request first.
 	Removes []string
-	read    []readRule
+	// KeyHeaders are the headers in which SDKs send the service's key, beside
+	// Authorization: those that the signers write.
+	KeyHeaders []string
+	read       []readRule
 }
 
 // Option is a compiled way to connect.
@@ -74,6 +77,7 @@ func (c *Connector) compile() error {
 		}
 		c.Options = append(c.Options, o)
 	}
+	c.findKeyHeaders()
 	if err := c.compileBaseURL(); err != nil {
 		return err
 	}
@@ -88,6 +92,24 @@ func (c *Connector) compile() error {
 		}
 	}
 	return c.compileRead()
+}
+
+func (c *Connector) findKeyHeaders() {
+	add := func(s sign.Signer) {
+		for _, name := range s.Places().Headers {
+			if name != "Authorization" && !slices.Contains(c.KeyHeaders, name) {
+				c.KeyHeaders = append(c.KeyHeaders, name)
+			}
+		}
+	}
+	for _, o := range c.Options {
+		add(o.Signer)
+	}
+	for _, h := range c.Hosts {
+		for _, s := range h.signers {
+			add(s)
+		}
+	}
 }
 
 func (c *Connector) compileBaseURL() error {

@@ -3,6 +3,8 @@ package resolver
 import (
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/expr"
@@ -52,7 +54,12 @@ type Account struct {
 	// Meta are values for {account.…}: captured from token answers and the like.
 	Meta map[string]string
 
-	static *secret.Credential
+	static  *secret.Credential
+	needles atomic.Pointer[needles]
+
+	originOnce   sync.Once
+	originTarget Target
+	originErr    error
 }
 
 // Prepare fills in what follows from the other fields. It is called once,

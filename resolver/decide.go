@@ -115,20 +115,10 @@ func (r *Resolver) Decide(ctx context.Context, ask Ask) (*Call, error) {
 // settle fixes the host for doors that name a connector, and the scheme.
 func (call *Call) settle(ask Ask) error {
 	if ask.Connector != "" {
-		u, err := call.Connector.Origin(call.Account.vars())
+		t, err := call.Account.origin()
 		if err != nil {
-			return &Refusal{Code: "cannot_sign", Detail: fmt.Sprintf("connector %s, account %s: the base URL cannot be made: %v", call.Connector.Key, call.Account.Name, err),
-				Next: "Ask the operator to complete the account's fields."}
+			return err
 		}
-		port := "443"
-		if u.Scheme == "http" {
-			port = "80"
-		}
-		t, err := ParseTarget(u.Host, port)
-		if err != nil {
-			return &Refusal{Code: "cannot_sign", Detail: fmt.Sprintf("connector %s: base_url: %v", call.Connector.Key, err), Next: "Ask the operator to correct the connector."}
-		}
-		t.Plain = u.Scheme == "http"
 		call.Target = t
 		call.Host = call.hostFor(t, ask.Path)
 		if call.Host == nil {
@@ -145,6 +135,30 @@ func (call *Call) settle(ask Ask) error {
 		call.Target.Port = "443" // the agent may speak plain HTTP to us; we never do
 	}
 	return nil
+}
+
+// origin is where the base-URL door of the account leads.
+func (a *Account) origin() (Target, error) {
+	a.originOnce.Do(func() { a.originTarget, a.originErr = a.findOrigin() })
+	return a.originTarget, a.originErr
+}
+
+func (a *Account) findOrigin() (Target, error) {
+	bad := func(err error) error {
+		return &Refusal{Code: "cannot_sign", Detail: fmt.Sprintf("connector %s, account %s: the base URL cannot be made: %v", a.Connector.Key, a.Name, err),
+			Next: "Ask the operator to complete the account's fields, or to correct the connector."}
+	}
+	u, err := a.Connector.Origin(a.vars())
+	if err != nil {
+		return Target{}, bad(err)
+	}
+	plain := u.Scheme == "http"
+	t, err := ParseTarget(u.Host, map[bool]string{true: "80", false: "443"}[plain])
+	if err != nil {
+		return Target{}, bad(err)
+	}
+	t.Plain = plain
+	return t, nil
 }
 
 // hostFor finds the connector's own entry for a host that its base URL gave.

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"mime"
 	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
 	"net/url"
 	"slices"
 	"strings"
@@ -17,42 +19,61 @@ import (
 // "on" in an answer because a field says "on" would do harm.
 const minScrubLen = 8
 
+// needles are the forms of a credential to look for. They are made once for
+// each credential, not for each request.
+type needles struct {
+	cred    *secret.Credential
+	basic   string // what stood after "Basic "
+	forms   [][]byte
+	longest int
+}
+
 // scrubber finds echoes of what was placed on a request and replaces them with
 // as many asterisks, so that lengths and framing stay as they are.
 type scrubber struct {
-	needles [][]byte
-	longest int
-	// body says whether bodies are searched, not only headers.
-	body bool
+	*needles
 	call *Call
 }
 
 // scrubberFor looks for the credential's secrets as they are, and in the forms
-// in which a service may echo them: what was placed in headers and in the
-// query, base64, percent-encoded, JSON-escaped.
+// in which a service may echo them: base64, percent-encoded, JSON-escaped, and
+// the pair of Basic. Signatures of one request are no secrets.
 func scrubberFor(call *Call, cred *secret.Credential, out *http.Request) *scrubber {
 	if !call.Connector.Scrub {
 		return nil
 	}
-	s := &scrubber{body: true, call: call}
+	basic := ""
+	if scheme, rest, ok := strings.Cut(out.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Basic") {
+		basic = rest
+	}
+	n := call.Account.needles.Load()
+	if n == nil || n.cred != cred || n.basic != basic {
+		n = needlesOf(call.Account, cred, basic)
+		call.Account.needles.Store(n)
+	}
+	return &scrubber{n, call}
+}
+
+func needlesOf(a *Account, cred *secret.Credential, basic string) *needles {
+	n := &needles{cred: cred, basic: basic}
 	if !cred.Token.IsZero() {
-		s.add(cred.Token.Reveal())
+		n.add(cred.Token.Reveal())
 	}
 	for name, v := range cred.Fields {
-		if call.Account.secretField(name) {
-			s.add(v.Reveal())
+		if a.secretField(name) {
+			n.add(v.Reveal())
 		}
 	}
 	for _, name := range []string{"client_secret", "private_key"} {
-		s.add(call.Account.App.Get(name).Reveal())
+		n.add(a.App.Get(name).Reveal())
 	}
-	if _, basic, ok := strings.Cut(out.Header.Get("Authorization"), " "); ok {
-		s.add(basic) // Basic pairs and signatures: base64 of secrets
+	if basic != "" {
+		n.add(basic)
 	}
-	for _, n := range s.needles {
-		s.longest = max(s.longest, len(n))
+	for _, f := range n.forms {
+		n.longest = max(n.longest, len(f))
 	}
-	return s
+	return n
 }
 
 // secretField reports whether a field's value is a secret. Fields that the
@@ -66,22 +87,22 @@ func (a *Account) secretField(name string) bool {
 	return true
 }
 
-func (s *scrubber) add(v string) {
+func (n *needles) add(v string) {
 	if len(v) < minScrubLen {
 		return
 	}
-	s.needle(v)
+	n.form(v)
 	if simple(v) {
 		return // the other forms are the same
 	}
-	s.needle(url.QueryEscape(v))
-	s.needle(url.PathEscape(v))
+	n.form(url.QueryEscape(v))
+	n.form(url.PathEscape(v))
 	quoted, _ := json.Marshal(v)
 	plain := jsonQuote(v)
-	s.needle(string(quoted[1 : len(quoted)-1]))
-	s.needle(plain)
-	s.needle(strings.ReplaceAll(plain, "/", `\/`))
-	s.needle(base64.StdEncoding.EncodeToString([]byte(v)))
+	n.form(string(quoted[1 : len(quoted)-1]))
+	n.form(plain)
+	n.form(strings.ReplaceAll(plain, "/", `\/`))
+	n.form(base64.StdEncoding.EncodeToString([]byte(v)))
 }
 
 // jsonQuote escapes as most encoders do: without the \u0026 of Go's own.
@@ -93,10 +114,10 @@ func jsonQuote(v string) string {
 	return strings.TrimSuffix(b.String(), "\n")[1 : b.Len()-2]
 }
 
-func (s *scrubber) needle(v string) {
+func (n *needles) form(v string) {
 	b := []byte(v)
-	if !slices.ContainsFunc(s.needles, func(n []byte) bool { return bytes.Equal(n, b) }) {
-		s.needles = append(s.needles, b)
+	if !slices.ContainsFunc(n.forms, func(f []byte) bool { return bytes.Equal(f, b) }) {
+		n.forms = append(n.forms, b)
 	}
 }
 
@@ -125,7 +146,7 @@ func (s *scrubber) headers(h http.Header) {
 }
 
 func (s *scrubber) in(v string) bool {
-	for _, n := range s.needles {
+	for _, n := range s.forms {
 		if len(v) >= len(n) && strings.Contains(v, string(n)) {
 			return true
 		}
@@ -135,7 +156,7 @@ func (s *scrubber) in(v string) bool {
 
 // replace overwrites every echo in b in place.
 func (s *scrubber) replace(b []byte) (found bool) {
-	for _, n := range s.needles {
+	for _, n := range s.forms {
 		for at := 0; ; {
 			i := bytes.Index(b[at:], n)
 			if i < 0 {
@@ -158,7 +179,7 @@ func (s *scrubber) replace(b []byte) (found bool) {
 func (s *scrubber) held(b []byte) int {
 	for n := min(s.longest-1, len(b)); n > 0; n-- {
 		end := b[len(b)-n:]
-		for _, needle := range s.needles {
+		for _, needle := range s.forms {
 			if len(needle) > n && needle[0] == end[0] && bytes.HasPrefix(needle, end) {
 				return n
 			}
@@ -173,7 +194,8 @@ var texts = []string{"json", "xml", "javascript", "ecmascript", "x-www-form-urle
 // isText reports whether a body of that type is searched. No type is text:
 // services leave it out on error pages.
 func isText(contentType string) bool {
-	if contentType == "" {
+	switch contentType {
+	case "", "application/json", "application/json; charset=utf-8", "text/event-stream", "text/plain; charset=utf-8", "text/html; charset=utf-8":
 		return true
 	}
 	t, _, err := mime.ParseMediaType(contentType)
@@ -209,3 +231,19 @@ func onlyKnownCodings(h http.Header) {
 
 // simpleCodings are what most clients send.
 var simpleCodings = map[string]bool{"gzip": true, "gzip, deflate": true, "gzip, deflate, br": true, "gzip, deflate, br, zstd": true, "identity": true}
+
+// watch1xx searches informational answers too. The caller's own trace belongs
+// to this request alone, so its hook is wrapped in place: composing traces costs
+// more than the rest of a request's decision.
+func (s *scrubber) watch1xx(out *http.Request) *http.Request {
+	trace := httptrace.ContextClientTrace(out.Context())
+	if trace == nil || trace.Got1xxResponse == nil {
+		return out // nobody sees them
+	}
+	next := trace.Got1xxResponse
+	trace.Got1xxResponse = func(code int, h textproto.MIMEHeader) error {
+		s.headers(http.Header(h))
+		return next(code, h)
+	}
+	return out
+}

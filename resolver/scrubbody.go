@@ -22,7 +22,7 @@ const maxInflatedBytes = 32 << 20
 
 // wrap makes the answer's body be searched while it streams.
 func (s *scrubber) wrap(res *http.Response) error {
-	if len(s.needles) == 0 || res.StatusCode == http.StatusSwitchingProtocols || res.Body == nil || res.Body == http.NoBody || !isText(res.Header.Get("Content-Type")) {
+	if len(s.forms) == 0 || res.StatusCode == http.StatusSwitchingProtocols || res.Body == nil || res.Body == http.NoBody || !isText(res.Header.Get("Content-Type")) {
 		return nil
 	}
 	enc := strings.ToLower(strings.TrimSpace(res.Header.Get("Content-Encoding")))
@@ -40,45 +40,63 @@ func (s *scrubber) wrap(res *http.Response) error {
 	return nil
 }
 
-// scrubbedBody replaces echoes in a body that is not compressed. It holds back
-// only bytes that may be the beginning of one.
+// scrubbedBody replaces echoes in a body that is not compressed, in the
+// reader's own buffer. It holds back only bytes that may be the beginning of one.
 type scrubbedBody struct {
 	io.ReadCloser
 	s       *scrubber
 	trailer *http.Header
-	buf     []byte // read, searched up to clean
-	clean   int    // so many bytes of buf may go out
-	err     error  // the source's end, once buf is out
-	scratch []byte
+	tail    []byte // held back from the last read; shorter than an echo
+	small   []byte // searched and waiting, for readers with small buffers
+	err     error  // the source's end
 }
 
 func (b *scrubbedBody) Read(p []byte) (int, error) {
-	for b.clean == 0 && b.err == nil {
-		b.fill(len(p))
+	if len(p) < 2*b.s.longest {
+		return b.readSmall(p)
 	}
-	n := copy(p, b.buf[:b.clean])
-	b.buf, b.clean = b.buf[n:], b.clean-n
-	if n == 0 && b.clean == 0 {
-		return 0, b.err
+	for b.err == nil {
+		n := copy(p, b.tail)
+		b.tail = b.tail[:0]
+		m, err := b.ReadCloser.Read(p[n:])
+		n += m
+		b.s.replace(p[:n])
+		if err != nil {
+			b.err = err
+			b.s.headers(*b.trailer)
+			return n, b.end(n)
+		}
+		held := b.s.held(p[:n])
+		b.tail = append(b.tail, p[n-held:n]...)
+		if n -= held; n > 0 {
+			return n, nil
+		}
 	}
-	return n, nil
+	return 0, b.err
 }
 
-// fill reads once from the source and searches what is new.
-func (b *scrubbedBody) fill(size int) {
-	if b.scratch == nil {
-		b.scratch = make([]byte, max(size, 4<<10))
+// end is the error to return beside n bytes: the end comes with the next read
+// where there are bytes now, as io.Reader recommends.
+func (b *scrubbedBody) end(n int) error {
+	if n > 0 {
+		return nil
 	}
-	n, err := b.ReadCloser.Read(b.scratch)
-	b.buf = append(b.buf[:len(b.buf):len(b.buf)], b.scratch[:n]...)
-	b.s.replace(b.buf)
-	b.clean = len(b.buf)
-	if err == nil {
-		b.clean -= b.s.held(b.buf)
-		return
+	return b.err
+}
+
+// readSmall serves readers whose buffer is shorter than an echo.
+func (b *scrubbedBody) readSmall(p []byte) (int, error) {
+	if len(b.small) == 0 {
+		buf := make([]byte, max(4<<10, 2*b.s.longest))
+		n, err := b.Read(buf)
+		if n == 0 {
+			return 0, err
+		}
+		b.small = buf[:n]
 	}
-	b.err = err
-	b.s.headers(*b.trailer)
+	n := copy(p, b.small)
+	b.small = b.small[n:]
+	return n, nil
 }
 
 // decoder opens a content coding; ok is false for one that we do not know.

@@ -9,8 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptrace"
-	"net/textproto"
 	"time"
 
 	"github.com/attache-proxy/attache/providers/expr"
@@ -142,9 +140,7 @@ func (x *exchange) outgoing() *http.Request {
 func (x *exchange) roundTrip(out *http.Request, s *scrubber) (*http.Response, error) {
 	x.call.countRequest(out)
 	if s != nil {
-		out = out.WithContext(httptrace.WithClientTrace(out.Context(), &httptrace.ClientTrace{
-			Got1xxResponse: func(_ int, h textproto.MIMEHeader) error { s.headers(http.Header(h)); return nil },
-		}))
+		out = s.watch1xx(out)
 	}
 	res, err := x.tr.RoundTrip(out)
 	if err != nil {
