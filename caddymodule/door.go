@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/attache-proxy/attache/caddymodule/intercept"
+	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver"
 )
@@ -224,7 +225,7 @@ func (v *visit) takeConnector(host string) (account string, err error) {
 			Next: "Ask GET " + wellKnown + " which connectors you may use."}
 	}
 	rest = "/" + rest
-	if dotSegments(rest) {
+	if providers.DotSegments(rest) {
 		return "", badRequest("the path has dot segments (. or ..), which are not taken here")
 	}
 	v.connector, v.prefix = key, escaped[:len(first)+1]
@@ -244,19 +245,6 @@ func (v *visit) setPath(escaped string) error {
 	}
 	v.r.RequestURI = u.RequestURI()
 	return nil
-}
-
-func dotSegments(path string) bool {
-	for seg := range strings.SplitSeq(path, "/") {
-		if len(seg) > 6 {
-			continue
-		}
-		switch strings.ReplaceAll(strings.ToLower(seg), "%2e", ".") {
-		case ".", "..":
-			return true
-		}
-	}
-	return false
 }
 
 // decide asks the resolver.

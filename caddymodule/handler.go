@@ -74,7 +74,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.interceptor = intercept.New(intercept.Config{
 		Handler: server, CA: app.ca, Logger: h.logger,
-		IdleTimeout: time.Duration(server.IdleTimeout), MaxHeaderBytes: server.MaxHeaderBytes,
+		IdleTimeout: time.Duration(server.IdleTimeout), MaxHeaderBytes: max(server.MaxHeaderBytes, maxInnerHeaderBytes),
 		OnMint: app.metrics.minted, OnTunnel: app.metrics.tunnel,
 	})
 	server.RegisterOnShutdown(h.interceptor.Shutdown)
@@ -134,9 +134,23 @@ func (v *visit) serve(next caddyhttp.Handler) error {
 	v.setPlaceholders()
 	v.w.Header().Del("Alt-Svc")
 	dropH2C(v.r.Header)
+	v.letServiceAnswerFirst()
 	caddyhttp.SetVar(v.r.Context(), callKey, v.call)
 	return next.ServeHTTP(v.w, v.r)
 }
+
+// letServiceAnswerFirst lets a service refuse a body that the client offers
+// with Expect: 100-continue. Otherwise net/http reads the body before it writes
+// the head of our answer, and the client uploads for nothing.
+func (v *visit) letServiceAnswerFirst() {
+	if v.r.ProtoMajor == 1 && v.r.Header.Get("Expect") != "" {
+		_ = http.NewResponseController(v.w).EnableFullDuplex() // where it cannot, the answer only comes later
+	}
+}
+
+// maxInnerHeaderBytes is the limit on a request's headers inside tunnels. In
+// HTTP/2 it also bounds one string, and going beyond it ends the connection.
+const maxInnerHeaderBytes = 1 << 20
 
 // dropH2C declines the upgrade to cleartext HTTP/2 that Java's client offers
 // with its first request (RFC 7540 §3.2, gone from RFC 9113). Passed on, it

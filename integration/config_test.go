@@ -52,7 +52,6 @@ func TestBadConfiguration(t *testing.T) {
 		{name: "unknown built-in", attache: "connector gitthub {\n\tuse token {\n\t\ttoken {env.KEY}\n\t}\n}", want: "gitthub"},
 		{name: "plain HTTP to a host that is not named", attache: "connector x {\n\thosts x.test\n\tupstream ftp://x.test\n\tfield key {env.KEY}\n\tsign bearer {fields.key}\n}", want: "ftp"},
 		{name: "an address that is none", attache: "allow_address 10.0.0.0/99", want: `10\.0\.0\.0/99`},
-		{name: "a host with a scheme", attache: strings.Replace(demo, "demo.test", "https://demo.test", 1), want: "https://demo.test"},
 		{name: "a host that is everything", attache: strings.Replace(demo, "demo.test", "*", 1), want: `\*`},
 		{name: "header name that is none", attache: strings.Replace(demo, "bearer {fields.key}", "header \"X Key\" {fields.key}", 1), want: "X Key"},
 		{name: "trusted CA file missing", attache: strings.Replace(demo, "sign", "upstream https://127.0.0.1:1\n\ttls_trusted_ca /no/such.pem\n\tsign", 1), want: "/no/such.pem"},

@@ -2,6 +2,7 @@ package providers
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 )
 
@@ -61,4 +62,26 @@ func ambiguousPath(path string) bool {
 	return strings.Contains(lower, "%2f") || strings.Contains(lower, "%5c") || strings.Contains(lower, "%2e") ||
 		strings.Contains(path, "/./") || strings.Contains(path, "/../") || strings.HasSuffix(path, "/..") ||
 		strings.HasSuffix(path, "/.") || strings.Contains(path, "//") || strings.Contains(path, "\\") || strings.Contains(path, ";")
+}
+
+// DotSegments reports whether a service may see . or .. as a segment of the
+// path, in any of the spellings that servers undo: encoded once or twice, with
+// backslashes, with parameters (..;). Escaped is the path as on the wire.
+func DotSegments(escaped string) bool {
+	if !strings.ContainsAny(escaped, ".%") {
+		return false
+	}
+	for round := range 3 {
+		for seg := range strings.SplitSeq(strings.ReplaceAll(escaped, "\\", "/"), "/") {
+			if seg, _, _ = strings.Cut(seg, ";"); seg == "." || seg == ".." {
+				return true
+			}
+		}
+		decoded, err := url.PathUnescape(escaped)
+		if err != nil || decoded == escaped {
+			return err != nil && round == 0
+		}
+		escaped = decoded
+	}
+	return false
 }

@@ -30,7 +30,9 @@ type Connector struct {
 	// KeyHeaders are the headers in which SDKs send the service's key, beside
 	// Authorization: those that the signers write.
 	KeyHeaders []string
-	read       []readRule
+	// ByPath says that paths decide: some host has a path prefix.
+	ByPath bool
+	read   []readRule
 }
 
 // Option is a compiled way to connect.
@@ -69,6 +71,7 @@ func (c *Connector) compile() error {
 			return err
 		}
 		c.Hosts = append(c.Hosts, h)
+		c.ByPath = c.ByPath || h.Path != "/"
 	}
 	for i := range c.Auth {
 		o, err := c.compileOption(&c.Auth[i])

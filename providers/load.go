@@ -35,7 +35,7 @@ func LoadDir(dir string) (map[string]*Definition, error) {
 func loadFS(fsys fs.FS, dir, shown string) (map[string]*Definition, error) {
 	entries, err := fs.ReadDir(fsys, dir)
 	if err != nil {
-		return nil, fmt.Errorf("connectors: %w", err)
+		return nil, fmt.Errorf("connectors directory %s cannot be read: %w", strings.TrimSuffix(shown, "/"), errors.Unwrap(err))
 	}
 	defs := map[string]*Definition{}
 	var errs []error

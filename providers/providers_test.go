@@ -258,3 +258,15 @@ func TestExtendsAndDirectory(t *testing.T) {
 		t.Errorf("CompileAll of a loop = %v, want an error about the circle", err)
 	}
 }
+
+func TestDotSegments(t *testing.T) {
+	for path, want := range map[string]bool{
+		"/v2/things": false, "/v2/a.b/c..d": false, "/v2/group%2Fproject": false, "/v2/50%25": false, "/v2/...": false, "/": false, "": false,
+		"/v2/../admin": true, "/v2/./x": true, "/v2/..": true, "/v2/%2e%2e/admin": true, "/v2/.%2E/admin": true,
+		"/v2/..%2fadmin": true, "/v2/..%5cadmin": true, `/v2/..\admin`: true, "/v2/..;/admin": true, "/v2/%252e%252e/admin": true, "/v2/%zz.": true,
+	} {
+		if got := providers.DotSegments(path); got != want {
+			t.Errorf("DotSegments(%q) = %v, want %v", path, got, want)
+		}
+	}
+}

@@ -106,6 +106,10 @@ func (r *Resolver) Decide(ctx context.Context, ask Ask) (*Call, error) {
 		}
 		call.Connector, call.Host = e.Connector, e.Host
 	}
+	if call.Connector.ByPath && providers.DotSegments(ask.Path) {
+		return call, &Refusal{Code: "bad_request", Detail: "the path has dot segments (. or .., perhaps encoded), and for connector " + call.Connector.Key + " the path decides",
+			Next: "Send the path as the service would resolve it."}
+	}
 	if err := r.permit(ctx, call, ask); err != nil {
 		return call, err
 	}

@@ -102,6 +102,7 @@ func (n *needles) add(v string) {
 	n.form(string(quoted[1 : len(quoted)-1]))
 	n.form(plain)
 	n.form(strings.ReplaceAll(plain, "/", `\/`))
+	n.form(jsonQuote(plain)) // a JSON body echoed inside JSON
 	n.form(base64.StdEncoding.EncodeToString([]byte(v)))
 }
 
