@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"net"
 	"net/http"
@@ -106,27 +107,38 @@ func (p *proxy) load(version int) {
 	if err := caddy.Load(configuration(p.storage, p.unix, p.logFile, version, p.server), true); err != nil {
 		p.t.Fatalf("starting Caddy: %v", err)
 	}
+	p.plain, p.tls = addresses()
+	p.roots = x509.NewCertPool()
+	p.roots.AppendCertsFromPEM(rootPEM())
+	// The certificate of the listener itself is obtained in the background.
+	waitFor(p.t, "the TLS listener", p.servesTLS)
+}
+
+func (p *proxy) servesTLS() bool {
+	c, err := tls.Dial("tcp", p.tls, &tls.Config{ServerName: "localhost", RootCAs: p.roots})
+	if err == nil {
+		_ = c.Close()
+	}
+	return err == nil
+}
+
+// addresses are those of the running Caddy.
+func addresses() (plain, tls string) {
 	app, err := caddy.ActiveContext().App("http")
 	if err != nil {
-		p.t.Fatal(err)
+		panic(err)
 	}
 	servers := app.(*caddyhttp.App).Servers
-	p.plain = servers["plain"].Listeners()[0].Addr().String()
-	p.tls = servers["tls"].Listeners()[0].Addr().String()
+	return servers["plain"].Listeners()[0].Addr().String(), servers["tls"].Listeners()[0].Addr().String()
+}
+
+// rootPEM is the root certificate of its CA.
+func rootPEM() []byte {
 	pki, err := caddy.ActiveContext().App("pki")
 	if err != nil {
-		p.t.Fatal(err)
+		panic(err)
 	}
-	p.roots = x509.NewCertPool()
-	p.roots.AddCert(pki.(*caddypki.PKI).CAs["attache"].RootCertificate())
-	// The certificate of the listener itself is obtained in the background.
-	waitFor(p.t, "the TLS listener", func() bool {
-		c, err := tls.Dial("tcp", p.tls, &tls.Config{ServerName: "localhost", RootCAs: p.roots})
-		if err == nil {
-			_ = c.Close()
-		}
-		return err == nil
-	})
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pki.(*caddypki.PKI).CAs["attache"].RootCertificate().Raw})
 }
 
 func configuration(storage, unix, log string, version int, extra map[string]any) []byte {

@@ -84,11 +84,18 @@ func TestSessionsResumeAcrossTunnels(t *testing.T) {
 	p := startProxy(t)
 	for _, inner := range []string{innerH1, innerH2} {
 		c, origin := p.client(t, outerPlain, inner)
+		leave := func() {
+			waitFor(t, "the tunnel to be closed", func() bool {
+				c.CloseIdleConnections() // which the client's may not be at once
+				return p.tunnels.Load() == 0
+			})
+		}
 		first := whoIs(t, c, origin)
-		c.CloseIdleConnections()
+		leave()
 		second := whoIs(t, c, origin)
-		if first.Resumed || !second.Resumed || first.Remote == second.Remote {
-			t.Errorf("%s: resumed = %v, then %v, from %s and %s; want false, true in two tunnels", inner, first.Resumed, second.Resumed, first.Remote, second.Remote)
+		leave()
+		if first.Resumed || !second.Resumed {
+			t.Errorf("%s: resumed = %v in the first tunnel, %v in the second, want false, true", inner, first.Resumed, second.Resumed)
 		}
 	}
 }
