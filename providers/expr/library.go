@@ -21,7 +21,7 @@ const (
 	maxDepth  = 64      // of nesting
 	// maxCost bounds one evaluation, in CEL's units: roughly one per step, and
 	// one per ten bytes of text that a step goes through.
-	maxCost = 20_000_000
+	maxCost = 10_000_000
 )
 
 // function is one entry of the library. An overload is made for each way to

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"cel.dev/cel-go/cel"
@@ -24,7 +25,7 @@ var requests = []function{
 			return types.String(HeaderValue(args[0].(*requestVal).run.v.Request, stringOf(args[1])))
 		}},
 	{name: "header_names", params: []*cel.Type{requestType}, result: cel.ListType(cel.StringType), member: true,
-		doc: "the lower-case names of all headers, with host, sorted",
+		doc: "the lower-case names of all headers, with host and content-length, sorted",
 		call: func(args []ref.Val) ref.Val {
 			return types.NewStringList(types.DefaultTypeAdapter, headerNames(args[0].(*requestVal).run.v.Request))
 		}},
@@ -64,16 +65,26 @@ func HeaderValue(r *http.Request, name string) string {
 	switch {
 	case strings.EqualFold(name, "host"):
 		return Host(r)
-	case strings.EqualFold(name, "content-length") && r.ContentLength > 0:
-		return types.Int(r.ContentLength).ConvertToType(types.StringType).Value().(string)
+	case strings.EqualFold(name, "content-length"):
+		if r.ContentLength > 0 {
+			return strconv.FormatInt(r.ContentLength, 10)
+		}
+		return ""
 	}
 	return strings.Join(r.Header[http.CanonicalHeaderKey(name)], ",")
 }
 
+// headerNames has Content-Length when there is a body of known length, whether
+// or not it stands among the headers: that is how it will be sent.
 func headerNames(r *http.Request) []string {
 	names := []string{"host"}
 	for k := range r.Header {
-		names = append(names, strings.ToLower(k))
+		if k != "Content-Length" {
+			names = append(names, strings.ToLower(k))
+		}
+	}
+	if r.ContentLength > 0 {
+		names = append(names, "content-length")
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
