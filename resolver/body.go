@@ -29,11 +29,13 @@ type taken struct {
 // make us send it again. Otherwise it streams.
 func (x *exchange) takeBody() (*taken, error) {
 	req, call := x.req, x.call
-	t := &taken{signer: sign.NeedsBody(x.signer, req)}
+	t := new(taken)
 	if req.Body == nil || req.Body == http.NoBody {
 		t.held, t.replayable = true, true
 		return t, nil
 	}
+	// Whether one needs it may hang on the host that the request will go to.
+	t.signer = x.signer.NeedsBody() && sign.NeedsBody(x.signer, x.outgoing())
 	replay := x.r.credentials.CanRefresh(call.Account) && req.ContentLength > 0 && req.ContentLength <= maxReplayBytes
 	if !t.signer && !replay {
 		return t, nil

@@ -296,7 +296,7 @@ func quoted(b *strings.Builder, name, value string) {
 
 // Again reports whether s can sign a request better after the answer res to it:
 // the service has sent a challenge (HTTP Digest), or its clock is not ours. The
-// caller then signs a fresh clone with the same in, and sends it once more. It
+// caller then signs a fresh clone, and sends it once more. It
 // must not ask again about that answer.
 func Again(s Signer, in *Input, res *http.Response) bool {
 	own, ok := s.(*signer)

@@ -3,10 +3,12 @@ package sign
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"gopkg.in/yaml.v3"
@@ -41,6 +43,8 @@ type awsSigner struct {
 	service, region     *expr.Template // may be nil
 	scheme              sigv4.Scheme
 	path, presigned     string
+	// skew is what to add to our clock, in nanoseconds; see again.
+	skew atomic.Int64
 }
 
 func newSigV4(c *compiler, n *yaml.Node) (placer, error) {
@@ -176,7 +180,25 @@ func (s *awsSigner) stream(r *http.Request, o sigv4.Options, agents string) erro
 	o.Hash = agents
 	// S3's own examples sign the length of a chunked body unless it has a trailer.
 	o.SignLength = agents == sigv4.Streaming
-	return failed(sigv4.Stream(r, o))
+	if err := sigv4.Stream(r, o); err != nil {
+		return failed(err)
+	}
+	if r.Body != nil {
+		r.Body = blamed{r.Body}
+	}
+	return nil
+}
+
+// blamed is a body that is signed while it is sent. Reading it fails with an
+// *Error when the agent framed it wrongly.
+type blamed struct{ io.ReadCloser }
+
+func (b blamed) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, sigv4.ErrChunk) || errors.Is(err, sigv4.ErrEvent) {
+		err = cannot("%v", err)
+	}
+	return n, err
 }
 
 func (s *awsSigner) presign(r *http.Request, in *Input, o sigv4.Options, was sigv4.Signed, expires string) error {
@@ -235,7 +257,7 @@ func (s *awsSigner) options(r *http.Request, in *Input) (o sigv4.Options, signed
 // scope finds service and region: the account's own, else the host's, else
 // those that the agent's SDK signed for.
 func (s *awsSigner) scope(r *http.Request, in *Input, signed sigv4.Signed) (sigv4.Scope, error) {
-	sc := sigv4.Scope{Scheme: s.scheme, Time: in.Time()}
+	sc := sigv4.Scope{Scheme: s.scheme, Time: in.Time().Add(time.Duration(s.skew.Load()))}
 	service, err := optional(s.service, in)
 	if err != nil {
 		return sc, explain("sigv4 service", err)
@@ -318,31 +340,26 @@ func failed(err error) error {
 	return nil
 }
 
-// again corrects the clock by that of a service that refused the signature,
-// when the two differ by more than services allow.
+// again learns the clock of a service that refused the signature, when the two
+// clocks differ by more than services allow.
 func (s *awsSigner) again(in *Input, res *http.Response) bool {
-	skew, ok := clockSkew(res, in.Time())
-	if ok {
-		in.Now = in.Now.Add(skew)
+	switch res.StatusCode {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
+	default:
+		return false
 	}
-	return ok
+	theirs, err := http.ParseTime(res.Header.Get("Date"))
+	if err != nil {
+		return false
+	}
+	off := theirs.Sub(in.Time().Add(time.Duration(s.skew.Load()))).Abs()
+	if off <= maxSkew {
+		return false
+	}
+	s.skew.Store(int64(theirs.Sub(in.Time())))
+	return true
 }
 
 // maxSkew is what two clocks may differ by before we take it for the reason of a
 // refusal. AWS allows 5 to 15 minutes.
 const maxSkew = 4 * time.Minute
-
-// clockSkew reads from the refusal res by how much our clock must be changed.
-func clockSkew(res *http.Response, now time.Time) (time.Duration, bool) {
-	switch res.StatusCode {
-	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
-	default:
-		return 0, false
-	}
-	theirs, err := http.ParseTime(res.Header.Get("Date"))
-	if err != nil {
-		return 0, false
-	}
-	skew := theirs.Sub(now)
-	return skew, skew.Abs() > maxSkew
-}

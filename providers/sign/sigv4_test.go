@@ -211,23 +211,47 @@ func TestSigV4Presigned(t *testing.T) {
 }
 
 func TestClockSkew(t *testing.T) {
-	s := mustSigner(t, "sigv4")
 	now := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 	for _, tt := range []struct {
 		status int
 		ahead  time.Duration
 		want   bool
 	}{{403, 20 * time.Minute, true}, {400, -time.Hour, true}, {403, time.Minute, false}, {200, time.Hour, false}, {500, time.Hour, false}} {
-		in := aws()
+		s, in := mustSigner(t, "sigv4"), aws()
 		in.Now = now
 		res := &http.Response{StatusCode: tt.status, Header: http.Header{"Date": {now.Add(tt.ahead).Format(http.TimeFormat)}}}
-		got := sign.Again(s, in, res)
-		if got != tt.want || got && !in.Now.Equal(now.Add(tt.ahead)) || !got && !in.Now.Equal(now) {
-			t.Errorf("Again(%d, clock %v ahead) = %t, Now %v, want %t", tt.status, tt.ahead, got, in.Now, tt.want)
+		if got := sign.Again(s, in, res); got != tt.want {
+			t.Errorf("Again(%d, clock %v ahead) = %t, want %t", tt.status, tt.ahead, got, tt.want)
+		}
+		r := awsRequest(t, "GET", "https://s3.amazonaws.com/", "")
+		if err := s.Sign(r, in); err != nil {
+			t.Fatal(err)
+		}
+		want := now
+		if tt.want {
+			want = now.Add(tt.ahead)
+		}
+		if got := r.Header.Get("X-Amz-Date"); got != want.Format("20060102T150405Z") {
+			t.Errorf("X-Amz-Date after a clock %v ahead = %s, want %s", tt.ahead, got, want)
+		}
+		if sign.Again(s, in, res) {
+			t.Errorf("Again with the clock corrected = true")
 		}
 	}
-	if sign.Again(s, aws(), &http.Response{StatusCode: 403}) || sign.Again(mustSigner(t, "bearer"), aws(), &http.Response{StatusCode: 401}) {
+	if s := mustSigner(t, "sigv4"); sign.Again(s, aws(), &http.Response{StatusCode: 403}) || sign.Again(mustSigner(t, "bearer"), aws(), &http.Response{StatusCode: 401}) {
 		t.Errorf("Again without a date, or of a bearer token, = true")
+	}
+}
+
+// A body that is framed wrongly is the agent's mistake, and is told as one.
+func TestSigV4BadStream(t *testing.T) {
+	r := awsRequest(t, "PUT", "https://b.s3.us-east-1.amazonaws.com/k", "x\r\n", "X-Amz-Content-Sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+	if err := mustSigner(t, "sigv4").Sign(r, aws()); err != nil {
+		t.Fatal(err)
+	}
+	_, err := io.ReadAll(r.Body)
+	if e, ok := errors.AsType[*sign.Error](err); !ok || e.Status != 400 || !strings.Contains(e.Msg, "hexadecimal") {
+		t.Errorf("reading the body = %v, want *sign.Error", err)
 	}
 }
 
