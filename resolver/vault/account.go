@@ -94,12 +94,16 @@ const (
 
 // Credentials are what an account is given to work with.
 type Credentials struct {
+	// Option is the way to authenticate that they are for; empty: the account's.
+	Option string
 	// Fields that are not secret; they are stored and shown as they are.
 	Fields map[string]string
 	// Secrets are sealed, each under its field's name.
 	Secrets secret.Values
 	// Token and RefreshToken come from a token endpoint; zero where there is none.
 	Token, RefreshToken secret.Value
+	// RefreshTokenGone deletes the old refresh token where no new one came.
+	RefreshTokenGone bool
 	ExpiresAt           time.Time
 	Scopes              []string
 	Captured            map[string]string

@@ -25,16 +25,33 @@ type NewAccount struct {
 	TestMode       bool
 	// Credentials may be nil: the account then waits for them.
 	Credentials *Credentials
+	// Connected says that the credentials were tested and work, and may name
+	// whose account it is. The account is then active at once.
+	Connected *Connection
 }
 
-// CreateAccount makes a pending account. It returns ErrExists when the owner has
+// CreateAccount makes an account, pending unless n.Connected is set. It returns ErrExists when the owner has
 // one of that name for the connector, and *InvalidError.
 func (s *View) CreateAccount(ctx context.Context, n NewAccount) (Account, error) {
 	a, err := s.newAccount(n)
 	if err != nil {
 		return Account{}, err
 	}
-	err = s.v.write(ctx, func(t *tx) error { return s.insertAccount(ctx, t, &a, n.Credentials) })
+	made := a
+	err = s.v.write(ctx, func(t *tx) error {
+		a = made
+		if err := s.insertAccount(ctx, t, &a, n.Credentials); err != nil || n.Connected == nil {
+			return err
+		}
+		if n.Connected.Provider != nil {
+			a.Provider = *n.Connected.Provider
+		}
+		a.addCaptured(n.Connected.Captured)
+		if err := s.move(ctx, t, &a, Active, Reason{Code: ReasonConnected}); err != nil {
+			return err
+		}
+		return t.storeAccount(ctx, &a)
+	})
 	if err != nil {
 		return Account{}, err
 	}
@@ -78,6 +95,9 @@ func (s *View) newAccount(n NewAccount) (Account, error) {
 
 // take copies what is not secret of new credentials.
 func (a *Account) take(c *Credentials) {
+	if c.Option != "" {
+		a.Option = c.Option
+	}
 	a.Fields = maps.Clone(c.Fields)
 	a.Scopes, a.ExpiresAt = c.Scopes, whole(c.ExpiresAt)
 	a.addCaptured(c.Captured)
@@ -102,7 +122,7 @@ func (c *Credentials) sealed() secret.Values {
 	if !c.Token.IsZero() {
 		all[FieldToken] = c.Token
 	}
-	if !c.RefreshToken.IsZero() {
+	if !c.RefreshToken.IsZero() || c.RefreshTokenGone {
 		all[FieldRefreshToken] = c.RefreshToken
 	}
 	return all
@@ -313,8 +333,7 @@ func (s *View) setCredentials(ctx context.Context, t *tx, a *Account, c *Credent
 }
 
 // Connect stores new credentials and makes the account active, all or nothing:
-// what an OAuth flow or a successful test does. Options that are not empty
-// replace the account's; so an account can be connected in another way.
+// what an OAuth flow or a successful test does.
 func (s *View) Connect(ctx context.Context, id string, version int64, c Connection) (Account, error) {
 	if c.Credentials != nil {
 		if err := c.Credentials.check(); err != nil {
@@ -324,9 +343,6 @@ func (s *View) Connect(ctx context.Context, id string, version int64, c Connecti
 	return s.editAccount(ctx, id, version, func(t *tx, a *Account) error {
 		if c.Generation != 0 && c.Generation != a.Generation {
 			return ErrConflict
-		}
-		if c.Option != "" {
-			a.Option = c.Option
 		}
 		if c.AppID != "" {
 			a.AppID = c.AppID
@@ -350,10 +366,10 @@ type Connection struct {
 	Credentials *Credentials
 	// Generation is that of the credentials which were tested; 0 for any. It
 	// keeps a slow test of old credentials from vouching for new ones.
-	Generation    uint64
-	Option, AppID string
-	Provider      *ProviderAccount
-	Captured      map[string]string
+	Generation uint64
+	AppID      string // empty keeps the account's
+	Provider   *ProviderAccount
+	Captured   map[string]string
 }
 
 // move changes the state and tells of it. An account that is there already

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/attache-proxy/attache/providers/secret"
@@ -110,4 +111,13 @@ func (s *View) DeleteAdminToken(ctx context.Context, id string) error {
 		}
 		return s.note(ctx, t, "admin_token.deleted", x.Organisation, x.Name)
 	})
+}
+
+// AdminTokenLives reports whether a token of that id still opens the API.
+func (v *Vault) AdminTokenLives(ctx context.Context, id string) (bool, error) {
+	x, err := one(ctx, v, v.r, scanAdminToken, "SELECT "+adminTokenColumns+" FROM admin_tokens WHERE id = ?", id)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && !over(x.ExpiresAt, v.now()), err
 }

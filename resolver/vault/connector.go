@@ -33,14 +33,14 @@ func scanConnector(s scanner) (c Connector, err error) {
 	return c, err
 }
 
-var connectorKey = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
+var connectorKey = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 // maxDefinition is how large a definition may be.
 const maxDefinition = 256 << 10
 
 func (c *Connector) check() error {
 	if !connectorKey.MatchString(c.Key) {
-		return invalid("name", "must be a variable name: lower-case letters, digits, - and _, at most 63, no spaces")
+		return invalid("name", "must be lower-case letters, digits and hyphens, at most 63")
 	}
 	if err := checkName("title", c.Title); err != nil {
 		return err
@@ -180,4 +180,12 @@ func (s *View) editConnector(ctx context.Context, key string, version int64, f f
 		return Connector{}, err
 	}
 	return c, nil
+}
+
+// ConnectorsInUse lists the keys of the connectors that have accounts.
+func (v *Vault) ConnectorsInUse(ctx context.Context) ([]string, error) {
+	return collect(ctx, v, v.r, func(s scanner) (key string, err error) {
+		err = s.Scan(&key)
+		return key, err
+	}, "SELECT DISTINCT connector FROM accounts ORDER BY connector")
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"strings"
 	"time"
 
 	"github.com/attache-proxy/attache/providers/secret"
@@ -47,3 +48,19 @@ type TokenInfo struct {
 
 // over reports whether an end that may be zero (never) lies before now.
 func over(end, now time.Time) bool { return !end.IsZero() && !now.Before(end) }
+
+// LooksLikeAdminToken reports whether s has the form of an admin token. It tells
+// rubbish from tokens without asking the database.
+func LooksLikeAdminToken(s string) bool { return looksLike(adminTokenPrefix, s) }
+
+// LooksLikeAgentToken reports whether s has the form of an agent's token.
+func LooksLikeAgentToken(s string) bool { return looksLike(agentTokenPrefix, s) }
+
+func looksLike(prefix, s string) bool {
+	rest, ok := strings.CutPrefix(s, prefix)
+	if !ok {
+		return false
+	}
+	b, err := base64.RawURLEncoding.DecodeString(rest)
+	return err == nil && len(b) == 32
+}

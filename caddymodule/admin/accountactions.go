@@ -1,0 +1,222 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/resolver/vault"
+)
+
+func mountAccountActions(a *API) {
+	post := func(id, action, summary, detail string, f func(context.Context, *Caller, *actionIn) (*accountOut, error)) {
+		register(a, operation{id: id, method: http.MethodPost, path: "/accounts/{id}/" + action, role: vault.RoleOperator, noun: "ACCOUNT", summary: summary, detail: detail},
+			func(ctx context.Context, c *Caller, in *actionIn) (*accountOut, error) {
+				if err := a.editable(in.ID); err != nil {
+					return nil, err
+				}
+				return f(ctx, c, in)
+			})
+	}
+	post("suspend-account", "suspend", "Stop an account", "Its credentials stay, and are not used until it is resumed.", a.suspend)
+	post("resume-account", "resume", "Let a suspended account go on where it was", "", a.resume)
+	post("revoke-account", "revoke", "Disconnect an account", "Its secrets are deleted here, and taken back at the service where that can be done.", a.revoke)
+	register(a, operation{id: "test-account", method: http.MethodPost, path: "/accounts/{id}/test", role: vault.RoleOperator, noun: "ACCOUNT", summary: "Run the connector's test request",
+		detail: "An account that waits for its test, expired or failed becomes active when the service takes its credentials; an active one becomes error when the service does not."}, a.testAccount)
+	register(a, operation{id: "refresh-account", method: http.MethodPost, path: "/accounts/{id}/refresh", role: vault.RoleOperator, noun: "ACCOUNT", summary: "Obtain a new token now"}, a.refreshAccount)
+}
+
+// actionIn may say why; it is written to the audit.
+type actionIn struct {
+	PathID
+	IfMatch
+	Body *struct {
+		Reason string `json:"reason,omitempty" maxLength:"500" doc:"For the audit."`
+	}
+}
+
+func (in *actionIn) why(code string) vault.Reason {
+	r := vault.Reason{Code: code}
+	if in.Body != nil {
+		r.Detail = in.Body.Reason
+	}
+	return r
+}
+
+func (a *API) suspend(ctx context.Context, c *Caller, in *actionIn) (*accountOut, error) {
+	version, err := in.version()
+	if err != nil {
+		return nil, err
+	}
+	acct, err := c.SetState(ctx, in.ID, version, vault.Suspended, in.why(vault.ReasonSuspended))
+	if err != nil {
+		return nil, err
+	}
+	return a.shown(ctx, c, acct)
+}
+
+func (a *API) resume(ctx context.Context, c *Caller, in *actionIn) (*accountOut, error) {
+	version, err := in.version()
+	if err != nil {
+		return nil, err
+	}
+	acct, err := c.Resume(ctx, in.ID, version, in.why(vault.ReasonResumed))
+	if err != nil {
+		return nil, err
+	}
+	return a.shown(ctx, c, acct)
+}
+
+// revoke takes the tokens back at the service first, while they are still known.
+// What the service says to that does not keep them here.
+func (a *API) revoke(ctx context.Context, c *Caller, in *actionIn) (*accountOut, error) {
+	version, err := in.version()
+	if err != nil {
+		return nil, err
+	}
+	acct, err := c.Account(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if version != 0 && version != acct.Version {
+		return nil, vault.ErrConflict
+	}
+	if !acct.State.CanBecome(vault.Revoked) {
+		return nil, &vault.TransitionError{From: acct.State, To: vault.Revoked}
+	}
+	why := in.why(vault.ReasonRevoked)
+	if a.c.Connections != nil {
+		if err := a.c.Connections.Revoke(ctx, in.ID); err != nil {
+			a.log.Warn("revoking at the service", "account", in.ID, "error", err)
+			why.Detail = appendSentence(why.Detail, "The service did not confirm that it revoked the tokens.")
+		}
+	}
+	acct, err = c.SetState(ctx, in.ID, version, vault.Revoked, why)
+	if err != nil {
+		return nil, err
+	}
+	return a.shown(ctx, c, acct)
+}
+
+func appendSentence(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + " " + b
+}
+
+type testOut struct {
+	Body struct {
+		OK       bool   `json:"ok"`
+		Tested   bool   `json:"tested" doc:"False where the connector has no test request."`
+		Status   int    `json:"status,omitempty" doc:"What the service answered."`
+		Expected int    `json:"expected,omitempty" doc:"What proves that the credentials work."`
+		Error    string `json:"error,omitempty"`
+		State    string `json:"state" doc:"The account's, now."`
+	}
+}
+
+func (a *API) testAccount(ctx context.Context, c *Caller, in *PathID) (*testOut, error) {
+	if err := a.editable(in.ID); err != nil {
+		return nil, err
+	}
+	acct, err := c.Account(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	switch acct.State {
+	case vault.Revoked:
+		return nil, problem(http.StatusConflict, "ACCOUNT_REVOKED", "The account was revoked and has no credentials. Set new ones, or connect it again.")
+	case vault.Suspended:
+		return nil, suspended
+	}
+	con, opt, err := a.option(ctx, c, acct.Connector, acct.Option)
+	if err != nil {
+		return nil, err
+	}
+	generation := acct.Generation
+	out := &testOut{}
+	out.Body.OK = true
+	var v Verdict
+	if !acct.TestMode {
+		v, err = a.try(ctx, Trial{Connector: con, Option: opt, AccountID: acct.ID})
+		var p *Problem
+		if err != nil && (!errors.As(err, &p) || !v.Tested) {
+			return nil, err
+		}
+		out.Body.OK = err == nil
+	}
+	out.Body.Tested, out.Body.Status, out.Body.Expected, out.Body.Error = v.Tested, v.Status, v.Expected, v.Problem
+	// The test itself may have fetched a token, which counts as a generation;
+	// pasted credentials change only when somebody sets others.
+	if opt.Type != providers.TypeCredentials {
+		generation = 0
+	}
+	out.Body.State, err = a.afterTest(ctx, c, acct.ID, generation, v, out.Body.OK)
+	return out, err
+}
+
+// afterTest draws the conclusion of a test for the account's state. A generation
+// other than 0 is that of the credentials that were tested.
+func (a *API) afterTest(ctx context.Context, c *Caller, id string, generation uint64, v Verdict, ok bool) (string, error) {
+	now, err := c.Account(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	same := generation == 0 || now.Generation == generation
+	switch {
+	case ok && same && now.State != vault.Active:
+		conn := vault.Connection{Generation: now.Generation}
+		if v.Tested {
+			conn.Provider = &v.Provider
+		}
+		now, err = c.Connect(ctx, id, 0, conn)
+	case v.Rejected && same && now.State == vault.Active:
+		now, err = c.SetState(ctx, id, now.Version, vault.Error, vault.Reason{Code: vault.ReasonTestFailed, Detail: v.Problem})
+	}
+	if errors.Is(err, vault.ErrConflict) || errors.Is(err, vault.ErrNotAllowed) { // somebody was faster; theirs stands
+		now, err = c.Account(ctx, id)
+	}
+	return string(now.State), err
+}
+
+func (a *API) refreshAccount(ctx context.Context, c *Caller, in *PathID) (*accountOut, error) {
+	acct, err := a.refresh(ctx, c, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return a.shown(ctx, c, acct)
+}
+
+// refresh obtains a new token for one account.
+func (a *API) refresh(ctx context.Context, c *Caller, id string) (vault.Account, error) {
+	if err := a.editable(id); err != nil {
+		return vault.Account{}, err
+	}
+	acct, err := c.Account(ctx, id)
+	if err != nil {
+		return vault.Account{}, err
+	}
+	if p := notUsable[acct.State]; p != nil {
+		return vault.Account{}, p
+	}
+	if a.c.Connections == nil {
+		return vault.Account{}, problem(http.StatusNotImplemented, "NOT_AVAILABLE", "Nothing refreshes tokens here.")
+	}
+	if err := a.c.Connections.Refresh(ctx, id); err != nil {
+		if now, again := c.Account(ctx, id); again == nil && now.State == vault.Expired {
+			return vault.Account{}, problem(http.StatusConflict, "ACCOUNT_EXPIRED", "The service refused to refresh: the account must be connected again.")
+		}
+		a.log.Warn("refreshing an account", "account", id, "error", err)
+		return vault.Account{}, problem(http.StatusBadGateway, "REFRESH_FAILED", "The token endpoint gave no new token; the log has the cause. The account keeps what it has.")
+	}
+	return c.Account(ctx, id)
+}
+
+// notUsable says why an account in a state cannot be worked with.
+var notUsable = map[vault.State]*Problem{
+	vault.Suspended: suspended,
+	vault.Revoked:   problem(http.StatusConflict, "ACCOUNT_REVOKED", "The account was revoked. Connect it again."),
+	vault.Pending:   problem(http.StatusConflict, "ACCOUNT_NOT_CONNECTED", "The account was never connected. Set its credentials or connect it."),
+}

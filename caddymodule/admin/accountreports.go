@@ -1,0 +1,175 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/attache-proxy/attache/resolver/vault"
+)
+
+func mountAccountReports(a *API) {
+	register(a, operation{id: "get-account-status", method: http.MethodGet, path: "/accounts/{id}/status", role: vault.RoleViewer, noun: "ACCOUNT", summary: "Where an account stands"}, a.accountStatus)
+	register(a, operation{id: "get-account-health", method: http.MethodGet, path: "/accounts/{id}/health", role: vault.RoleViewer, noun: "ACCOUNT", summary: "How an account fared lately"}, a.accountHealth)
+	register(a, operation{id: "get-account-usage", method: http.MethodGet, path: "/accounts/{id}/usage", role: vault.RoleViewer, noun: "ACCOUNT", summary: "What an account was used for, by day"}, a.accountUsage)
+}
+
+type statusOut struct {
+	Body struct {
+		ID        string     `json:"id"`
+		State     string     `json:"state" enum:"pending,active,expired,revoked,error,suspended"`
+		Reason    *Reason    `json:"reason,omitempty"`
+		Since     time.Time  `json:"since"`
+		ResumeTo  string     `json:"resume_to,omitempty" doc:"Where a suspended account goes on."`
+		ExpiresAt *time.Time `json:"expires_at,omitempty"`
+		Usable    bool       `json:"usable" doc:"Whether agents get its credential now."`
+		Next      []string   `json:"next" doc:"The states it can go to."`
+	}
+}
+
+func (a *API) accountStatus(ctx context.Context, c *Caller, in *PathID) (*statusOut, error) {
+	acct, err := c.Account(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := &statusOut{}
+	b := &out.Body
+	b.ID, b.State, b.Since, b.ResumeTo, b.ExpiresAt = acct.ID, string(acct.State), acct.StateSince, string(acct.ResumeTo), optionalTime(acct.ExpiresAt)
+	b.Reason = &Reason{acct.Reason.Code, acct.Reason.Detail}
+	b.Usable = acct.State == vault.Active
+	for _, s := range vault.States {
+		if acct.State.CanBecome(s) && (acct.State != vault.Suspended || s == acct.ResumeTo || s == vault.Revoked) {
+			b.Next = append(b.Next, string(s))
+		}
+	}
+	return out, nil
+}
+
+type healthOut struct {
+	Body struct {
+		State            string     `json:"state"`
+		Since            time.Time  `json:"since" doc:"What is counted here happened since then."`
+		Calls            int64      `json:"calls"`
+		Errors           int64      `json:"errors"`
+		APIErrorRate     float64    `json:"api_error_rate" doc:"Errors per call, from 0 to 1."`
+		AuthSuccessRate  float64    `json:"auth_success_rate" doc:"Calls that the service did not answer 401, per call, from 0 to 1; 1 without calls."`
+		Refreshes        int64      `json:"refreshes"`
+		RefreshFailures  int64      `json:"refresh_failures"`
+		TokenExpiresAt   *time.Time `json:"token_expires_at,omitempty"`
+		TokenExpiresIn   *int64     `json:"token_expires_in,omitempty" doc:"Seconds; less than 0 when it is over."`
+		LastUsedAt       *time.Time `json:"last_used_at,omitempty"`
+		LastSuccessAt    *time.Time `json:"last_success_at,omitempty"`
+		LastErrorAt      *time.Time `json:"last_error_at,omitempty"`
+		LastError        string     `json:"last_error,omitempty"`
+		RefreshUncertain bool       `json:"refresh_uncertain,omitempty" doc:"A refresh was begun, and nobody knows how it ended."`
+	}
+}
+
+type healthIn struct {
+	PathID
+	Days int `query:"days" minimum:"1" maximum:"90" default:"7" doc:"How far to look back."`
+}
+
+func (a *API) accountHealth(ctx context.Context, c *Caller, in *healthIn) (*healthOut, error) {
+	h, err := c.AccountHealth(ctx, in.ID, time.Now().AddDate(0, 0, -in.Days))
+	if err != nil {
+		return nil, err
+	}
+	out := &healthOut{}
+	b := &out.Body
+	b.State, b.Since, b.Calls, b.Errors, b.Refreshes, b.RefreshFailures = string(h.State), h.Since.UTC(), h.Calls, h.Errors, h.Refreshes, h.RefreshFailures
+	b.AuthSuccessRate = 1
+	if h.Calls > 0 {
+		b.APIErrorRate = float64(h.Errors) / float64(h.Calls)
+		b.AuthSuccessRate = 1 - float64(h.AuthErrors)/float64(h.Calls)
+	}
+	b.LastUsedAt, b.LastSuccessAt, b.LastErrorAt, b.LastError = optionalTime(h.LastUsed), optionalTime(h.LastSuccess), optionalTime(h.LastErrorAt), h.LastError
+	b.TokenExpiresAt, b.RefreshUncertain = optionalTime(h.ExpiresAt), h.IntentAbandoned
+	if !h.ExpiresAt.IsZero() {
+		left := int64(time.Until(h.ExpiresAt).Seconds())
+		b.TokenExpiresIn = &left
+	}
+	return out, nil
+}
+
+type usageIn struct {
+	PathID
+	Start string `query:"start" format:"date" doc:"The first day (UTC), such as 2026-01-31. Default: 30 days ago."`
+	End   string `query:"end" format:"date" doc:"The last day (UTC). Default: today."`
+	Top   int    `query:"top" minimum:"0" maximum:"100" default:"10" doc:"How many of the most used paths."`
+}
+
+type usageOut struct {
+	Body struct {
+		Start    string      `json:"start"`
+		End      string      `json:"end"`
+		Calls    int64       `json:"calls"`
+		Errors   int64       `json:"errors"`
+		BytesIn  int64       `json:"bytes_in" doc:"Of requests' bodies."`
+		BytesOut int64       `json:"bytes_out" doc:"Of answers' bodies."`
+		Days     []UsageDay  `json:"days" doc:"Days without calls are left out."`
+		Paths    []PathUsage `json:"paths" doc:"The most used first; ids in paths are *."`
+	}
+}
+
+type UsageDay struct {
+	Day        string `json:"day" format:"date"`
+	Calls      int64  `json:"calls"`
+	Errors     int64  `json:"errors"`
+	AuthErrors int64  `json:"auth_errors" doc:"Answers 401."`
+	BytesIn    int64  `json:"bytes_in"`
+	BytesOut   int64  `json:"bytes_out"`
+}
+
+type PathUsage struct {
+	Path  string `json:"path" example:"GET /users/*"`
+	Calls int64  `json:"calls"`
+}
+
+// day reads a date of a query, or takes the default.
+func day(s string, otherwise time.Time) (time.Time, error) {
+	if s == "" {
+		return otherwise, nil
+	}
+	t, err := time.Parse(time.DateOnly, s)
+	if err != nil {
+		err = problem(http.StatusUnprocessableEntity, "INVALID_INPUT", "A day is written as 2026-01-31.")
+	}
+	return t, err
+}
+
+func (a *API) accountUsage(ctx context.Context, c *Caller, in *usageIn) (*usageOut, error) {
+	end, err := day(in.End, time.Now().UTC())
+	if err != nil {
+		return nil, err
+	}
+	start, err := day(in.Start, end.AddDate(0, 0, -30))
+	if err != nil {
+		return nil, err
+	}
+	if start.After(end) {
+		return nil, problem(http.StatusUnprocessableEntity, "INVALID_INPUT", "start lies after end.").at("query.start", "lies after end")
+	}
+	days, err := c.Usage(ctx, in.ID, start, end)
+	if err != nil {
+		return nil, err
+	}
+	paths, err := c.TopPaths(ctx, in.ID, start, end, in.Top)
+	if err != nil {
+		return nil, err
+	}
+	out := &usageOut{}
+	b := &out.Body
+	b.Start, b.End, b.Days, b.Paths = start.Format(time.DateOnly), end.Format(time.DateOnly), []UsageDay{}, []PathUsage{}
+	for _, d := range days {
+		b.Calls += d.Calls
+		b.Errors += d.Errors
+		b.BytesIn += d.BytesIn
+		b.BytesOut += d.BytesOut
+		b.Days = append(b.Days, UsageDay{d.Day.Format(time.DateOnly), d.Calls, d.Errors, d.AuthErrors, d.BytesIn, d.BytesOut})
+	}
+	for _, p := range paths {
+		b.Paths = append(b.Paths, PathUsage{p.Path, p.Calls})
+	}
+	return out, nil
+}

@@ -1,0 +1,153 @@
+package admin
+
+import (
+	"time"
+
+	"github.com/attache-proxy/attache/resolver/vault"
+)
+
+// Account is an account as the API shows it. It has no secrets.
+type Account struct {
+	ID             string            `json:"id" example:"acc_0sgcas6yb073d30fdcwgd2k734"`
+	Organisation   string            `json:"organisation"`
+	Connector      string            `json:"connector" example:"zendesk"`
+	Option         string            `json:"option,omitempty" doc:"Which of the connector's ways to authenticate."`
+	Name           string            `json:"name" doc:"Unique per connector and owner."`
+	Identifier     string            `json:"identifier,omitempty" doc:"Whose account it is, in the operator's words."`
+	IdentifierType string            `json:"identifier_type,omitempty" enum:"user,org,custom"`
+	AppID          string            `json:"app_id,omitempty" doc:"The OAuth client it was connected through."`
+	State          string            `json:"state" enum:"pending,active,expired,revoked,error,suspended"`
+	StateReason    *Reason           `json:"state_reason,omitempty"`
+	StateSince     *time.Time        `json:"state_since,omitempty"`
+	ConnectedAt    *time.Time        `json:"connected_at,omitempty"`
+	Scopes         []string          `json:"scopes,omitempty" doc:"Granted by the service."`
+	Provider       *ProviderAccount  `json:"provider,omitempty" doc:"Who the account is at the service."`
+	Fields         map[string]string `json:"fields,omitempty" doc:"The connector's fields that are not secret."`
+	Metadata       map[string]any    `json:"metadata,omitempty" doc:"The operator's own."`
+	Settings       Settings          `json:"settings"`
+	TestMode       bool              `json:"test_mode"`
+	ExpiresAt      *time.Time        `json:"expires_at,omitempty" doc:"When the access token ends."`
+	LastUsedAt     *time.Time        `json:"last_used_at,omitempty"`
+	Secrets        []SecretInfo      `json:"secrets,omitempty" doc:"Which secrets are stored. Their values are never shown."`
+	CreatedAt      *time.Time        `json:"created_at,omitempty"`
+	UpdatedAt      *time.Time        `json:"updated_at,omitempty"`
+	Version        int64             `json:"version,omitempty" doc:"Also the ETag. It counts edits and changes of state, not refreshes."`
+	ReadOnly       bool              `json:"read_only,omitempty" doc:"Declared in the configuration file."`
+}
+
+type Reason struct {
+	Code   string `json:"code" example:"invalid_grant"`
+	Detail string `json:"detail,omitempty"`
+}
+
+type ProviderAccount struct {
+	ID    string `json:"id,omitempty"`
+	Label string `json:"label,omitempty"`
+	Email string `json:"email,omitempty"`
+}
+
+type Settings struct {
+	AutoRefresh   bool  `json:"auto_refresh" default:"true" doc:"Whether tokens are refreshed by themselves."`
+	RateLimit     int   `json:"rate_limit,omitempty" minimum:"0" maximum:"1000000" doc:"Calls per minute; 0 means no limit."`
+	TimeoutMillis int64 `json:"timeout_ms,omitempty" minimum:"0" maximum:"3600000" doc:"How long a call may wait for its answer to begin; 0 means the default."`
+	RetryAttempts int   `json:"retry_attempts,omitempty" minimum:"0" maximum:"10"`
+}
+
+// SettingsEdit tells a setting that was not sent from one that is zero.
+type SettingsEdit struct {
+	AutoRefresh   *bool  `json:"auto_refresh,omitempty" doc:"Whether tokens are refreshed by themselves; default true."`
+	RateLimit     *int   `json:"rate_limit,omitempty" minimum:"0" maximum:"1000000" doc:"Calls per minute; 0 means no limit."`
+	TimeoutMillis *int64 `json:"timeout_ms,omitempty" minimum:"0" maximum:"3600000" doc:"How long a call may wait for its answer to begin; 0 means the default."`
+	RetryAttempts *int   `json:"retry_attempts,omitempty" minimum:"0" maximum:"10"`
+}
+
+// over changes what was sent.
+func (in *SettingsEdit) over(s vault.Settings) vault.Settings {
+	if in == nil {
+		return s
+	}
+	if in.AutoRefresh != nil {
+		s.AutoRefresh = in.AutoRefresh
+	}
+	if in.RateLimit != nil {
+		s.RateLimit = *in.RateLimit
+	}
+	if in.TimeoutMillis != nil {
+		s.TimeoutMillis = *in.TimeoutMillis
+	}
+	if in.RetryAttempts != nil {
+		s.RetryAttempts = *in.RetryAttempts
+	}
+	return s
+}
+
+type SecretInfo struct {
+	Field       string    `json:"field"`
+	Fingerprint string    `json:"fingerprint" doc:"Equal for equal secrets of this vault; it tells nothing else."`
+	Last4       string    `json:"last4,omitempty" doc:"The last four characters of a long secret."`
+	UpdatedAt   time.Time `json:"updated_at"`
+}
+
+func accountOf(a vault.Account) Account {
+	b := Account{
+		ID: a.ID, Organisation: a.Organisation, Connector: a.Connector, Option: a.Option, Name: a.Name,
+		Identifier: a.Identifier, IdentifierType: a.IdentifierType, AppID: a.AppID,
+		State: string(a.State), StateReason: &Reason{a.Reason.Code, a.Reason.Detail}, StateSince: optionalTime(a.StateSince), ConnectedAt: optionalTime(a.ConnectedAt),
+		Scopes: a.Scopes, Fields: a.Fields, Metadata: a.Metadata, TestMode: a.TestMode,
+		Settings:  Settings{a.Settings.Refreshes(), a.Settings.RateLimit, a.Settings.TimeoutMillis, a.Settings.RetryAttempts},
+		ExpiresAt: optionalTime(a.ExpiresAt), LastUsedAt: optionalTime(a.LastUsed),
+		CreatedAt: optionalTime(a.CreatedAt), UpdatedAt: optionalTime(a.UpdatedAt), Version: a.Version,
+	}
+	if a.Provider != (vault.ProviderAccount{}) {
+		b.Provider = &ProviderAccount{a.Provider.ID, a.Provider.Label, a.Provider.Email}
+	}
+	return b
+}
+
+func secretsOf(infos []vault.SecretInfo) []SecretInfo {
+	var out []SecretInfo
+	for _, i := range infos {
+		name := map[string]string{vault.FieldToken: "access_token", vault.FieldRefreshToken: "refresh_token"}[i.Field]
+		if name == "" {
+			name = i.Field
+		}
+		out = append(out, SecretInfo{name, i.Fingerprint, i.Tail, i.UpdatedAt})
+	}
+	return out
+}
+
+// fileAccount shows an account of the configuration file.
+func fileAccount(d DeclaredAccount) Account {
+	return Account{
+		ID: fileAccountID(d), Organisation: vault.DefaultOrganisation, Connector: d.Connector, Option: d.Option, Name: d.Name,
+		State: string(vault.Active), Settings: Settings{AutoRefresh: true}, ReadOnly: true,
+	}
+}
+
+func fileAccountID(d DeclaredAccount) string { return vault.FileAgent + d.Connector + ":" + d.Name }
+
+// NewAccount is what POST /accounts takes.
+type NewAccount struct {
+	Organisation   string            `json:"organisation,omitempty" maxLength:"128" doc:"Default: the token's own, or \"default\"."`
+	Connector      string            `json:"connector" minLength:"1" maxLength:"63"`
+	Option         string            `json:"option,omitempty" maxLength:"128" doc:"Default: the connector's first."`
+	Name           string            `json:"name,omitempty" maxLength:"128" doc:"Unique per connector and owner. Default: \"default\"."`
+	Identifier     string            `json:"identifier,omitempty" maxLength:"128" doc:"Whose account it is. Default: the organisation."`
+	IdentifierType string            `json:"identifier_type,omitempty" enum:"user,org,custom" doc:"Default: user."`
+	AppID          string            `json:"app_id,omitempty" maxLength:"128"`
+	Credentials    map[string]string `json:"credentials,omitempty" writeOnly:"true" doc:"The option's fields; GET /connectors/{key}/metadata says which. Without them the account waits."`
+	Metadata       map[string]any    `json:"metadata,omitempty"`
+	Settings       *SettingsEdit     `json:"settings,omitempty"`
+	TestMode       bool              `json:"test_mode,omitempty" doc:"For trying things out: nothing is tested, and fields that are missing get made-up values."`
+	Test           *bool             `json:"test,omitempty" doc:"Whether the credentials are tested first; default true. Without a test the account stays pending."`
+}
+
+// PatchAccount is what PATCH takes: what is absent stays.
+type PatchAccount struct {
+	Name           *string        `json:"name,omitempty" minLength:"1" maxLength:"128"`
+	Identifier     *string        `json:"identifier,omitempty" minLength:"1" maxLength:"128"`
+	IdentifierType *string        `json:"identifier_type,omitempty" enum:"user,org,custom"`
+	Metadata       map[string]any `json:"metadata,omitempty" doc:"Replaces all of it."`
+	Settings       *SettingsEdit  `json:"settings,omitempty" doc:"What is absent stays."`
+	Version        int64          `json:"version,omitempty" doc:"The version that is edited; or use If-Match."`
+}

@@ -1,0 +1,276 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/vault"
+)
+
+func mountAgents(a *API) {
+	register(a, operation{id: "list-agents", method: http.MethodGet, path: "/agents", role: vault.RoleViewer, noun: "AGENT", summary: "List agents",
+		detail: "Agents of the configuration file come first and are read-only."}, a.listAgents)
+	register(a, operation{id: "create-agent", method: http.MethodPost, path: "/agents", role: vault.RoleOperator, noun: "AGENT", status: http.StatusCreated, summary: "Make an agent",
+		detail: "The answer has its first token, this once."}, a.createAgent)
+	register(a, operation{id: "get-agent", method: http.MethodGet, path: "/agents/{id}", role: vault.RoleViewer, noun: "AGENT", summary: "Read an agent"}, a.getAgent)
+	register(a, operation{id: "update-agent", method: http.MethodPatch, path: "/agents/{id}", role: vault.RoleOperator, noun: "AGENT", summary: "Edit an agent"}, a.patchAgent)
+	register(a, operation{id: "delete-agent", method: http.MethodDelete, path: "/agents/{id}", role: vault.RoleOperator, noun: "AGENT", status: http.StatusNoContent, summary: "Delete an agent, its tokens and grants"}, a.deleteAgent)
+	register(a, operation{id: "set-agent-connectors", method: http.MethodPut, path: "/agents/{id}/connectors", role: vault.RoleOperator, noun: "AGENT", summary: "Say which connectors an agent may use",
+		detail: "Whatever it was granted, it uses no others. null allows any."}, a.setConnectors)
+}
+
+type Agent struct {
+	ID           string         `json:"id" example:"agt_0sgcas726jbkd4vts96p74w2b0"`
+	Organisation string         `json:"organisation"`
+	Name         string         `json:"name"`
+	Description  string         `json:"description,omitempty"`
+	Connectors   []string       `json:"connectors" nullable:"true" doc:"The only connectors it may use; null: any."`
+	Disabled     bool           `json:"disabled"`
+	ExpiresAt    *time.Time     `json:"expires_at,omitempty"`
+	Metadata     map[string]any `json:"metadata,omitempty"`
+	CreatedAt    *time.Time     `json:"created_at,omitempty"`
+	UpdatedAt    *time.Time     `json:"updated_at,omitempty"`
+	Version      int64          `json:"version,omitempty"`
+	ReadOnly     bool           `json:"read_only,omitempty" doc:"Declared in the configuration file."`
+}
+
+func agentOf(x vault.Agent) Agent {
+	return Agent{ID: x.ID, Organisation: x.Organisation, Name: x.Name, Description: x.Description, Connectors: x.Connectors, Disabled: x.Disabled,
+		ExpiresAt: optionalTime(x.ExpiresAt), Metadata: x.Metadata, CreatedAt: optionalTime(x.CreatedAt), UpdatedAt: optionalTime(x.UpdatedAt), Version: x.Version}
+}
+
+// NewAgent is an agent with the token that is shown this once.
+type NewAgent struct {
+	Agent
+	Token *string `json:"token" nullable:"true" doc:"Shown this once; null when the request is repeated."`
+}
+
+type agentOut struct {
+	ETag string `header:"ETag"`
+	Body Agent
+}
+
+type newAgentOut struct {
+	ETag     string `header:"ETag"`
+	Location string `header:"Location"`
+	Body     NewAgent
+}
+
+type listAgentsIn struct {
+	PageQuery
+	Organisation string `query:"organisation"`
+	Name         string `query:"name"`
+}
+
+func (a *API) listAgents(ctx context.Context, c *Caller, in *listAgentsIn) (*listOut[Agent], error) {
+	l, err := c.Agents(ctx, vault.AgentFilter{Organisation: in.Organisation, Name: in.Name}, in.page())
+	out, err := listed(l, err, agentOf)
+	if err == nil && in.After == "" {
+		out.Body.Items = slices.Insert(out.Body.Items, 0, a.fileAgents(c, in.Organisation, in.Name)...)
+	}
+	return out, err
+}
+
+// fileAgents are the agents of the configuration file.
+func (a *API) fileAgents(c *Caller, org, name string) (out []Agent) {
+	if a.c.Declared == nil || !seesFile(c, org) {
+		return nil
+	}
+	for _, d := range a.c.Declared.Agents() {
+		if name == "" || name == d.Name {
+			out = append(out, Agent{ID: vault.FileAgent + d.Name, Organisation: vault.DefaultOrganisation, Name: d.Name, ReadOnly: true})
+		}
+	}
+	return out
+}
+
+// fileAgent finds one of them.
+func (a *API) fileAgent(c *Caller, id string) (Agent, error) {
+	for _, b := range a.fileAgents(c, "", "") {
+		if b.ID == id {
+			return b, nil
+		}
+	}
+	return Agent{}, vault.ErrNotFound
+}
+
+type createAgentIn struct {
+	Body struct {
+		Organisation string         `json:"organisation,omitempty" maxLength:"128" doc:"Default: the token's own, or \"default\"."`
+		Name         string         `json:"name" minLength:"1" maxLength:"128" doc:"Unique in its organisation; the user name at the proxy."`
+		Description  string         `json:"description,omitempty" maxLength:"2048"`
+		Connectors   []string       `json:"connectors,omitempty" maxItems:"1000" doc:"The only connectors it may use; absent: any."`
+		ExpiresAt    time.Time      `json:"expires_at,omitzero"`
+		Metadata     map[string]any `json:"metadata,omitempty"`
+	}
+}
+
+func (a *API) createAgent(ctx context.Context, c *Caller, in *createAgentIn) (*newAgentOut, error) {
+	if err := a.knownConnectors(ctx, c, in.Body.Connectors); err != nil {
+		return nil, err
+	}
+	x, token, err := c.CreateAgent(ctx, vault.NewAgent{Organisation: in.Body.Organisation, Name: in.Body.Name, Description: in.Body.Description,
+		Connectors: in.Body.Connectors, ExpiresAt: in.Body.ExpiresAt, Metadata: in.Body.Metadata})
+	if err != nil {
+		return nil, err
+	}
+	c.shownOnce("token")
+	return &newAgentOut{ETag: etag(x.Version), Location: Base + "/agents/" + x.ID, Body: NewAgent{agentOf(x), revealed(token)}}, nil
+}
+
+// revealed is a token on its way to who asked for it, this once.
+func revealed(token secret.Value) *string {
+	s := token.Reveal()
+	return &s
+}
+
+// knownConnectors refuses keys of no connector.
+func (a *API) knownConnectors(ctx context.Context, c *Caller, keys []string) error {
+	for _, key := range keys {
+		if _, ok := a.c.Catalogue.Connector(key); ok {
+			continue
+		}
+		if _, err := c.Connector(ctx, key); err != nil {
+			return problem(http.StatusUnprocessableEntity, "CONNECTOR_NOT_FOUND", "There is no connector "+key+".").at("body.connectors", key+" is no connector")
+		}
+	}
+	return nil
+}
+
+func (a *API) getAgent(ctx context.Context, c *Caller, in *PathID) (*agentOut, error) {
+	if strings.HasPrefix(in.ID, vault.FileAgent) {
+		b, err := a.fileAgent(c, in.ID)
+		return &agentOut{Body: b}, err
+	}
+	x, err := c.Agent(ctx, in.ID)
+	return &agentOut{etag(x.Version), agentOf(x)}, err
+}
+
+type patchAgentIn struct {
+	PathID
+	IfMatch
+	Body struct {
+		Name        *string        `json:"name,omitempty" minLength:"1" maxLength:"128"`
+		Description *string        `json:"description,omitempty" maxLength:"2048"`
+		Disabled    *bool          `json:"disabled,omitempty"`
+		ExpiresAt   *time.Time     `json:"expires_at,omitempty" doc:"0001-01-01T00:00:00Z: never."`
+		Metadata    map[string]any `json:"metadata,omitempty" doc:"Replaces all of it."`
+		Version     int64          `json:"version,omitempty" doc:"The version that is edited; or use If-Match."`
+	}
+}
+
+func (a *API) patchAgent(ctx context.Context, c *Caller, in *patchAgentIn) (*agentOut, error) {
+	if err := a.editable(in.ID); err != nil {
+		return nil, err
+	}
+	version, err := in.editVersion(in.Body.Version)
+	if err != nil {
+		return nil, err
+	}
+	x, err := c.UpdateAgent(ctx, in.ID, version, vault.AgentEdit{Name: in.Body.Name, Description: in.Body.Description, Disabled: in.Body.Disabled, ExpiresAt: in.Body.ExpiresAt, Metadata: in.Body.Metadata})
+	return &agentOut{etag(x.Version), agentOf(x)}, err
+}
+
+func (a *API) deleteAgent(ctx context.Context, c *Caller, in *deleteIn) (*nothing, error) {
+	if err := a.editable(in.ID); err != nil {
+		return nil, err
+	}
+	version, err := in.version()
+	if err != nil {
+		return nil, err
+	}
+	return &nothing{}, c.DeleteAgent(ctx, in.ID, version)
+}
+
+type setConnectorsIn struct {
+	PathID
+	IfMatch
+	Body struct {
+		Connectors []string `json:"connectors" nullable:"true" maxItems:"1000" doc:"Keys; null: any."`
+	}
+}
+
+func (a *API) setConnectors(ctx context.Context, c *Caller, in *setConnectorsIn) (*agentOut, error) {
+	if err := a.editable(in.ID); err != nil {
+		return nil, err
+	}
+	version, err := in.version()
+	if err != nil {
+		return nil, err
+	}
+	if err := a.knownConnectors(ctx, c, in.Body.Connectors); err != nil {
+		return nil, err
+	}
+	x, err := c.UpdateAgent(ctx, in.ID, version, vault.AgentEdit{Connectors: &in.Body.Connectors})
+	return &agentOut{etag(x.Version), agentOf(x)}, err
+}
+
+func mountAgentTokens(a *API) {
+	register(a, operation{id: "list-agent-tokens", method: http.MethodGet, path: "/agents/{id}/tokens", role: vault.RoleViewer, noun: "AGENT", summary: "List an agent's tokens"}, a.listAgentTokens)
+	register(a, operation{id: "create-agent-token", method: http.MethodPost, path: "/agents/{id}/tokens", role: vault.RoleOperator, noun: "AGENT", status: http.StatusCreated, summary: "Give an agent a further token",
+		detail: "Both work until the old one is deleted: that is how a token is rotated."}, a.createAgentToken)
+	register(a, operation{id: "delete-agent-token", method: http.MethodDelete, path: "/agents/{id}/tokens/{token_id}", role: vault.RoleOperator, noun: "TOKEN", status: http.StatusNoContent, summary: "End a token"}, a.deleteAgentToken)
+}
+
+type TokenInfo struct {
+	ID        string     `json:"id"`
+	Name      string     `json:"name"`
+	Last4     string     `json:"last4"`
+	CreatedAt time.Time  `json:"created_at"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+}
+
+func tokenOf(i vault.TokenInfo) TokenInfo {
+	return TokenInfo{i.ID, i.Name, i.Hint, i.CreatedAt, optionalTime(i.ExpiresAt)}
+}
+
+type NewToken struct {
+	TokenInfo
+	Token *string `json:"token" nullable:"true" doc:"Shown this once; null when the request is repeated."`
+}
+
+type newTokenOut struct{ Body NewToken }
+
+func (a *API) listAgentTokens(ctx context.Context, c *Caller, in *PathID) (*listOut[TokenInfo], error) {
+	if err := a.editable(in.ID); err != nil {
+		return nil, err
+	}
+	infos, err := c.AgentTokens(ctx, in.ID)
+	return listed(vault.List[vault.TokenInfo]{Items: infos}, err, tokenOf)
+}
+
+type createAgentTokenIn struct {
+	PathID
+	Body struct {
+		Name      string    `json:"name" minLength:"1" maxLength:"128" doc:"What it is for."`
+		ExpiresAt time.Time `json:"expires_at,omitzero" doc:"Absent: never."`
+	}
+}
+
+func (a *API) createAgentToken(ctx context.Context, c *Caller, in *createAgentTokenIn) (*newTokenOut, error) {
+	if err := a.editable(in.ID); err != nil {
+		return nil, err
+	}
+	info, token, err := c.AddAgentToken(ctx, in.ID, in.Body.Name, in.Body.ExpiresAt)
+	if err != nil {
+		return nil, err
+	}
+	c.shownOnce("token")
+	return &newTokenOut{NewToken{tokenOf(info), revealed(token)}}, nil
+}
+
+type deleteAgentTokenIn struct {
+	PathID
+	TokenID string `path:"token_id" maxLength:"128"`
+}
+
+func (a *API) deleteAgentToken(ctx context.Context, c *Caller, in *deleteAgentTokenIn) (*nothing, error) {
+	if err := a.editable(in.ID); err != nil {
+		return nil, err
+	}
+	return &nothing{}, c.DeleteAgentToken(ctx, in.ID, in.TokenID)
+}

@@ -1,0 +1,144 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/vault"
+)
+
+func mountApps(a *API) {
+	register(a, operation{id: "list-apps", method: http.MethodGet, path: "/apps", role: vault.RoleViewer, noun: "APP", summary: "List OAuth clients"}, a.listApps)
+	register(a, operation{id: "create-app", method: http.MethodPost, path: "/apps", role: vault.RoleOperator, noun: "APP", status: http.StatusCreated, summary: "Store an OAuth client",
+		detail: "managed: the operator's, for every organisation. own: of one organisation, for its accounts."}, a.createApp)
+	register(a, operation{id: "get-app", method: http.MethodGet, path: "/apps/{id}", role: vault.RoleViewer, noun: "APP", summary: "Read an OAuth client"}, a.getApp)
+	register(a, operation{id: "update-app", method: http.MethodPatch, path: "/apps/{id}", role: vault.RoleOperator, noun: "APP", summary: "Edit an OAuth client"}, a.patchApp)
+	register(a, operation{id: "delete-app", method: http.MethodDelete, path: "/apps/{id}", role: vault.RoleOperator, noun: "APP", status: http.StatusNoContent, summary: "Delete an OAuth client that no account uses"}, a.deleteApp)
+}
+
+type App struct {
+	ID           string            `json:"id"`
+	Organisation string            `json:"organisation" doc:"* is everybody's."`
+	Connector    string            `json:"connector"`
+	Mode         string            `json:"mode" enum:"managed,own"`
+	Name         string            `json:"name"`
+	ClientID     string            `json:"client_id,omitempty"`
+	Params       map[string]string `json:"params,omitempty" doc:"Further values that are not secret."`
+	Active       bool              `json:"active"`
+	Secrets      []SecretInfo      `json:"secrets,omitempty"`
+	CreatedAt    time.Time         `json:"created_at"`
+	UpdatedAt    time.Time         `json:"updated_at"`
+	Version      int64             `json:"version"`
+}
+
+func appOf(x vault.App) App {
+	return App{ID: x.ID, Organisation: x.Organisation, Connector: x.Connector, Mode: x.Mode, Name: x.Name, ClientID: x.ClientID,
+		Params: x.Params, Active: x.Active, CreatedAt: x.CreatedAt, UpdatedAt: x.UpdatedAt, Version: x.Version}
+}
+
+type appOut struct {
+	ETag     string `header:"ETag"`
+	Location string `header:"Location"`
+	Body     App
+}
+
+func (a *API) shownApp(ctx context.Context, c *Caller, x vault.App) (*appOut, error) {
+	infos, err := c.AppSecrets(ctx, x.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := &appOut{ETag: etag(x.Version), Body: appOf(x)}
+	out.Body.Secrets = secretsOf(infos)
+	return out, nil
+}
+
+type listAppsIn struct {
+	PageQuery
+	Connector string `query:"connector"`
+	Mode      string `query:"mode" enum:"managed,own"`
+}
+
+func (a *API) listApps(ctx context.Context, c *Caller, in *listAppsIn) (*listOut[App], error) {
+	l, err := c.Apps(ctx, vault.AppFilter{Connector: in.Connector, Mode: in.Mode}, in.page())
+	return listed(l, err, appOf)
+}
+
+type createAppIn struct {
+	Body struct {
+		Connector    string            `json:"connector" minLength:"1"`
+		Mode         string            `json:"mode" enum:"managed,own"`
+		Organisation string            `json:"organisation,omitempty" doc:"Of an own app; default: the token's."`
+		Name         string            `json:"name,omitempty" maxLength:"128" doc:"Default: \"default\"."`
+		ClientID     string            `json:"client_id,omitempty" maxLength:"2048"`
+		Params       map[string]string `json:"params,omitempty"`
+		Secrets      map[string]string `json:"secrets,omitempty" writeOnly:"true" doc:"client_secret, private_key and the like."`
+	}
+}
+
+// secretValues reads secrets of a request; an empty one deletes.
+func secretValues(in map[string]string) secret.Values {
+	out := secret.Values{}
+	for name, v := range in {
+		out[name] = secret.New(v)
+	}
+	return out
+}
+
+func (a *API) createApp(ctx context.Context, c *Caller, in *createAppIn) (*appOut, error) {
+	if _, err := a.connector(ctx, c, in.Body.Connector); err != nil {
+		return nil, problem(http.StatusUnprocessableEntity, "CONNECTOR_NOT_FOUND", "There is no connector of that key.").at("body.connector", "is no connector")
+	}
+	x, err := c.CreateApp(ctx, vault.App{Connector: in.Body.Connector, Mode: in.Body.Mode, Organisation: in.Body.Organisation, Name: in.Body.Name,
+		ClientID: in.Body.ClientID, Params: in.Body.Params}, secretValues(in.Body.Secrets))
+	if err != nil {
+		return nil, err
+	}
+	out, err := a.shownApp(ctx, c, x)
+	if err == nil {
+		out.Location = Base + "/apps/" + x.ID
+	}
+	return out, err
+}
+
+func (a *API) getApp(ctx context.Context, c *Caller, in *PathID) (*appOut, error) {
+	x, err := c.App(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return a.shownApp(ctx, c, x)
+}
+
+type patchAppIn struct {
+	PathID
+	IfMatch
+	Body struct {
+		Name     *string           `json:"name,omitempty" minLength:"1" maxLength:"128"`
+		ClientID *string           `json:"client_id,omitempty" maxLength:"2048"`
+		Params   map[string]string `json:"params,omitempty" doc:"Replaces all of it."`
+		Active   *bool             `json:"active,omitempty"`
+		Secrets  map[string]string `json:"secrets,omitempty" writeOnly:"true" doc:"Replaces those that are named; an empty one is deleted."`
+		Version  int64             `json:"version,omitempty" doc:"The version that is edited; or use If-Match."`
+	}
+}
+
+func (a *API) patchApp(ctx context.Context, c *Caller, in *patchAppIn) (*appOut, error) {
+	version, err := in.editVersion(in.Body.Version)
+	if err != nil {
+		return nil, err
+	}
+	x, err := c.UpdateApp(ctx, in.ID, version, vault.AppEdit{Name: in.Body.Name, ClientID: in.Body.ClientID, Params: in.Body.Params, Active: in.Body.Active, Secrets: secretValues(in.Body.Secrets)})
+	if err != nil {
+		return nil, err
+	}
+	return a.shownApp(ctx, c, x)
+}
+
+func (a *API) deleteApp(ctx context.Context, c *Caller, in *deleteIn) (*nothing, error) {
+	version, err := in.version()
+	if err != nil {
+		return nil, err
+	}
+	return &nothing{}, c.DeleteApp(ctx, in.ID, version)
+}

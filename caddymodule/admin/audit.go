@@ -1,0 +1,172 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/attache-proxy/attache/resolver/vault"
+)
+
+func mountAudit(a *API) {
+	register(a, operation{id: "list-audit", method: http.MethodGet, path: "/audit", role: vault.RoleViewer, noun: "EVENT", summary: "What happened, the newest first"}, a.listAudit)
+}
+
+type Event struct {
+	ID           string    `json:"id"`
+	At           time.Time `json:"at"`
+	Kind         string    `json:"kind" enum:"use,refusal,refresh,state,admin,system"`
+	Code         string    `json:"code,omitempty" doc:"What happened, such as account.expired; for refusals their code."`
+	Organisation string    `json:"organisation"`
+	ActorKind    string    `json:"actor_kind,omitempty" doc:"admin, agent, person or system."`
+	Actor        string    `json:"actor,omitempty"`
+	AgentID      string    `json:"agent_id,omitempty"`
+	Connector    string    `json:"connector,omitempty"`
+	AccountID    string    `json:"account_id,omitempty"`
+	Method       string    `json:"method,omitempty"`
+	Host         string    `json:"host,omitempty"`
+	Path         string    `json:"path,omitempty" doc:"Without its query."`
+	Status       int       `json:"status,omitempty" doc:"What the agent got."`
+	BytesIn      int64     `json:"bytes_in,omitempty"`
+	BytesOut     int64     `json:"bytes_out,omitempty"`
+	Millis       float64   `json:"duration_ms,omitempty"`
+	Detail       string    `json:"detail,omitempty"`
+}
+
+func eventOf(e vault.Event) Event {
+	return Event{ID: e.ID, At: e.At, Kind: e.Kind, Code: e.Code, Organisation: e.Organisation, ActorKind: e.Actor.Kind, Actor: e.Actor.Name,
+		AgentID: e.AgentID, Connector: e.Connector, AccountID: e.AccountID, Method: e.Method, Host: e.Host, Path: e.Path, Status: e.Status,
+		BytesIn: e.BytesIn, BytesOut: e.BytesOut, Millis: float64(e.Duration.Microseconds()) / 1000, Detail: e.Detail}
+}
+
+// AuditQuery are the filters of lists and streams of events.
+type AuditQuery struct {
+	Kind         string `query:"kind" enum:"use,refusal,refresh,state,admin,system"`
+	Code         string `query:"code"`
+	Organisation string `query:"organisation"`
+	AgentID      string `query:"agent_id"`
+	AccountID    string `query:"account_id"`
+	Connector    string `query:"connector"`
+	Actor        string `query:"actor"`
+}
+
+func (in *AuditQuery) filter() vault.AuditFilter {
+	return vault.AuditFilter{Kind: in.Kind, Code: in.Code, Organisation: in.Organisation, AgentID: in.AgentID, AccountID: in.AccountID, Connector: in.Connector, Actor: in.Actor}
+}
+
+type listAuditIn struct {
+	PageQuery
+	AuditQuery
+	From time.Time `query:"from" doc:"At or after."`
+	To   time.Time `query:"to" doc:"Before."`
+}
+
+func (a *API) listAudit(ctx context.Context, c *Caller, in *listAuditIn) (*listOut[Event], error) {
+	f := in.filter()
+	f.From, f.To = in.From, in.To
+	l, err := c.Audit(ctx, f, in.page())
+	return listed(l, err, eventOf)
+}
+
+func mountEvents(a *API) {
+	register(a, operation{id: "stream-events", method: http.MethodGet, path: "/events", role: vault.RoleViewer, noun: "EVENT", summary: "What happens, as it happens",
+		detail: "Server-sent events: one per audit event, of every replica, with its id. Send the last one as Last-Event-ID to go on after it."}, a.streamEvents)
+}
+
+const (
+	tailEvery = 400 * time.Millisecond
+	// beatEvery keeps the connection from looking dead.
+	beatEvery = 15 * time.Second
+)
+
+type streamIn struct {
+	AuditQuery
+	LastEventID string `header:"Last-Event-ID"`
+}
+
+func (a *API) streamEvents(_ context.Context, c *Caller, in *streamIn) (*huma.StreamResponse, error) {
+	tail := c.Tail(in.filter(), in.LastEventID)
+	return &huma.StreamResponse{Body: func(ctx huma.Context) {
+		ctx.SetHeader("Content-Type", "text/event-stream")
+		ctx.SetHeader("X-Accel-Buffering", "no")
+		ctx.SetStatus(http.StatusOK)
+		w, ok := ctx.BodyWriter().(http.ResponseWriter)
+		if !ok {
+			return
+		}
+		s := stream{w: w, rc: http.NewResponseController(w)}
+		_ = s.rc.SetWriteDeadline(time.Time{})
+		a.follow(ctx.Context(), c, tail, &s)
+	}}, nil
+}
+
+// follow writes events until the caller hangs up, or is no longer allowed to see
+// them.
+func (a *API) follow(ctx context.Context, c *Caller, tail *vault.Tail, s *stream) {
+	look, beat := time.NewTicker(tailEvery), time.NewTicker(beatEvery)
+	defer look.Stop()
+	defer beat.Stop()
+	if s.say(": connected\n\n") != nil {
+		return
+	}
+	for {
+		events, err := tail.Next(ctx)
+		if err != nil && ctx.Err() == nil {
+			a.log.Warn("reading events for a stream", "error", err)
+		}
+		for i := range events {
+			if s.send(&events[i]) != nil {
+				return
+			}
+		}
+		if len(events) > 0 && s.flush() != nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-look.C:
+		case <-beat.C:
+			if !a.stillAllowed(ctx, c) || s.say(": still here\n\n") != nil {
+				return
+			}
+		}
+	}
+}
+
+// stillAllowed reports whether the caller's token was not deleted since.
+func (a *API) stillAllowed(ctx context.Context, c *Caller) bool {
+	if c.TokenID == "socket" {
+		return true
+	}
+	ok, err := a.v.AdminTokenLives(ctx, c.TokenID)
+	return ok || err != nil
+}
+
+// stream writes server-sent events.
+type stream struct {
+	w  http.ResponseWriter
+	rc *http.ResponseController
+}
+
+func (s *stream) send(e *vault.Event) error {
+	b, err := json.Marshal(eventOf(*e))
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(s.w, "id: %s\nevent: %s\ndata: %s\n\n", e.ID, e.Kind, b)
+	return err
+}
+
+func (s *stream) say(text string) error {
+	if _, err := fmt.Fprint(s.w, text); err != nil {
+		return err
+	}
+	return s.flush()
+}
+
+func (s *stream) flush() error { return s.rc.Flush() }

@@ -1,0 +1,119 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/vault"
+)
+
+// open are the paths that need no token: the document that describes the API.
+var open = map[string]bool{Base + "/openapi.json": true, Base + "/openapi.yaml": true}
+
+// authenticate finds out who calls.
+func (a *API) authenticate(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if open[r.URL.Path] && r.Method == http.MethodGet {
+			next.ServeHTTP(w, r)
+			return
+		}
+		c, err := a.identify(r)
+		if err != nil {
+			a.refuseCaller(w, r, err)
+			return
+		}
+		c.conditional = r.Header.Get("If-Match") != ""
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, c)))
+	})
+}
+
+// errNoToken means that no token came that could open anything.
+var errNoToken = errors.New("no admin token")
+
+func (a *API) identify(r *http.Request) (*Caller, error) {
+	header := r.Header.Get("Authorization")
+	if header == "" && a.c.TrustSocket && overSocket(r) {
+		actor := vault.Actor{Kind: "admin", Name: "socket"}
+		return &Caller{View: a.v.As(actor, vault.All), Role: vault.RoleAdmin, Name: "socket", TokenID: "socket"}, nil
+	}
+	scheme, token, _ := strings.Cut(header, " ")
+	token = strings.TrimSpace(token)
+	if !strings.EqualFold(scheme, "Bearer") || !vault.LooksLikeAdminToken(token) {
+		return nil, errNoToken
+	}
+	t, err := a.v.AdminByToken(r.Context(), secret.New(token))
+	if errors.Is(err, vault.ErrNotFound) {
+		return nil, errNoToken
+	}
+	if err != nil {
+		return nil, err
+	}
+	actor := vault.Actor{Kind: "admin", Name: t.Name}
+	return &Caller{View: a.v.As(actor, t.Organisation), Role: t.Role, Name: t.Name, TokenID: t.ID}, nil
+}
+
+// refuseCaller answers who may not call. The limit is on failures: whoever has a
+// right token is served however many wrong ones come from the same address, so
+// that nobody is locked out by a neighbour.
+func (a *API) refuseCaller(w http.ResponseWriter, r *http.Request, err error) {
+	if !errors.Is(err, errNoToken) {
+		var p *Problem
+		if errors.As(a.explain(err, "TOKEN", nil), &p) {
+			writeProblem(w, p)
+		}
+		return
+	}
+	w.Header().Set("WWW-Authenticate", `Bearer realm="attache"`)
+	wait := a.failures.count(r.RemoteAddr, time.Now())
+	if wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
+		writeProblem(w, problem(http.StatusTooManyRequests, "TOO_MANY_FAILURES", "Too many requests without a right token came from this address. Try again in a minute."))
+		return
+	}
+	_ = a.v.Record(r.Context(), vault.Event{Kind: vault.AuditRefusal, Code: "admin_unauthorized", Actor: vault.Actor{Kind: "admin"},
+		Method: r.Method, Host: r.Host, Path: r.URL.Path, Status: http.StatusUnauthorized, Detail: "from " + r.RemoteAddr})
+	p := problem(http.StatusUnauthorized, "UNAUTHORIZED", "Send an admin token: Authorization: Bearer atm_…; `attache admin token create` makes one.")
+	if vault.LooksLikeAgentToken(strings.TrimSpace(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))) {
+		p.Detail = "This is an agent's token; it opens nothing here. Send an admin token."
+	}
+	writeProblem(w, p)
+}
+
+const (
+	failuresAllowed = 20
+	failuresPer     = time.Minute
+	failuresKnown   = 10_000
+)
+
+// failures counts failed requests by address. Its zero value is ready.
+type failures struct {
+	mu    sync.Mutex
+	by    map[string]int
+	until time.Time
+}
+
+// count counts a failure. The wait is more than 0 where there were too many in
+// this minute.
+func (f *failures) count(remote string, now time.Time) (wait time.Duration) {
+	host, _, err := net.SplitHostPort(remote)
+	if err != nil {
+		host = remote
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if now.After(f.until) || len(f.by) >= failuresKnown {
+		f.by, f.until = map[string]int{}, now.Add(failuresPer)
+	}
+	f.by[host]++
+	if n := f.by[host]; n > failuresAllowed {
+		return f.until.Sub(now)
+	}
+	return 0
+}

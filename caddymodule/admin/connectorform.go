@@ -1,0 +1,203 @@
+package admin
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/resolver/vault"
+)
+
+// ConnectorForm is a custom connector as a person fills it in. Members that are
+// absent stay as they are in an edit.
+type ConnectorForm struct {
+	Title           *string  `json:"title,omitempty" maxLength:"128"`
+	Active          *bool    `json:"active,omitempty" doc:"Default true."`
+	Hosts           []string `json:"hosts,omitempty" maxItems:"50" doc:"Where its credentials may go: names, *.example.com, with :port and /prefix. Needed, unless definition is given."`
+	BaseURL         *string  `json:"base_url,omitempty"`
+	GrantType       *string  `json:"grant_type,omitempty" doc:"client_credentials (default), refresh_token, authorization_code, device_code, gcs_service_account, aws_iam, …"`
+	TokenURL        *string  `json:"token_url,omitempty"`
+	AuthorizeURL    *string  `json:"authorize_url,omitempty"`
+	DeviceURL       *string  `json:"device_url,omitempty"`
+	ContentType     *string  `json:"content_type,omitempty" doc:"Of the token request: application/x-www-form-urlencoded (default) or application/json."`
+	Scope           *string  `json:"scope,omitempty" doc:"Separated by spaces."`
+	HeaderAsPayload *bool    `json:"header_as_payload,omitempty" doc:"Send client id and secret in the body of the token request instead of its Authorization header."`
+	TestPath        *string  `json:"test_path,omitempty" doc:"A path that answers 200 to a GET with a good credential."`
+
+	ServiceAccountEmail *string `json:"service_account_email,omitempty" format:"email" doc:"For gcs_service_account."`
+	ClientID            *string `json:"client_id,omitempty"`
+	// The secrets of the form. They are stored sealed, with the account.
+	ClientSecret   *string `json:"client_secret,omitempty" writeOnly:"true"`
+	RefreshToken   *string `json:"refresh_token,omitempty" writeOnly:"true"`
+	ServiceAccount *string `json:"service_account,omitempty" writeOnly:"true" doc:"The JSON key file of a Google service account."`
+
+	Agents       []string `json:"agents,omitempty" maxItems:"1000" doc:"Ids of the agents that may use the account that is made of these credentials."`
+	Organisation *string  `json:"organisation,omitempty" doc:"Of that account; default: \"default\"."`
+
+	Definition *string `json:"definition,omitempty" doc:"The connector as YAML, instead of the members above: the same as a file in the connectors directory."`
+}
+
+type NewConnector struct {
+	Name string `json:"name" minLength:"1" maxLength:"63" doc:"A variable name: letters, digits, _ and -, no spaces. It is the connector's key, in lower case, with - for _."`
+	ConnectorForm
+}
+
+var variableName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
+
+// keyOf makes a connector's key of its name.
+func keyOf(name string) (string, error) {
+	if !variableName.MatchString(name) {
+		return "", problem(http.StatusUnprocessableEntity, "INVALID_INPUT", "The name must be a variable name: letters, digits, _ and -, beginning with a letter, no spaces.").
+			at("body.name", "is no variable name")
+	}
+	return strings.Trim(strings.ReplaceAll(strings.ToLower(name), "_", "-"), "-"), nil
+}
+
+// formKeys are the members of a form that are kept and shown. Secrets are not.
+const (
+	formDefault = "default" // the name of the account that is made
+	formAccount = "account_id"
+	formApp     = "app_id"
+)
+
+// over puts what was sent over a form that was stored.
+func (f *ConnectorForm) over(stored map[string]any) map[string]any {
+	out := map[string]any{}
+	for k, v := range stored {
+		out[k] = v
+	}
+	put := func(key string, p *string) {
+		if p != nil {
+			out[key] = *p
+		}
+	}
+	put("title", f.Title)
+	put("base_url", f.BaseURL)
+	put("grant_type", f.GrantType)
+	put("token_url", f.TokenURL)
+	put("authorize_url", f.AuthorizeURL)
+	put("device_url", f.DeviceURL)
+	put("content_type", f.ContentType)
+	put("scope", f.Scope)
+	put("test_path", f.TestPath)
+	put("service_account_email", f.ServiceAccountEmail)
+	put("client_id", f.ClientID)
+	if f.HeaderAsPayload != nil {
+		out["header_as_payload"] = *f.HeaderAsPayload
+	}
+	if f.Hosts != nil {
+		hosts := make([]any, len(f.Hosts))
+		for i, h := range f.Hosts {
+			hosts[i] = h
+		}
+		out["hosts"] = hosts
+	}
+	return out
+}
+
+func text(form map[string]any, key string) string {
+	s, _ := form[key].(string)
+	return s
+}
+
+// definitionOf writes a form as the YAML of a connector.
+func definitionOf(key string, form map[string]any) (string, error) {
+	hosts, _ := form["hosts"].([]any)
+	if len(hosts) == 0 {
+		return "", problem(http.StatusUnprocessableEntity, "INVALID_INPUT", "hosts is missing: name the hosts that the credential may go to.").at("body.hosts", "is missing")
+	}
+	grant := cmp.Or(text(form, "grant_type"), "client_credentials")
+	option := map[string]any{"type": providers.TypeOAuth2, "grant_type": grant, "title": "OAuth 2.0"}
+	for _, k := range []string{"token_url", "authorize_url", "device_url", "content_type"} {
+		if v := text(form, k); v != "" {
+			option[k] = v
+		}
+	}
+	if payload, ok := form["header_as_payload"].(bool); ok && payload {
+		option["header_as_payload"] = true
+	}
+	if scopes := strings.Fields(text(form, "scope")); len(scopes) > 0 {
+		option["scopes"] = scopes
+	}
+	if fields := formFields[grant]; fields != nil {
+		option["fields"] = fields
+	}
+	if grant == "aws_iam" {
+		option["sign"] = "sigv4"
+	}
+	def := map[string]any{"key": key, "title": cmp.Or(text(form, "title"), key), "hosts": hosts, "auth": map[string]any{"oauth": option}}
+	if v := text(form, "base_url"); v != "" {
+		def["base_url"] = v
+	}
+	if v := text(form, "test_path"); v != "" {
+		def["test"] = map[string]any{"get": v, "expect": 200}
+	}
+	out, err := yaml.Marshal(def)
+	return string(out), err
+}
+
+// formFields are the fields of an account by grant type. What belongs to the
+// OAuth client is the app's.
+var formFields = map[string]map[string]any{
+	"refresh_token": {"refresh_token": map[string]any{"title": "Refresh token", "secret": true, "optional": true}},
+	"gcs_service_account": {
+		"service_account":       map[string]any{"title": "Key file (JSON)", "secret": true, "optional": true},
+		"service_account_email": map[string]any{"title": "Service account e-mail", "format": "email", "optional": true},
+	},
+	"aws_iam": {
+		"access_key_id":     map[string]any{"title": "Access key id"},
+		"secret_access_key": map[string]any{"title": "Secret access key", "secret": true},
+		"session_token":     map[string]any{"title": "Session token", "secret": true, "optional": true},
+		"region":            map[string]any{"title": "Region", "optional": true},
+	},
+}
+
+// check compiles a definition and refuses what the API may not do: the key is
+// not chosen twice, and plain HTTP is allowed by the configuration file alone.
+func (a *API) check(key, source string) (*providers.Connector, error) {
+	def, err := providers.Parse("definition", []byte(source))
+	if err != nil {
+		return nil, badDefinition(err)
+	}
+	if def.Key != key {
+		return nil, badDefinition(fmt.Errorf("its key is %q; it must be %q", def.Key, key))
+	}
+	con, err := a.c.Catalogue.Check(def)
+	if err != nil {
+		return nil, badDefinition(err)
+	}
+	for _, h := range con.Hosts {
+		if h.PlainHTTP {
+			return nil, badDefinition(fmt.Errorf("the host %s: plain HTTP is allowed only in the configuration file", h.Pattern))
+		}
+	}
+	return con, nil
+}
+
+func badDefinition(err error) error {
+	return problem(http.StatusUnprocessableEntity, "INVALID_CONNECTOR", sentence(err.Error()))
+}
+
+// stateOf is the state of a connector that compiles.
+func stateOf(active *bool, before string) string {
+	switch {
+	case active == nil && before != "":
+		return before
+	case active == nil || *active:
+		return "active"
+	}
+	return "inactive"
+}
+
+// everybodys refuses callers who see one organisation: hosts are matched for all.
+func everybodys(c *Caller) error {
+	if c.Organisation() != vault.All {
+		return problem(http.StatusForbidden, "INVALID_PERMISSIONS", "A connector's hosts are matched for every organisation, so that only a token for all of them edits connectors.")
+	}
+	return nil
+}

@@ -1,0 +1,268 @@
+package admin
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/resolver/vault"
+)
+
+func mountConnectors(a *API) {
+	register(a, operation{id: "list-connectors", method: http.MethodGet, path: "/connectors", role: vault.RoleViewer, noun: "CONNECTOR", summary: "List connectors",
+		detail: "Built-in ones, those of the operator's directory and file, and custom ones."}, a.listConnectors)
+	register(a, operation{id: "list-connector-metadata", method: http.MethodGet, path: "/connectors/metadata", role: vault.RoleViewer, noun: "CONNECTOR", summary: "What each connector needs"}, a.listMetadata)
+	register(a, operation{id: "get-connector", method: http.MethodGet, path: "/connectors/{key}", role: vault.RoleViewer, noun: "CONNECTOR", summary: "Read a connector"}, a.getConnector)
+	register(a, operation{id: "get-connector-metadata", method: http.MethodGet, path: "/connectors/{key}/metadata", role: vault.RoleViewer, noun: "CONNECTOR", summary: "What a connector needs",
+		detail: "For each way to connect: its flow, and the fields to ask for as JSON Schema."}, a.getMetadata)
+}
+
+// Connector is a connector as the API shows it.
+type Connector struct {
+	Key          string            `json:"key" example:"zendesk"`
+	Title        string            `json:"title"`
+	Category     string            `json:"category,omitempty"`
+	Type         string            `json:"type" doc:"Of its first way to connect: OAUTH2, OAUTH1, API_KEY, BASIC_AUTH, AWS_IAM, GCS_SERVICE_ACCOUNT, MCP, DELEGATE or CUSTOM."`
+	State        string            `json:"state" enum:"active,inactive,pending,error"`
+	Active       bool              `json:"active"`
+	Custom       bool              `json:"custom" doc:"Made through the API, and edited there."`
+	Organisation string            `json:"organisation,omitempty" doc:"Whose a custom connector is; * is everybody's."`
+	Docs         string            `json:"docs,omitempty"`
+	Hosts        []string          `json:"hosts" doc:"Where its credentials may go, and nowhere else."`
+	BaseURL      string            `json:"base_url,omitempty"`
+	Options      []ConnectorOption `json:"options" doc:"The ways to connect; the first is the default."`
+	Definition   string            `json:"definition,omitempty" doc:"The YAML of a custom connector."`
+	Form         map[string]any    `json:"form,omitempty" doc:"What a custom connector was made of, without secrets."`
+	AccountID    string            `json:"account_id,omitempty" doc:"The account that was made with it."`
+	LastError    string            `json:"last_error,omitempty"`
+	CreatedAt    *time.Time        `json:"created_at,omitempty"`
+	UpdatedAt    *time.Time        `json:"updated_at,omitempty"`
+	Version      int64             `json:"version,omitempty"`
+}
+
+type ConnectorOption struct {
+	Name  string `json:"name"`
+	Title string `json:"title,omitempty"`
+	Type  string `json:"type" doc:"OAUTH2, API_KEY, BASIC_AUTH, …"`
+	Flow  string `json:"flow" enum:"credentials,popup_oauth,device_code" doc:"How a person connects."`
+}
+
+type connectorOut struct {
+	ETag     string `header:"ETag"`
+	Location string `header:"Location"`
+	Body     Connector
+}
+
+// typeOf is an option's type in the words that operators know.
+func typeOf(o *providers.Option) string {
+	switch o.Type {
+	case providers.TypeOAuth2:
+		switch o.OAuth.GrantType() {
+		case "aws_iam":
+			return "AWS_IAM"
+		case "gcs_service_account":
+			return "GCS_SERVICE_ACCOUNT"
+		}
+		return "OAUTH2"
+	case providers.TypeOAuth1:
+		return "OAUTH1"
+	case providers.TypeMCP:
+		return "MCP"
+	case providers.TypeDelegate:
+		return "DELEGATE"
+	}
+	if o.Sign != nil && o.Sign.Basic != nil {
+		return "BASIC_AUTH"
+	}
+	secrets := 0
+	for _, f := range o.Fields {
+		if f.Secret {
+			secrets++
+		}
+	}
+	if secrets == 1 {
+		return "API_KEY"
+	}
+	return "CUSTOM"
+}
+
+// flowOf is how a person connects.
+func flowOf(o *providers.Option) string {
+	switch {
+	case !needsPerson(o):
+		return "credentials"
+	case o.OAuth != nil && o.OAuth.GrantType() == "device_code":
+		return "device_code"
+	}
+	return "popup_oauth"
+}
+
+func connectorOf(c *providers.Connector) Connector {
+	b := Connector{Key: c.Key, Title: cmp.Or(c.Title, c.Key), Category: c.Category, Type: "CUSTOM", State: "active", Active: true, Docs: c.Docs, Hosts: []string{}, Options: []ConnectorOption{}}
+	for _, h := range c.Hosts {
+		b.Hosts = append(b.Hosts, hostText(h))
+	}
+	if c.BaseURL != nil {
+		b.BaseURL = c.BaseURL.String()
+	}
+	for i, o := range c.Options {
+		if i == 0 {
+			b.Type = typeOf(o)
+		}
+		b.Options = append(b.Options, ConnectorOption{o.Name, o.Title, typeOf(o), flowOf(o)})
+	}
+	return b
+}
+
+func hostText(h *providers.Host) string {
+	s := h.Pattern
+	if h.Port != "" {
+		s += ":" + h.Port
+	}
+	return s + h.Path
+}
+
+// customOf shows a custom connector; con is nil where its definition does not
+// compile any more.
+func customOf(v vault.Connector, con *providers.Connector) Connector {
+	b := Connector{Key: v.Key, Title: v.Title, Type: v.Type, Hosts: []string{}, Options: []ConnectorOption{}}
+	if con != nil {
+		b = connectorOf(con)
+		b.Type = cmp.Or(v.Type, b.Type)
+	}
+	b.Title, b.State, b.Active, b.Custom, b.Organisation = v.Title, v.State, v.State == "active", true, v.Organisation
+	b.Definition, b.Form, b.LastError = v.Definition, v.Form, v.LastError
+	b.CreatedAt, b.UpdatedAt, b.Version = optionalTime(v.CreatedAt), optionalTime(v.UpdatedAt), v.Version
+	return b
+}
+
+// compiled compiles a custom connector.
+func (a *API) compiled(v vault.Connector) (*providers.Connector, error) {
+	def, err := providers.Parse("connector "+v.Key, []byte(v.Definition))
+	if err != nil {
+		return nil, err
+	}
+	return a.c.Catalogue.Check(def)
+}
+
+// connector finds a connector that can be connected: a custom one that is active
+// for this caller, or one of the catalogue.
+func (a *API) connector(ctx context.Context, c *Caller, key string) (*providers.Connector, error) {
+	if con, ok := a.c.Catalogue.Connector(key); ok {
+		return con, nil
+	}
+	v, err := c.Connector(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	if v.State == "inactive" {
+		return nil, problem(http.StatusConflict, "CONNECTOR_INACTIVE", "The connector "+key+" is switched off.")
+	}
+	con, err := a.compiled(v)
+	if err != nil {
+		return nil, problem(http.StatusConflict, "CONNECTOR_ERROR", sentence("the connector cannot be used: "+err.Error()))
+	}
+	return con, nil
+}
+
+// known is every connector that the caller may see, by key.
+func (a *API) known(ctx context.Context, c *Caller) ([]Connector, []*providers.Connector, error) {
+	own, err := c.Connectors(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	var bodies []Connector
+	var cons []*providers.Connector
+	for _, con := range a.c.Catalogue.Connectors() {
+		bodies, cons = append(bodies, connectorOf(con)), append(cons, con)
+	}
+	for _, v := range own {
+		con, err := a.compiled(v)
+		b := customOf(v, con)
+		if err != nil {
+			b.State, b.LastError = "error", err.Error()
+		}
+		bodies, cons = append(bodies, b), append(cons, con)
+	}
+	return bodies, cons, nil
+}
+
+type listConnectorsIn struct {
+	After    string `query:"after" doc:"The next of the part before; empty for the first."`
+	Limit    int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+	Category string `query:"category"`
+	Type     string `query:"type" doc:"OAUTH2, API_KEY, …"`
+	State    string `query:"state" enum:"active,inactive,pending,error"`
+	Custom   string `query:"custom" enum:"true,false"`
+	Q        string `query:"q" doc:"Part of the key or title."`
+}
+
+func (in *listConnectorsIn) wants(b *Connector) bool {
+	q := strings.ToLower(in.Q)
+	return (in.Category == "" || in.Category == b.Category) && (in.Type == "" || in.Type == b.Type) && (in.State == "" || in.State == b.State) &&
+		(in.Custom == "" || (in.Custom == "true") == b.Custom) && (q == "" || strings.Contains(b.Key, q) || strings.Contains(strings.ToLower(b.Title), q))
+}
+
+func (a *API) listConnectors(ctx context.Context, c *Caller, in *listConnectorsIn) (*listOut[Connector], error) {
+	all, _, err := a.known(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(b Connector) bool { return !in.wants(&b) })
+	slices.SortFunc(all, func(x, y Connector) int { return cmp.Compare(x.Key, y.Key) })
+	at, err := afterKey(all, in.After)
+	if err != nil {
+		return nil, err
+	}
+	out := &listOut[Connector]{Body: ListBody[Connector]{Items: []Connector{}}}
+	end := min(len(all), at+in.Limit)
+	out.Body.Items = append(out.Body.Items, all[at:end]...)
+	if end < len(all) {
+		out.Body.Next = "k:" + all[end-1].Key
+	}
+	return out, nil
+}
+
+// afterKey is where a list of connectors goes on. Its cursor names the last key.
+func afterKey(all []Connector, cursor string) (int, error) {
+	if cursor == "" {
+		return 0, nil
+	}
+	key, ok := strings.CutPrefix(cursor, "k:")
+	if !ok {
+		return 0, problem(http.StatusUnprocessableEntity, "INVALID_INPUT", "after is not a cursor of this list.").at("query.after", "is not a cursor of this list")
+	}
+	at, found := slices.BinarySearchFunc(all, key, func(b Connector, k string) int { return cmp.Compare(b.Key, k) })
+	if found {
+		at++
+	}
+	return at, nil
+}
+
+type PathKey struct {
+	Key string `path:"key" maxLength:"63"`
+}
+
+func (a *API) getConnector(ctx context.Context, c *Caller, in *PathKey) (*connectorOut, error) {
+	if con, ok := a.c.Catalogue.Connector(in.Key); ok {
+		return &connectorOut{Body: connectorOf(con)}, nil
+	}
+	v, err := c.Connector(ctx, in.Key)
+	if err != nil {
+		return nil, err
+	}
+	return a.shownConnector(v), nil
+}
+
+func (a *API) shownConnector(v vault.Connector) *connectorOut {
+	con, err := a.compiled(v)
+	out := &connectorOut{ETag: etag(v.Version), Body: customOf(v, con)}
+	if err != nil {
+		out.Body.State, out.Body.LastError = "error", err.Error()
+	}
+	return out
+}

@@ -1,0 +1,60 @@
+package admin
+
+import (
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// humaConfig is huma without the parts that add to our answers.
+func humaConfig(version string) huma.Config {
+	if version == "" {
+		version = "dev"
+	}
+	c := huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title: "Attaché", Version: version,
+				Description: "Connected accounts, agents and what each may use. No answer holds a secret, except for a token that was just made, this once.",
+				License:     &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
+			},
+			Components: &huma.Components{
+				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"admin": {Type: "http", Scheme: "bearer", Description: "An admin token: atm_…"},
+				},
+			},
+			Security: []map[string][]string{{"admin": {}}},
+		},
+		OpenAPIPath:                  Base + "/openapi",
+		Formats:                      map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
+		DefaultFormat:                "application/json",
+		Transformers:                 []huma.Transformer{ownProblems},
+		RejectUnknownQueryParameters: true,
+	}
+	return c
+}
+
+// finishDocument describes our errors instead of huma's.
+func finishDocument(doc *huma.OpenAPI) {
+	schemas := doc.Components.Schemas
+	schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
+	if m := schemas.Map(); m["ErrorModel"] != nil {
+		delete(m, "ErrorModel")
+		delete(m, "ErrorDetail")
+	}
+	ref := &huma.Schema{Ref: "#/components/schemas/Problem"}
+	for _, item := range doc.Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
+			if op == nil {
+				continue
+			}
+			for _, res := range op.Responses {
+				if media := res.Content["application/problem+json"]; media != nil {
+					media.Schema = ref
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,459 @@
+package admin_test
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/vault"
+)
+
+func TestBadAccounts(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.account("taken")
+		for _, tt := range []struct {
+			status     int
+			code, body string
+			says       string
+		}{
+			{422, "INVALID_INPUT", `{}`, "connector"},
+			{422, "INVALID_INPUT", `{"connector":"hub","colour":"red"}`, "colour"},
+			{422, "CONNECTOR_NOT_FOUND", `{"connector":"nobody"}`, "connector"},
+			{422, "OPTION_NOT_FOUND", `{"connector":"hub","option":"x"}`, "token"},
+			{422, "INVALID_CREDENTIALS", `{"connector":"desk","option":"token","credentials":{"subdomain":"A B","email":"x","api_token":"good"}}`, "subdomain"},
+			{422, "INVALID_CREDENTIALS", `{"connector":"hub","credentials":{}}`, "missing"},
+			{422, "INVALID_CREDENTIALS", `{"connector":"hub","credentials":{"token":"good","extra":"x"}}`, "extra"},
+			{422, "CREDENTIALS_REJECTED", `{"connector":"hub","credentials":{"token":"bad"}}`, "does not take"},
+			{502, "TEST_FAILED", `{"connector":"hub","credentials":{"token":"broken"}}`, "500"},
+			{502, "TEST_FAILED", `{"connector":"hub","credentials":{"token":"away"}}`, "log"},
+			{409, "ACCOUNT_EXISTS", `{"connector":"hub","name":"taken","credentials":{"token":"good"}}`, "already"},
+			{422, "INVALID_INPUT", `{"connector":"hub","identifier_type":"team"}`, "identifier_type"},
+			{422, "INVALID_INPUT", `{"connector":"hub","name":" x"}`, "name"},
+			{422, "INVALID_INPUT", `{"connector":"hub","settings":{"rate_limit":-1}}`, "rate_limit"},
+			{422, "APP_NOT_FOUND", `{"connector":"hub","app_id":"app_x"}`, "app"},
+		} {
+			a := w.want(tt.status, tt.code, "POST", "/accounts", tt.body)
+			if !strings.Contains(a.raw, tt.says) {
+				t.Errorf("POST %s = %s, want it to say %q", tt.body, a.raw, tt.says)
+			}
+		}
+		if l := w.want(200, "", "GET", "/accounts?connector=hub&identifier_type=org", ""); l.len("items") != 1 {
+			t.Errorf("bad input made accounts: %s", l.raw)
+		}
+	})
+}
+
+func TestAccountStates(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		id := w.want(201, "", "POST", "/accounts", `{"connector":"hub","name":"s","test":false,"credentials":{"token":"good-1"}}`).str("id")
+		state := func(want string) {
+			t.Helper()
+			if got := w.want(200, "", "GET", "/accounts/"+id+"/status", ""); got.str("state") != want || (got.get("usable") == true) != (want == "active") {
+				t.Errorf("status = %s, want %s", got.raw, want)
+			}
+		}
+		state("pending")
+		w.want(409, "ACCOUNT_NOT_CONNECTED", "POST", "/accounts/"+id+"/refresh", "")
+		if a := w.want(200, "", "POST", "/accounts/"+id+"/test", ""); a.get("ok") != true || a.str("state") != "active" {
+			t.Errorf("test = %s, want ok and active", a.raw)
+		}
+		state("active")
+		w.want(409, "INVALID_STATE", "POST", "/accounts/"+id+"/resume", "")
+		w.want(200, "", "POST", "/accounts/"+id+"/suspend", `{"reason":"holiday"}`)
+		state("suspended")
+		w.want(409, "INVALID_STATE", "POST", "/accounts/"+id+"/suspend", "")
+		w.want(409, "ACCOUNT_SUSPENDED", "POST", "/accounts/"+id+"/test", "")
+		w.want(409, "ACCOUNT_SUSPENDED", "PUT", "/accounts/"+id+"/credentials", `{"credentials":{"token":"good-2"}}`)
+		w.want(200, "", "POST", "/accounts/"+id+"/resume", "")
+		state("active")
+		w.want(502, "REFRESH_FAILED", "POST", "/accounts/"+id+"/refresh", "")
+
+		// Credentials that are not taken change nothing.
+		w.want(422, "CREDENTIALS_REJECTED", "PUT", "/accounts/"+id+"/credentials", `{"credentials":{"token":"bad"}}`)
+		state("active")
+		w.want(200, "", "PUT", "/accounts/"+id+"/credentials", `{"test":false,"credentials":{"token":"bad"}}`)
+		if a := w.want(200, "", "POST", "/accounts/"+id+"/test", ""); a.get("ok") != false || a.str("state") != "error" || a.get("status") != 401.0 {
+			t.Errorf("test of bad credentials = %s, want 401 and error", a.raw)
+		}
+		w.want(200, "", "PUT", "/accounts/"+id+"/credentials", `{"credentials":{"token":"good-3"}}`)
+		state("active")
+
+		// The service is away: revoked here all the same, and the audit says so.
+		a := w.want(200, "", "POST", "/accounts/"+id+"/revoke", "")
+		if a.str("state") != "revoked" || a.len("secrets") != 0 || !strings.Contains(a.str("state_reason.detail"), "did not confirm") {
+			t.Errorf("revoke = %s", a.raw)
+		}
+		w.want(409, "INVALID_STATE", "POST", "/accounts/"+id+"/revoke", "")
+		w.want(409, "ACCOUNT_REVOKED", "POST", "/accounts/"+id+"/test", "")
+		w.want(409, "ACCOUNT_REVOKED", "POST", "/accounts/"+id+"/refresh", "")
+		w.want(200, "", "PUT", "/accounts/"+id+"/credentials", `{"credentials":{"token":"good-4"}}`)
+		state("active")
+		w.want(204, "", "DELETE", "/accounts/"+id, "")
+		w.want(404, "ACCOUNT_NOT_FOUND", "GET", "/accounts/"+id, "")
+		if l := w.want(200, "", "GET", "/audit?kind=state&account_id="+id, ""); l.len("items") != 8 {
+			t.Errorf("%d changes of state stand in the audit, want 8: %s", l.len("items"), l.raw)
+		}
+	})
+}
+
+func TestRefreshAndExpire(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		make := func(name, refresh string) string {
+			a, err := w.v.System().CreateAccount(t.Context(), vault.NewAccount{Connector: "desk", Option: "oauth", Name: name,
+				Credentials: &vault.Credentials{Token: secret.New("t"), RefreshToken: secret.New(refresh)}, Connected: &vault.Connection{}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return a.ID
+		}
+		good, dead := make("good", "r"), make("dead", "dead")
+		if a := w.want(200, "", "POST", "/accounts/"+good+"/refresh", ""); a.get("expires_at") == nil {
+			t.Errorf("refresh = %s, want an expiry", a.raw)
+		}
+		w.want(409, "ACCOUNT_EXPIRED", "POST", "/accounts/"+dead+"/refresh", "")
+		a := w.want(200, "", "POST", "/accounts/bulk/refresh", `{"ids":["`+good+`","`+dead+`","acc_x"]}`)
+		if a.get("succeeded") != 1.0 || a.str("results.1.error.code") != "REFRESH_FAILED" && a.str("results.1.error.code") != "ACCOUNT_EXPIRED" || a.str("results.2.error.code") != "ACCOUNT_NOT_FOUND" {
+			t.Errorf("bulk refresh = %s", a.raw)
+		}
+	})
+}
+
+// TestTestMode: accounts for trying out need no service.
+func TestTestMode(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		a := w.want(201, "", "POST", "/accounts", `{"connector":"desk","test_mode":true}`)
+		if a.str("state") != "active" || a.get("test_mode") != true || a.len("secrets") != 1 || w.service.tests != 0 {
+			t.Errorf("a test account = %s after %d tests, want active with a made-up secret and no test", a.raw, w.service.tests)
+		}
+		w.want(200, "", "POST", "/accounts/"+a.str("id")+"/test", "")
+		w.account("real")
+		if l := w.want(200, "", "GET", "/accounts?test_mode=true", ""); l.len("items") != 1 {
+			t.Errorf("test_mode=true = %s", l.raw)
+		}
+	})
+}
+
+func TestVersions(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		id := w.account("v")
+		got := w.want(200, "", "GET", "/accounts/"+id, "")
+		tag := got.header.Get("ETag")
+		if a := w.do("GET", "/accounts/"+id, "", "If-None-Match", tag); a.status != 304 || a.raw != "" {
+			t.Errorf("If-None-Match = %d %q, want 304", a.status, a.raw)
+		}
+		edited := w.want(200, "", "PATCH", "/accounts/"+id, `{"name":"w","settings":{"rate_limit":5}}`, "If-Match", tag)
+		if edited.str("name") != "w" || edited.get("settings.rate_limit") != 5.0 || edited.get("settings.auto_refresh") != true || edited.header.Get("ETag") == tag {
+			t.Errorf("PATCH = %s", edited.raw)
+		}
+		w.want(200, "", "GET", "/accounts/"+id, "", "If-None-Match", tag)
+		w.want(412, "PRECONDITION_FAILED", "PATCH", "/accounts/"+id, `{"name":"x"}`, "If-Match", tag)
+		w.want(412, "PRECONDITION_FAILED", "PATCH", "/accounts/"+id, `{"name":"x"}`, "If-Match", `"nonsense"`)
+		w.want(409, "VERSION_CONFLICT", "PATCH", "/accounts/"+id, `{"name":"x","version":1}`)
+		w.want(412, "PRECONDITION_FAILED", "DELETE", "/accounts/"+id, "", "If-Match", tag)
+		w.want(412, "PRECONDITION_FAILED", "POST", "/accounts/"+id+"/suspend", "", "If-Match", tag)
+		w.want(200, "", "PATCH", "/accounts/"+id, `{"settings":{"auto_refresh":false}}`, "If-Match", "*")
+		if a := w.want(200, "", "GET", "/accounts/"+id, ""); a.get("settings.auto_refresh") != false || a.get("settings.rate_limit") != 5.0 {
+			t.Errorf("settings = %s, want both edits", a.raw)
+		}
+		// Of many who edit one version, one succeeds.
+		tag = w.do("GET", "/accounts/"+id, "").header.Get("ETag")
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		counts := map[int]int{}
+		for i := range 8 {
+			wg.Go(func() {
+				a := w.do("PATCH", "/accounts/"+id, fmt.Sprintf(`{"name":"n%d"}`, i), "If-Match", tag)
+				mu.Lock()
+				counts[a.status]++
+				mu.Unlock()
+			})
+		}
+		wg.Wait()
+		if counts[200] != 1 || counts[412] != 7 {
+			t.Errorf("8 edits of one version = %v, want one 200 and seven 412", counts)
+		}
+		agent := w.agent("bot")
+		w.want(412, "PRECONDITION_FAILED", "PATCH", "/agents/"+agent, `{"name":"x"}`, "If-Match", `"7"`)
+		w.want(409, "VERSION_CONFLICT", "PATCH", "/agents/"+agent, `{"name":"x","version":7}`)
+	})
+}
+
+func TestIdempotency(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		first := w.want(201, "", "POST", "/agents", `{"name":"bot"}`, "Idempotency-Key", "k1")
+		again := w.want(201, "", "POST", "/agents", `{"name":"bot"}`, "Idempotency-Key", "k1")
+		if again.str("id") != first.str("id") || again.get("token") != nil || first.str("token") == "" ||
+			again.header.Get("Idempotency-Replayed") != "true" || again.header.Get("ETag") != first.header.Get("ETag") {
+			t.Errorf("a repetition = %v %s, want the same agent without its token", again.header, again.raw)
+		}
+		w.want(422, "IDEMPOTENCY_KEY_REUSED", "POST", "/agents", `{"name":"other"}`, "Idempotency-Key", "k1")
+		w.want(409, "AGENT_EXISTS", "POST", "/agents", `{"name":"bot"}`, "Idempotency-Key", "k2")
+		w.want(409, "AGENT_EXISTS", "POST", "/agents", `{"name":"bot"}`, "Idempotency-Key", "k2")
+		w.want(400, "BAD_IDEMPOTENCY_KEY", "POST", "/agents", `{"name":"x"}`, "Idempotency-Key", strings.Repeat("x", 256))
+
+		// What failed elsewhere may be tried again with the same key.
+		w.want(502, "TEST_FAILED", "POST", "/accounts", `{"connector":"hub","credentials":{"token":"away"}}`, "Idempotency-Key", "k3")
+		tests := w.service.tests
+		w.want(502, "TEST_FAILED", "POST", "/accounts", `{"connector":"hub","credentials":{"token":"away"}}`, "Idempotency-Key", "k3")
+		if w.service.tests != tests+1 {
+			t.Errorf("a failed request was not tried again")
+		}
+
+		// Of many at once, one is done.
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		made := map[string]bool{}
+		for range 8 {
+			wg.Go(func() {
+				a := w.do("POST", "/agents", `{"name":"once"}`, "Idempotency-Key", "k4")
+				mu.Lock()
+				defer mu.Unlock()
+				if a.status == 201 {
+					made[a.str("id")] = true
+				} else if a.str("code") != "REQUEST_RUNNING" {
+					t.Errorf("at once = %d %s", a.status, a.raw)
+				}
+			})
+		}
+		wg.Wait()
+		if len(made) != 1 {
+			t.Errorf("%d agents were made with one key", len(made))
+		}
+
+		// Another caller's keys are another's.
+		w.token = w.admin("second", vault.RoleAdmin, vault.All)
+		w.want(201, "", "POST", "/agents", `{"name":"mine"}`, "Idempotency-Key", "k1")
+	})
+}
+
+func TestBulk(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		a := w.want(200, "", "POST", "/accounts/bulk", `{"items":[
+			{"connector":"hub","name":"a","credentials":{"token":"good-a"}},
+			{"connector":"hub","name":"b","credentials":{"token":"bad"}},
+			{"connector":"nobody"},
+			{"connector":"hub","name":"c","credentials":{"token":"good-c"}},
+			{"connector":"hub","name":"d"}]}`)
+		codes := []string{a.str("results.0.error.code"), a.str("results.1.error.code"), a.str("results.2.error.code"), a.str("results.3.error.code"), a.str("results.4.account.state")}
+		if fmt.Sprint(codes) != "[ CREDENTIALS_REJECTED CONNECTOR_NOT_FOUND  pending]" || a.get("succeeded") != 3.0 || a.get("failed") != 2.0 || a.get("results.1.status") != 422.0 {
+			t.Errorf("bulk = %s", a.raw)
+		}
+		ids := fmt.Sprintf(`["%s","acc_x","%s"]`, a.str("results.0.id"), a.str("results.3.id"))
+		b := w.want(200, "", "POST", "/accounts/bulk/settings", `{"ids":`+ids+`,"settings":{"rate_limit":9}}`)
+		if b.get("succeeded") != 2.0 || b.get("results.0.account.settings.rate_limit") != 9.0 || b.str("results.1.error.code") != "ACCOUNT_NOT_FOUND" || b.str("results.1.id") != "acc_x" {
+			t.Errorf("bulk settings = %s", b.raw)
+		}
+		w.want(422, "INVALID_INPUT", "POST", "/accounts/bulk", `{"items":[]}`)
+	})
+}
+
+func TestPages(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		for i := range 7 {
+			w.agent(fmt.Sprint("a", i))
+		}
+		var names []string
+		after := ""
+		for {
+			l := w.want(200, "", "GET", "/agents?limit=3&after="+after, "")
+			for i := range l.len("items") {
+				names = append(names, l.str(fmt.Sprintf("items.%d.name", i)))
+			}
+			if after = l.str("next"); after == "" {
+				break
+			}
+		}
+		if fmt.Sprint(names) != "[local a0 a1 a2 a3 a4 a5 a6]" {
+			t.Errorf("pages = %v, want the file's agent, then all in their order", names)
+		}
+	})
+}
+
+// TestDeclared: what the configuration file says is shown and cannot be edited.
+func TestDeclared(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		acct := w.want(200, "", "GET", "/accounts/file:hub:default", "")
+		if acct.get("read_only") != true || acct.str("state") != "active" {
+			t.Errorf("the file's account = %s", acct.raw)
+		}
+		if l := w.want(200, "", "GET", "/accounts?connector=desk", ""); l.len("items") != 0 {
+			t.Errorf("a filter lets the file's account through: %s", l.raw)
+		}
+		for _, r := range []struct{ method, path, body string }{
+			{"PATCH", "/accounts/file:hub:default", `{"name":"x"}`}, {"DELETE", "/accounts/file:hub:default", ""}, {"POST", "/accounts/file:hub:default/suspend", ""},
+			{"POST", "/accounts/file:hub:default/test", ""}, {"PUT", "/accounts/file:hub:default/credentials", `{"credentials":{"token":"x"}}`},
+			{"PATCH", "/agents/file:local", `{"name":"x"}`}, {"DELETE", "/agents/file:local", ""}, {"POST", "/agents/file:local/tokens", `{"name":"x"}`},
+			{"POST", "/agents/file:local/grants", `{"account_id":"file:hub:default","scopes":["read"]}`},
+			{"PATCH", "/connectors/hub", `{"title":"x"}`}, {"DELETE", "/connectors/hub", ""},
+		} {
+			w.want(409, "READ_ONLY", r.method, r.path, r.body)
+		}
+		// Its agent may be granted accounts of the vault.
+		id := w.account("x")
+		w.want(201, "", "POST", "/agents/file:local/grants", `{"account_id":"`+id+`","scopes":["read","write"]}`)
+		l := w.want(200, "", "GET", "/agents/file:local/grants", "")
+		if l.len("items") != 2 || l.get("items.0.read_only") != true || l.str("items.1.account_id") != id {
+			t.Errorf("grants of the file's agent = %s", l.raw)
+		}
+		w.want(404, "AGENT_NOT_FOUND", "POST", "/agents/file:nobody/grants", `{"account_id":"`+id+`","scopes":["read"]}`)
+	})
+}
+
+func TestAgents(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		id := w.agent("bot")
+		w.want(409, "AGENT_EXISTS", "POST", "/agents", `{"name":"bot"}`)
+		w.want(422, "INVALID_INPUT", "POST", "/agents", `{"name":"a:b"}`)
+		w.want(422, "CONNECTOR_NOT_FOUND", "POST", "/agents", `{"name":"x","connectors":["nobody"]}`)
+		if a := w.want(200, "", "PUT", "/agents/"+id+"/connectors", `{"connectors":["hub"]}`); a.str("connectors.0") != "hub" {
+			t.Errorf("connectors = %s", a.raw)
+		}
+		w.want(422, "CONNECTOR_NOT_FOUND", "PUT", "/agents/"+id+"/connectors", `{"connectors":["nobody"]}`)
+		if a := w.want(200, "", "PUT", "/agents/"+id+"/connectors", `{"connectors":null}`); a.get("connectors") != nil {
+			t.Errorf("connectors = %s, want null", a.raw)
+		}
+		tok := w.want(201, "", "POST", "/agents/"+id+"/tokens", `{"name":"rotation","expires_at":"2099-01-01T00:00:00Z"}`)
+		l := w.want(200, "", "GET", "/agents/"+id+"/tokens", "")
+		if l.len("items") != 2 || l.str("items.1.last4") != tok.str("token")[len(tok.str("token"))-4:] || strings.Contains(l.raw, tok.str("token")) {
+			t.Errorf("tokens = %s", l.raw)
+		}
+		w.want(204, "", "DELETE", "/agents/"+id+"/tokens/"+tok.str("id"), "")
+		w.want(404, "TOKEN_NOT_FOUND", "DELETE", "/agents/"+id+"/tokens/"+tok.str("id"), "")
+		acct := w.account("x")
+		grants := "/agents/" + id + "/grants"
+		w.want(422, "INVALID_INPUT", "POST", grants, `{"account_id":"`+acct+`","scopes":[]}`)
+		w.want(422, "INVALID_INPUT", "POST", grants, `{"account_id":"`+acct+`","scopes":["admin"]}`)
+		w.want(422, "INVALID_INPUT", "POST", grants, `{"account_id":"`+acct+`","scopes":["read"],"rules":[{"path":"x"}]}`)
+		w.want(404, "ACCOUNT_NOT_FOUND", "POST", grants, `{"account_id":"acc_x","scopes":["read"]}`)
+		g := w.want(201, "", "POST", grants, `{"account_id":"`+acct+`","scopes":["read"],"rules":[{"methods":["GET"],"path":"/a/**"}],"expires_at":"2099-01-01T00:00:00Z"}`)
+		w.want(409, "GRANT_EXISTS", "POST", grants, `{"account_id":"`+acct+`","scopes":["read"]}`)
+		if a := w.want(200, "", "PATCH", grants+"/"+g.str("id"), `{"scopes":["read","write"],"rules":[]}`, "If-Match", g.header.Get("ETag")); a.len("scopes") != 2 || a.get("rules") != nil {
+			t.Errorf("an edited grant = %s", a.raw)
+		}
+		other := w.agent("other")
+		w.want(404, "GRANT_NOT_FOUND", "GET", "/agents/"+other+"/grants/"+g.str("id"), "")
+		w.want(404, "GRANT_NOT_FOUND", "DELETE", "/agents/"+other+"/grants/"+g.str("id"), "")
+		w.want(204, "", "DELETE", grants+"/"+g.str("id"), "")
+		w.want(204, "", "DELETE", "/agents/"+id, "")
+		w.want(404, "AGENT_NOT_FOUND", "GET", "/agents/"+id, "")
+	})
+}
+
+func TestConnectors(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		bot, second := w.agent("bot"), w.agent("second")
+		form := `{"name":"My_Billing","title":"Billing","active":true,"header_as_payload":true,"agents":["` + bot + `"],"hosts":["billing.example","*.billing.example:8443"],
+			"token_url":"https://auth.example/token","grant_type":"client_credentials","content_type":"application/json","scope":"read:user write:repo",
+			"client_id":"good-id","client_secret":"shh-1234567890123456"}`
+		c := w.want(201, "", "POST", "/connectors", form)
+		if c.str("key") != "my-billing" || c.str("type") != "OAUTH2" || c.get("custom") != true || c.str("state") != "active" || !strings.Contains(c.str("definition"), "header_as_payload: true") ||
+			c.str("form.scope") != "read:user write:repo" || c.str("account_id") == "" {
+			t.Errorf("the connector = %s", c.raw)
+		}
+		acct := w.want(200, "", "GET", "/accounts/"+c.str("account_id"), "")
+		if acct.str("state") != "active" || acct.str("connector") != "my-billing" || acct.str("app_id") == "" {
+			t.Errorf("its account = %s", acct.raw)
+		}
+		if app := w.want(200, "", "GET", "/apps/"+acct.str("app_id"), ""); app.str("client_id") != "good-id" || app.str("secrets.0.field") != "client_secret" || app.str("secrets.0.last4") != "3456" {
+			t.Errorf("its app = %s", app.raw)
+		}
+		if l := w.want(200, "", "GET", "/grants?account_id="+c.str("account_id"), ""); l.len("items") != 1 || l.str("items.0.agent_id") != bot {
+			t.Errorf("its grants = %s", l.raw)
+		}
+		w.want(409, "CONNECTOR_EXISTS", "POST", "/connectors", form)
+		w.want(409, "CONNECTOR_EXISTS", "POST", "/connectors", `{"name":"hub","hosts":["x.example"]}`)
+
+		e := w.want(200, "", "PATCH", "/connectors/my-billing", `{"scope":"read:user","active":false,"agents":["`+second+`"],"client_secret":"shh-other-secret-9999"}`, "If-Match", w.do("GET", "/connectors/my-billing", "").header.Get("ETag"))
+		if e.str("state") != "inactive" || strings.Contains(e.str("definition"), "write:repo") || e.str("title") != "Billing" {
+			t.Errorf("the edited connector = %s", e.raw)
+		}
+		if l := w.want(200, "", "GET", "/grants?account_id="+c.str("account_id"), ""); l.len("items") != 1 || l.str("items.0.agent_id") != second {
+			t.Errorf("its grants = %s, want the second agent alone", l.raw)
+		}
+		w.want(409, "CONNECTOR_INACTIVE", "POST", "/accounts", `{"connector":"my-billing","name":"x"}`)
+		w.want(200, "", "PATCH", "/connectors/my-billing", `{"active":true}`)
+		w.want(201, "", "POST", "/accounts", `{"connector":"my-billing","name":"x"}`)
+		w.want(409, "CONNECTOR_IN_USE", "DELETE", "/connectors/my-billing", "")
+		x := w.want(200, "", "GET", "/accounts?connector=my-billing&name=x", "").str("items.0.id")
+		w.want(204, "", "DELETE", "/accounts/"+x, "")
+		w.want(204, "", "DELETE", "/connectors/my-billing", "")
+		w.want(404, "CONNECTOR_NOT_FOUND", "GET", "/connectors/my-billing", "")
+		w.want(404, "ACCOUNT_NOT_FOUND", "GET", "/accounts/"+c.str("account_id"), "")
+	})
+}
+
+// TestRedirectedConnector: who may not read a secret may not send it elsewhere.
+func TestRedirectedConnector(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.token = w.admin("operator", vault.RoleOperator, vault.All)
+		w.want(201, "", "POST", "/connectors", `{"name":"pay","hosts":["pay.example"],"token_url":"https://pay.example/t","client_id":"good","client_secret":"x"}`)
+		w.want(201, "", "POST", "/connectors", `{"name":"own","definition":"key: own\nhosts: [own.example]\nauth:\n  key: {type: credentials, fields: {key: {secret: true}}, sign: bearer}\n"}`)
+		w.want(200, "", "PATCH", "/connectors/own", `{"definition":"key: own\nhosts: [own2.example]\nauth:\n  key: {type: credentials, fields: {key: {secret: true}}, sign: bearer}\n"}`)
+		w.want(201, "", "POST", "/accounts", `{"connector":"own","credentials":{"key":"good"}}`)
+		w.want(200, "", "PATCH", "/connectors/pay", `{"scope":"more","hosts":["pay.example"]}`)
+		for _, body := range []string{`{"hosts":["pay.example","evil.example"]}`, `{"token_url":"https://evil.example/t"}`, `{"base_url":"https://evil.example"}`, `{"test_path":"https://evil.example/x"}`,
+			`{"definition":"key: pay\nhosts: [evil.example]\nauth:\n  key: {type: credentials, fields: {key: {secret: true}}, sign: bearer}\n"}`} {
+			w.want(403, "INVALID_PERMISSIONS", "PATCH", "/connectors/pay", body)
+		}
+		w.want(403, "INVALID_PERMISSIONS", "PATCH", "/connectors/own", `{"definition":"key: own\nhosts: [evil.example]\nauth:\n  key: {type: credentials, fields: {key: {secret: true}}, sign: bearer}\n"}`)
+		w.token = w.admin("admin", vault.RoleAdmin, vault.All)
+		w.want(200, "", "PATCH", "/connectors/pay", `{"hosts":["pay.example","pay2.example"]}`)
+	})
+}
+
+func TestConnectorKinds(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		for _, tt := range []struct{ body, kind, fields string }{
+			{`{"name":"a","hosts":["a.example"],"grant_type":"refresh_token","token_url":"https://a.example/t","client_id":"good","refresh_token":"good-r"}`, "OAUTH2", "refresh_token"},
+			{`{"name":"b","hosts":["storage.googleapis.com"],"grant_type":"gcs_service_account","scope":"https://www.googleapis.com/auth/devstorage.read_only","service_account_email":"good@p.iam.gserviceaccount.com","service_account":"{}"}`, "GCS_SERVICE_ACCOUNT", "service_account"},
+			{`{"name":"c","hosts":["*.amazonaws.com"],"grant_type":"aws_iam"}`, "AWS_IAM", ""},
+			{`{"name":"d","definition":"key: d\ntitle: D\nhosts: [d.example]\nauth:\n  key: {type: credentials, fields: {key: {secret: true}}, sign: {header: {X-Key: \"{fields.key}\"}}}\n"}`, "API_KEY", ""},
+			{`{"name":"e","hosts":["e.example"],"grant_type":"authorization_code","token_url":"https://e.example/t","authorize_url":"https://e.example/a"}`, "OAUTH2", ""},
+			{`{"name":"f","hosts":["f.example"],"grant_type":"device_code","token_url":"https://f.example/t","device_url":"https://f.example/d"}`, "OAUTH2", ""},
+		} {
+			c := w.want(201, "", "POST", "/connectors", tt.body)
+			if c.str("type") != tt.kind {
+				t.Errorf("POST %s = %s, want type %s", tt.body, c.raw, tt.kind)
+			}
+			if tt.fields != "" {
+				if a := w.want(200, "", "GET", "/accounts/"+c.str("account_id"), ""); !strings.Contains(a.raw, `"field":"`+tt.fields+`"`) || a.str("state") != "active" {
+					t.Errorf("the account of %s = %s", tt.body, a.raw)
+				}
+			}
+		}
+		if m := w.want(200, "", "GET", "/connectors/f/metadata", ""); m.str("options.0.flow") != "device_code" {
+			t.Errorf("metadata of f = %s", m.raw)
+		}
+		if m := w.want(200, "", "GET", "/connectors/e/metadata", ""); m.str("options.0.flow") != "popup_oauth" {
+			t.Errorf("metadata of e = %s", m.raw)
+		}
+		for _, tt := range []struct{ code, body, says string }{
+			{"INVALID_INPUT", `{"name":"has space","hosts":["x.example"]}`, "variable name"},
+			{"INVALID_INPUT", `{"name":"x"}`, "hosts"},
+			{"INVALID_CONNECTOR", `{"name":"x","hosts":["x.example"]}`, "token_url"},
+			{"INVALID_CONNECTOR", `{"name":"x","hosts":["x.example"],"token_url":"http://x.example/t"}`, "token_url"},
+			{"INVALID_CONNECTOR", `{"name":"x","hosts":["http://x.example"],"token_url":"https://x.example/t"}`, "plain HTTP"},
+			{"INVALID_CONNECTOR", `{"name":"x","hosts":["api.hub.example"],"token_url":"https://x.example/t"}`, "hub"},
+			{"INVALID_CONNECTOR", `{"name":"x","hosts":["x.example"],"grant_type":"password","token_url":"https://x.example/t"}`, "grant_type"},
+			{"INVALID_CONNECTOR", `{"name":"x","definition":"key: y\nhosts: [x.example]\n"}`, "key"},
+			{"INVALID_CONNECTOR", `{"name":"x","definition":"key: x\ncolour: red\n"}`, "colour"},
+			{"AGENT_NOT_FOUND", `{"name":"x","hosts":["x.example"],"token_url":"https://x.example/t","client_id":"good","agents":["agt_x"]}`, "agt_x"},
+			{"INVALID_INPUT", `{"name":"x","hosts":["x.example"],"token_url":"https://x.example/t","refresh_token":"r"}`, "refresh_token"},
+			{"CREDENTIALS_REJECTED", `{"name":"x","hosts":["x.example"],"token_url":"https://x.example/t","client_id":"bad"}`, "does not take"},
+		} {
+			if a := w.want(422, tt.code, "POST", "/connectors", tt.body); !strings.Contains(a.raw, tt.says) {
+				t.Errorf("POST %s = %s, want it to say %q", tt.body, a.raw, tt.says)
+			}
+		}
+		if l := w.want(200, "", "GET", "/connectors?custom=true&limit=4", ""); l.len("items") != 4 || l.str("next") == "" {
+			t.Errorf("custom connectors = %s", l.raw)
+		} else if rest := w.want(200, "", "GET", "/connectors?custom=true&limit=4&after="+l.str("next"), ""); rest.len("items") != 2 {
+			t.Errorf("the rest = %s", rest.raw)
+		}
+		if l := w.want(200, "", "GET", "/connectors?q=des&type=BASIC_AUTH", ""); l.len("items") != 1 || l.str("items.0.key") != "desk" {
+			t.Errorf("search = %s", l.raw)
+		}
+	})
+}

@@ -1,0 +1,131 @@
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/attache-proxy/attache/resolver/vault"
+)
+
+// Problem is every error of the API (RFC 9457). Code is stable; Detail is a
+// sentence for people. It never echoes a value of the request, which may be secret.
+type Problem struct {
+	Type   string       `json:"type" doc:"Names the code as a URI." example:"https://attache.dev/errors/ACCOUNT_NOT_FOUND"`
+	Title  string       `json:"title" doc:"What the status means." example:"Not Found"`
+	Status int          `json:"status" doc:"The HTTP status." example:"404"`
+	Code   string       `json:"code" doc:"Stable, for programs." example:"ACCOUNT_NOT_FOUND"`
+	Detail string       `json:"detail" doc:"What happened, for people." example:"There is no such account here."`
+	Errors []FieldError `json:"errors,omitempty" doc:"Where the request is wrong."`
+}
+
+// FieldError is one mistake in a request.
+type FieldError struct {
+	Location string `json:"location" doc:"Where it stands." example:"body.name"`
+	Message  string `json:"message" doc:"What is wrong." example:"must not be empty"`
+}
+
+func (p *Problem) Error() string  { return p.Code + ": " + p.Detail }
+func (p *Problem) GetStatus() int { return p.Status }
+
+// ContentType is RFC 9457's.
+func (p *Problem) ContentType(string) string { return "application/problem+json" }
+
+func problem(status int, code, detail string) *Problem {
+	return &Problem{Type: "https://attache.dev/errors/" + code, Title: http.StatusText(status), Status: status, Code: code, Detail: detail}
+}
+
+// at adds where the mistake stands.
+func (p *Problem) at(location, message string) *Problem {
+	p.Errors = append(p.Errors, FieldError{location, message})
+	return p
+}
+
+func writeProblem(w http.ResponseWriter, p *Problem) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p)
+}
+
+// codes is the only place where errors of the vault become HTTP. A % in a code
+// is the noun of the operation.
+var codes = []struct {
+	err    error
+	status int
+	code   string
+	detail string
+}{
+	{vault.ErrNotFound, http.StatusNotFound, "%_NOT_FOUND", "There is no such %s here."},
+	{vault.ErrExists, http.StatusConflict, "%_EXISTS", "There is one of that name already."},
+	{vault.ErrConflict, http.StatusConflict, "VERSION_CONFLICT", "It was edited in the meantime. Read it again, then repeat the edit with its new version."},
+	{vault.ErrNotAllowed, http.StatusConflict, "INVALID_STATE", ""},
+	{vault.ErrOrganisation, http.StatusForbidden, "ORGANISATION_MISMATCH", "An agent uses only accounts of its own organisation, and a token edits only its own."},
+	{vault.ErrUsed, http.StatusConflict, "ALREADY_USED", "This works once, and was used."},
+	{vault.ErrExpired, http.StatusGone, "EXPIRED", "This is over."},
+	{vault.ErrUnavailable, http.StatusServiceUnavailable, "VAULT_UNAVAILABLE", "The vault's database cannot be used now. Nothing was changed; try again."},
+}
+
+// explain makes a problem of any error.
+func (a *API) explain(err error, noun string, c *Caller) error {
+	var p *Problem
+	if errors.As(err, &p) {
+		return p
+	}
+	var bad *vault.InvalidError
+	if errors.As(err, &bad) {
+		return problem(http.StatusUnprocessableEntity, "INVALID_INPUT", bad.Field+" "+bad.Msg+".").at("body."+bad.Field, bad.Msg)
+	}
+	if errors.Is(err, vault.ErrConflict) && c != nil && c.conditional {
+		return problem(http.StatusPreconditionFailed, "PRECONDITION_FAILED", "It was edited since the version that If-Match names. Read it again.")
+	}
+	for _, m := range codes {
+		if !errors.Is(err, m.err) {
+			continue
+		}
+		detail := m.detail
+		if detail == "" {
+			detail = sentence(err.Error())
+		} else if strings.Contains(detail, "%s") {
+			detail = fmt.Sprintf(detail, strings.ToLower(strings.ReplaceAll(noun, "_", " ")))
+		}
+		return problem(m.status, strings.Replace(m.code, "%", noun, 1), detail)
+	}
+	a.log.Error("answering a request", "error", err)
+	return problem(http.StatusInternalServerError, "INTERNAL", "Something went wrong here; the log has the cause.")
+}
+
+// sentence begins s with a capital and ends it with a full stop.
+func sentence(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + strings.TrimSuffix(s[1:], ".") + "."
+}
+
+// ownProblems turns huma's errors into ours. Huma's show the value that was
+// wrong; ours never do.
+func ownProblems(_ huma.Context, _ string, v any) (any, error) {
+	e, ok := v.(*huma.ErrorModel)
+	if !ok {
+		return v, nil
+	}
+	code := map[int]string{
+		http.StatusBadRequest: "BAD_REQUEST", http.StatusUnprocessableEntity: "INVALID_INPUT", http.StatusUnsupportedMediaType: "UNSUPPORTED_MEDIA_TYPE",
+		http.StatusRequestEntityTooLarge: "TOO_LARGE", http.StatusRequestTimeout: "REQUEST_TIMEOUT", http.StatusNotAcceptable: "NOT_ACCEPTABLE",
+	}[e.Status]
+	if code == "" {
+		code = "INTERNAL"
+	}
+	p := problem(e.Status, code, sentence(e.Detail))
+	for _, d := range e.Errors {
+		p.at(d.Location, d.Message)
+	}
+	if len(p.Errors) > 0 {
+		p.Detail = sentence(p.Errors[0].Location + ": " + p.Errors[0].Message)
+	}
+	return p, nil
+}

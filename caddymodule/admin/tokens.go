@@ -1,0 +1,113 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/attache-proxy/attache/resolver/vault"
+)
+
+func mountTokens(a *API) {
+	register(a, operation{id: "list-tokens", method: http.MethodGet, path: "/tokens", role: vault.RoleAdmin, noun: "TOKEN", summary: "List admin tokens"}, a.listTokens)
+	register(a, operation{id: "create-token", method: http.MethodPost, path: "/tokens", role: vault.RoleAdmin, noun: "TOKEN", status: http.StatusCreated, summary: "Make an admin token"}, a.createToken)
+	register(a, operation{id: "delete-token", method: http.MethodDelete, path: "/tokens/{id}", role: vault.RoleAdmin, noun: "TOKEN", status: http.StatusNoContent, summary: "End an admin token"}, a.deleteToken)
+}
+
+type AdminToken struct {
+	TokenInfo
+	Role         string `json:"role" enum:"admin,operator,viewer"`
+	Organisation string `json:"organisation" doc:"* is every one."`
+	CreatedBy    string `json:"created_by"`
+}
+
+func adminTokenOf(x vault.AdminToken) AdminToken {
+	return AdminToken{tokenOf(x.TokenInfo), string(x.Role), x.Organisation, x.CreatedBy}
+}
+
+func (a *API) listTokens(ctx context.Context, c *Caller, in *PageQuery) (*listOut[AdminToken], error) {
+	l, err := c.AdminTokens(ctx, in.page())
+	return listed(l, err, adminTokenOf)
+}
+
+type createTokenIn struct {
+	Body struct {
+		Name         string    `json:"name" minLength:"1" maxLength:"128"`
+		Role         string    `json:"role" enum:"admin,operator,viewer"`
+		Organisation string    `json:"organisation,omitempty" doc:"Default: the caller's own; * is every one."`
+		ExpiresAt    time.Time `json:"expires_at,omitzero" doc:"Absent: never."`
+	}
+}
+
+type createTokenOut struct {
+	Body struct {
+		AdminToken
+		Token *string `json:"token" nullable:"true" doc:"Shown this once; null when the request is repeated."`
+	}
+}
+
+func (a *API) createToken(ctx context.Context, c *Caller, in *createTokenIn) (*createTokenOut, error) {
+	x, token, err := c.CreateAdminToken(ctx, in.Body.Name, vault.Role(in.Body.Role), in.Body.Organisation, in.Body.ExpiresAt)
+	if err != nil {
+		return nil, err
+	}
+	c.shownOnce("token")
+	out := &createTokenOut{}
+	out.Body.AdminToken, out.Body.Token = adminTokenOf(x), revealed(token)
+	return out, nil
+}
+
+func (a *API) deleteToken(ctx context.Context, c *Caller, in *PathID) (*nothing, error) {
+	return &nothing{}, c.DeleteAdminToken(ctx, in.ID)
+}
+
+func mountMe(a *API) {
+	register(a, operation{id: "get-me", method: http.MethodGet, path: "/me", role: vault.RoleViewer, noun: "TOKEN", summary: "Who is calling"}, a.me)
+	register(a, operation{id: "get-status", method: http.MethodGet, path: "/status", role: vault.RoleViewer, noun: "VAULT", summary: "How the vault is",
+		detail: "Counts everything, and so takes a while in a large vault. For tokens of every organisation."}, a.status)
+}
+
+type meOut struct {
+	Body struct {
+		Name         string `json:"name"`
+		Role         string `json:"role" enum:"admin,operator,viewer"`
+		Organisation string `json:"organisation" doc:"* is every one."`
+	}
+}
+
+func (a *API) me(_ context.Context, c *Caller, _ *struct{}) (*meOut, error) {
+	out := &meOut{}
+	out.Body.Name, out.Body.Role, out.Body.Organisation = c.Name, string(c.Role), c.Organisation()
+	return out, nil
+}
+
+type vaultStatusOut struct {
+	Body struct {
+		Driver        string           `json:"driver" enum:"sqlite,postgres"`
+		SchemaVersion int64            `json:"schema_version"`
+		Bytes         int64            `json:"bytes" doc:"Of the database."`
+		Rows          map[string]int64 `json:"rows"`
+		Accounts      map[string]int64 `json:"accounts" doc:"By state."`
+		Keys          []string         `json:"keys" doc:"Ids of the keys; the first seals."`
+		Sealed        map[string]int64 `json:"sealed" doc:"Secrets by the key that sealed them."`
+		DroppedEvents int64            `json:"dropped_events"`
+	}
+}
+
+func (a *API) status(ctx context.Context, c *Caller, _ *struct{}) (*vaultStatusOut, error) {
+	if c.Organisation() != vault.All {
+		return nil, problem(http.StatusForbidden, "INVALID_PERMISSIONS", "Only a token for every organisation sees the whole vault.")
+	}
+	st, err := a.v.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &vaultStatusOut{}
+	b := &out.Body
+	b.Driver, b.SchemaVersion, b.Bytes, b.Rows, b.Keys, b.Sealed, b.DroppedEvents = st.Driver, st.SchemaVersion, st.Bytes, st.Rows, st.Keys, st.Secrets, st.DroppedEvents
+	b.Accounts = map[string]int64{}
+	for s, n := range st.States {
+		b.Accounts[string(s)] = n
+	}
+	return out, nil
+}
