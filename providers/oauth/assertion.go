@@ -21,7 +21,8 @@ type assertion struct {
 	alg              jose.SignatureAlgorithm
 	key, kid, cert   *expr.Template // nil where the Spec is silent
 	iss, sub, aud    *expr.Template
-	lifetime, before time.Duration // exp and iat, from now
+	decode           func(string) ([]byte, error) // of an HMAC key
+	lifetime, before time.Duration                // exp and iat, from now
 	claims, headers  map[string]*tree
 }
 
@@ -38,7 +39,7 @@ var algorithms = map[string]jose.SignatureAlgorithm{
 
 const defaultAssertionLife = 5 * time.Minute
 
-func compileAssertion(s AssertionSpec) (*assertion, error) {
+func (k *compiler) assertion(s AssertionSpec) (*assertion, error) {
 	a := &assertion{lifetime: time.Duration(s.Lifetime), before: time.Duration(s.Before)}
 	if a.lifetime == 0 {
 		a.lifetime = defaultAssertionLife
@@ -46,6 +47,9 @@ func compileAssertion(s AssertionSpec) (*assertion, error) {
 	var ok bool
 	if a.alg, ok = algorithms[s.Alg]; !ok {
 		return nil, fmt.Errorf("assertion.alg %q is not one of %s", s.Alg, words(algorithms))
+	}
+	if a.decode, ok = keyEncodings[s.KeyEncoding]; !ok {
+		return nil, fmt.Errorf("assertion.key_encoding %q is not one of %s", s.KeyEncoding, words(keyEncodings))
 	}
 	for _, t := range []struct {
 		key, src string
@@ -57,17 +61,17 @@ func compileAssertion(s AssertionSpec) (*assertion, error) {
 		if t.src == "" {
 			continue
 		}
-		compiled, err := expr.Compile(t.src)
+		compiled, err := k.template(t.src)
 		if err != nil {
 			return nil, fmt.Errorf("assertion.%s: %w", t.key, err)
 		}
 		*t.to = compiled
 	}
 	var err error
-	if a.claims, err = compileParams("assertion.claims", s.Claims, true); err != nil {
+	if a.claims, err = k.params("assertion.claims", s.Claims, true); err != nil {
 		return nil, err
 	}
-	a.headers, err = compileParams("assertion.headers", s.Headers, true)
+	a.headers, err = k.params("assertion.headers", s.Headers, true)
 	return a, err
 }
 

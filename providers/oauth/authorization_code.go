@@ -24,7 +24,7 @@ type authorize struct {
 	raw    *expr.Template
 }
 
-func compileAuthorize(s *Spec) (*authorize, error) {
+func (k *compiler) authorize(s *Spec) (*authorize, error) {
 	var a authorize
 	var err error
 	src := s.AuthorizeURL
@@ -32,13 +32,13 @@ func compileAuthorize(s *Spec) (*authorize, error) {
 		// The endpoint's own fragment is the route: https://host/#/oauth.
 		src = strings.Replace(src, "#", "%23", 1)
 	}
-	if a.url, err = parseEndpoint("authorize_url", src, s.AllowHTTP); err != nil {
+	if a.url, err = k.endpoint("authorize_url", src); err != nil {
 		return nil, err
 	}
-	if a.params, err = compileParams("authorize", s.AuthorizeParams, false); err != nil {
+	if a.params, err = k.params("authorize", s.AuthorizeParams, false); err != nil {
 		return nil, err
 	}
-	if a.raw, err = expr.Compile(s.Authorize.Raw); err != nil {
+	if a.raw, err = k.template(s.Authorize.Raw); err != nil {
 		return nil, fmt.Errorf("authorize.raw: %w", err)
 	}
 	return &a, nil

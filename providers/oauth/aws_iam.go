@@ -53,7 +53,7 @@ func compileAWS(c *Config) error {
 		if t.src == "" {
 			continue
 		}
-		compiled, err := expr.Compile(t.src)
+		compiled, err := c.compiler.template(t.src)
 		if err != nil {
 			return fmt.Errorf("aws.%s: %w", t.key, err)
 		}
@@ -66,13 +66,13 @@ func compileAWS(c *Config) error {
 		return errors.New("aws.duration must be from 15m to 12h")
 	}
 	var err error
-	if a.tags, err = compileMap("aws.tags", s.Tags); err != nil {
+	if a.tags, err = c.compiler.named("aws.tags", s.Tags); err != nil {
 		return err
 	}
-	a.sts, err = compileStep("aws", StepSpec{
+	a.sts, err = c.compiler.step("aws", StepSpec{
 		URL: or(s.Endpoint, "https://sts."+or(s.Region, "us-east-1")+".amazonaws.com/"), Auth: "off",
 		Response: ResponseSpec{Format: "xml", Error: "ErrorResponse.Error.Code", ErrorDescription: "ErrorResponse.Error.Message"},
-	}, c.spec.AllowHTTP)
+	})
 	c.aws = a
 	return err
 }

@@ -1,8 +1,17 @@
 package oauth_test
 
 import (
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
+	"log"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -234,4 +243,92 @@ func TestBadAnswers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestReusedConnectionIsNotResentByGET is the same for endpoints that refresh by
+// GET, which net/http takes for repeatable.
+func TestReusedConnectionIsNotResentByGET(t *testing.T) {
+	calls := 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 || r.TransferEncoding != nil {
+			t.Errorf("a GET with Content-Length %d, Transfer-Encoding %v", r.ContentLength, r.TransferEncoding)
+		}
+		if calls++; calls > 1 {
+			panic(http.ErrAbortHandler)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{"access_token":"t1","refresh_token":"r2"}`)
+	}))
+	defer srv.Close()
+	cfg, err := oauth.Compile(oauth.Spec{GrantType: "refresh_token", TokenURL: srv.URL, TokenMethod: "GET", TokenAuth: "off", AllowHTTP: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := oauth.Request{HTTP: srv.Client(), RefreshToken: secret.New("r1")}
+	if _, err := cfg.Token(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	_, err = cfg.Token(t.Context(), r)
+	checkTemporary(t, err)
+	if calls != 2 {
+		t.Errorf("requests = %d, want 2: one each", calls)
+	}
+}
+
+// TestClientCertificate asks an endpoint that wants mutual TLS.
+func TestClientCertificate(t *testing.T) {
+	certPEM, keyPEM := selfSigned(t)
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"access_token":%q}`, r.TLS.PeerCertificates[0].Subject.CommonName)
+	}))
+	srv.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	srv.StartTLS()
+	defer srv.Close()
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	cfg, err := oauth.Compile(oauth.Spec{
+		GrantType: "client_credentials", TokenURL: srv.URL, TokenAuth: "none",
+		ClientCertificate: oauth.CertificateSpec{Certificate: "{fields.cert}", Key: "{fields.key}"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := oauth.Request{HTTP: srv.Client(), Fields: secret.Values{"cert": secret.New(certPEM), "key": secret.New(strings.ReplaceAll(keyPEM, "\n", `\n`))}}
+	tok, err := cfg.Token(t.Context(), r)
+	if err != nil || tok.Credential.Token.Reveal() != "me" {
+		t.Fatalf("Token() = %+v, %v, want me's", tok, err)
+	}
+	if _, ok, err := cfg.Certificate(r); !ok || err != nil {
+		t.Errorf("Certificate() = %v, %v", ok, err)
+	}
+	for name, fields := range map[string]secret.Values{
+		"no key":     {"cert": r.Fields["cert"]},
+		"not a pair": {"cert": r.Fields["cert"], "key": secret.New(pkcs8(rsaKey()))},
+	} {
+		if _, err := cfg.Token(t.Context(), oauth.Request{HTTP: srv.Client(), Fields: fields}); err == nil || strings.Contains(err.Error(), "BEGIN") {
+			t.Errorf("%s: error = %v", name, err)
+		}
+	}
+	if _, err := cfg.Token(t.Context(), oauth.Request{HTTP: nobody(t), Fields: r.Fields}); err == nil {
+		t.Error("a client that cannot present a certificate = no error")
+	}
+	bare, err := oauth.Compile(oauth.Spec{GrantType: "client_credentials", TokenURL: srv.URL, TokenAuth: "none"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bare.Token(t.Context(), r); err == nil {
+		t.Error("Token() without the certificate = a token: the test checks nothing")
+	}
+}
+
+// selfSigned makes a client certificate for "me".
+func selfSigned(t *testing.T) (certPEM, keyPEM string) {
+	t.Helper()
+	key := ecKey(elliptic.P256())
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "me"}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), pkcs8(key)
 }

@@ -49,7 +49,7 @@ func compileGoogle(c *Config) error {
 		if t.src == "" {
 			continue
 		}
-		compiled, err := expr.Compile(t.src)
+		compiled, err := c.compiler.template(t.src)
 		if err != nil {
 			return fmt.Errorf("google.%s: %w", t.key, err)
 		}
@@ -118,7 +118,7 @@ func (r *run) selfSigned(account *serviceAccount) (*Token, error) {
 }
 
 func (r *run) googleJWT(account *serviceAccount, audience string, claims Params) (string, error) {
-	a, err := compileAssertion(AssertionSpec{
+	a, err := (&compiler{fields: map[string]bool{}}).assertion(AssertionSpec{
 		Alg: "RS256", Key: literal(account.PrivateKey), KeyID: literal(account.PrivateKeyID),
 		Issuer: literal(account.ClientEmail), Lifetime: Duration(googleLife), Claims: claims,
 	})

@@ -7,6 +7,8 @@ import (
 	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -14,6 +16,13 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 )
+
+// keyEncodings are the words of assertion.key_encoding.
+var keyEncodings = map[string]func(string) ([]byte, error){
+	"":       func(s string) ([]byte, error) { return []byte(s), nil },
+	"hex":    hex.DecodeString,
+	"base64": base64.StdEncoding.DecodeString,
+}
 
 // signingKey finds the key: the Spec's template, else the app's or the account's
 // private_key.
@@ -34,7 +43,11 @@ func (a *assertion) signingKey(r *run) (jose.SigningKey, error) {
 		return jose.SigningKey{}, errors.New("assertion: there is no private_key, neither of the app nor of the account")
 	}
 	if strings.HasPrefix(string(a.alg), "HS") {
-		return jose.SigningKey{Algorithm: a.alg, Key: []byte(src)}, nil
+		raw, err := a.decode(src)
+		if err != nil {
+			return jose.SigningKey{}, errors.New("assertion: the key is not in the encoding that key_encoding says")
+		}
+		return jose.SigningKey{Algorithm: a.alg, Key: raw}, nil
 	}
 	key, kid, err := parseKey(src)
 	if err != nil {

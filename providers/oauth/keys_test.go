@@ -118,10 +118,12 @@ func TestKeyForms(t *testing.T) {
 		"Ed25519":               {pkcs8(ed), "", jose.EdDSA, edPub, ""},
 		"JWK":                   {string(jwk), "", jose.ES256, p256.Public(), "jwk-1"},
 		"HMAC":                  {"0123456789abcdef0123456789abcdef", "HS256", jose.HS256, []byte("0123456789abcdef0123456789abcdef"), ""},
+		"HMAC in hex (Ghost)":   {strings.Repeat("3031323334353637", 4), "HS256 hex", jose.HS256, []byte(strings.Repeat("01234567", 4)), ""},
 		"PKCS 8 with spaces on": {"  \n" + pkcs8(p256) + "\n", "ES256", jose.ES256, p256.Public(), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tok, err := mint(t, oauth.AssertionSpec{Alg: c.alg}, secret.Values{"client_id": secret.New("me"), "private_key": secret.New(c.pem)}, nil)
+			alg, encoding, _ := strings.Cut(c.alg, " ")
+			tok, err := mint(t, oauth.AssertionSpec{Alg: alg, KeyEncoding: encoding}, secret.Values{"client_id": secret.New("me"), "private_key": secret.New(c.pem)}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -149,10 +151,13 @@ func TestBadKeys(t *testing.T) {
 		"cut off":      {"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "", "cannot be read"},
 		"other kind":   {pkcs8(ecKey(elliptic.P256())), "RS256", "RS256"},
 		"other curve":  {pkcs8(ecKey(elliptic.P256())), "ES384", "ES384"},
+		"not hex":      {"hunter2", "HS256 hex", "key_encoding"},
+		"no encoding":  {"hunter2", "HS256 octal", "assertion.key_encoding \"octal\" is not one of base64, hex"},
 		"no algorithm": {pkcs8(rsaKey()), "none", `assertion.alg "none" is not one of`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := mint(t, oauth.AssertionSpec{Alg: c.alg}, secret.Values{"client_id": secret.New("me"), "private_key": secret.New(c.key)}, nil)
+			alg, encoding, _ := strings.Cut(c.alg, " ")
+			_, err := mint(t, oauth.AssertionSpec{Alg: alg, KeyEncoding: encoding}, secret.Values{"client_id": secret.New("me"), "private_key": secret.New(c.key)}, nil)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("error = %v, want one with %q", err, c.want)
 			}

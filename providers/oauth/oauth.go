@@ -16,8 +16,9 @@ import (
 
 // Config is a Spec, compiled. It holds no secret and is safe for concurrent use.
 type Config struct {
-	spec  Spec
-	grant grant
+	spec     Spec
+	grant    grant
+	compiler *compiler
 
 	authorize *authorize
 	token     *step
@@ -29,6 +30,7 @@ type Config struct {
 	resolve   []*step
 
 	assertion    *assertion
+	certificate  *certificate
 	exchange     *exchange8693
 	google       *google
 	aws          *awsIAM
@@ -185,7 +187,7 @@ func Compile(s Spec) (*Config, error) {
 	if g.defaults != nil {
 		g.defaults(&s)
 	}
-	c := &Config{spec: s, grant: g}
+	c := &Config{spec: s, grant: g, compiler: &compiler{s.AllowHTTP, map[string]bool{}}}
 	err := c.checkWords()
 	if err != nil {
 		return nil, err
@@ -198,7 +200,10 @@ func Compile(s Spec) (*Config, error) {
 	if err := c.compileSteps(); err != nil {
 		return nil, err
 	}
-	if c.assertion, err = compileAssertion(s.Assertion); err != nil {
+	if c.assertion, err = c.compiler.assertion(s.Assertion); err != nil {
+		return nil, err
+	}
+	if c.certificate, err = c.compiler.certificate(s.ClientCertificate); err != nil {
 		return nil, err
 	}
 	if g.compile != nil {

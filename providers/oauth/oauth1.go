@@ -37,7 +37,7 @@ var oauth1Methods = map[string]string{
 }
 
 func oauth1Defaults(s *Spec) {
-	s.TokenAuth = or(s.TokenAuth, "off")
+	s.TokenAuth, s.ContentType = or(s.TokenAuth, "off"), or(s.ContentType, "query")
 	s.Response.Format = or(s.Response.Format, "form") // §2.1, whatever the Content-Type is
 	s.Response.AccessToken = or(s.Response.AccessToken, "oauth_token")
 	if s.Response.Fields == nil {
@@ -50,9 +50,12 @@ func compileOAuth1(c *Config) (err error) {
 	if _, ok := oauth1Methods[c.spec.OAuth1Signature]; !ok {
 		return fmt.Errorf("oauth1_signature %q is not one of %s", c.spec.OAuth1Signature, words(oauth1Methods))
 	}
+	if c.token.encoding != inQuery {
+		return errors.New("content_type must be query: the signature of OAuth 1.0a covers these parameters there")
+	}
 	s := c.spec.tokenStep()
 	s.URL = c.spec.RequestTokenURL
-	c.requestToken, err = compileStep("request_token", s, c.spec.AllowHTTP)
+	c.requestToken, err = c.compiler.step("request_token", s)
 	return err
 }
 

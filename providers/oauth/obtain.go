@@ -66,7 +66,8 @@ func (r *run) see(t *Token) {
 // take reads what a step brought. A step that declares what else it is for
 // needs no token in its answer.
 func (r *run) take(s *step, a *answer, t *Token) error {
-	if s.response.accessToken.find(a) == nil && len(s.response.capture)+len(s.response.fields) > 0 {
+	otherUse := len(s.response.capture)+len(s.response.fields) > 0 || s.response.format == formatNone
+	if s.response.accessToken.find(a) == nil && otherUse {
 		return s.response.keep(a, t)
 	}
 	next, err := s.response.token(a, r.now, t.Credential.Scopes, r.c.spec.ScopeSeparator)

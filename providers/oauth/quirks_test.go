@@ -175,7 +175,7 @@ func (c *quirkCase) do(cfg *oauth.Config, w *wire) (*want, error) {
 			App: r.App, Fields: r.Fields, Account: r.Account, RedirectURI: g.RedirectURI, State: "st",
 			Verifier: r.Verifier, Scopes: r.Scopes,
 		})
-		return &want{URL: u}, err
+		return &want{URL: uuidText.ReplaceAllString(u, "<uuid>")}, err
 	case "callback":
 		q, err := url.ParseQuery(g.Query)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -44,6 +45,11 @@ func (c *step) request(ctx context.Context, v *expr.Vars, std []param, sign sign
 	req, err := http.NewRequestWithContext(ctx, c.method, u.String(), bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: check the URL", c.key, errURL)
+	}
+	if c.method == http.MethodGet {
+		// net/http repeats a GET without a body by itself when a kept connection dies.
+		// A rotating refresh token must not be sent twice.
+		req.Body, req.GetBody = io.NopCloser(bytes.NewReader(nil)), nil
 	}
 	if c.media != "" {
 		header.Set("Content-Type", c.media)

@@ -38,7 +38,7 @@ func (c *step) exchange(ctx context.Context, r *run, std []param) (*answer, erro
 		return nil, err
 	}
 	host := req.URL.Host
-	resp, err := noRedirects(r.HTTP).Do(req)
+	resp, err := r.client.Do(req)
 	if err != nil {
 		return nil, unsent(host, err, hide)
 	}
@@ -91,9 +91,10 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 // the values that the templates of its steps may read.
 type run struct {
 	*Request
-	c    *Config
-	vars expr.Vars
-	now  time.Time
+	c      *Config
+	client Doer
+	vars   expr.Vars
+	now    time.Time
 }
 
 func (c *Config) start(r *Request) (*run, error) {
@@ -104,10 +105,18 @@ func (c *Config) start(r *Request) (*run, error) {
 	if r.Now != nil {
 		now = r.Now
 	}
-	run := &run{Request: r, c: c, now: now()}
+	run := &run{Request: r, c: c, now: now(), client: noRedirects(r.HTTP)}
 	run.vars = expr.Vars{App: clientOf(r), Account: r.Account, Now: run.now}
 	run.vars.Cred = run.credential()
-	return run, nil
+	if c.certificate == nil {
+		return run, nil
+	}
+	pair, err := c.certificate.load(&run.vars)
+	if err != nil {
+		return nil, err
+	}
+	run.client, err = presenting(run.client, pair)
+	return run, err
 }
 
 // clientOf is the app, or the account's fields where the account brings its own

@@ -80,6 +80,9 @@ type Spec struct {
 	// Issuer is what the callback's iss must be, if it has one (RFC 9207).
 	Issuer string `yaml:"issuer"`
 
+	// ClientCertificate is presented on connections to the endpoints.
+	ClientCertificate CertificateSpec `yaml:"client_certificate"`
+
 	Assertion AssertionSpec `yaml:"assertion"`
 	Exchange  ExchangeSpec  `yaml:"exchange"`
 	AWS       AWSSpec       `yaml:"aws"`
@@ -197,6 +200,8 @@ type AssertionSpec struct {
 	// Key is a template for the PEM or JWK private key; {app.private_key} when empty
 	// and the app has one, else {fields.private_key}.
 	Key string `yaml:"key"`
+	// KeyEncoding of an HMAC key: hex or base64; as it is when empty.
+	KeyEncoding string `yaml:"key_encoding"`
 	// KeyID is the kid header. Certificate (PEM) gives x5t and x5t#S256.
 	KeyID       string `yaml:"kid"`
 	Certificate string `yaml:"certificate"`
@@ -209,6 +214,12 @@ type AssertionSpec struct {
 	Before  Duration `yaml:"before"`
 	Claims  Params   `yaml:"claims"`
 	Headers Params   `yaml:"headers"`
+}
+
+// CertificateSpec is a client certificate and its key, templates for PEM.
+type CertificateSpec struct {
+	Certificate string `yaml:"certificate"`
+	Key         string `yaml:"key"`
 }
 
 // ExchangeSpec describes a token exchange (RFC 8693).

@@ -75,6 +75,9 @@ func TestCompileRefuses(t *testing.T) {
 		"exchange":            {"grant_type: token_exchange\ntoken_url: https://auth.example/t\nexchange: {actor_token_type: jwt}", "exchange.actor_token_type needs actor_token"},
 		"assertion":           {cc + "assertion: {alg: RS1}", `assertion.alg "RS1" is not one of`},
 		"oauth1":              {"request_token_url: https://a.example/r\nauthorize_url: https://a.example/a\ntoken_url: https://a.example/t\noauth1_signature: md5", `oauth1_signature "md5"`},
+		"oauth1 in a form":    {"request_token_url: https://a.example/r\nauthorize_url: https://a.example/a\ntoken_url: https://a.example/t\ncontent_type: form", "content_type must be query"},
+		"certificate":         {cc + "client_certificate: {key: x}", "client_certificate needs certificate and key"},
+		"request":             {cc + "token_headers: {A: '{request.method}'}", "{request…} is not known"},
 		"google":              {"grant_type: gcs_service_account\ngoogle: {self_signed: true}", "google.self_signed needs google.audience or scopes"},
 		"google subject":      {"grant_type: gcs_service_account\nscopes: a\ngoogle: {self_signed: true, subject: b}", "google.subject needs a token request"},
 	} {
@@ -165,5 +168,21 @@ func TestURLValues(t *testing.T) {
 				t.Errorf("error = %v, want one that does not quote the value", err)
 			}
 		})
+	}
+}
+
+func TestFields(t *testing.T) {
+	c, err := compile(`
+grant_type: obtain
+obtain:
+  - {url: "https://{fields.host}/nonce", params: {user: "{fields.user}", pin: "{hex(hmac_sha256(fields.pin, 'x'))}"}, response: {fields: {challenge: nonce}}}
+  - {url: "https://{fields.host}/login", params: {answer: "{fields.challenge}", app: "{app.client_id}"}}
+refresh: {url: "https://{fields.host}/refresh", params: {r: "{fields.refresh_token}"}}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(c.Fields(), " "); got != "host pin user" {
+		t.Errorf("Fields() = %q, want host pin user", got)
 	}
 }

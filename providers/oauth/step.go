@@ -50,8 +50,8 @@ var encodings = map[string]encoding{
 	"query":                             inQuery,
 }
 
-// compileStep compiles s, whose URL is allowed to be plain HTTP with allowHTTP.
-func compileStep(key string, s StepSpec, allowHTTP bool) (*step, error) {
+// step compiles s; key names it in errors.
+func (k *compiler) step(key string, s StepSpec) (*step, error) {
 	if s.Get != "" {
 		if s.URL != "" || s.Method != "" {
 			return nil, fmt.Errorf("%s: get says both url and method; leave these out", key)
@@ -71,7 +71,7 @@ func compileStep(key string, s StepSpec, allowHTTP bool) (*step, error) {
 	if !slices.Contains([]string{"GET", "POST", "PUT", "PATCH", "DELETE"}, c.method) {
 		return nil, fmt.Errorf("%s: method %q is not one of GET, POST, PUT, PATCH, DELETE", key, s.Method)
 	}
-	err := errors.Join(c.compileURL(s, allowHTTP), c.compileEncoding(s), c.compileTemplates(s))
+	err := errors.Join(c.compileURL(k, s), c.compileEncoding(s), c.compileTemplates(k, s))
 	if err != nil {
 		return nil, err
 	}
@@ -81,11 +81,11 @@ func compileStep(key string, s StepSpec, allowHTTP bool) (*step, error) {
 	return c, nil
 }
 
-func (c *step) compileURL(s StepSpec, allowHTTP bool) (err error) {
+func (c *step) compileURL(k *compiler, s StepSpec) (err error) {
 	if s.URL == "" {
 		return fmt.Errorf("%s is missing: say where to send the request, https://HOST/PATH", c.urlKey())
 	}
-	c.url, err = parseEndpoint(c.urlKey(), s.URL, allowHTTP)
+	c.url, err = k.endpoint(c.urlKey(), s.URL)
 	return err
 }
 
@@ -127,8 +127,8 @@ func (c *step) compileEncoding(s StepSpec) error {
 	return nil
 }
 
-func (c *step) compileTemplates(s StepSpec) (err error) {
-	if c.headers, err = compileMap(c.key+": header", s.Headers); err != nil {
+func (c *step) compileTemplates(k *compiler, s StepSpec) (err error) {
+	if c.headers, err = k.named(c.key+": header", s.Headers); err != nil {
 		return err
 	}
 	for name := range s.Headers {
@@ -136,14 +136,14 @@ func (c *step) compileTemplates(s StepSpec) (err error) {
 			return fmt.Errorf("%s: %q is not a header name", c.key, name)
 		}
 	}
-	if c.query, err = compileMap(c.key+": query", s.Query); err != nil {
+	if c.query, err = k.named(c.key+": query", s.Query); err != nil {
 		return err
 	}
-	if c.params, err = compileParams(c.key, s.Params, c.encoding == inJSON); err != nil {
+	if c.params, err = k.params(c.key, s.Params, c.encoding == inJSON); err != nil {
 		return err
 	}
 	if s.Body != "" {
-		if c.body, err = expr.Compile(s.Body); err != nil {
+		if c.body, err = k.template(s.Body); err != nil {
 			return fmt.Errorf("%s: body: %w", c.key, err)
 		}
 	}

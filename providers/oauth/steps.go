@@ -91,12 +91,12 @@ func (c *Config) compileSteps() (err error) {
 		if !one.want {
 			continue
 		}
-		if *one.to, err = compileStep(one.key, one.spec, s.AllowHTTP); err != nil {
+		if *one.to, err = c.compiler.step(one.key, one.spec); err != nil {
 			return err
 		}
 	}
 	if s.AuthorizeURL != "" {
-		if c.authorize, err = compileAuthorize(s); err != nil {
+		if c.authorize, err = c.compiler.authorize(s); err != nil {
 			return err
 		}
 	}
@@ -115,7 +115,7 @@ func (c *Config) compileChain(key string, specs Steps) ([]*step, error) {
 		if s.Get == "" {
 			s.Auth = or(s.Auth, "off")
 		}
-		st, err := compileStep(fmt.Sprintf("%s[%d]", key, i), s, c.spec.AllowHTTP)
+		st, err := c.compiler.step(fmt.Sprintf("%s[%d]", key, i), s)
 		if err != nil {
 			return nil, err
 		}

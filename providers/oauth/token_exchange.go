@@ -26,15 +26,15 @@ type exchange8693 struct {
 }
 
 func compileExchange(c *Config) error {
-	s := c.spec.Exchange
+	s, k := c.spec.Exchange, c.compiler
 	x := &exchange8693{}
 	var err error
-	if x.subject, err = expr.Compile(or(s.SubjectToken, "{token}")); err != nil {
+	if x.subject, err = k.template(or(s.SubjectToken, "{token}")); err != nil {
 		return fmt.Errorf("exchange.subject_token: %w", err)
 	}
 	x.fixed = append(x.fixed, param{"subject_token_type", tokenType(or(s.SubjectTokenType, "access_token"))})
 	if s.ActorToken != "" {
-		if x.actor, err = expr.Compile(s.ActorToken); err != nil {
+		if x.actor, err = k.template(s.ActorToken); err != nil {
 			return fmt.Errorf("exchange.actor_token: %w", err)
 		}
 		x.fixed = append(x.fixed, param{"actor_token_type", tokenType(or(s.ActorTokenType, "access_token"))})
@@ -44,10 +44,10 @@ func compileExchange(c *Config) error {
 	if s.RequestedTokenType != "" {
 		x.fixed = append(x.fixed, param{"requested_token_type", tokenType(s.RequestedTokenType)})
 	}
-	if x.audience, err = compileList("exchange.audience", s.Audience); err != nil {
+	if x.audience, err = k.list("exchange.audience", s.Audience); err != nil {
 		return err
 	}
-	if x.resource, err = compileList("exchange.resource", s.Resource); err != nil {
+	if x.resource, err = k.list("exchange.resource", s.Resource); err != nil {
 		return err
 	}
 	c.exchange = x
@@ -56,10 +56,10 @@ func compileExchange(c *Config) error {
 
 func tokenType(s string) string { return or(tokenTypes[s], s) }
 
-func compileList(key string, l List) ([]*expr.Template, error) {
+func (k *compiler) list(key string, l List) ([]*expr.Template, error) {
 	var out []*expr.Template
 	for _, src := range l {
-		t, err := expr.Compile(src)
+		t, err := k.template(src)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", key, err)
 		}

@@ -22,11 +22,11 @@ type tree struct {
 	other  any // a number, a boolean or null
 }
 
-// compileParams compiles ps; nested values are only for a JSON body.
-func compileParams(key string, ps Params, nested bool) (map[string]*tree, error) {
+// params compiles ps; nested values are only for a JSON body.
+func (k *compiler) params(key string, ps Params, nested bool) (map[string]*tree, error) {
 	out := make(map[string]*tree, len(ps))
 	for _, name := range ps.names() {
-		t, err := compileTree(ps[name])
+		t, err := k.tree(ps[name])
 		if err != nil {
 			return nil, fmt.Errorf("%s: parameter %s: %w", key, name, err)
 		}
@@ -38,17 +38,17 @@ func compileParams(key string, ps Params, nested bool) (map[string]*tree, error)
 	return out, nil
 }
 
-func compileTree(v any) (*tree, error) {
+func (k *compiler) tree(v any) (*tree, error) {
 	switch v := v.(type) {
 	case string:
-		t, err := expr.Compile(v)
+		t, err := k.template(v)
 		return &tree{text: t}, err
 	case Params: // yaml.v3 makes inner maps of the outer one's type
-		return compileTree(map[string]any(v))
+		return k.tree(map[string]any(v))
 	case map[string]any:
 		object := make(map[string]*tree, len(v))
 		for name, child := range v {
-			t, err := compileTree(child)
+			t, err := k.tree(child)
 			if err != nil {
 				return nil, err
 			}
@@ -58,7 +58,7 @@ func compileTree(v any) (*tree, error) {
 	case []any:
 		array := make([]*tree, len(v))
 		for i, child := range v {
-			t, err := compileTree(child)
+			t, err := k.tree(child)
 			if err != nil {
 				return nil, err
 			}
@@ -100,11 +100,11 @@ func (t *tree) eval(v *expr.Vars) (any, error) {
 	return t.other, nil
 }
 
-// compileMap compiles templates by name; what names them in errors.
-func compileMap(what string, m map[string]string) (map[string]*expr.Template, error) {
+// named compiles templates by name; what names them in errors.
+func (k *compiler) named(what string, m map[string]string) (map[string]*expr.Template, error) {
 	out := make(map[string]*expr.Template, len(m))
 	for _, name := range slices.Sorted(maps.Keys(m)) {
-		t, err := expr.Compile(m[name])
+		t, err := k.template(m[name])
 		if err != nil {
 			return nil, fmt.Errorf("%s %s: %w", what, name, err)
 		}

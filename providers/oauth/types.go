@@ -88,6 +88,11 @@ func (a *AssertionSpec) UnmarshalYAML(n *yaml.Node) error {
 	return strictyaml.Decode(n, (*plain)(a))
 }
 
+func (c *CertificateSpec) UnmarshalYAML(n *yaml.Node) error {
+	type plain CertificateSpec
+	return strictyaml.Decode(n, (*plain)(c))
+}
+
 func (e *ExchangeSpec) UnmarshalYAML(n *yaml.Node) error {
 	type plain ExchangeSpec
 	return strictyaml.Decode(n, (*plain)(e))

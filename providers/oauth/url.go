@@ -22,15 +22,15 @@ type endpoint struct {
 	allowHTTP bool
 }
 
-// parseEndpoint compiles a URL. key names it in errors.
-func parseEndpoint(key, src string, allowHTTP bool) (*endpoint, error) {
-	e := &endpoint{key: key, allowHTTP: allowHTTP}
+// endpoint compiles a URL. key names it in errors.
+func (k *compiler) endpoint(key, src string) (*endpoint, error) {
+	e := &endpoint{key: key, allowHTTP: k.allowHTTP}
 	rest := src
 	switch {
 	case strings.HasPrefix(src, "https://"):
 		e.scheme, rest = "https", src[len("https://"):]
 	case strings.HasPrefix(src, "http://"):
-		if !allowHTTP {
+		if !k.allowHTTP {
 			return nil, fmt.Errorf("%s: http:// would send secrets in the clear; use https://, or allow plain HTTP for this connector by name", key)
 		}
 		e.scheme, rest = "http", src[len("http://"):]
@@ -49,7 +49,7 @@ func parseEndpoint(key, src string, allowHTTP bool) (*endpoint, error) {
 		src string
 		to  **expr.Template
 	}{{authority, &e.origin}, {path, &e.path}, {query, &e.query}} {
-		t, err := expr.Compile(part.src)
+		t, err := k.template(part.src)
 		if err != nil {
 			return nil, fmt.Errorf("%s: in %q: %w", key, part.src, err)
 		}

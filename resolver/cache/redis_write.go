@@ -16,19 +16,18 @@ func (r *Redis) Put(ctx context.Context, id string, cred *secret.Credential) {
 	ctx = context.WithoutCancel(ctx)
 	r.change(id, func() { r.near.Put(ctx, id, cred) })
 	life := remaining(cred)
-	r.write(ctx, id, func(ctx context.Context, p redis.Pipeliner) error {
+	r.write(ctx, id, func(ctx context.Context, p redis.Pipeliner) {
 		if life <= 0 {
 			p.Del(ctx, r.key(id))
-			return nil
+			return
 		}
 		sealed, err := seal(r.sealer, id, cred)
 		if err != nil {
 			p.Del(ctx, r.key(id)) // better nothing than the old one
 			r.notify(Event{Unreadable, errors.New("sealing a credential for the shared cache failed")})
-			return nil
+			return
 		}
 		p.Set(ctx, r.key(id), sealed, life)
-		return nil
 	})
 }
 
@@ -36,9 +35,8 @@ func (r *Redis) Put(ctx context.Context, id string, cred *secret.Credential) {
 func (r *Redis) Delete(ctx context.Context, id string) {
 	ctx = context.WithoutCancel(ctx)
 	r.change(id, func() { r.near.Delete(ctx, id) })
-	r.write(ctx, id, func(ctx context.Context, p redis.Pipeliner) error {
+	r.write(ctx, id, func(ctx context.Context, p redis.Pipeliner) {
 		p.Del(ctx, r.key(id))
-		return nil
 	})
 }
 
@@ -52,14 +50,14 @@ func (r *Redis) change(id string, f func()) {
 
 // write sends commands and tells the others. Where that fails, id is dirty: its
 // entry in Redis must go before anybody may trust it again.
-func (r *Redis) write(ctx context.Context, id string, f func(context.Context, redis.Pipeliner) error) {
+func (r *Redis) write(ctx context.Context, id string, f func(context.Context, redis.Pipeliner)) {
 	if r.soilIfDown(id) {
 		return
 	}
 	op, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
 	p := r.client.Pipeline()
-	_ = f(op, p)
+	f(op, p)
 	if _, err := p.Exec(op); err != nil {
 		r.soil(id)
 		r.failed(ctx, err)
