@@ -10,10 +10,12 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddypki"
 	"go.uber.org/zap"
 
+	"github.com/attache-proxy/attache/caddymodule/live"
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/egress"
+	"github.com/attache-proxy/attache/resolver/vault"
 )
 
 func init() {
@@ -36,6 +38,9 @@ type App struct {
 	Connectors map[string]*ConnectorConfig `json:"connectors,omitempty"`
 	// Agents by name.
 	Agents map[string]*AgentConfig `json:"agents,omitempty"`
+	// Vault remembers accounts, agents and grants that people make. Without it
+	// there are only those of this configuration.
+	Vault *VaultConfig `json:"vault,omitempty"`
 	// Key seals what leaves the process: placeholders, the first seals, all
 	// open. Not needed while nothing leaves it.
 	Key []string `json:"key,omitempty"`
@@ -51,6 +56,11 @@ type App struct {
 	metrics   *metrics
 	audit     *auditor
 	cacheOpen bool
+	vault     *vault.Vault
+	vaultKey  string
+	directory *live.Directory
+	guard     *egress.Guard
+	set       *connectorSet
 }
 
 // CaddyModule returns the Caddy module information.
@@ -72,6 +82,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.audit, err = newAuditor(ctx, a.Audit); err != nil {
 		return err
 	}
+	if err := a.openVault(); err != nil {
+		return err
+	}
 	connectors, err := a.loadConnectors()
 	if err != nil {
 		return err
@@ -91,12 +104,9 @@ func (a *App) buildResolver(connectors []*providers.Connector) error {
 	if err != nil {
 		return fmt.Errorf("allow_address: %w", err)
 	}
-	guard := &egress.Guard{Allow: allow}
-	var bindings []providers.Binding
-	for _, acct := range a.accounts {
-		bindings = append(bindings, acct.Bindings()...)
-	}
-	index, err := providers.NewIndex(connectors, bindings...)
+	a.guard = &egress.Guard{Allow: allow}
+	a.set = &connectorSet{app: a, base: connectors}
+	index, err := a.set.index(a.ctx)
 	if err != nil {
 		return err
 	}
@@ -108,17 +118,18 @@ func (a *App) buildResolver(connectors []*providers.Connector) error {
 	if err != nil {
 		return err
 	}
-	clients := newTokenClients(guard, routes)
+	clients := newTokenClients(a.guard, routes)
 	a.resolver = resolver.New(resolver.Config{
 		Index:     index,
-		Directory: a.static,
+		Directory: a.buildDirectory(cache),
 		Credentials: &resolver.Credentials{
 			Cache:    cache,
 			HTTP:     func(c *providers.Connector) oauth.Doer { return clients.of(c) },
 			Observer: observer{a},
 		},
-		Transports: resolver.Transports{Guard: guard, Routes: routes},
+		Transports: resolver.Transports{Guard: a.guard, Routes: routes},
 		Observer:   observer{a},
+		Reindex:    a.set.index,
 	})
 	return nil
 }
@@ -160,6 +171,7 @@ func (a *App) Cleanup() error {
 	if a.resolver != nil {
 		a.resolver.Close()
 	}
+	a.closeVault()
 	a.closeCache()
 	return a.audit.Close()
 }

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/attache-proxy/attache/resolver"
+	"github.com/attache-proxy/attache/resolver/vault"
 )
 
 // AuditConfig says where audit events go. They are log lines of the logger
@@ -137,6 +139,7 @@ func (o observer) Observe(e *resolver.Event) {
 	}
 	o.app.metrics.request(connector, e.Status, e.Code, e.Duration)
 	o.app.audit.Write(e)
+	o.app.remember(e)
 }
 
 // TokenRequest implements resolver.TokenObserver.
@@ -153,14 +156,14 @@ func (o observer) TokenRequest(acct *resolver.Account, took time.Duration, err e
 func (h *Handler) observe(v *visit, ref *resolver.Refusal, status int, err error, began time.Time) {
 	e := resolver.Event{Door: v.door, Method: v.r.Method, Host: v.ask.Target.Host, Path: v.ask.Path, Status: status, Duration: time.Since(began)}
 	if v.agent != nil {
-		e.Agent = v.agent.Name
+		e.Agent, e.AgentID = v.agent.Name, v.agent.ID
 	}
 	if c := v.call; c != nil {
 		if c.Connector != nil {
 			e.Connector = c.Connector.Key
 		}
 		if c.Account != nil {
-			e.Account = c.Account.Name
+			e.Account, e.AccountID = c.Account.Name, c.Account.ID
 		}
 		e.Host = c.Target.Host
 		e.Sent, e.Received = c.Outcome.Sent(), c.Outcome.Received()
@@ -179,4 +182,22 @@ func (h *Handler) observe(v *visit, ref *resolver.Refusal, status int, err error
 		e.Status = http.StatusBadGateway
 	}
 	h.app.resolver.Observe(&e)
+}
+
+// remember keeps the event in the vault too, where it makes the account's usage.
+func (a *App) remember(e *resolver.Event) {
+	if a.vault == nil || e.Connector == "" && e.Code == "" {
+		return
+	}
+	ev := vault.Event{
+		Kind: vault.AuditUse, Code: e.Code, Actor: vault.Actor{Kind: "agent", Name: e.Agent}, AgentID: e.AgentID,
+		Connector: e.Connector, AccountID: e.AccountID, Method: e.Method, Host: e.Host, Path: e.Path,
+		Status: e.Status, BytesIn: e.Sent, BytesOut: e.Received, Duration: e.Duration,
+	}
+	if e.Code != "" {
+		ev.Kind = vault.AuditRefusal
+	}
+	if err := a.vault.Record(context.Background(), ev); err != nil {
+		a.metrics.audit.Inc()
+	}
 }

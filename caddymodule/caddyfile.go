@@ -21,6 +21,7 @@ func init() {
 //
 //	attache {
 //		key           <placeholder…>
+//		vault         sqlite [<file>]|postgres <url>
 //		cache         memory
 //		ca            <id>
 //		connectors    <directory>
@@ -64,6 +65,8 @@ func (a *App) parseOption(d *caddyfile.Dispenser) error {
 		if kind != "memory" {
 			return d.Errf("cache %q: want memory", kind)
 		}
+	case "vault":
+		return a.parseVault(d)
 	case "ca":
 		return oneArg(d, &a.CA)
 	case "connectors":
@@ -81,7 +84,24 @@ func (a *App) parseOption(d *caddyfile.Dispenser) error {
 	case "agent":
 		return a.parseAgent(d)
 	default:
-		return d.Errf("unknown option %q in attache; known here: key, cache, ca, connectors, allow_address, audit, connector, agent", d.Val())
+		return d.Errf("unknown option %q in attache; known here: vault, key, cache, ca, connectors, allow_address, audit, connector, agent", d.Val())
+	}
+	return nil
+}
+
+func (a *App) parseVault(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if a.Vault != nil {
+		return d.Err("vault stands twice; there is one")
+	}
+	if len(args) == 0 || len(args) > 2 || args[0] != "sqlite" && args[0] != "postgres" {
+		return d.Err("vault wants sqlite and perhaps a file, or postgres and a URL: vault postgres {env.DATABASE_URL}")
+	}
+	a.Vault = &VaultConfig{Driver: args[0]}
+	if len(args) == 2 {
+		a.Vault.Source = args[1]
+	} else if args[0] == "postgres" {
+		return d.Err("vault postgres wants a URL: vault postgres {env.DATABASE_URL}")
 	}
 	return nil
 }

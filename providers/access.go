@@ -9,43 +9,53 @@ import (
 // readRule is one line of access.read.
 type readRule struct {
 	method string
-	path   []string // segments: literal, * or a last **
+	path   *PathPattern
 }
 
 func (c *Connector) compileRead() error {
 	for _, line := range c.Access.Read {
-		r, err := parseReadRule(line)
-		if err != nil {
-			return err
+		method, path, ok := strings.Cut(strings.TrimSpace(line), " ")
+		if !ok || method == "" || method != strings.ToUpper(method) {
+			return fmt.Errorf(`access.read %q: want METHOD and a path, such as "POST /v1/search"`, line)
 		}
-		c.read = append(c.read, r)
+		p, err := ParsePath(strings.TrimSpace(path))
+		if err != nil {
+			return fmt.Errorf("access.read %q: want METHOD and a path: %w", line, err)
+		}
+		c.read = append(c.read, readRule{method, p})
 	}
 	return nil
 }
 
-func parseReadRule(line string) (readRule, error) {
-	method, path, ok := strings.Cut(strings.TrimSpace(line), " ")
-	path = strings.TrimSpace(path)
-	if !ok || method == "" || method != strings.ToUpper(method) || !strings.HasPrefix(path, "/") {
-		return readRule{}, fmt.Errorf(`access.read %q: want METHOD and a path, such as "POST /v1/search"`, line)
-	}
-	segs := strings.Split(path[1:], "/")
-	for i, s := range segs {
-		if s == "**" && i != len(segs)-1 {
-			return readRule{}, fmt.Errorf("access.read %q: ** may stand only at the end", line)
-		}
-	}
-	return readRule{method, segs}, nil
+func (r readRule) matches(method, path string) bool {
+	return (r.method == "*" || r.method == method) && r.path.Matches(path)
 }
 
-// matches compares segment by segment on the escaped path. A path with dot
+// PathPattern matches paths: * is one segment, ** at the end any rest.
+type PathPattern struct{ segments []string }
+
+// ParsePath reads a pattern.
+func ParsePath(pattern string) (*PathPattern, error) {
+	if !strings.HasPrefix(pattern, "/") {
+		return nil, fmt.Errorf("the path %q must begin with /", pattern)
+	}
+	segs := strings.Split(pattern[1:], "/")
+	for i, s := range segs {
+		if s == "**" && i != len(segs)-1 {
+			return nil, fmt.Errorf("in the path %q ** may stand only at the end", pattern)
+		}
+	}
+	return &PathPattern{segs}, nil
+}
+
+// Matches compares segment by segment on the escaped path. A path with dot
 // segments or encoded slashes never matches: the service might read it otherwise.
-func (r readRule) matches(method, path string) bool {
-	if r.method != "*" && r.method != method || !strings.HasPrefix(path, "/") || ambiguousPath(path) {
+func (p *PathPattern) Matches(path string) bool {
+	if !strings.HasPrefix(path, "/") || ambiguousPath(path) {
 		return false
 	}
 	segs := strings.Split(path[1:], "/")
-	for i, want := range r.path {
+	for i, want := range p.segments {
 		if want == "**" {
 			return true
 		}
@@ -53,7 +63,7 @@ func (r readRule) matches(method, path string) bool {
 			return false
 		}
 	}
-	return len(segs) == len(r.path)
+	return len(segs) == len(p.segments)
 }
 
 // ambiguousPath reports whether services may read the path in different ways.

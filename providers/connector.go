@@ -269,3 +269,8 @@ func (c *Connector) HostFor(host, port, path string, v *expr.Vars) *Host {
 	}
 	return best
 }
+
+// HasHostTemplates reports whether some host depends on the account.
+func (c *Connector) HasHostTemplates() bool {
+	return slices.ContainsFunc(c.Hosts, func(h *Host) bool { return h.template != nil })
+}

@@ -3,8 +3,12 @@ package resolver
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/expr"
@@ -51,11 +55,17 @@ type Account struct {
 	Default bool
 	// ConnectURL is where a person can connect it again; may be empty.
 	ConnectURL string
+	// Store remembers the account's tokens and joins replicas; nil for accounts
+	// of the Caddyfile, whose tokens are only cached.
+	Store Store
+	// Limits are what an operator set for the account.
+	Limits Limits
 	// Meta are values for {account.…}: captured from token answers and the like.
 	Meta map[string]string
 
 	static  *secret.Credential
 	needles atomic.Pointer[needles]
+	bucket  *rate.Limiter
 
 	originOnce   sync.Once
 	originTarget Target
@@ -67,6 +77,9 @@ type Account struct {
 func (a *Account) Prepare() error {
 	if a.CacheKey == "" {
 		a.CacheKey = a.ID
+	}
+	if n := a.Limits.PerMinute; n > 0 {
+		a.bucket = rate.NewLimiter(rate.Limit(float64(n)/60), n)
 	}
 	if a.Option.Type != providers.TypeCredentials {
 		return nil
@@ -84,11 +97,41 @@ func (a *Account) vars() *expr.Vars {
 // Bindings are the exact hosts that the account adds to the index.
 func (a *Account) Bindings() []providers.Binding { return a.Connector.Bindings(a.vars()) }
 
+// Limits narrow what an account is used for. Zero values mean none.
+type Limits struct {
+	// PerMinute is how many requests a minute may use the account.
+	PerMinute int
+	// Timeout is how long a request may wait for its answer to begin.
+	Timeout time.Duration
+	// Retries is how often a request that can be sent again is, when the
+	// service cannot be reached or answers 502, 503 or 504.
+	Retries int
+}
+
 // Granted is an account that an agent may use, and for what.
 type Granted struct {
 	Account *Account
 	// Write is true where more than reading was granted.
 	Write bool
+	// Rules narrow the grant: one of them must match. None means every request.
+	Rules []Rule
+}
+
+// Rule is a narrowing of a grant.
+type Rule struct {
+	// Methods are HTTP methods; none means every one.
+	Methods []string
+	// Path is a pattern: * is one segment, ** any rest; nil means every path.
+	Path *providers.PathPattern
+}
+
+func (g *Granted) allows(method, path string) bool {
+	if len(g.Rules) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(g.Rules, func(r Rule) bool {
+		return (len(r.Methods) == 0 || slices.Contains(r.Methods, method)) && (r.Path == nil || r.Path.Matches(path))
+	})
 }
 
 // ErrUnknownAgent is what a Directory returns where nobody has that token or name.

@@ -84,6 +84,26 @@ func (c *Credentials) For(ctx context.Context, a *Account, rejected *secret.Cred
 	return c.wait(ctx, a, rejected)
 }
 
+// Refresh replaces an account's token now, whether or not it still works.
+func (r *Resolver) Refresh(ctx context.Context, a *Account) error {
+	if !r.credentials.CanRefresh(a) {
+		return ErrNoRefresh
+	}
+	old, ok := r.credentials.Cache.Get(ctx, a.CacheKey)
+	if !ok && a.Store != nil {
+		s, err := a.Store.Stored(ctx, a.ID)
+		if err != nil {
+			return err
+		}
+		old = &s.Credential
+	}
+	_, err := r.credentials.wait(ctx, a, old)
+	return err
+}
+
+// ErrNoRefresh means that the account has nothing that could be refreshed.
+var ErrNoRefresh = errors.New("this account has no token to refresh")
+
 // CanRefresh reports whether a 401 can be answered with another token.
 func (c *Credentials) CanRefresh(a *Account) bool { return a.static == nil && a.Option.OAuth != nil }
 
@@ -169,16 +189,16 @@ func (c *Credentials) start(ctx context.Context, a *Account, old *secret.Credent
 	at := &attempt{done: make(chan struct{})}
 	f.running = at
 	f.generation++
-	go c.obtain(context.WithoutCancel(ctx), a, f, at)
+	go c.obtain(context.WithoutCancel(ctx), a, f, at, old)
 	return at, nil
 }
 
-// obtain asks the token endpoint once and hands out what came.
-func (c *Credentials) obtain(ctx context.Context, a *Account, f *flight, at *attempt) {
+// obtain asks the token endpoint, or the account's store, once and hands out what came.
+func (c *Credentials) obtain(ctx context.Context, a *Account, f *flight, at *attempt, old *secret.Credential) {
 	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
 	defer cancel()
 	began := c.now()
-	cred, err := c.request(ctx, a)
+	cred, err := c.request(ctx, a, old)
 	if c.Observer != nil {
 		c.Observer.TokenRequest(a, c.now().Sub(began), err)
 	}
@@ -190,7 +210,9 @@ func (c *Credentials) obtain(ctx context.Context, a *Account, f *flight, at *att
 		f.failures++
 		f.notBefore = c.now().Add(backoff(f.failures, err))
 	} else {
-		cred.Generation = f.generation
+		if a.Store == nil {
+			cred.Generation = f.generation
+		}
 		schedule(cred, began, a.Option.OAuth.Margin())
 		c.Cache.Put(ctx, a.CacheKey, cred)
 		at.cred, f.failures, f.notBefore, f.lastErr = cred, 0, time.Time{}, nil
@@ -199,7 +221,10 @@ func (c *Credentials) obtain(ctx context.Context, a *Account, f *flight, at *att
 	close(at.done)
 }
 
-func (c *Credentials) request(ctx context.Context, a *Account) (*secret.Credential, error) {
+func (c *Credentials) request(ctx context.Context, a *Account, old *secret.Credential) (*secret.Credential, error) {
+	if a.Store != nil {
+		return c.shared(ctx, a, old)
+	}
 	tok, err := a.Option.OAuth.Token(ctx, oauth.Request{
 		HTTP: c.HTTP(a.Connector), App: a.App, Fields: a.Fields, Account: a.Meta, Now: c.Now,
 	})

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/attache-proxy/attache/providers"
 )
@@ -18,6 +20,11 @@ type Resolver struct {
 	credentials *Credentials
 	transports  *transports
 	observer    Observer
+
+	// reindex makes the index anew; stale says that it must be done.
+	reindex    func(context.Context) (*providers.Index, error)
+	stale      atomic.Bool
+	rebuilding sync.Mutex
 }
 
 // Config is what a Resolver is made of.
@@ -32,11 +39,14 @@ type Config struct {
 	Transports Transports
 	// Observer hears of every request; nil means nobody.
 	Observer Observer
+	// Reindex makes the index anew after Resolver.Reindex; nil means that it
+	// never changes.
+	Reindex func(context.Context) (*providers.Index, error)
 }
 
 // New makes a Resolver.
 func New(c Config) *Resolver {
-	r := &Resolver{directory: c.Directory, credentials: c.Credentials, observer: c.Observer, transports: newTransports(c.Transports)}
+	r := &Resolver{directory: c.Directory, credentials: c.Credentials, observer: c.Observer, transports: newTransports(c.Transports), reindex: c.Reindex}
 	if r.observer == nil {
 		r.observer = nobody{}
 	}
@@ -45,11 +55,41 @@ func New(c Config) *Resolver {
 }
 
 // Index is the index in force.
-func (r *Resolver) Index() *providers.Index { return r.index.Load() }
+func (r *Resolver) Index() *providers.Index {
+	if r.stale.Load() {
+		r.rebuild()
+	}
+	return r.index.Load()
+}
 
-// SetIndex replaces the index: connectors or accounts have changed. It holds
-// from the next request on.
-func (r *Resolver) SetIndex(x *providers.Index) { r.index.Store(x) }
+// Reindex says that connectors or accounts have changed. It holds from the next
+// request on.
+func (r *Resolver) Reindex() {
+	if r.reindex != nil {
+		r.stale.Store(true)
+	}
+}
+
+// rebuild makes the index anew. Where that fails the old one stays, and the
+// next request tries again.
+func (r *Resolver) rebuild() {
+	r.rebuilding.Lock()
+	defer r.rebuilding.Unlock()
+	if !r.stale.CompareAndSwap(true, false) {
+		return // another request did it
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), rebuildTimeout)
+	defer cancel()
+	x, err := r.reindex(ctx)
+	if err != nil {
+		r.stale.Store(true)
+		return
+	}
+	r.index.Store(x)
+}
+
+// rebuildTimeout bounds how long a request waits for the index.
+const rebuildTimeout = 5 * time.Second
 
 // Close drops idle connections.
 func (r *Resolver) Close() { r.transports.close() }
@@ -89,7 +129,7 @@ type Call struct {
 // Decide matches and permits. Its error is a *Refusal.
 func (r *Resolver) Decide(ctx context.Context, ask Ask) (*Call, error) {
 	call := &Call{Agent: ask.Agent, Target: ask.Target}
-	x := r.index.Load()
+	x := r.Index()
 	if ask.Connector != "" {
 		c, ok := x.ByKey(ask.Connector)
 		if !ok {
@@ -188,7 +228,24 @@ func (r *Resolver) permit(ctx context.Context, call *Call, ask Ask) error {
 			Detail: fmt.Sprintf("agent %s may only read with connector %s, account %s; %s is writing", ask.Agent.Name, c.Key, g.Account.Name, ask.Method),
 			Next:   "Do not repeat this request. If writing is needed, ask the operator for: grant " + c.Key + " write."}
 	}
-	return usable(g.Account)
+	if !g.allows(ask.Method, ask.Path) {
+		return &Refusal{Code: "not_permitted",
+			Detail: fmt.Sprintf("the grant of agent %s for account %s of connector %s does not cover %s %s", ask.Agent.Name, g.Account.Name, c.Key, ask.Method, ask.Path),
+			Next:   "Do not repeat this request. Ask the operator to widen the grant's rules."}
+	}
+	if err := usable(g.Account); err != nil {
+		return err
+	}
+	return g.Account.take()
+}
+
+// take counts one request against the account's limit.
+func (a *Account) take() error {
+	if a.bucket == nil || a.bucket.Allow() {
+		return nil
+	}
+	return &Refusal{Code: "rate_limited", Detail: fmt.Sprintf("account %s of connector %s is limited to %d requests a minute", a.Name, a.Connector.Key, a.Limits.PerMinute),
+		Next: "Wait a minute; then go on slower."}
 }
 
 // choose picks the account: by name, else the default, else the only one.

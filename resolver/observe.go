@@ -28,6 +28,8 @@ func (o *Outcome) Received() int64 { return o.received.Load() }
 // query, and headers and bodies are not in it.
 type Event struct {
 	Agent, Connector, Account string
+	// AgentID and AccountID are those of the vault, or of the Caddyfile.
+	AgentID, AccountID string
 	Door, Method, Host, Path  string
 	// Status is what the agent got.
 	Status         int

@@ -62,6 +62,7 @@ var codes = map[string]struct {
 	"account_revoked":            {http.StatusForbidden, "The account's authorization was revoked"},
 	"account_suspended":          {http.StatusForbidden, "The account is suspended"},
 	"account_error":              {http.StatusForbidden, "The account does not work"},
+	"rate_limited":               {http.StatusTooManyRequests, "The account's limit is reached"},
 	"token_endpoint_unavailable": {http.StatusBadGateway, "No token could be had"},
 	"cannot_sign":                {http.StatusBadRequest, "The request cannot be signed"},
 	"upstream_denied":            {http.StatusForbidden, "The service's address is refused"},

@@ -142,7 +142,7 @@ func (x *exchange) roundTrip(out *http.Request, s *scrubber) (*http.Response, er
 	if s != nil {
 		out = s.watch1xx(out)
 	}
-	res, err := x.tr.RoundTrip(out)
+	res, err := x.trip(out)
 	if err != nil {
 		return nil, sendRefusal(x.req.Context(), err, x.call.Target.Host)
 	}

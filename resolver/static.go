@@ -80,7 +80,7 @@ func (s *Static) grant(a *staticAgent, g Grant) error {
 			continue
 		}
 		found = true
-		a.add(Granted{acct, g.Write})
+		a.add(Granted{Account: acct, Write: g.Write})
 	}
 	if !found {
 		return fmt.Errorf("grant %s:%s: the connector has no account %q", g.Connector, g.Account, g.Account)
@@ -123,4 +123,10 @@ func (s *Static) Granted(_ context.Context, agent *Agent, connector string) ([]G
 		return nil, nil
 	}
 	return a.granted[connector], nil
+}
+
+// Has reports whether the agent is one of the directory's own.
+func (s *Static) Has(agent *Agent) bool {
+	a, ok := s.byName[agent.Name]
+	return ok && a.ID == agent.ID
 }

@@ -1,11 +1,14 @@
 package resolver
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/attache-proxy/attache/providers"
@@ -37,7 +40,7 @@ var ErrNoTest = errors.New("the connector has no test request")
 // Test runs a connector's test request through the whole pipeline and returns
 // the status that came and the one that proves that the credential works.
 func (r *Resolver) Test(ctx context.Context, agent *Agent, connector, account string) (status, expected int, err error) {
-	c, ok := r.index.Load().ByKey(connector)
+	c, ok := r.Index().ByKey(connector)
 	if !ok {
 		return 0, 0, &Refusal{Code: "unknown_connector", Detail: "there is no connector " + connector + " here"}
 	}
@@ -45,33 +48,102 @@ func (r *Resolver) Test(ctx context.Context, agent *Agent, connector, account st
 	if err != nil {
 		return 0, 0, err
 	}
+	p, err := r.Probe(ctx, acct)
+	return p.Status, p.Expected, err
+}
+
+// Probed is what a test request showed.
+type Probed struct {
+	// Status is the service's, Expected the one that proves the credential.
+	Status, Expected int
+	// ID, Label and Email are whose account it is, where the connector can tell.
+	ID, Label, Email string
+}
+
+// OK reports whether the service took the credential.
+func (p *Probed) OK() bool { return p.Status == p.Expected }
+
+// Probe sends the test request of an account, whatever its state. ErrNoTest
+// means that there is none.
+func (r *Resolver) Probe(ctx context.Context, acct *Account) (p Probed, err error) {
+	c := acct.Connector
 	t := c.TestFor(acct.Option)
 	if t == nil {
-		return 0, 0, ErrNoTest
+		return p, ErrNoTest
 	}
-	expected = t.Expect
-	if expected == 0 {
-		expected = http.StatusOK
+	p.Expected = t.Expect
+	if p.Expected == 0 {
+		p.Expected = http.StatusOK
 	}
-	call := &Call{Agent: agent, Connector: c, Account: acct}
+	call := &Call{Agent: &Agent{}, Connector: c, Account: acct}
 	path, _, _ := strings.Cut(t.Get+t.Post, "?")
 	if !strings.HasPrefix(path, "/") {
 		path = "/" // an absolute URL: testRequest finds its host
 	}
-	if err := call.settle(Ask{Connector: connector, Path: path}); err != nil {
-		return 0, expected, err
+	if err := call.settle(Ask{Connector: c.Key, Path: path}); err != nil {
+		return p, err
 	}
 	req, err := testRequest(ctx, call, t)
 	if err != nil {
-		return 0, expected, err
+		return p, err
 	}
 	res, err := r.Send(req, call)
 	if err != nil {
-		return 0, expected, err
+		return p, err
 	}
 	defer res.Body.Close()
-	_, _ = io.CopyN(io.Discard, res.Body, 64<<10)
-	return res.StatusCode, expected, nil
+	p.Status = res.StatusCode
+	body, _ := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	if p.OK() {
+		p.identify(c.Identity, body)
+	}
+	return p, nil
+}
+
+// identify reads whose account it is. Services that say no with status 200 do
+// not say whose it is: then the credential was not taken.
+func (p *Probed) identify(paths providers.IdentityDef, body []byte) {
+	if paths == (providers.IdentityDef{}) {
+		return
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber()
+	var doc any
+	if dec.Decode(&doc) != nil {
+		return
+	}
+	p.ID, p.Label, p.Email = at(doc, paths.ID), at(doc, paths.Label), at(doc, paths.Email)
+	if paths.ID != "" && p.ID == "" {
+		p.Status = 0
+	}
+}
+
+// at follows a dotted path.
+func at(doc any, path string) string {
+	if path == "" {
+		return ""
+	}
+	for key := range strings.SplitSeq(path, ".") {
+		switch v := doc.(type) {
+		case map[string]any:
+			doc = v[key]
+		case []any:
+			i, err := strconv.Atoi(key)
+			if err != nil || i < 0 || i >= len(v) {
+				return ""
+			}
+			doc = v[i]
+		default:
+			return ""
+		}
+	}
+	switch v := doc.(type) {
+	case string:
+		return v
+	case json.Number:
+		return v.String()
+	}
+	return ""
 }
 
 // testRequest builds the request, on the connector's base URL or on the host

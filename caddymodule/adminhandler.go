@@ -1,0 +1,262 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/exp/zapslog"
+
+	"github.com/attache-proxy/attache/caddymodule/admin"
+	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/resolver"
+	"github.com/attache-proxy/attache/resolver/egress"
+	"github.com/attache-proxy/attache/resolver/vault"
+)
+
+func init() {
+	caddy.RegisterModule(AdminHandler{})
+	httpcaddyfile.RegisterHandlerDirective("attache_admin", parseAdmin)
+	httpcaddyfile.RegisterDirectiveOrder("attache_admin", httpcaddyfile.Before, "reverse_proxy")
+}
+
+// AdminHandler serves the REST API over the vault. An agent's token opens
+// nothing here.
+type AdminHandler struct {
+	// Hosts are names by which the API may be called, beside loopback names.
+	Hosts []string `json:"hosts,omitempty"`
+	// TrustSocket lets whoever can open the listener's unix socket do
+	// everything: its file mode is the permission.
+	TrustSocket bool `json:"trust_socket,omitempty"`
+
+	api    *admin.API
+	cancel context.CancelFunc
+}
+
+// CaddyModule returns the Caddy module information.
+func (AdminHandler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.attache_admin", New: func() caddy.Module { return new(AdminHandler) }}
+}
+
+// Provision makes the API over the app's vault.
+func (h *AdminHandler) Provision(ctx caddy.Context) error {
+	app, err := appOf(ctx)
+	if err != nil {
+		return err
+	}
+	if app.vault == nil {
+		return errors.New("attache_admin needs a vault; write vault sqlite into the global attache option")
+	}
+	version, _ := caddy.Version()
+	office := office{app}
+	h.api = admin.New(admin.Config{
+		Vault: app.vault, Catalogue: office, Tester: office, Connections: office, Declared: office,
+		HTTP: app.guardedClient(30 * time.Second), Hosts: h.Hosts, TrustSocket: h.TrustSocket,
+		Version: version, Log: slog.New(zapslog.NewHandler(ctx.Logger().Core())),
+	})
+	var run context.Context
+	run, h.cancel = context.WithCancel(context.Background())
+	go h.api.Run(run)
+	return nil
+}
+
+// Cleanup ends the sending of webhooks.
+func (h *AdminHandler) Cleanup() error {
+	if h.cancel != nil {
+		h.cancel()
+	}
+	return nil
+}
+
+// ServeHTTP implements caddyhttp.MiddlewareHandler.
+func (h *AdminHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if r.URL.Path != admin.Base && !strings.HasPrefix(r.URL.Path, admin.Base+"/") {
+		return next.ServeHTTP(w, r)
+	}
+	h.api.ServeHTTP(w, r)
+	return nil
+}
+
+// parseAdmin reads:
+//
+//	attache_admin [<matcher>] {
+//		host <name…>
+//		trust_socket
+//	}
+func parseAdmin(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	out := new(AdminHandler)
+	h.Next()
+	if h.NextArg() {
+		return nil, h.ArgErr()
+	}
+	for h.NextBlock(0) {
+		if err := out.parseOption(h.Dispenser); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (h *AdminHandler) parseOption(d *caddyfile.Dispenser) error {
+	switch d.Val() {
+	case "host":
+		args := d.RemainingArgs()
+		if len(args) == 0 {
+			return d.ArgErr()
+		}
+		h.Hosts = append(h.Hosts, args...)
+	case "trust_socket":
+		h.TrustSocket = true
+		if d.NextArg() {
+			return d.ArgErr()
+		}
+	default:
+		return d.Errf("unknown option %q in attache_admin; known here: host, trust_socket", d.Val())
+	}
+	return nil
+}
+
+// guardedClient dials through the guard and follows no redirects.
+func (a *App) guardedClient(timeout time.Duration) *http.Client {
+	return (&egress.Dialer{Guard: a.guard}).Client(timeout, nil)
+}
+
+// office is what the REST API asks of the app.
+type office struct{ app *App }
+
+// Connectors implements admin.Catalogue: everything that could be connected,
+// not only what is in use.
+func (o office) Connectors() []*providers.Connector { return o.app.catalogue() }
+
+// Connector implements admin.Catalogue.
+func (o office) Connector(key string) (*providers.Connector, bool) {
+	all := o.app.catalogue()
+	i, ok := slices.BinarySearchFunc(all, key, func(c *providers.Connector, key string) int { return strings.Compare(c.Key, key) })
+	if !ok {
+		return nil, false
+	}
+	return all[i], true
+}
+
+// catalogue compiles every connector that is built in, in the directory, or in
+// the configuration, when somebody first asks; by key.
+func (a *App) catalogue() []*providers.Connector {
+	a.set.once.Do(func() {
+		defs, err := a.definitions()
+		if err == nil {
+			a.set.all, err = providers.CompileAll(defs, nil)
+		}
+		if err != nil {
+			a.logger.Error("some connectors cannot be used", zap.Error(err))
+		}
+	})
+	return a.set.all
+}
+
+// Check implements admin.Catalogue.
+func (o office) Check(def *providers.Definition) (*providers.Connector, error) {
+	defs, err := o.app.definitions()
+	if err != nil {
+		return nil, err
+	}
+	defs[def.Key] = def
+	cs, err := providers.CompileAll(defs, []string{def.Key})
+	if err != nil {
+		return nil, err
+	}
+	beside := cs
+	for _, c := range o.app.resolver.Index().Connectors() {
+		if c.Key != def.Key {
+			beside = append(beside, c)
+		}
+	}
+	_, err = providers.NewIndex(beside)
+	return cs[0], err
+}
+
+// Test implements admin.Tester.
+func (o office) Test(ctx context.Context, t admin.Trial) (admin.Verdict, error) {
+	acct, err := o.trialAccount(ctx, t)
+	if err != nil {
+		return admin.Verdict{}, err
+	}
+	p, err := o.app.resolver.Probe(ctx, acct)
+	if errors.Is(err, resolver.ErrNoTest) {
+		return admin.Verdict{}, nil
+	}
+	v := admin.Verdict{Tested: true, OK: err == nil && p.OK(), Status: p.Status, Expected: p.Expected,
+		Provider: vault.ProviderAccount{ID: p.ID, Label: p.Label, Email: p.Email}}
+	v.Rejected = p.Status == http.StatusUnauthorized || err == nil && p.Status == 0
+	if ref, ok := resolver.AsRefusal(err); ok {
+		v.Problem = ref.Detail
+		v.Rejected = v.Rejected || ref.Code == "account_expired"
+	} else if err != nil {
+		v.Problem = "the test request could not be sent"
+	}
+	return v, nil
+}
+
+// trialAccount is the vault's account, or one that exists for the trial alone.
+func (o office) trialAccount(ctx context.Context, t admin.Trial) (*resolver.Account, error) {
+	if t.AccountID != "" {
+		return o.app.directory.Account(ctx, t.AccountID)
+	}
+	acct := &resolver.Account{ID: "trial", Name: "trial", Connector: t.Connector, Option: t.Option, Fields: t.Fields, App: t.App,
+		State: resolver.StateActive, CacheKey: "trial@" + fingerprint(nil, t.Fields, t.App), Meta: map[string]string{}}
+	return acct, acct.Prepare()
+}
+
+// Refresh implements admin.Connections.
+func (o office) Refresh(ctx context.Context, accountID string) error {
+	acct, err := o.app.directory.Account(ctx, accountID)
+	if err != nil {
+		return err
+	}
+	return o.app.resolver.Refresh(ctx, acct)
+}
+
+// Revoke implements admin.Connections.
+func (o office) Revoke(context.Context, string) error { return nil }
+
+// Agents implements admin.Declared.
+func (o office) Agents() []admin.DeclaredAgent {
+	var out []admin.DeclaredAgent
+	for name, c := range o.app.Agents {
+		a := admin.DeclaredAgent{Name: name, Tokens: len(c.Tokens)}
+		for _, g := range c.Grants {
+			a.Grants = append(a.Grants, admin.DeclaredGrant{Connector: g.Connector, Account: g.Account, Write: g.Write})
+		}
+		out = append(out, a)
+	}
+	slices.SortFunc(out, func(a, b admin.DeclaredAgent) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// Accounts implements admin.Declared.
+func (o office) Accounts() []admin.DeclaredAccount {
+	var out []admin.DeclaredAccount
+	for _, a := range o.app.accounts {
+		out = append(out, admin.DeclaredAccount{Connector: a.Connector.Key, Option: a.Option.Name, Name: a.Name, Default: a.Default})
+	}
+	return out
+}
+
+// Interface guards
+var (
+	_ caddyhttp.MiddlewareHandler = (*AdminHandler)(nil)
+	_ caddy.Provisioner           = (*AdminHandler)(nil)
+	_ caddy.CleanerUpper          = (*AdminHandler)(nil)
+	_ admin.Catalogue             = office{}
+	_ admin.Tester                = office{}
+	_ admin.Connections           = office{}
+	_ admin.Declared              = office{}
+)

@@ -1,0 +1,150 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver"
+	"github.com/attache-proxy/attache/resolver/vault"
+)
+
+// Config is what New needs; every field must be set.
+type Config struct {
+	Vault *vault.Vault
+	// Static is what the configuration file declares.
+	Static *resolver.Static
+	// Connector returns a connector that is in use.
+	Connector func(key string) (*providers.Connector, bool)
+	// ConnectURL is where a person can connect an account again; may return "".
+	ConnectURL func(account string) string
+	// Changed hears that a connector may have come into use, or out of it, or
+	// changed; empty means any. Refreshed hears that an account has other
+	// tokens. Both are called under a lock and must be quick.
+	Changed   func(connector string)
+	Refreshed func(account string)
+}
+
+// addPermit adds one grant with its account. An account that cannot be used is
+// added too, in a state that says so.
+func (d *Directory) addPermit(ctx context.Context, e *permitEntry, p *vault.Permit, epoch uint64) error {
+	a, err := d.account(ctx, p.Account.ID, epoch)
+	if err != nil {
+		return err
+	}
+	if a == nil {
+		return nil // its connector is not in use, or it was deleted just now
+	}
+	g := resolver.Granted{Account: a.Account, Write: p.Grant.Allows("write")}
+	for _, r := range p.Grant.Rules {
+		rule := resolver.Rule{Methods: r.Methods}
+		if r.Path != "" {
+			if rule.Path, err = providers.ParsePath(r.Path); err != nil {
+				return fmt.Errorf("grant %s: %w", p.Grant.ID, err)
+			}
+		}
+		g.Rules = append(g.Rules, rule)
+	}
+	e.granted = append(e.granted, g)
+	e.accounts = append(e.accounts, a)
+	if end := p.Grant.ExpiresAt; !end.IsZero() && (e.until.IsZero() || end.Before(e.until)) {
+		e.until = end
+	}
+	return nil
+}
+
+// Account returns an account of the vault as the resolver uses it.
+func (d *Directory) Account(ctx context.Context, id string) (*resolver.Account, error) {
+	a, err := d.account(ctx, id, d.v.Epoch())
+	if err != nil {
+		return nil, err
+	}
+	if a == nil {
+		return nil, vault.ErrNotFound
+	}
+	return a.Account, nil
+}
+
+func (d *Directory) account(ctx context.Context, id string, epoch uint64) (*account, error) {
+	if a, ok := d.accounts.GetIfPresent(id); ok && !a.stale.Load() {
+		return a, nil
+	}
+	u, err := d.v.Unseal(ctx, id)
+	if errors.Is(err, vault.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	built, err := d.build(ctx, &u)
+	if err != nil || built == nil {
+		return nil, err
+	}
+	a := &account{Account: built}
+	d.keep(epoch, func() { d.accounts.Set(id, a) })
+	return a, nil
+}
+
+// build makes the resolver's account. Where something is missing, it is in error.
+func (d *Directory) build(ctx context.Context, u *vault.Unsealed) (*resolver.Account, error) {
+	row := &u.Account
+	c, ok := d.c.Connector(row.Connector)
+	if !ok {
+		return nil, nil
+	}
+	o, ok := c.Option(row.Option)
+	if !ok {
+		return nil, fmt.Errorf("account %s: connector %s has no option %s any more", row.ID, c.Key, row.Option)
+	}
+	a := &resolver.Account{
+		ID: row.ID, Name: row.Name, Connector: c, Option: o, Fields: u.Credential.Fields,
+		State: resolver.State(row.State), ConnectURL: d.c.ConnectURL(row.ID), Meta: meta(row),
+		Limits: resolver.Limits{PerMinute: row.Settings.RateLimit, Timeout: row.Settings.Timeout(), Retries: row.Settings.RetryAttempts},
+	}
+	if o.OAuth != nil {
+		a.Store = store{d.v}
+		app, err := d.app(ctx, row)
+		if err != nil {
+			return nil, err
+		}
+		a.App = app
+	}
+	if err := a.Prepare(); err != nil && a.State == resolver.StateActive {
+		a.State = resolver.StateError
+	}
+	return a, nil
+}
+
+// meta is what {account.…} may read.
+func meta(row *vault.Account) map[string]string {
+	m := map[string]string{}
+	maps.Copy(m, row.Captured)
+	m["id"], m["name"] = row.ID, row.Name
+	return m
+}
+
+// app is the OAuth client that the account was connected through, or the one
+// that its connector has now.
+func (d *Directory) app(ctx context.Context, row *vault.Account) (secret.Values, error) {
+	id := row.AppID
+	if id == "" {
+		apps, err := d.v.AppsFor(ctx, row.Connector, row.Organisation)
+		if err != nil || len(apps) == 0 {
+			return secret.Values{}, err
+		}
+		id = apps[0].ID
+	}
+	app, values, err := d.v.UnsealApp(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	out := secret.Values{"client_id": secret.New(app.ClientID)}
+	for name, v := range app.Params {
+		out[name] = secret.New(v)
+	}
+	maps.Copy(out, values)
+	return out, nil
+}

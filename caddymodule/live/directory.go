@@ -1,0 +1,225 @@
+// Package live keeps in memory what the proxy needs of a vault, and lets it go
+// when it changes: agents by token, grants by agent and connector, accounts
+// with their secrets. In the steady state a request touches no database.
+package live
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+
+	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver"
+	"github.com/attache-proxy/attache/resolver/vault"
+)
+
+// Bounds of what is kept. Beyond them what was used least is read again.
+const (
+	maxAgents   = 20_000
+	maxPermits  = 100_000
+	maxAccounts = 100_000
+	// badTokenFor is how long a token that opens nothing is remembered as such.
+	badTokenFor = 2 * time.Second
+)
+
+// Directory is a resolver.Directory over a vault, and over what the
+// configuration file declares, which wins.
+type Directory struct {
+	c Config
+	v *vault.Vault
+
+	// mu orders keeping what was read against hearing that it changed.
+	mu       sync.Mutex
+	agents   *otter.Cache[[sha256.Size]byte, *tokenEntry]
+	permits  *otter.Cache[permitKey, *permitEntry]
+	accounts *otter.Cache[string, *account]
+	cancel   func()
+}
+
+type tokenEntry struct {
+	agent *resolver.Agent // nil: the token opens nothing
+	until time.Time       // zero: for ever
+}
+
+type permitKey struct{ agent, connector string }
+
+type permitEntry struct {
+	granted  []resolver.Granted
+	accounts []*account
+	until    time.Time // the first of the grants' ends; zero: none ends
+}
+
+// account is one that is kept; stale means that it changed meanwhile.
+type account struct {
+	*resolver.Account
+	stale atomic.Bool
+}
+
+// New makes a Directory that follows the vault until Close.
+func New(c Config) *Directory {
+	d := &Directory{c: c, v: c.Vault}
+	d.agents = otter.Must(&otter.Options[[sha256.Size]byte, *tokenEntry]{MaximumSize: maxAgents})
+	d.permits = otter.Must(&otter.Options[permitKey, *permitEntry]{MaximumSize: maxPermits})
+	d.accounts = otter.Must(&otter.Options[string, *account]{
+		MaximumSize: maxAccounts,
+		OnDeletion:  func(e otter.DeletionEvent[string, *account]) { e.Value.stale.Store(true) },
+	})
+	d.cancel = c.Vault.Subscribe(d.heard)
+	return d
+}
+
+// Close stops following the vault.
+func (d *Directory) Close() { d.cancel() }
+
+// heard lets go of what changed.
+func (d *Directory) heard(c vault.Change) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch c.Kind {
+	case vault.KindAccount:
+		if c.Refreshed {
+			d.c.Refreshed(c.ID)
+			return
+		}
+		d.forget(c.ID)
+		d.c.Changed(c.Connector)
+	case vault.KindAgent:
+		d.agents.InvalidateAll()
+	case vault.KindGrant:
+		d.permits.Invalidate(permitKey{c.Agent, c.Connector})
+		d.c.Changed(c.Connector)
+	case vault.KindConnector, vault.KindApp:
+		d.forgetAll()
+		d.c.Changed(c.Connector)
+	case vault.KindEverything:
+		d.agents.InvalidateAll()
+		d.forgetAll()
+		d.c.Changed("")
+	}
+}
+
+func (d *Directory) forget(id string) {
+	if a, ok := d.accounts.GetIfPresent(id); ok {
+		a.stale.Store(true)
+		d.accounts.Invalidate(id)
+	}
+	d.c.Refreshed(id)
+}
+
+func (d *Directory) forgetAll() {
+	for _, a := range d.accounts.All() {
+		a.stale.Store(true)
+	}
+	d.accounts.InvalidateAll()
+	d.permits.InvalidateAll()
+}
+
+// keep runs f only if nothing has changed since epoch.
+func (d *Directory) keep(epoch uint64, f func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.v.Epoch() == epoch {
+		f()
+	}
+}
+
+// AgentByToken implements resolver.Directory.
+func (d *Directory) AgentByToken(ctx context.Context, name, token string) (*resolver.Agent, error) {
+	if a, err := d.c.Static.AgentByToken(ctx, name, token); err == nil {
+		return a, nil
+	}
+	sum := sha256.Sum256([]byte(token))
+	e, ok := d.agents.GetIfPresent(sum)
+	if !ok || !e.until.IsZero() && time.Now().After(e.until) {
+		var err error
+		if e, err = d.readAgent(ctx, sum, token); err != nil {
+			return nil, err
+		}
+	}
+	if e.agent == nil || name != "" && name != e.agent.Name {
+		return nil, resolver.ErrUnknownAgent
+	}
+	return e.agent, nil
+}
+
+func (d *Directory) readAgent(ctx context.Context, sum [sha256.Size]byte, token string) (*tokenEntry, error) {
+	epoch := d.v.Epoch()
+	a, until, err := d.v.AgentByToken(ctx, secret.New(token))
+	e := &tokenEntry{until: until}
+	switch {
+	case errors.Is(err, vault.ErrNotFound):
+		e.until = time.Now().Add(badTokenFor)
+	case err != nil:
+		return nil, err
+	default:
+		e.agent = &resolver.Agent{ID: a.ID, Name: a.Name}
+	}
+	d.keep(epoch, func() { d.agents.Set(sum, e) })
+	return e, nil
+}
+
+// AgentByName implements resolver.Directory: only the configuration file says
+// who is known without a token.
+func (d *Directory) AgentByName(ctx context.Context, name string) (*resolver.Agent, error) {
+	return d.c.Static.AgentByName(ctx, name)
+}
+
+// Granted implements resolver.Directory. Agents of the configuration file have
+// the grants that stand there, and those that were given to them here.
+func (d *Directory) Granted(ctx context.Context, agent *resolver.Agent, connector string) ([]resolver.Granted, error) {
+	fixed, err := d.c.Static.Granted(ctx, agent, connector)
+	if err != nil {
+		return nil, err
+	}
+	id := agent.ID
+	if d.c.Static.Has(agent) {
+		id = vault.FileAgent + agent.Name
+	}
+	e, err := d.permitsOf(ctx, permitKey{id, connector})
+	if err != nil {
+		if len(fixed) > 0 {
+			return fixed, nil // what the file says holds without the vault
+		}
+		return nil, err
+	}
+	if len(fixed) == 0 {
+		return e.granted, nil
+	}
+	return append(fixed[:len(fixed):len(fixed)], e.granted...), nil
+}
+
+func (d *Directory) permitsOf(ctx context.Context, key permitKey) (*permitEntry, error) {
+	if e, ok := d.permits.GetIfPresent(key); ok && e.fresh() {
+		return e, nil
+	}
+	epoch := d.v.Epoch()
+	permits, err := d.v.Permits(ctx, key.agent, key.connector)
+	if err != nil {
+		return nil, err
+	}
+	e := &permitEntry{}
+	for i := range permits {
+		if err := d.addPermit(ctx, e, &permits[i], epoch); err != nil {
+			return nil, err
+		}
+	}
+	d.keep(epoch, func() { d.permits.Set(key, e) })
+	return e, nil
+}
+
+func (e *permitEntry) fresh() bool {
+	if !e.until.IsZero() && time.Now().After(e.until) {
+		return false
+	}
+	for _, a := range e.accounts {
+		if a.stale.Load() {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,219 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"github.com/attache-proxy/attache/resolver/vault"
+)
+
+func init() {
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name: "vault", Usage: "keygen|status|rotate|export|import",
+		Short: "Looks after the vault: keys, backups, state",
+		Long: `Works on the vault of a configuration file (--config, default ./Caddyfile), or
+on the default one where there is no such file. The proxy may run meanwhile.
+
+	attache vault keygen > /run/secrets/attache.key
+	attache vault status
+	attache vault export --out backup.ndjson
+	attache vault import backup.ndjson`,
+		CobraFunc: func(c *cobra.Command) {
+			c.AddCommand(keygenCommand(), statusCommand(), rotateCommand(), exportCommand(), importCommand())
+		},
+	})
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name: "admin", Usage: "token create|list|delete",
+		Short: "Makes tokens for the REST API",
+		Long: `	attache admin token create --name laptop --role admin
+
+prints a token, alone, on standard output. Roles: viewer, operator, admin.`,
+		CobraFunc: func(c *cobra.Command) {
+			token := &cobra.Command{Use: "token", Short: "Tokens for the REST API"}
+			token.AddCommand(createTokenCommand(), listTokensCommand(), deleteTokenCommand())
+			c.AddCommand(token)
+		},
+	})
+}
+
+// withVault makes a command that works on the vault of --config.
+func withVault(use, short string, args cobra.PositionalArgs, run func(c *cobra.Command, v *vault.Vault, args []string) error) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, Args: args, SilenceUsage: true}
+	c.Flags().String("config", "", "configuration file; default ./Caddyfile, where there is one")
+	c.RunE = caddycmd.WrapCommandFuncForCobra(func(fl caddycmd.Flags) (int, error) {
+		app, err := vaultConfigOf(fl.String("config"))
+		if err != nil {
+			return 1, err
+		}
+		if err := app.openVault(); err != nil {
+			return 1, err
+		}
+		defer app.closeVault()
+		if err := run(c, app.vault, c.Flags().Args()); err != nil {
+			return 1, err
+		}
+		return 0, nil
+	})
+	return c
+}
+
+// vaultConfigOf reads the app's configuration, as far as the vault needs it.
+func vaultConfigOf(file string) (*App, error) {
+	app := &App{logger: zap.NewNop()}
+	if file == "" {
+		file = "Caddyfile"
+		if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) {
+			app.Vault = &VaultConfig{Driver: "sqlite"}
+			return app, nil
+		}
+	}
+	src, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	if !json.Valid(src) {
+		if src, _, err = caddyconfig.GetAdapter("caddyfile").Adapt(src, map[string]any{"filename": file}); err != nil {
+			return nil, err
+		}
+	}
+	var conf struct {
+		Apps struct {
+			Attache *App `json:"attache"`
+		} `json:"apps"`
+	}
+	if err := json.Unmarshal(src, &conf); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if conf.Apps.Attache == nil || conf.Apps.Attache.Vault == nil {
+		return nil, fmt.Errorf("%s has no vault; write vault sqlite into the global attache option", file)
+	}
+	conf.Apps.Attache.logger = app.logger
+	return conf.Apps.Attache, nil
+}
+
+func keygenCommand() *cobra.Command {
+	return &cobra.Command{Use: "keygen", Short: "Prints a new key", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		_, err := fmt.Fprintln(c.OutOrStdout(), vault.NewKey().Reveal())
+		return err
+	}}
+}
+
+func statusCommand() *cobra.Command {
+	return withVault("status", "Says what is in the vault and which keys seal it", cobra.NoArgs, func(c *cobra.Command, v *vault.Vault, _ []string) error {
+		s, err := v.Status(context.Background())
+		if err != nil {
+			return err
+		}
+		enc := json.NewEncoder(c.OutOrStdout())
+		enc.SetIndent("", "  ")
+		return enc.Encode(s)
+	})
+}
+
+// progress writes how far something is to standard error.
+func progress(w io.Writer) func(vault.Progress) {
+	return func(p vault.Progress) { fmt.Fprintf(w, "\r%d of %d", p.Done, p.Total) }
+}
+
+func rotateCommand() *cobra.Command {
+	return withVault("rotate", "Seals everything with the first key; may be interrupted and repeated", cobra.NoArgs, func(c *cobra.Command, v *vault.Vault, _ []string) error {
+		err := v.Rotate(context.Background(), progress(c.ErrOrStderr()))
+		fmt.Fprintln(c.ErrOrStderr())
+		return err
+	})
+}
+
+func exportCommand() *cobra.Command {
+	var out string
+	var audit bool
+	c := withVault("export", "Writes everything to a file, secrets sealed as they are", cobra.NoArgs, func(c *cobra.Command, v *vault.Vault, _ []string) error {
+		w := c.OutOrStdout()
+		if out != "" {
+			f, err := os.OpenFile(out, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			w = f
+		}
+		err := v.Export(context.Background(), w, audit, progress(c.ErrOrStderr()))
+		fmt.Fprintln(c.ErrOrStderr())
+		return err
+	})
+	c.Flags().StringVar(&out, "out", "", "file, made anew with mode 0600; default standard output")
+	c.Flags().BoolVar(&audit, "audit", false, "the audit events too")
+	return c
+}
+
+func importCommand() *cobra.Command {
+	return withVault("import FILE", "Reads an export; may be interrupted and repeated", cobra.ExactArgs(1), func(c *cobra.Command, v *vault.Vault, args []string) error {
+		f, err := os.Open(args[0])
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		done, err := v.Import(context.Background(), f, vault.ImportOptions{Name: args[0], Report: progress(c.ErrOrStderr())})
+		fmt.Fprintln(c.ErrOrStderr())
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(c.OutOrStdout()).Encode(done)
+	})
+}
+
+func createTokenCommand() *cobra.Command {
+	var name, role, org string
+	var life time.Duration
+	c := withVault("create", "Makes a token and prints it, this once", cobra.NoArgs, func(c *cobra.Command, v *vault.Vault, _ []string) error {
+		var end time.Time
+		if life > 0 {
+			end = time.Now().Add(life)
+		}
+		_, token, err := v.System().CreateAdminToken(context.Background(), name, vault.Role(role), org, end)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(c.OutOrStdout(), token.Reveal())
+		return err
+	})
+	c.Flags().StringVar(&name, "name", "", "what the token is for; unique")
+	c.Flags().StringVar(&role, "role", "admin", "viewer, operator or admin")
+	c.Flags().StringVar(&org, "organisation", vault.All, "the one organisation that it sees; default all")
+	c.Flags().DurationVar(&life, "expires-in", 0, "how long it works; default for ever")
+	_ = c.MarkFlagRequired("name")
+	return c
+}
+
+func listTokensCommand() *cobra.Command {
+	return withVault("list", "Lists the tokens, without the tokens themselves", cobra.NoArgs, func(c *cobra.Command, v *vault.Vault, _ []string) error {
+		page := vault.Page{Limit: 500}
+		for {
+			l, err := v.System().AdminTokens(context.Background(), page)
+			if err != nil {
+				return err
+			}
+			for _, t := range l.Items {
+				fmt.Fprintf(c.OutOrStdout(), "%s\t%s\t%s\t%s\t%s\n", t.ID, t.Name, t.Role, t.Organisation, t.Hint)
+			}
+			if page.After = l.Next; page.After == "" {
+				return nil
+			}
+		}
+	})
+}
+
+func deleteTokenCommand() *cobra.Command {
+	return withVault("delete ID", "Ends a token at once", cobra.ExactArgs(1), func(_ *cobra.Command, v *vault.Vault, args []string) error {
+		return v.System().DeleteAdminToken(context.Background(), args[0])
+	})
+}
