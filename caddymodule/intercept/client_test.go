@@ -11,8 +11,6 @@ import (
 	"net/url"
 	"testing"
 	"time"
-
-	"golang.org/x/net/http2"
 )
 
 // The ways to the proxy.
@@ -71,7 +69,8 @@ func (c *bufferedConn) CloseWrite() error {
 
 // connectH2 opens a tunnel on an HTTP/2 connection of its own.
 func (p *proxy) connectH2(target, ahead string) (net.Conn, error) {
-	t := &http2.Transport{TLSClientConfig: &tls.Config{ServerName: "localhost", RootCAs: p.roots, NextProtos: []string{"h2"}}}
+	t := &http.Transport{TLSClientConfig: &tls.Config{ServerName: "localhost", RootCAs: p.roots}, Protocols: new(http.Protocols)}
+	t.Protocols.SetHTTP2(true)
 	body, send := io.Pipe()
 	go func() { _, _ = io.WriteString(send, ahead) }()
 	resp, err := t.RoundTrip(&http.Request{Method: http.MethodConnect, URL: &url.URL{Scheme: "https", Host: p.tls}, Host: target, Header: http.Header{}, Body: body})
@@ -91,7 +90,7 @@ func (p *proxy) connectH2(target, ahead string) (net.Conn, error) {
 type streamConn struct {
 	in  io.ReadCloser
 	out *io.PipeWriter
-	t   *http2.Transport
+	t   *http.Transport // closed with the tunnel; may be nil
 }
 
 func (c *streamConn) Read(p []byte) (int, error)  { return c.in.Read(p) }
@@ -100,7 +99,9 @@ func (c *streamConn) CloseWrite() error           { return c.out.Close() }
 func (c *streamConn) Close() error {
 	_ = c.out.Close()
 	err := c.in.Close()
-	c.t.CloseIdleConnections()
+	if c.t != nil {
+		c.t.CloseIdleConnections()
+	}
 	return err
 }
 func (c *streamConn) LocalAddr() net.Addr              { return &net.TCPAddr{} }

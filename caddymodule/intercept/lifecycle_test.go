@@ -231,6 +231,33 @@ func TestWait(t *testing.T) {
 	}
 }
 
+// Streams of a configuration that was replaced are waited for too.
+func TestWaitForEarlierConfigurations(t *testing.T) {
+	release, ca := make(chan struct{}), newFakeCA(t, -time.Hour, week)
+	cfg := intercept.Config{CA: ca, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).Flush()
+		<-release
+	})}
+	earlier := intercept.New(cfg)
+	p := outside(t, earlier)
+	p.roots.AddCert(ca.root)
+	c, origin := p.client(t, outerPlain, innerH1)
+	get(t, c, origin)
+	if err := earlier.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Exiting = func() bool { return true }
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := intercept.New(cfg).Wait(ctx); err == nil {
+		t.Error("Wait did not wait for the earlier configuration")
+	}
+	close(release)
+	if err := intercept.New(cfg).Wait(t.Context()); err != nil {
+		t.Errorf("Wait = %v", err)
+	}
+}
+
 // outside serves i without Caddy.
 func outside(t *testing.T, i *intercept.Interceptor) *proxy {
 	t.Helper()

@@ -193,3 +193,27 @@ func TestSpliceResult(t *testing.T) {
 		}
 	}
 }
+
+// A service that takes no more can still have something to say.
+func TestSpliceAnswerOfAServiceThatTakesNoMore(t *testing.T) {
+	p := startProxy(t, withUpstream(func() (net.Conn, error) {
+		a, b := net.Pipe()
+		go func() {
+			time.Sleep(100 * time.Millisecond)
+			_, _ = io.WriteString(b, "too large")
+			_ = b.Close()
+		}()
+		return deafConn{a}, nil
+	}))
+	for _, outer := range outers {
+		c := p.mustConnect(t, outer, spliced, "request")
+		if got, err := io.ReadAll(c); string(got) != "too large" || err != nil {
+			t.Errorf("%s: answer = %q, %v, want too large", outer, got, err)
+		}
+	}
+}
+
+// deafConn refuses to be written to.
+type deafConn struct{ net.Conn }
+
+func (deafConn) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }

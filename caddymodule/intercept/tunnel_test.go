@@ -217,6 +217,7 @@ func TestIdleTunnelOutlivesRequestTimeouts(t *testing.T) {
 	for _, timeouts := range []map[string]time.Duration{
 		{"read_idle_timeout": 200 * time.Millisecond, "write_idle_timeout": 200 * time.Millisecond},
 		{"read_timeout": 400 * time.Millisecond, "write_timeout": 400 * time.Millisecond},
+		{"read_timeout": 400 * time.Millisecond, "write_timeout": 400 * time.Millisecond, "read_idle_timeout": -1, "write_idle_timeout": -1},
 	} {
 		var options []option
 		for k, v := range timeouts {
@@ -274,6 +275,26 @@ func testAccessLog(t *testing.T, statusH1 int, options ...option) {
 	}
 }
 
+// A connection may be closed while somebody reads from it. Caddy reads the counts
+// of the reader without a lock; the race detector sees it if nobody waited.
+func TestReadersAreWaitedFor(t *testing.T) {
+	p := startProxy(t, withConfig(func(c *intercept.Config) {
+		c.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			hijacked, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			go func() { _, _ = io.Copy(io.Discard, hijacked) }()
+			time.Sleep(5 * time.Millisecond)
+			_ = hijacked.Close()
+		})
+	}))
+	for range 20 {
+		expectEnd(t, p.mustConnect(t, outerPlain, "api.example.com:80", "GET / HTTP/1.1\r\nHost: api.example.com\r\n\r\n"))
+	}
+}
+
 func TestInnerIdleTimeout(t *testing.T) {
 	p := startProxy(t, withConfig(func(c *intercept.Config) { c.IdleTimeout = 200 * time.Millisecond }))
 	for _, outer := range outers {
@@ -317,14 +338,13 @@ func TestUnanswered(t *testing.T) {
 	h2 := httptest.NewRequest(http.MethodConnect, "api.example.com:443", nil)
 	h2.ProtoMajor = 2
 	for _, test := range []struct {
-		name string
-		w    http.ResponseWriter
-		run  func(w http.ResponseWriter) error
+		name, want string
+		run        func(w http.ResponseWriter) error
 	}{
-		{"no certificate", httptest.NewRecorder(), func(w http.ResponseWriter) error { return broken.Intercept(w, h1, tunnel) }},
-		{"no hijacking", httptest.NewRecorder(), func(w http.ResponseWriter) error { return sound.Intercept(w, h1, tunnel) }},
-		{"no flushing", noFlush{httptest.NewRecorder()}, func(w http.ResponseWriter) error { return sound.Intercept(w, h2, tunnel) }},
-		{"no hijacking, spliced", httptest.NewRecorder(), func(w http.ResponseWriter) error {
+		{"no certificate", "intermediate certificate", func(w http.ResponseWriter) error { return broken.Intercept(w, h1, tunnel) }},
+		{"no hijacking", "not supported", func(w http.ResponseWriter) error { return sound.Intercept(w, h1, tunnel) }},
+		{"no flushing", "streamed", func(w http.ResponseWriter) error { return sound.Intercept(noFlush{w}, h2, tunnel) }},
+		{"no hijacking, spliced", "not supported", func(w http.ResponseWriter) error {
 			a, b := net.Pipe()
 			_, _, err := sound.Splice(w, h1, a)
 			if _, closed := b.Read(make([]byte, 1)); closed != io.EOF {
@@ -333,8 +353,8 @@ func TestUnanswered(t *testing.T) {
 			return err
 		}},
 	} {
-		if err := test.run(test.w); !errors.Is(err, intercept.ErrUnanswered) {
-			t.Errorf("%s: %v, want ErrUnanswered", test.name, err)
+		if err := test.run(httptest.NewRecorder()); !errors.Is(err, intercept.ErrUnanswered) || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want ErrUnanswered with %q", test.name, err, test.want)
 		}
 	}
 }
