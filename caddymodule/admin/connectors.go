@@ -123,7 +123,7 @@ func hostText(h *providers.Host) string {
 	if h.Port != "" {
 		s += ":" + h.Port
 	}
-	return s + h.Path
+	return s + strings.TrimSuffix(h.Path, "/")
 }
 
 // customOf shows a custom connector; con is nil where its definition does not

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"net/http"
 	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -36,6 +37,12 @@ func humaConfig(version string) huma.Config {
 	return c
 }
 
+// idempotencyKey is taken by every POST, before huma.
+var idempotencyKey = &huma.Param{
+	Name: "Idempotency-Key", In: "header", Schema: &huma.Schema{Type: huma.TypeString},
+	Description: "Makes the request safe to repeat for 24 hours: it is done once, and every repetition gets the first answer, without what was shown once.",
+}
+
 // finishDocument describes our errors instead of huma's.
 func finishDocument(doc *huma.OpenAPI) {
 	schemas := doc.Components.Schemas
@@ -49,6 +56,9 @@ func finishDocument(doc *huma.OpenAPI) {
 		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
 			if op == nil {
 				continue
+			}
+			if op.Method == http.MethodPost {
+				op.Parameters = append(op.Parameters, idempotencyKey)
 			}
 			for _, res := range op.Responses {
 				if media := res.Content["application/problem+json"]; media != nil {

@@ -104,9 +104,9 @@ type Credentials struct {
 	Token, RefreshToken secret.Value
 	// RefreshTokenGone deletes the old refresh token where no new one came.
 	RefreshTokenGone bool
-	ExpiresAt           time.Time
-	Scopes              []string
-	Captured            map[string]string
+	ExpiresAt        time.Time
+	Scopes           []string
+	Captured         map[string]string
 }
 
 // Unsealed is an account with its secrets open.

@@ -33,7 +33,6 @@ type large struct {
 	v        *vault.Vault
 	accounts int
 	agents   []agentKey
-	names    []string
 }
 
 type agentKey struct {
