@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -88,8 +89,9 @@ func (d *Directory) heard(c vault.Change) {
 		}
 		d.forget(c.ID)
 		d.c.Changed(c.Connector)
-	case vault.KindAgent:
+	case vault.KindAgent: // its tokens, or the connectors that it may use
 		d.agents.InvalidateAll()
+		d.permits.InvalidateAll()
 	case vault.KindGrant:
 		d.permits.Invalidate(permitKey{c.Agent, c.Connector})
 		d.c.Changed(c.Connector)
@@ -203,6 +205,13 @@ func (d *Directory) permitsOf(ctx context.Context, key permitKey) (*permitEntry,
 		return nil, err
 	}
 	e := &permitEntry{}
+	may, err := d.mayUse(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	if !may {
+		permits = nil
+	}
 	for i := range permits {
 		if err := d.addPermit(ctx, e, &permits[i], epoch); err != nil {
 			return nil, err
@@ -210,6 +219,19 @@ func (d *Directory) permitsOf(ctx context.Context, key permitKey) (*permitEntry,
 	}
 	d.keep(epoch, func() { d.permits.Set(key, e) })
 	return e, nil
+}
+
+// mayUse reports whether the connector is among those that the agent may use,
+// whatever it was granted.
+func (d *Directory) mayUse(ctx context.Context, key permitKey) (bool, error) {
+	if strings.HasPrefix(key.agent, vault.FileAgent) {
+		return true, nil
+	}
+	a, err := d.v.System().Agent(ctx, key.agent)
+	if errors.Is(err, vault.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && a.MayUse(key.connector), err
 }
 
 func (e *permitEntry) fresh() bool {

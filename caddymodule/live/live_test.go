@@ -1,0 +1,288 @@
+package live_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	_ "modernc.org/sqlite"
+
+	"github.com/attache-proxy/attache/caddymodule/live"
+	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/providers/oauth"
+	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver"
+	"github.com/attache-proxy/attache/resolver/cache"
+	"github.com/attache-proxy/attache/resolver/vault"
+)
+
+// replica is a proxy without HTTP: a directory and credentials over a vault.
+type replica struct {
+	*live.Directory
+	v     *vault.Vault
+	creds *resolver.Credentials
+}
+
+func openVault(t *testing.T, path string, keys *vault.Keyring) *vault.Vault {
+	t.Helper()
+	v, err := vault.Open(t.Context(), vault.Config{Driver: "sqlite", Source: path, Keys: keys, Poll: 20 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { v.Close() })
+	return v
+}
+
+func newReplica(t *testing.T, v *vault.Vault, c *providers.Connector, client oauth.Doer) *replica {
+	t.Helper()
+	mem := cache.NewMemory(0)
+	static := resolver.NewStatic(nil)
+	if err := static.AddAgent("filed", nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	d := live.New(live.Config{
+		Vault: v, Static: static,
+		Connector:  func(key string) (*providers.Connector, bool) { return c, key == c.Key },
+		ConnectURL: func(string) string { return "" },
+		Changed:    func(string) {},
+		Refreshed:  func(id string) { mem.Delete(context.Background(), id) },
+	})
+	t.Cleanup(d.Close)
+	return &replica{d, v, &resolver.Credentials{Cache: mem, HTTP: func(*providers.Connector) oauth.Doer { return client }}}
+}
+
+func compile(t *testing.T, yaml string) *providers.Connector {
+	t.Helper()
+	d, err := providers.Parse("svc.yaml", []byte(yaml))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.AllowHTTP()
+	c, err := providers.Compile(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func keys(t *testing.T) *vault.Keyring {
+	t.Helper()
+	k, err := vault.ParseKeys(vault.NewKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+const pasted = "key: svc\nhosts: [svc.example]\nauth: {key: {type: credentials, fields: {key: {secret: true}}}}\n"
+
+func must[T any](t *testing.T) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func newAccount(t *testing.T, v *vault.Vault, option, name string, c vault.Credentials) vault.Account {
+	t.Helper()
+	return must[vault.Account](t)(v.System().CreateAccount(t.Context(), vault.NewAccount{
+		Connector: "svc", Option: option, Name: name, Identifier: "u", IdentifierType: "user", Credentials: &c, Connected: &vault.Connection{},
+	}))
+}
+
+func TestChangesHoldOnTheNextRequest(t *testing.T) {
+	path, ring := filepath.Join(t.TempDir(), "v.db"), keys(t)
+	v := openVault(t, path, ring)
+	other := newReplica(t, openVault(t, path, ring), compile(t, pasted), nil)
+	r := newReplica(t, v, compile(t, pasted), nil)
+	ctx, sys := t.Context(), v.System()
+
+	acct := newAccount(t, v, "key", "one", vault.Credentials{Secrets: secret.Values{"key": secret.New("key-one-123")}})
+	row, token, err := sys.CreateAgent(ctx, vault.NewAgent{Name: "bot"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	agent := must[*resolver.Agent](t)(r.AgentByToken(ctx, "bot", token.Reveal()))
+	granted := func(r *replica) string {
+		t.Helper()
+		got, err := r.Granted(ctx, agent, "svc")
+		if err != nil {
+			return err.Error()
+		}
+		s := ""
+		for _, g := range got {
+			cred, err := r.creds.For(ctx, g.Account, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s += fmt.Sprintf("%s %s %v %s;", g.Account.Name, g.Account.State, g.Write, cred.Token.Reveal())
+		}
+		return s
+	}
+	// eventually: the other replica hears of it within a second.
+	eventually := func(want string) {
+		t.Helper()
+		if got := granted(r); got != want {
+			t.Errorf("granted at once = %q, want %q", got, want)
+		}
+		deadline := time.Now().Add(time.Second)
+		for granted(other) != want && time.Now().Before(deadline) {
+			time.Sleep(5 * time.Millisecond)
+		}
+		if got := granted(other); got != want {
+			t.Errorf("granted on the other replica after a second = %q, want %q", got, want)
+		}
+	}
+	eventually("")
+	g := must[vault.Grant](t)(sys.CreateGrant(ctx, vault.NewGrant{AgentID: row.ID, AccountID: acct.ID, Scopes: []string{"read"}}))
+	eventually("one active false key-one-123;")
+	must[vault.Account](t)(sys.SetCredentials(ctx, acct.ID, 0, vault.Credentials{Secrets: secret.Values{"key": secret.New("key-two-456")}}))
+	must[vault.Account](t)(sys.SetState(ctx, acct.ID, 0, vault.Suspended, vault.Reason{Code: "test"}))
+	eventually("one suspended false key-two-456;")
+	must[vault.Account](t)(sys.Resume(ctx, acct.ID, 0, vault.Reason{Code: "test"}))
+	eventually("one active false key-two-456;")
+	none, any := []string{"another"}, []string(nil)
+	must[vault.Agent](t)(sys.UpdateAgent(ctx, row.ID, 0, vault.AgentEdit{Connectors: &none}))
+	eventually("")
+	must[vault.Agent](t)(sys.UpdateAgent(ctx, row.ID, 0, vault.AgentEdit{Connectors: &any}))
+	eventually("one active false key-two-456;")
+	if err := sys.DeleteGrant(ctx, g.ID, 0); err != nil {
+		t.Fatal(err)
+	}
+	eventually("")
+	infos := must[[]vault.TokenInfo](t)(sys.AgentTokens(ctx, row.ID))
+	if err := sys.DeleteAgentToken(ctx, row.ID, infos[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.AgentByToken(ctx, "bot", token.Reveal()); !errors.Is(err, resolver.ErrUnknownAgent) {
+		t.Errorf("AgentByToken after the token was deleted = %v, want ErrUnknownAgent", err)
+	}
+}
+
+func TestGrantsEndAndAreNarrowed(t *testing.T) {
+	v := openVault(t, filepath.Join(t.TempDir(), "v.db"), keys(t))
+	r := newReplica(t, v, compile(t, pasted), nil)
+	ctx := t.Context()
+	acct := newAccount(t, v, "key", "one", vault.Credentials{Secrets: secret.Values{"key": secret.New("key-one-123")}})
+	row, token, err := v.System().CreateAgent(ctx, vault.NewAgent{Name: "bot"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	agent := must[*resolver.Agent](t)(r.AgentByToken(ctx, "", token.Reveal()))
+	must[vault.Grant](t)(v.System().CreateGrant(ctx, vault.NewGrant{AgentID: row.ID, AccountID: acct.ID, Scopes: []string{"read", "write"},
+		Rules: []vault.Rule{{Methods: []string{"GET"}, Path: "/v1/**"}}, ExpiresAt: time.Now().Add(300 * time.Millisecond)}))
+	got := must[[]resolver.Granted](t)(r.Granted(ctx, agent, "svc"))
+	if len(got) != 1 || len(got[0].Rules) != 1 || !got[0].Rules[0].Path.Matches("/v1/x") || got[0].Rules[0].Path.Matches("/v2/x") {
+		t.Fatalf("Granted = %+v, want one grant with its rule", got)
+	}
+	time.Sleep(400 * time.Millisecond)
+	if got := must[[]resolver.Granted](t)(r.Granted(ctx, agent, "svc")); len(got) != 0 {
+		t.Errorf("Granted after its end = %+v, want nothing", got)
+	}
+	if _, err := r.AgentByToken(ctx, "other", token.Reveal()); !errors.Is(err, resolver.ErrUnknownAgent) {
+		t.Errorf("AgentByToken with another's name = %v, want ErrUnknownAgent", err)
+	}
+}
+
+// rotating is a token endpoint whose refresh tokens work once; using an old
+// one kills the family.
+type rotating struct {
+	mu    sync.Mutex
+	n     int
+	dead  bool
+	calls atomic.Int64
+}
+
+func (s *rotating) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.calls.Add(1)
+	time.Sleep(50 * time.Millisecond)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_ = r.ParseForm()
+	w.Header().Set("Content-Type", "application/json")
+	if s.dead || r.PostForm.Get("refresh_token") != fmt.Sprintf("refresh-%d", s.n) {
+		s.dead = true
+		w.WriteHeader(400)
+		fmt.Fprint(w, `{"error":"invalid_grant"}`)
+		return
+	}
+	s.n++
+	fmt.Fprintf(w, `{"access_token":"access-%d","token_type":"Bearer","expires_in":3600,"refresh_token":"refresh-%d"}`, s.n, s.n)
+}
+
+// TestOneRefreshForAllReplicas has four replicas with an expired token and many
+// requests: one token request, and everybody gets its result.
+func TestOneRefreshForAllReplicas(t *testing.T) {
+	idp := &rotating{}
+	srv := httptest.NewServer(idp)
+	defer srv.Close()
+	c := compile(t, "key: svc\nhosts: [svc.example]\nauth: {oauth: {type: oauth2, authorize_url: '"+srv.URL+"/a', token_url: '"+srv.URL+"/t'}}\n")
+	path, ring := filepath.Join(t.TempDir(), "v.db"), keys(t)
+	var rs []*replica
+	for range 4 {
+		rs = append(rs, newReplica(t, openVault(t, path, ring), c, srv.Client()))
+	}
+	acct := newAccount(t, rs[0].v, "oauth", "one", vault.Credentials{
+		Token: secret.New("access-0"), RefreshToken: secret.New("refresh-0"), ExpiresAt: time.Now().Add(-time.Minute),
+	})
+	var wg sync.WaitGroup
+	for i := range 100 {
+		wg.Go(func() {
+			r := rs[i%len(rs)]
+			a, err := r.Account(t.Context(), acct.ID)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			cred, err := r.creds.For(t.Context(), a, nil)
+			if err != nil || cred.Token.Reveal() != "access-1" {
+				t.Errorf("For = %v, %v; want access-1", cred, err)
+			}
+		})
+	}
+	wg.Wait()
+	if got := idp.calls.Load(); got != 1 {
+		t.Errorf("token requests = %d, want 1", got)
+	}
+	// A forced refresh on one replica, then on another: each token once.
+	for i, want := range []string{"access-2", "access-3"} {
+		a := must[*resolver.Account](t)(rs[i].Account(t.Context(), acct.ID))
+		old := must[*secret.Credential](t)(rs[i].creds.For(t.Context(), a, nil))
+		cred, ok, err := rs[i].creds.Force(t.Context(), a, old)
+		if err != nil || !ok || cred.Token.Reveal() != want {
+			t.Errorf("Force on replica %d = %v, %v, %v; want %s", i, cred, ok, err, want)
+		}
+		time.Sleep(200 * time.Millisecond) // the others hear of it
+	}
+	if idp.dead {
+		t.Errorf("an old refresh token was used: the family is dead")
+	}
+}
+
+func TestInvalidGrantExpiresTheAccount(t *testing.T) {
+	idp := &rotating{dead: true}
+	srv := httptest.NewServer(idp)
+	defer srv.Close()
+	c := compile(t, "key: svc\nhosts: [svc.example]\nauth: {oauth: {type: oauth2, authorize_url: '"+srv.URL+"/a', token_url: '"+srv.URL+"/t'}}\n")
+	v := openVault(t, filepath.Join(t.TempDir(), "v.db"), keys(t))
+	r := newReplica(t, v, c, srv.Client())
+	acct := newAccount(t, v, "oauth", "one", vault.Credentials{Token: secret.New("access-0"), RefreshToken: secret.New("refresh-0"), ExpiresAt: time.Now().Add(-time.Minute)})
+	a := must[*resolver.Account](t)(r.Account(t.Context(), acct.ID))
+	_, err := r.creds.For(t.Context(), a, nil)
+	if ref, ok := resolver.AsRefusal(err); !ok || ref.Code != "account_expired" {
+		t.Errorf("For = %v, want account_expired", err)
+	}
+	if got := must[*resolver.Account](t)(r.Account(t.Context(), acct.ID)); got.State != resolver.StateExpired {
+		t.Errorf("state = %s, want expired", got.State)
+	}
+}
