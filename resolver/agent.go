@@ -94,6 +94,15 @@ func (a *Account) vars() *expr.Vars {
 	return &expr.Vars{Cred: &secret.Credential{Fields: a.Fields}, App: a.App, Account: a.Meta}
 }
 
+// hostVars is vars where a host of the connector is a template, and else nil:
+// most are not, and this is asked on every request.
+func (a *Account) hostVars() *expr.Vars {
+	if !a.Connector.HasHostTemplates() {
+		return nil
+	}
+	return a.vars()
+}
+
 // Bindings are the exact hosts that the account adds to the index.
 func (a *Account) Bindings() []providers.Binding { return a.Connector.Bindings(a.vars()) }
 

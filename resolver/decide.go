@@ -170,7 +170,7 @@ func (call *Call) settle(ask Ask) error {
 				Next: "Use a path that the connector covers."}
 		}
 	}
-	if !call.Host.Allows(call.Target.Host, call.Account.vars()) {
+	if !call.Host.Allows(call.Target.Host, call.Account.hostVars()) {
 		return &Refusal{Code: "not_permitted", Detail: fmt.Sprintf("the credential of account %s of connector %s is for another host than %s", call.Account.Name, call.Connector.Key, call.Target.Host),
 			Next: "Call the host that the account was connected for."}
 	}
@@ -207,7 +207,7 @@ func (a *Account) findOrigin() (Target, error) {
 
 // hostFor finds the connector's own entry for a host that its base URL gave.
 func (call *Call) hostFor(t Target, path string) *providers.Host {
-	return call.Connector.HostFor(t.Host, t.Port, path, call.Account.vars())
+	return call.Connector.HostFor(t.Host, t.Port, path, call.Account.hostVars())
 }
 
 // permit finds the one account.
@@ -318,10 +318,11 @@ func (call *Call) where() string {
 
 // usable refuses accounts that are not active.
 func usable(a *Account) error {
+	if a.State == StateActive {
+		return nil
+	}
 	about := fmt.Sprintf("account %s of connector %s", a.Name, a.Connector.Key)
 	switch a.State {
-	case StateActive:
-		return nil
 	case StatePending:
 		return &Refusal{Code: "account_not_connected", ConnectURL: a.ConnectURL, Detail: about + " is not connected yet", Next: connectStep(a)}
 	case StateSuspended:
