@@ -168,7 +168,7 @@ func (s *awsSigner) place(r *http.Request, in *Input) error {
 			return err
 		}
 	}
-	o.SignLength = !once
+	o.SignLength = !once && s.scheme.SignsLength
 	return failed(sigv4.Header(r, o))
 }
 

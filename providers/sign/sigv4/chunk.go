@@ -100,6 +100,11 @@ func (c *chunks) next() error {
 		if c.pass = size; size > 0 {
 			return nil
 		}
+		if !c.trailer {
+			if err := c.data(0); err != nil {
+				return err
+			}
+		}
 		return c.end()
 	}
 	if size > MaxChunk {

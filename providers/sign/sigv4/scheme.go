@@ -26,6 +26,9 @@ type Scheme struct {
 	Separator string
 	// HashHeader is always sent, with the hash of the body.
 	HashHeader bool
+	// SignsLength means that Content-Length is signed where the agent made no
+	// choice, as AWS's own SDKs do.
+	SignsLength bool
 	// Allow lists the only headers that are signed beside the vendor's own;
 	// nil means all that do not change on the way.
 	Allow []string
@@ -33,7 +36,7 @@ type Scheme struct {
 
 // Schemes by name.
 var Schemes = map[string]Scheme{
-	"aws":    {Algorithm: "AWS4-HMAC-SHA256", KeyPrefix: "AWS4", End: "aws4_request", Prefix: "x-amz-", Separator: ", "},
+	"aws":    {Algorithm: "AWS4-HMAC-SHA256", KeyPrefix: "AWS4", End: "aws4_request", Prefix: "x-amz-", Separator: ", ", SignsLength: true},
 	"google": {Algorithm: "GOOG4-HMAC-SHA256", KeyPrefix: "GOOG4", End: "goog4_request", Prefix: "x-goog-", Separator: ", "},
 	// JD Cloud: https://docs.jdcloud.com/en/common-declaration/api/signature-process
 	"jdcloud": {Algorithm: "JDCLOUD2-HMAC-SHA256", KeyPrefix: "JDCLOUD2", End: "jdcloud2_request", Prefix: "x-jdcloud-", Separator: ", "},
