@@ -25,7 +25,7 @@ const (
 	leafBackdate = 5 * time.Minute
 	// leafMargin is how much validity a leaf must have left to be used.
 	leafMargin = time.Hour
-	// maxLeaves bounds the cache. A leaf takes about 7 KB.
+	// maxLeaves bounds the cache. A leaf takes about 1 KiB.
 	maxLeaves = 1024
 	// maxCommonName is ub-common-name of RFC 5280, appendix A.1, in characters.
 	maxCommonName = 64
