@@ -77,7 +77,7 @@ func (s *View) CreateAdminToken(ctx context.Context, name string, role Role, org
 // AdminByToken returns the live admin token that this is, or ErrNotFound. It is
 // read from the database each time, so that a deleted token opens nothing more.
 func (v *Vault) AdminByToken(ctx context.Context, token secret.Value) (AdminToken, error) {
-	x, err := one(ctx, v, v.r, scanAdminToken, "SELECT "+adminTokenColumns+" FROM admin_tokens WHERE hash = ?", hashToken(token.Reveal()))
+	x, err := one(ctx, v, v.r.keep(), scanAdminToken, "SELECT "+adminTokenColumns+" FROM admin_tokens WHERE hash = ?", hashToken(token.Reveal()))
 	if err == nil && over(x.ExpiresAt, v.now()) {
 		err = ErrNotFound
 	}

@@ -279,7 +279,7 @@ func (s *View) DeleteAgentToken(ctx context.Context, agentID, tokenID string) er
 // longer. It returns ErrNotFound for every token that opens nothing.
 func (v *Vault) AgentByToken(ctx context.Context, token secret.Value) (a Agent, until time.Time, err error) {
 	var end time.Time
-	err = v.r.row(ctx, "SELECT "+agentColumns+", k.expires_at FROM agent_tokens k JOIN agents g ON g.id = k.agent_id WHERE k.hash = ?",
+	err = v.r.keep().row(ctx, "SELECT "+agentColumns+", k.expires_at FROM agent_tokens k JOIN agents g ON g.id = k.agent_id WHERE k.hash = ?",
 		hashToken(token.Reveal())).Scan(append(a.into(), timeCol{&end})...)
 	if err != nil {
 		return Agent{}, time.Time{}, v.explain(err)

@@ -17,6 +17,8 @@ type dialect struct {
 	goose goose.Dialect
 	// numbered is whether parameters are $1, $2 instead of ?.
 	numbered bool
+	// prepares says that we keep prepared statements, because the driver does not.
+	prepares bool
 	// now is an expression for the database's clock in microseconds. Leases use
 	// it, because the clocks of replicas differ.
 	now string

@@ -278,7 +278,7 @@ func (v *Vault) AllPermits(ctx context.Context, agentID string) ([]Permit, error
 }
 
 func (v *Vault) permits(ctx context.Context, more string, args ...any) ([]Permit, error) {
-	return collect(ctx, v, v.r, func(s scanner) (p Permit, err error) {
+	return collect(ctx, v, v.r.keep(), func(s scanner) (p Permit, err error) {
 		err = s.Scan(append(p.Grant.into(), p.Account.into()...)...)
 		return p, err
 	}, "SELECT "+grantColumns+", "+accountColumns+` FROM grants r JOIN accounts a ON a.id = r.account_id

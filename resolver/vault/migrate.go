@@ -49,7 +49,7 @@ func (v *Vault) inspect(ctx context.Context) error {
 		return nil // nothing there yet
 	}
 	defer db.Close()
-	q := &reader{db, v.d}
+	q := &reader{db: db, d: v.d}
 	var version int64
 	err = q.row(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM "+versionTable+" WHERE is_applied").Scan(&version)
 	if err != nil {

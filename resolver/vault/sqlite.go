@@ -22,6 +22,7 @@ const sqliteReaders = 8
 
 var sqliteDialect = dialect{
 	name:     "sqlite",
+	prepares: true,
 	goose:    goose.DialectSQLite3,
 	now:      "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
 	open:     openSQLite,

@@ -11,7 +11,7 @@ import (
 
 // Unseal returns an account with its secrets, all of one moment.
 func (v *Vault) Unseal(ctx context.Context, accountID string) (Unsealed, error) {
-	return v.unsealAccount(ctx, v.r, accountID)
+	return v.unsealAccount(ctx, v.r.keep(), accountID)
 }
 
 func (v *Vault) unsealAccount(ctx context.Context, q querier, id string) (Unsealed, error) {

@@ -114,7 +114,7 @@ func Open(ctx context.Context, c Config) (*Vault, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the vault: %w", v.explain(err))
 	}
-	v.w, v.r = w, &reader{r, d}
+	v.w, v.r = w, &reader{db: r, d: d}
 	if err := v.begin(ctx); err != nil {
 		v.closePools()
 		return nil, fmt.Errorf("opening the vault: %w", err)
