@@ -27,6 +27,11 @@ func (a *App) provisionCA() error {
 		return fmt.Errorf("loading the pki app: %w", err)
 	}
 	pki := v.(*caddypki.PKI)
+	// Caddy's tls app makes the CA "local" when a site wants it; then it is
+	// too late to say that nobody asked for its installation.
+	if _, err := pki.GetCA(a.ctx, caddypki.DefaultCAID); err != nil {
+		return err
+	}
 	never := false
 	for _, ca := range pki.CAs {
 		if ca.InstallTrust == nil {

@@ -74,9 +74,10 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.interceptor = intercept.New(intercept.Config{
 		Handler: server, CA: app.ca, Logger: h.logger,
-		IdleTimeout: time.Duration(server.IdleTimeout), MaxHeaderBytes: max(server.MaxHeaderBytes, maxInnerHeaderBytes),
+		ReadHeaderTimeout: time.Duration(server.ReadHeaderTimeout), IdleTimeout: time.Duration(server.IdleTimeout), MaxHeaderBytes: max(server.MaxHeaderBytes, maxInnerHeaderBytes),
 		OnMint: app.metrics.minted, OnTunnel: app.metrics.tunnel,
 	})
+	server.RegisterConnContext(intercept.ConnContext)
 	server.RegisterOnShutdown(h.interceptor.Shutdown)
 	server.RegisterOnStop(h.interceptor.Wait)
 	return nil

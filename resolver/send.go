@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/expr"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/providers/sign"
@@ -91,26 +92,34 @@ func discard(res *http.Response) {
 }
 
 func (x *exchange) once(cred *secret.Credential) (*http.Response, *sign.Input, error) {
-	out, call := x.outgoing(), x.call
+	out := x.outgoing()
 	x.body.attach(out)
-	for name, value := range call.Connector.Headers {
+	in := &sign.Input{Vars: expr.Vars{Cred: cred, App: x.call.Account.App, Account: x.call.Account.Meta, Body: x.body.forSigner(), Now: time.Now()}, Agent: x.req.Header}
+	if err := Place(x.call.Connector, x.signer, out, in); err != nil {
+		return nil, nil, signRefusal(x.call, err)
+	}
+	res, err := x.roundTrip(out, scrubberFor(x.call, cred, out))
+	return res, in, err
+}
+
+// Place makes out, which belongs to the caller, the request that the service
+// gets: with the connector's own headers, without the agent's credentials, and
+// signed. In holds what the signer may use; its Request becomes out.
+func Place(c *providers.Connector, signer sign.Signer, out *http.Request, in *sign.Input) error {
+	for name, value := range c.Headers {
 		if out.Header.Get(name) == "" {
 			out.Header.Set(name, value)
 		}
 	}
-	sign.Strip(out, x.signer.Places())
-	if call.Connector.Scrub {
+	sign.Strip(out, signer.Places())
+	if c.Scrub {
 		onlyKnownCodings(out.Header)
 	}
-	for _, name := range call.Connector.Removes {
+	for _, name := range c.Removes {
 		delete(out.Header, name)
 	}
-	in := &sign.Input{Vars: expr.Vars{Cred: cred, App: call.Account.App, Account: call.Account.Meta, Request: out, Body: x.body.forSigner(), Now: time.Now()}, Agent: x.req.Header}
-	if err := x.signer.Sign(out, in); err != nil {
-		return nil, nil, signRefusal(call, err)
-	}
-	res, err := x.roundTrip(out, scrubberFor(call, cred, out))
-	return res, in, err
+	in.Request = out
+	return signer.Sign(out, in)
 }
 
 // dropped are headers that are ours or reverse_proxy's, not the agent's.

@@ -95,8 +95,8 @@ func normalHost(host string) (string, error) {
 	if err != nil {
 		a = h
 	}
-	if !isLooseName(a) {
-		return "", fmt.Errorf("%q is no host name", host)
+	if _, err := netip.ParseAddr(a); err == nil || !isLooseName(a) || legacyIPv4(a) {
+		return "", fmt.Errorf("%q is no host name", host) // full-width digits become an address only now
 	}
 	return a, nil
 }

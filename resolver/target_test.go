@@ -48,6 +48,7 @@ func TestParseTarget(t *testing.T) {
 		"api.example.com?x":                    "",
 		"-odd.example":                         "-odd.example:443",
 		"１２７.0.0.1":                            "",
+		"１２７.1":                                "",
 		"api.example.com..":                    "",
 		"xn--ls8h.example":                     "xn--ls8h.example:443",
 		"very-long-" + label(60):               "",
