@@ -6,7 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
-	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +29,11 @@ func publicKey(t *testing.T, k sigv4.Keys) *ecdsa.PublicKey {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(x), Y: new(big.Int).SetBytes(y)}
+	key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, x, y))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }
 
 func verify(t *testing.T, key *ecdsa.PublicKey, text, signature string) bool {
