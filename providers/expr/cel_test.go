@@ -205,12 +205,8 @@ func TestCostIsBounded(t *testing.T) {
 	}
 	v := signing(t)
 	v.Request.URL.RawQuery = strings.Repeat("a=1&", 2000)
-	start := time.Now()
 	if _, err := tpl.Eval(v); err == nil || !strings.Contains(err.Error(), "costs too much") {
 		t.Errorf("Eval of a cubic expression = %v, want that it costs too much", err)
-	}
-	if d := time.Since(start); d > 20*time.Second {
-		t.Errorf("it took %v to give up", d)
 	}
 }
 

@@ -20,8 +20,9 @@ const (
 	maxSource = 8 << 10 // characters of one expression
 	maxDepth  = 64      // of nesting
 	// maxCost bounds one evaluation, in CEL's units: roughly one per step, and
-	// one per ten bytes of text that a step goes through.
-	maxCost = 10_000_000
+	// one per ten bytes of text that a step goes through. It is about a second
+	// of steps, or two passes over a body of 16 MiB.
+	maxCost = 4_000_000
 )
 
 // function is one entry of the library. An overload is made for each way to
