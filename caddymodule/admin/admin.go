@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -161,7 +162,14 @@ func New(c Config) *API {
 		mount(a)
 	}
 	finishDocument(a.huma.OpenAPI())
-	a.handler = a.guard(a.authenticate(a.idempotent(http.HandlerFunc(a.route))))
+	api, ui := a.authenticate(a.idempotent(http.HandlerFunc(a.route))), dashboard()
+	a.handler = a.guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == UI || strings.HasPrefix(r.URL.Path, UI+"/") {
+			ui.ServeHTTP(w, r)
+			return
+		}
+		api.ServeHTTP(w, r)
+	}))
 	return a
 }
 

@@ -17,7 +17,9 @@ const rotateRows = 500
 // what is done stays done, and the next run goes on with the rest. A secret that
 // is replaced meanwhile keeps its new value.
 //
-// When it returns nil, keys other than the first can be taken off the list.
+// With several replicas the order is: add the new key at the end of every list;
+// then put it first on every list; then rotate; when that returns nil, take the
+// old key off every list. So no replica meets a secret that it cannot open.
 // report may be nil.
 func (v *Vault) Rotate(ctx context.Context, report func(Progress)) error {
 	first := v.keys.ids[0]

@@ -1,0 +1,193 @@
+package admin_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// browser is a page in a real Chromium, spoken to through its DevTools protocol.
+type browser struct {
+	t       *testing.T
+	ws      *websocket.Conn
+	session string
+	mu      sync.Mutex
+	next    int
+	waiting map[int]chan message
+	// complaints are errors of the page's scripts and violations of its policy.
+	complaints []string
+}
+
+type message struct {
+	ID     int             `json:"id"`
+	Method string          `json:"method"`
+	Params json.RawMessage `json:"params"`
+	Result json.RawMessage `json:"result"`
+	Error  *struct{ Message string }
+}
+
+// openBrowser starts Chromium until the test ends. Without it the test is
+// skipped, and fails if CI is set.
+func openBrowser(t *testing.T, url string) *browser {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("no Chromium")
+		}
+		t.Skip("no Chromium")
+	}
+	cmd := exec.Command(path, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server",
+		"--remote-debugging-port=0", "--user-data-dir="+t.TempDir(), "about:blank")
+	pipe, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	var address string
+	lines := bufio.NewScanner(pipe)
+	for lines.Scan() && address == "" {
+		_, address, _ = strings.Cut(lines.Text(), "DevTools listening on ")
+	}
+	go func() {
+		for lines.Scan() {
+		}
+	}()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	t.Cleanup(cancel)
+	ws, _, err := websocket.Dial(ctx, address, nil)
+	if err != nil {
+		t.Fatalf("Chromium at %q: %v", address, err)
+	}
+	ws.SetReadLimit(16 << 20)
+	b := &browser{t: t, ws: ws, waiting: map[int]chan message{}}
+	go b.listen(ctx)
+	var target struct{ TargetID string }
+	b.call("Target.createTarget", map[string]any{"url": "about:blank"}, &target)
+	var attached struct{ SessionID string }
+	b.call("Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &attached)
+	b.session = attached.SessionID
+	for _, domain := range []string{"Runtime", "Log", "Page"} {
+		b.call(domain+".enable", nil, nil)
+	}
+	b.call("Page.navigate", map[string]any{"url": url}, nil)
+	return b
+}
+
+func (b *browser) listen(ctx context.Context) {
+	for {
+		_, raw, err := b.ws.Read(ctx)
+		if err != nil {
+			return
+		}
+		var m message
+		if json.Unmarshal(raw, &m) != nil {
+			continue
+		}
+		b.mu.Lock()
+		if ch := b.waiting[m.ID]; ch != nil && m.ID > 0 {
+			ch <- m
+			delete(b.waiting, m.ID)
+		}
+		switch m.Method {
+		case "Runtime.exceptionThrown":
+			b.complaints = append(b.complaints, string(m.Params))
+		case "Log.entryAdded":
+			if s := string(m.Params); strings.Contains(s, `"error"`) && !strings.Contains(s, "favicon") {
+				b.complaints = append(b.complaints, s)
+			}
+		}
+		b.mu.Unlock()
+	}
+}
+
+func (b *browser) call(method string, params any, result any) {
+	b.t.Helper()
+	b.mu.Lock()
+	b.next++
+	id, ch := b.next, make(chan message, 1)
+	b.waiting[id] = ch
+	b.mu.Unlock()
+	raw, err := json.Marshal(map[string]any{"id": id, "method": method, "params": params, "sessionId": b.session})
+	if b.session == "" {
+		raw, err = json.Marshal(map[string]any{"id": id, "method": method, "params": params})
+	}
+	if err == nil {
+		err = b.ws.Write(context.Background(), websocket.MessageText, raw)
+	}
+	if err != nil {
+		b.t.Fatalf("%s: %v", method, err)
+	}
+	select {
+	case m := <-ch:
+		if m.Error != nil {
+			b.t.Fatalf("%s: %s", method, m.Error.Message)
+		}
+		if result != nil {
+			if err := json.Unmarshal(m.Result, result); err != nil {
+				b.t.Fatalf("%s: %v", method, err)
+			}
+		}
+	case <-time.After(30 * time.Second):
+		b.t.Fatalf("%s: no answer", method)
+	}
+}
+
+// eval runs an expression in the page and returns its value as text.
+func (b *browser) eval(expression string) string {
+	b.t.Helper()
+	var out struct {
+		Result           struct{ Value any }
+		ExceptionDetails *struct{ Exception struct{ Description string } }
+	}
+	b.call("Runtime.evaluate", map[string]any{"expression": expression, "awaitPromise": true, "returnByValue": true}, &out)
+	if out.ExceptionDetails != nil {
+		b.t.Fatalf("%s: %s", expression, out.ExceptionDetails.Exception.Description)
+	}
+	return fmt.Sprint(out.Result.Value)
+}
+
+// see waits until the page shows some text.
+func (b *browser) see(text string) {
+	b.t.Helper()
+	b.waitFor(fmt.Sprintf("document.body && document.body.innerText.includes(%q)", text), "to show "+text)
+}
+
+func (b *browser) waitFor(condition, what string) {
+	b.t.Helper()
+	for end := time.Now().Add(30 * time.Second); b.eval("Boolean("+condition+")") != "true"; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			b.t.Fatalf("the page was waited for %s; it shows:\n%s\n%v", what, b.eval("document.body.innerText"), b.complaints)
+		}
+	}
+}
+
+// fill puts text into the input with a label, as typing does.
+func (b *browser) fill(label, text string) {
+	b.t.Helper()
+	b.eval(fmt.Sprintf(`(() => {
+		const l = [...document.querySelectorAll('label')].find((l) => l.firstChild.textContent.startsWith(%q));
+		const i = l.querySelector('input,select');
+		i.value = %q;
+		i.dispatchEvent(new Event('input', {bubbles: true}));
+		i.dispatchEvent(new Event('change', {bubbles: true}));
+	})()`, label, text))
+}
+
+func (b *browser) click(text string) {
+	b.t.Helper()
+	b.waitFor(fmt.Sprintf("[...document.querySelectorAll('button,a')].some((e) => e.textContent.trim() === %q)", text), "to have "+text)
+	b.eval(fmt.Sprintf("[...document.querySelectorAll('button,a')].find((e) => e.textContent.trim() === %q).click()", text))
+}

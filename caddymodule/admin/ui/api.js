@@ -1,0 +1,68 @@
+// The one place that talks to the API. The token stays in this tab's memory and
+// sessionStorage: it is sent as a header and never as a cookie, so that no other
+// page can make the browser send it.
+const base = '/api/v1';
+const slot = 'attache-token';
+
+export const session = {
+  get token() { return sessionStorage.getItem(slot) || ''; },
+  set token(t) { t ? sessionStorage.setItem(slot, t) : sessionStorage.removeItem(slot); },
+  me: null,
+};
+
+export class Problem extends Error {
+  constructor(body, status) {
+    super(body.detail || `The server answered ${status}.`);
+    this.code = body.code || '';
+    this.status = status;
+    this.errors = body.errors || [];
+  }
+}
+
+export async function call(method, path, body, headers = {}) {
+  const init = { method, headers: { Authorization: `Bearer ${session.token}`, ...headers }, credentials: 'omit', cache: 'no-store' };
+  if (body !== undefined) {
+    init.headers['Content-Type'] = 'application/json';
+    init.body = JSON.stringify(body);
+  }
+  let res;
+  try {
+    res = await fetch(base + path, init);
+  } catch {
+    throw new Problem({ detail: 'The server cannot be reached.' }, 0);
+  }
+  const text = await res.text();
+  let out = {};
+  try { out = text ? JSON.parse(text) : {}; } catch { /* not ours */ }
+  if (!res.ok) throw new Problem(out, res.status);
+  return out;
+}
+
+export const get = (path) => call('GET', path);
+
+// query makes ?a=b of what is not empty.
+export function query(values) {
+  const q = new URLSearchParams();
+  for (const [k, v] of Object.entries(values)) if (v) q.set(k, v);
+  const s = q.toString();
+  return s ? `?${s}` : '';
+}
+
+// follow reads server-sent events until it is stopped. EventSource cannot send a
+// header, so this reads the stream itself.
+export async function follow(path, signal, heard) {
+  const res = await fetch(base + path, { headers: { Authorization: `Bearer ${session.token}` }, credentials: 'omit', signal });
+  if (!res.ok) throw new Problem({}, res.status);
+  const lines = res.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = '';
+  for (;;) {
+    const { value, done } = await lines.read();
+    if (done) return;
+    const parts = (rest + value).split('\n\n');
+    rest = parts.pop();
+    for (const part of parts) {
+      const data = part.split('\n').find((l) => l.startsWith('data: '));
+      if (data) heard(JSON.parse(data.slice(6)));
+    }
+  }
+}

@@ -1,0 +1,117 @@
+package admin_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/attache-proxy/attache/resolver/vault"
+	"github.com/attache-proxy/attache/resolver/vault/vaulttest"
+)
+
+func TestDashboardFiles(t *testing.T) {
+	w := newWorld(t, vaulttest.SQLite(t), nil)
+	for path, kind := range map[string]string{"/ui/": "text/html", "/ui/app.js": "text/javascript", "/ui/style.css": "text/css"} {
+		res, err := http.Get(w.server.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := io.ReadAll(res.Body)
+		res.Body.Close()
+		policy := res.Header.Get("Content-Security-Policy")
+		if res.StatusCode != 200 || !strings.HasPrefix(res.Header.Get("Content-Type"), kind) || !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") || len(b) < 100 {
+			t.Errorf("GET %s = %d %v", path, res.StatusCode, res.Header)
+		}
+		if strings.Contains(string(b), "innerHTML") || strings.Contains(string(b), "eval(") {
+			t.Errorf("%s makes markup of text", path)
+		}
+	}
+	req, _ := http.NewRequest("GET", w.server.URL+"/ui/", nil)
+	req.Host = "evil.example"
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != 421 {
+		t.Errorf("the dashboard by another host name = %d, want 421", res.StatusCode)
+	}
+}
+
+// TestDashboard does with a real browser what a person does first.
+func TestDashboard(t *testing.T) {
+	w := newWorld(t, vaulttest.SQLite(t), nil)
+	b := openBrowser(t, w.server.URL+"/ui/")
+	b.see("Sign in")
+	b.fill("Admin token", "atm_wrong")
+	b.click("Sign in")
+	b.see("That token does not open this.")
+	b.complaints = nil // the browser notes the 401
+	b.fill("Admin token", w.token)
+	b.click("Sign in")
+	b.see("Accounts")
+	b.see("root · admin")
+
+	// A name that is markup stays text.
+	const evil = `<img src=x onerror=document.title='owned'>`
+	b.click("Connect an account")
+	b.see("Test and connect")
+	b.fill("Connector", "hub")
+	b.see("Token")
+	b.fill("Name", evil)
+	b.fill("Token", "good-browser-secret-1234")
+	b.click("Test and connect")
+	b.see("hub: " + evil)
+	b.see("…1234")
+	b.see("active")
+	if got := b.eval("document.title"); got != "Attaché" {
+		t.Errorf("the title is %q: a name was run", got)
+	}
+	b.click("Suspend")
+	b.see("suspended")
+	b.click("Resume")
+	b.see("It is active.")
+
+	b.click("Agents")
+	b.see("New agent")
+	b.fill("New agent", "research")
+	b.click("Make")
+	b.see("It is shown this once")
+	token := b.eval("document.querySelector('.once input').value")
+	if !vault.LooksLikeAgentToken(token) {
+		t.Errorf("the page shows %q as the token", token)
+	}
+	b.click("Done")
+	b.see("May use")
+	b.click("Grant")
+	b.see("Take away")
+	if l := w.want(200, "", "GET", "/grants", ""); l.len("items") != 1 {
+		t.Errorf("grants = %s", l.raw)
+	}
+	b.click("Connectors")
+	b.see("Desk")
+	b.click("Desk")
+	b.see("Ways to connect")
+	b.click("Audit")
+	b.see("grant.created")
+	b.eval("document.querySelector('input[type=checkbox]').click()")
+	time.Sleep(500 * time.Millisecond)
+	w.agent("made-meanwhile")
+	b.see("made-meanwhile")
+
+	if where := b.eval("JSON.stringify([document.cookie, localStorage.length])"); where != `["",0]` {
+		t.Errorf("the page keeps something in %s", where)
+	}
+	b.click("Sign out")
+	b.see("Admin token")
+	if b.eval("sessionStorage.length") != "0" {
+		t.Errorf("signing out leaves the token")
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range b.complaints {
+		t.Errorf("the browser complains: %s", c)
+	}
+}
