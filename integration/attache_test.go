@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -252,15 +253,17 @@ func freePort(t testing.TB) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// telling is what of a log helps to see why a test failed: the last lines that
-// are neither at debug level nor of the start and the stop, each cut short.
+// telling is what of a log helps to see why a test failed: the last warnings
+// and errors that are not of every start, and audit events; each cut short.
 func telling(log string) string {
+	everyStart := []string{"is not formatted", "host checking disabled", "skipped because it requires TLS", "shutting down apps", "exiting;"}
 	var lines []string
 	for line := range strings.Lines(log) {
-		if strings.Contains(line, `"level":"debug"`) || strings.Contains(line, `"logger":"http.log.access`) || strings.Contains(line, `"level":"info"`) && !strings.Contains(line, "attache") {
-			continue
+		usual := slices.ContainsFunc(everyStart, func(s string) bool { return strings.Contains(line, s) })
+		level := !strings.Contains(line, `"level":"debug"`) && !strings.Contains(line, `"level":"info"`)
+		if level && !usual || strings.Contains(line, `"attache.audit"`) {
+			lines = append(lines, strings.TrimSpace(line[:min(len(line), 600)]))
 		}
-		lines = append(lines, strings.TrimSpace(line[:min(len(line), 600)]))
 	}
 	return tail(strings.Join(lines, "\n"), 12)
 }

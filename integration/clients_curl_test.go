@@ -60,7 +60,7 @@ func TestRequestUntouched(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d.Service.forget()
-			const path = "/whoami/%2e%2F?b=%20&a=+&a=1&=&c"
+			const path = "/whoami/%41%2Fb?b=%20&a=+&a=1&=&c"
 			const body = `{"n":1.00, "big":12345678901234567890, "s":"\u00e9"}`
 			r := d.curl(t, "-x", d.URL, "--noproxy", "127.0.0.1", "--cacert", d.CA, "--path-as-is", "-H", "X-Odd_Name: ", "-H", "X-Agent: 1",
 				"-H", "Accept-Encoding: br", "-H", "Authorization: Bearer attache", "-H", "Content-Type: application/json", "-d", body, c.url+path)

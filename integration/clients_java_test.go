@@ -1,18 +1,19 @@
 package integration_test
 
 import (
-	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
-func javaSource(t testing.TB) string {
+// javaClass compiles java/Get.java once and returns the arguments that run it.
+func javaClass(t testing.TB) []string {
 	t.Helper()
-	p, err := filepath.Abs("java/Get.java")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
+	javac := program(t, "javac")
+	dir := t.TempDir()
+	client{Dir: ".", Limit: 3 * time.Minute}.mustRun(t, javac, "-d", dir, "java/Get.java")
+	return []string{"-cp", dir, "Get"}
 }
 
 // Java's HttpClient: HTTP/2 inside a tunnel, an upgrade offer (h2c) on plain
@@ -21,7 +22,7 @@ func javaSource(t testing.TB) string {
 func TestJava(t *testing.T) {
 	integration(t)
 	java := program(t, "java")
-	get := javaSource(t)
+	get := javaClass(t)
 	// Since JDK 8u111 Basic is off for tunnels unless this says otherwise.
 	const basicForTunnels = "-Djdk.http.auth.tunneling.disabledSchemes="
 
@@ -29,16 +30,16 @@ func TestJava(t *testing.T) {
 	closed := newDemo(t, withAgentToken)
 	for _, c := range []struct {
 		name, protocol string
-		args           []string
+		flags, args    []string
 	}{
-		{"CONNECT", "HTTP_2", []string{get, "https://demo.test/whoami", open.Addr, open.CA}},
-		{"absolute form", "HTTP_1_1", []string{get, "http://demo.test/whoami", open.Addr, open.CA}},
-		{"base URL", "", []string{get, open.URL + "/demo/whoami"}},
-		{"CONNECT after a 407", "HTTP_2", []string{basicForTunnels, get, "https://demo.test/whoami", closed.Addr, closed.CA, "worker", agentToken}},
-		{"absolute form after a 407", "HTTP_1_1", []string{get, "http://demo.test/whoami", closed.Addr, closed.CA, "worker", agentToken}},
+		{"CONNECT", "HTTP_2", nil, []string{"https://demo.test/whoami", open.Addr, open.CA}},
+		{"absolute form", "HTTP_1_1", nil, []string{"http://demo.test/whoami", open.Addr, open.CA}},
+		{"base URL", "", nil, []string{open.URL + "/demo/whoami"}},
+		{"CONNECT after a 407", "HTTP_2", []string{basicForTunnels}, []string{"https://demo.test/whoami", closed.Addr, closed.CA, "worker", agentToken}},
+		{"absolute form after a 407", "HTTP_1_1", nil, []string{"http://demo.test/whoami", closed.Addr, closed.CA, "worker", agentToken}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := client{}.run(t, java, c.args...)
+			r := client{}.run(t, java, slices.Concat(c.flags, get, c.args)...)
 			if r.Code != 0 || !strings.HasPrefix(r.Stdout, c.protocol) || !strings.HasSuffix(strings.TrimSpace(r.Stdout), authenticated) {
 				t.Errorf("want %s %s: %v", c.protocol, authenticated, r)
 			}

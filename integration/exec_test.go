@@ -121,7 +121,7 @@ func TestExec(t *testing.T) {
 		prints(t, in.exec(t, client{}, "node", nodeScript(t, "get.mjs"), "https://api.test/whoami"), authenticated)
 	})
 	t.Run("java", func(t *testing.T) {
-		prints(t, in.exec(t, client{}, "java", javaSource(t), "https://api.test/whoami"), "HTTP_2 "+authenticated)
+		prints(t, in.exec(t, client{}, append(append([]string{"java"}, javaClass(t)...), "https://api.test/whoami")...), "HTTP_2 "+authenticated)
 	})
 	t.Run("a host of no connector", func(t *testing.T) {
 		// Its certificate is one of the system's roots': the bundle has them, too.

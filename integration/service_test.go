@@ -93,7 +93,7 @@ func (s *service) record(h http.Handler) http.Handler {
 			s.mu.Unlock()
 		}()
 		// A copy: net/http treats an unread body by its type when the handler returns.
-		r = r.Clone(r.Context())
+		r = r.WithContext(r.Context())
 		r.Body = &recordedBody{ReadCloser: r.Body, s: s, of: this}
 		h.ServeHTTP(w, r)
 	})

@@ -6,8 +6,8 @@
 #
 # What is missing on the machine is installed through apt when this runs as
 # root, and named otherwise. With CI=true nothing is skipped: what cannot run
-# is a failure. Servers listen on free ports, keep their files in one temporary
-# directory, and are gone when this ends.
+# is a failure. The tests start the servers they need themselves, on free ports;
+# all that this makes lies in one temporary directory, which is gone at its end.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -15,30 +15,39 @@ staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
 govulncheck=golang.org/x/vuln/cmd/govulncheck@v1.8.0
 
 passed=0 failed=0
-children=()
+group= # process group of what runs now
 
 say() { printf '\n== %s\n' "$*"; }
 
 # finish ends everything that was started here, however this script ends.
 finish() {
-	for pid in "${children[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
-	for pid in "${children[@]}"; do wait "$pid" 2>/dev/null || true; done
+	[ -z "$group" ] || kill -TERM -- "-$group" 2>/dev/null || true
 	chmod -R u+w "$state" 2>/dev/null || true
 	rm -rf "$state"
 }
-# Short, since unix sockets lie below it; searchable, since PostgreSQL refuses
-# to run as root and must reach its own directory.
 state=$(mktemp -d /tmp/attache-test.XXXXXX)
-chmod 711 "$state"
 trap finish EXIT
 trap 'exit 130' INT TERM
+
+# grouped COMMAND… runs a command in a process group of its own, so that finish
+# can end all of it.
+grouped() {
+	local code=0
+	set -m
+	"$@" &
+	group=$!
+	set +m
+	wait "$group" || code=$?
+	group=
+	return "$code"
+}
 
 # check NAME COMMAND… runs a command and counts it as one check.
 check() {
 	local name=$1
 	shift
 	say "$name"
-	if "$@"; then passed=$((passed + 1)); else
+	if grouped "$@"; then passed=$((passed + 1)); else
 		failed=$((failed + 1))
 		echo "FAIL $name"
 	fi
@@ -98,50 +107,6 @@ node_modules() {
 	export ATTACHE_NODE_DIR=$state/node
 }
 
-# --- servers that the package tests share -------------------------------------
-
-free_port() { /usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-
-# until_ok COMMAND… repeats a command for up to 20 s.
-until_ok() {
-	for _ in $(seq 100); do
-		"$@" >/dev/null 2>&1 && return 0
-		sleep 0.2
-	done
-	"$@"
-}
-
-start_redis() {
-	local port
-	port=$(free_port)
-	redis-server --port "$port" --bind 127.0.0.1 --save '' --appendonly no --dir "$state" >"$state/redis.log" 2>&1 &
-	children+=($!)
-	until_ok redis-cli -h 127.0.0.1 -p "$port" ping || { cat "$state/redis.log"; return 1; }
-	export ATTACHE_TEST_REDIS=redis://127.0.0.1:$port/0
-}
-
-start_postgres() {
-	local port bin as=()
-	bin=$(pgbin)
-	port=$(free_port)
-	mkdir "$state/pg"
-	if [ "$(id -u)" -eq 0 ]; then
-		chown postgres "$state/pg"
-		as=(setpriv --reuid=postgres --regid=postgres --init-groups)
-	fi
-	(
-		cd "$state/pg" # initdb and postgres insist on a readable working directory
-		"${as[@]}" "$bin/initdb" -D "$state/pg/data" -U postgres -A trust -E UTF8 --locale=C >"$state/initdb.log" 2>&1
-	) || { cat "$state/initdb.log"; return 1; }
-	(
-		cd "$state/pg"
-		exec "${as[@]}" "$bin/postgres" -D "$state/pg/data" -h 127.0.0.1 -p "$port" -k "$state/pg" -c fsync=off
-	) >"$state/postgres.log" 2>&1 &
-	children+=($!)
-	until_ok "$bin/pg_isready" -h 127.0.0.1 -p "$port" || { cat "$state/postgres.log"; return 1; }
-	export ATTACHE_TEST_POSTGRES="postgres://postgres@127.0.0.1:$port/postgres?sslmode=disable"
-}
-
 # --- checks -------------------------------------------------------------------
 
 formatted() {
@@ -166,6 +131,7 @@ vulnerabilities() {
 build() {
 	CGO_ENABLED=0 go build -trimpath -tags nobadger,nomysql -o "$state/attache" ./cmd/attache
 	export ATTACHE_BIN=$state/attache
+	go build -o "$state/summary" ./integration/summary
 }
 
 # The tests from outside run against a binary with the race detector where
@@ -178,14 +144,30 @@ build_race() {
 race=()
 if command -v "${CC:-gcc}" >/dev/null && [ "$(go env CGO_ENABLED)" = 1 ]; then race=(-race); fi
 
-packages_tests() { go list ./... | grep -v '/integration$' | xargs go test "${race[@]}" -json -timeout 10m; }
+# The long silence takes two minutes and no CPU: it goes beside the rest.
+silence=TestLongSilence
 integration_tests() {
-	ATTACHE_INTEGRATION=1 go test -json -count=1 -timeout 15m ./integration "$@"
+	local beside
+	ATTACHE_INTEGRATION=1 go test -json -count=1 -timeout 10m -parallel 32 -run "^$silence\$" ./integration >"$state/silence.json" 2>&1 &
+	beside=$!
+	ATTACHE_INTEGRATION=1 go test -json -count=1 -timeout 15m -skip "^$silence\$" ./integration || true
+	wait "$beside" || true
+	cat "$state/silence.json"
 }
+
+all_tests() {
+	{
+		go list ./... | grep -v '/integration$' | xargs go test "${race[@]}" -json -timeout 10m || true
+		integration_tests
+	} | summarise -passed "$passed" -failed "$failed"
+}
+
+some_tests() { ATTACHE_INTEGRATION=1 go test -json -count=1 -timeout 15m -parallel 32 ./integration "$@" | summarise; }
+
 summarise() {
 	local strict=()
 	[ "${CI:-}" != true ] || strict=(-strict)
-	go run ./integration/summary "${strict[@]}" "$@"
+	"$state/summary" "${strict[@]}" "$@"
 }
 
 have_go || { echo "missing: Go, at least $(sed -n 's/^go //p' go.mod) (https://go.dev/dl/)"; exit 1; }
@@ -196,15 +178,13 @@ build
 [ ${#race[@]} -eq 0 ] || build_race
 
 if [ $# -gt 0 ]; then
-	integration_tests "$@" | summarise
+	grouped some_tests "$@"
 	exit
 fi
 
-start_redis
-start_postgres
 check gofmt formatted
 check "go vet" go vet ./...
 check staticcheck go run "$staticcheck" ./...
 check govulncheck vulnerabilities
 say "go test ${race[*]}"
-{ packages_tests || true; integration_tests || true; } | summarise -passed "$passed" -failed "$failed"
+grouped all_tests
