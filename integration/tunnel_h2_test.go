@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 net/http cannot send CONNECT over HTTP/2 itself; x/net can
+
 package integration_test
 
 import (

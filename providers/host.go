@@ -161,22 +161,20 @@ func globSuffix(glob, host string) bool {
 
 // globMatch matches * against any run without a dot, not empty.
 func globMatch(glob, s string) bool {
-	for {
-		i := strings.IndexByte(glob, '*')
-		if i < 0 {
-			return glob == s
-		}
-		if !strings.HasPrefix(s, glob[:i]) {
-			return false
-		}
-		glob, s = glob[i+1:], s[i:]
-		for n := 1; n <= len(s) && s[n-1] != '.'; n++ {
-			if globMatch(glob, s[n:]) {
-				return true
-			}
-		}
+	head, rest, found := strings.Cut(glob, "*")
+	if !found {
+		return glob == s
+	}
+	s, ok := strings.CutPrefix(s, head)
+	if !ok {
 		return false
 	}
+	for n := 1; n <= len(s) && s[n-1] != '.'; n++ {
+		if globMatch(rest, s[n:]) {
+			return true
+		}
+	}
+	return false
 }
 
 // fitsPath reports whether path (escaped, as on the wire) is under the prefix.

@@ -29,8 +29,8 @@ func (o *Outcome) Received() int64 { return o.received.Load() }
 type Event struct {
 	Agent, Connector, Account string
 	// AgentID and AccountID are those of the vault, or of the Caddyfile.
-	AgentID, AccountID string
-	Door, Method, Host, Path  string
+	AgentID, AccountID       string
+	Door, Method, Host, Path string
 	// Status is what the agent got.
 	Status         int
 	Sent, Received int64

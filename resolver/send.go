@@ -194,7 +194,10 @@ func sendRefusal(ctx context.Context, err error, host string) error {
 	var cert *tls.CertificateVerificationError
 	var unknown x509.UnknownAuthorityError
 	var ne net.Error
+	var bad *sign.Error
 	switch {
+	case errors.As(err, &bad): // the body, found wrong while it was signed
+		return &Refusal{Code: "cannot_sign", Status: bad.Status, Detail: bad.Msg, Next: "Send the body as its framing says."}
 	case errors.As(err, &denied):
 		return &Refusal{Code: "upstream_denied", Err: denied, Detail: fmt.Sprintf("%s: %v", host, denied),
 			Next: "Do not repeat this request. The operator may name the address with allow_address."}
