@@ -1,0 +1,222 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+
+	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/vault"
+)
+
+// formWork is what is to be done about the credentials of a form.
+type formWork struct {
+	form *ConnectorForm
+	opt  *providers.Option
+	app  secret.Values // secrets of the OAuth client that were sent
+	// cred and proof are the account's; cred is nil where none were sent.
+	cred  *vault.Credentials
+	proof *vault.Connection
+}
+
+// hasCredentials reports whether the form sends any.
+func (f *ConnectorForm) hasCredentials() bool {
+	return f.ClientID != nil || f.ClientSecret != nil || f.RefreshToken != nil || f.ServiceAccount != nil || f.ServiceAccountEmail != nil
+}
+
+// prepareCredentials checks and tests the credentials of a form before anything
+// is stored. stored is the form so far, with the ids of the account and the app
+// that were made of it. It returns nil where there is nothing to do.
+func (a *API) prepareCredentials(ctx context.Context, c *Caller, con *providers.Connector, f *ConnectorForm, stored map[string]any) (*formWork, error) {
+	if err := a.knownAgents(ctx, c, f.Agents); err != nil {
+		return nil, err
+	}
+	opt, ok := con.Option("")
+	switch {
+	case ok && f.hasCredentials():
+	case f.Agents == nil:
+		return nil, nil
+	case text(stored, formAccount) == "":
+		return nil, problem(http.StatusUnprocessableEntity, "INVALID_INPUT", "agents is for connectors whose form has credentials. Make an account, and grant that.").at("body.agents", "there is no account to grant")
+	default:
+		return &formWork{form: f, opt: opt}, nil
+	}
+	w := &formWork{form: f, opt: opt, app: secret.Values{}}
+	if f.ClientSecret != nil {
+		w.app["client_secret"] = secret.New(*f.ClientSecret)
+	}
+	return w, a.prepareAccount(ctx, con, w, stored)
+}
+
+func (a *API) knownAgents(ctx context.Context, c *Caller, ids []string) error {
+	for i, id := range ids {
+		_, err := c.Agent(ctx, id)
+		if errors.Is(err, vault.ErrNotFound) {
+			return problem(http.StatusUnprocessableEntity, "AGENT_NOT_FOUND", "There is no agent "+id+" here.").at(fmt.Sprintf("body.agents[%d]", i), "is no agent")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// prepareAccount puts what was sent over what the account has, and tests it.
+func (a *API) prepareAccount(ctx context.Context, con *providers.Connector, w *formWork, stored map[string]any) error {
+	fields, app, refresh, err := a.before(ctx, w.opt, stored)
+	if err != nil {
+		return err
+	}
+	for name, v := range map[string]*string{"refresh_token": w.form.RefreshToken, "service_account": w.form.ServiceAccount, "service_account_email": w.form.ServiceAccountEmail} {
+		switch {
+		case v == nil:
+		case w.opt.HasField(name):
+			fields[name] = secret.New(*v)
+		default:
+			return problem(http.StatusUnprocessableEntity, "INVALID_INPUT", name+" does not go with this grant type.").at("body."+name, "does not go with this grant type")
+		}
+	}
+	values, err := w.opt.Validate(fields)
+	if err != nil {
+		return badDefinition(err)
+	}
+	w.cred = credentialsOf(w.opt, values)
+	if w.form.RefreshToken == nil {
+		w.cred.RefreshToken = refresh // what it was rotated to
+	}
+	if needsPerson(w.opt) {
+		return nil
+	}
+	maps.Copy(app, w.app)
+	if w.form.ClientID != nil {
+		app["client_id"] = secret.New(*w.form.ClientID)
+	}
+	verdict, err := a.try(ctx, Trial{Connector: con, Option: w.opt, Fields: values, App: app})
+	w.proof = &vault.Connection{Provider: &verdict.Provider}
+	return err
+}
+
+// before is what the form's account and app have now.
+func (a *API) before(ctx context.Context, opt *providers.Option, stored map[string]any) (fields, app secret.Values, refresh secret.Value, err error) {
+	fields, app = secret.Values{}, secret.Values{}
+	if id := text(stored, formApp); id != "" {
+		x, secrets, err := a.v.UnsealApp(ctx, id)
+		if err != nil {
+			return nil, nil, refresh, err
+		}
+		app = appValues(x, secrets)
+	}
+	if id := text(stored, formAccount); id != "" {
+		u, err := a.v.Unseal(ctx, id)
+		if err != nil {
+			return nil, nil, refresh, err
+		}
+		refresh = u.RefreshToken
+		for name, v := range u.Credential.Fields {
+			if opt.HasField(name) {
+				fields[name] = v
+			}
+		}
+	}
+	return fields, app, refresh, nil
+}
+
+// connect stores the credentials of a form: an app, an account, its grants. It
+// writes their ids into the connector's form, for later edits.
+func (a *API) connect(ctx context.Context, c *Caller, v vault.Connector, w *formWork) (vault.Connector, error) {
+	if w == nil {
+		return v, nil
+	}
+	org := vault.DefaultOrganisation
+	if w.form.Organisation != nil {
+		org = *w.form.Organisation
+	}
+	appID, err := a.saveApp(ctx, c, v, w, org)
+	if err != nil {
+		return v, err
+	}
+	accountID := text(v.Form, formAccount)
+	switch {
+	case w.cred == nil: // only the grants change
+	case accountID == "":
+		acct, err := c.CreateAccount(ctx, vault.NewAccount{Organisation: org, Connector: v.Key, Option: w.opt.Name, Name: formDefault, AppID: appID, Credentials: w.cred, Connected: w.proof})
+		if err != nil {
+			return v, err
+		}
+		accountID = acct.ID
+	default:
+		if err := a.renewAccount(ctx, c, accountID, w); err != nil {
+			return v, err
+		}
+	}
+	if w.form.Agents != nil {
+		if err := a.grantTo(ctx, c, accountID, w.form.Agents); err != nil {
+			return v, err
+		}
+	}
+	if text(v.Form, formAccount) == accountID && text(v.Form, formApp) == appID {
+		return v, nil
+	}
+	return c.UpdateConnector(ctx, v.Key, v.Version, func(x *vault.Connector) error {
+		if x.Form == nil {
+			x.Form = map[string]any{}
+		}
+		x.Form[formAccount], x.Form[formApp] = accountID, appID
+		return nil
+	})
+}
+
+// saveApp stores the OAuth client of a form; it returns "" where there is none.
+func (a *API) saveApp(ctx context.Context, c *Caller, v vault.Connector, w *formWork, org string) (string, error) {
+	id := text(v.Form, formApp)
+	if w.form.ClientID == nil && w.form.ClientSecret == nil {
+		return id, nil
+	}
+	if id != "" {
+		_, err := c.UpdateApp(ctx, id, 0, vault.AppEdit{ClientID: w.form.ClientID, Secrets: w.app})
+		return id, err
+	}
+	app := vault.App{Organisation: org, Connector: v.Key, Mode: vault.AppOwn, Name: formDefault}
+	if w.form.ClientID != nil {
+		app.ClientID = *w.form.ClientID
+	}
+	app, err := c.CreateApp(ctx, app, w.app)
+	return app.ID, err
+}
+
+// renewAccount gives the form's account its new credentials.
+func (a *API) renewAccount(ctx context.Context, c *Caller, id string, w *formWork) error {
+	if w.proof == nil {
+		_, err := c.SetCredentials(ctx, id, 0, *w.cred)
+		return err
+	}
+	w.proof.Credentials = w.cred
+	_, err := c.Connect(ctx, id, 0, *w.proof)
+	return err
+}
+
+// grantTo makes exactly these agents the ones that may use the account.
+func (a *API) grantTo(ctx context.Context, c *Caller, accountID string, agents []string) error {
+	l, err := c.Grants(ctx, vault.GrantFilter{AccountID: accountID}, vault.Page{Limit: 500})
+	if err != nil {
+		return err
+	}
+	for _, g := range l.Items {
+		if !slices.Contains(agents, g.AgentID) {
+			if err := c.DeleteGrant(ctx, g.ID, 0); err != nil && !errors.Is(err, vault.ErrNotFound) {
+				return err
+			}
+		}
+	}
+	for _, id := range agents {
+		_, err := c.CreateGrant(ctx, vault.NewGrant{AgentID: id, AccountID: accountID, Scopes: []string{"read", "write"}})
+		if err != nil && !errors.Is(err, vault.ErrExists) {
+			return err
+		}
+	}
+	return nil
+}
