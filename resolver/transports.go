@@ -19,7 +19,7 @@ type Transports struct {
 	Guard *egress.Guard
 	// DialTimeout is 10 s when zero.
 	DialTimeout time.Duration
-	// MaxIdlePerHost is how many idle connections are kept to one host; 256
+	// MaxIdlePerHost is how many idle connections are kept to one host; 1024
 	// when zero. Go's own default of two makes proxies dial all the time.
 	MaxIdlePerHost int
 	// Routes are what differs for some connectors, by key.
@@ -68,7 +68,7 @@ func newTransports(t Transports) *transports {
 func (t Transports) transport(d *egress.Dialer, r Route) *http.Transport {
 	idle := t.MaxIdlePerHost
 	if idle == 0 {
-		idle = 256
+		idle = 1024
 	}
 	tr := &http.Transport{
 		Proxy:                 nil, // HTTPS_PROXY may point at ourselves
