@@ -77,8 +77,11 @@ func TestExample(t *testing.T) {
 	})
 	t.Run("only on loopback, no admin API", func(t *testing.T) {
 		for _, l := range listeners(t, cmd.Process.Pid) {
-			if l != "127.0.0.1:8080" && l != strings.TrimPrefix(demoAddress(t, file), "http://") {
+			if !strings.HasPrefix(l, "127.0.0.1:") {
 				t.Errorf("the example listens on %s", l)
+			}
+			if r := (client{}).run(t, "curl", "-sS", "http://"+l+"/config/"); strings.Contains(r.Stdout, `"apps"`) {
+				t.Errorf("Caddy's admin API answers on %s: %v", l, r)
 			}
 		}
 	})
