@@ -1,0 +1,206 @@
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/attache-proxy/attache/providers/secret"
+)
+
+// WellKnown is the path under which a proxy speaks of itself.
+const WellKnown = "/.well-known/attache"
+
+// maxAnswer bounds what is read of an answer, in bytes.
+const maxAnswer = 4 << 20
+
+// Client asks one proxy. The zero Token presents nothing: the listener's own
+// agent answers then.
+type Client struct {
+	// URL is the proxy's, http or https, without user information and path.
+	URL   *url.URL
+	Token secret.Value
+	HTTP  *http.Client
+}
+
+// New makes a client. It never goes through another proxy. The roots, in PEM,
+// are trusted beside the system's where the proxy itself speaks TLS.
+func New(proxy *url.URL, token secret.Value, roots []byte) *Client {
+	dialer := &net.Dialer{Timeout: 5 * time.Second}
+	transport := &http.Transport{DialContext: dialer.DialContext, ResponseHeaderTimeout: time.Minute}
+	if len(roots) > 0 {
+		transport.TLSClientConfig = &tls.Config{RootCAs: systemPool(roots)}
+	}
+	return &Client{URL: proxy, Token: token, HTTP: &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// Error is a proxy that does not help: it is not there, it is none of ours, or
+// it does not know us. Next is what to do about it.
+type Error struct {
+	// Code is unreachable, not_attache, or the proxy's own, such as unknown_agent.
+	Code string
+	Msg  string
+	Next string
+	Err  error
+}
+
+func (e *Error) Error() string { return e.Msg }
+func (e *Error) Unwrap() error { return e.Err }
+
+// About asks who we are to the proxy, and what we may call.
+func (c *Client) About(ctx context.Context) (*About, error) {
+	var out About
+	if _, err := c.do(ctx, http.MethodGet, WellKnown, &out); err != nil {
+		return nil, err
+	}
+	if out.CAPEM == "" || out.Agent == "" {
+		return nil, c.stranger("its answer names no agent or no certificate")
+	}
+	return &out, nil
+}
+
+func systemPool(roots []byte) *x509.CertPool {
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	pool.AppendCertsFromPEM(roots)
+	return pool
+}
+
+// Date asks the proxy for its clock; zero when it does not say.
+func (c *Client) Date(ctx context.Context) (time.Time, error) {
+	header, err := c.do(ctx, http.MethodGet, WellKnown+"/ca.pem", nil)
+	if err != nil {
+		return time.Time{}, err
+	}
+	t, _ := http.ParseTime(header.Get("Date"))
+	return t, nil
+}
+
+// CA asks for the root certificate, in PEM. It needs no token.
+func (c *Client) CA(ctx context.Context) ([]byte, error) {
+	var out []byte
+	if _, err := c.do(ctx, http.MethodGet, WellKnown+"/ca.pem", &out); err != nil {
+		return nil, err
+	}
+	if len(certificates(out)) == 0 {
+		return nil, c.stranger("its answer holds no certificate")
+	}
+	return out, nil
+}
+
+// Test runs a connector's test request through the proxy, with the credential
+// that requests of ours would get. The empty account is the proxy's choice.
+func (c *Client) Test(ctx context.Context, connector, account string) (*TestResult, error) {
+	name := url.PathEscape(connector)
+	if account != "" {
+		name += ":" + url.PathEscape(account)
+	}
+	var out TestResult
+	if _, err := c.do(ctx, http.MethodPost, WellKnown+"/test/"+name, &out); err != nil {
+		return nil, err
+	}
+	return &out, nil
+}
+
+// do sends a request and decodes the answer into out: JSON, or the bytes where
+// out is a *[]byte.
+func (c *Client) do(ctx context.Context, method, path string, out any) (http.Header, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.URL.JoinPath(path).String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	if !c.Token.IsZero() {
+		req.Header.Set("Authorization", "Bearer "+c.Token.Reveal())
+	}
+	res, err := c.HTTP.Do(req)
+	if err != nil {
+		return nil, c.unreachable(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err != nil {
+		return nil, c.unreachable(err)
+	}
+	if res.StatusCode != http.StatusOK {
+		return nil, c.refused(res, body)
+	}
+	switch out := out.(type) {
+	case nil:
+	case *[]byte:
+		*out = body
+	default:
+		if err := json.Unmarshal(body, out); err != nil {
+			return nil, c.stranger("its answer is no JSON of ours")
+		}
+	}
+	return res.Header, nil
+}
+
+func (c *Client) unreachable(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	why := err.Error()
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		why = strings.TrimPrefix(op.Err.Error(), "connect: ")
+	}
+	return &Error{Code: "unreachable", Err: err,
+		Msg:  fmt.Sprintf("no proxy answers at %s: %s", c.URL, why),
+		Next: "Start one (attache run --config Caddyfile), or say where it is: --proxy URL or ATTACHE_PROXY=URL."}
+}
+
+func (c *Client) stranger(why string) error {
+	return &Error{Code: "not_attache",
+		Msg:  fmt.Sprintf("what answers at %s is not an Attaché proxy: %s", c.URL, why),
+		Next: "Say where the proxy is: --proxy URL or ATTACHE_PROXY=URL. Is its port taken by another program?"}
+}
+
+// refused reads a refusal of the proxy (RFC 9457).
+func (c *Client) refused(res *http.Response, body []byte) error {
+	code := res.Header.Get("Attache-Error")
+	if code == "" {
+		return c.stranger("it answers " + res.Status)
+	}
+	var problem struct{ Detail, Next string }
+	_ = json.Unmarshal(body, &problem)
+	e := &Error{Code: code, Msg: fmt.Sprintf("the proxy at %s refuses: %s", c.URL, cleaned(problem.Detail)), Next: cleaned(problem.Next)}
+	if code == "unknown_agent" {
+		e.Next = "Give the agent's token: --token-file FILE, ATTACHE_TOKEN, or --config Caddyfile --agent NAME."
+		e.Msg = fmt.Sprintf("the proxy at %s wants an agent's token", c.URL)
+		if !c.Token.IsZero() {
+			e.Msg = fmt.Sprintf("the proxy at %s does not know this token", c.URL)
+		}
+	}
+	return e
+}
+
+// cleaned makes a text of the proxy fit for a terminal.
+func cleaned(s string) string {
+	const most = 400
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return ' '
+		}
+		return r
+	}, s)
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
+}

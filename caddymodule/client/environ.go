@@ -1,0 +1,299 @@
+package client
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/attache-proxy/attache/providers/secret"
+)
+
+// Request is what an environment is worked out from.
+type Request struct {
+	// Proxy is http or https, without user information.
+	Proxy *url.URL
+	About *About
+	// Token is the agent's; zero where the listener has an agent of its own.
+	Token secret.Value
+	// Account chooses one account by name wherever a connector has it;
+	// Accounts chooses by connector, at the base-URL door alone.
+	Account  string
+	Accounts map[string]string
+	Files    Files
+	// Environ is the environment so far, as NAME=value.
+	Environ []string
+	// Secrets are names of variables from which the proxy takes credentials:
+	// the command must not have them.
+	Secrets []string
+}
+
+// Environment is what is different for a command that calls through the proxy.
+type Environment struct {
+	// Set holds values that may contain the agent's own token, no other secret.
+	Set map[string]string
+	// Unset says why a variable is taken away.
+	Unset map[string]string
+	// Warnings are what the user should change. They hold no value.
+	Warnings []string
+
+	current map[string]string
+	notes   []note
+}
+
+// note is what was done with variables for one reason.
+type note struct {
+	done string // removed, replaced, kept, left out of NO_PROXY
+	why  string
+	what []string
+}
+
+func (e *Environment) note(done, what, why string) {
+	i := slices.IndexFunc(e.notes, func(n note) bool { return n.done == done && n.why == why })
+	if i < 0 {
+		e.notes, i = append(e.notes, note{done: done, why: why}), len(e.notes)
+	}
+	e.notes[i].what = append(e.notes[i].what, what)
+}
+
+// Notes say what was changed of the user's own variables and what was not, and
+// why. They hold no value.
+func (e *Environment) Notes() (lines []string) {
+	for _, n := range e.notes {
+		lines = append(lines, fmt.Sprintf("%s %s: %s", n.done, strings.Join(n.what, ", "), n.why))
+	}
+	return lines
+}
+
+// Compute works out the environment of a command.
+func Compute(r Request) (*Environment, error) {
+	e := &Environment{Set: map[string]string{}, Unset: map[string]string{}, current: lookup(r.Environ)}
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	for _, name := range r.Secrets {
+		if _, ok := e.current[name]; ok {
+			e.Unset[name] = "the proxy takes a credential from it"
+			delete(e.current, name)
+		}
+	}
+	bypass := e.setProxy(r)
+	e.setTrust(r)
+	e.setJava(r, bypass)
+	for name, value := range switches {
+		e.Set[name] = value
+	}
+	e.setOurs(r)
+	for _, c := range r.About.byKey() {
+		e.setConnector(r, c)
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.Unset)) {
+		if _, ok := e.Set[name]; ok { // a placeholder, or the agent's token
+			e.note("replaced", name, e.Unset[name])
+			delete(e.Unset, name)
+			continue
+		}
+		e.note("removed", name, e.Unset[name])
+	}
+	return e, nil
+}
+
+func (r *Request) check() error {
+	known := map[string]Connector{}
+	for _, c := range r.About.Connectors {
+		known[c.Key] = c
+	}
+	for key, account := range r.Accounts {
+		c, ok := known[key]
+		if !ok {
+			return fmt.Errorf("--account %s:%s: agent %s was granted no connector %s; it has: %s", key, account, r.About.Agent, key, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+		}
+		if !slices.Contains(c.Accounts, account) {
+			return fmt.Errorf("--account %s:%s: there is no such account; connector %s has: %s", key, account, key, strings.Join(c.Accounts, ", "))
+		}
+	}
+	if r.Account != "" && !slices.ContainsFunc(r.About.Connectors, func(c Connector) bool { return slices.Contains(c.Accounts, r.Account) }) {
+		return fmt.Errorf("--account %s: agent %s was granted no account of that name", r.Account, r.About.Agent)
+	}
+	return nil
+}
+
+// ProxyURL is the proxy with the agent's name and token as user information.
+// Clients decode percent-encoding before they send it; some decode + as a space,
+// so that everything but letters, digits and -._~ is encoded.
+func (r *Request) ProxyURL() string {
+	if r.Token.IsZero() && r.Account == "" {
+		return r.Proxy.String()
+	}
+	user := r.About.Agent
+	if r.Account != "" {
+		user += "+" + r.Account
+	}
+	return r.Proxy.Scheme + "://" + encodeAll(user) + ":" + encodeAll(r.Token.Reveal()) + "@" + r.Proxy.Host
+}
+
+// encodeAll percent-encodes all but the unreserved characters of RFC 3986 §2.3.
+func encodeAll(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		c := s[i]
+		if c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || strings.IndexByte("-._~", c) >= 0 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
+
+// setProxy sets the proxy variables and returns NO_PROXY.
+func (e *Environment) setProxy(r Request) (bypass string) {
+	proxy := r.ProxyURL()
+	for _, name := range proxyVariables {
+		e.replace(name, proxy, "it would lead past the proxy")
+	}
+	for _, name := range overridden {
+		if e.current[name] != "" {
+			e.replace(name, proxy, "it would lead past the proxy")
+		}
+	}
+	var hosts []string
+	for _, c := range r.About.Connectors {
+		for _, h := range c.Hosts {
+			hosts = append(hosts, hostOf(h))
+		}
+	}
+	current := strings.Join([]string{e.current["NO_PROXY"], e.current["no_proxy"]}, ",")
+	bypass, dropped := noProxy(current, r.Proxy.Hostname(), hosts)
+	for _, entry := range slices.Sorted(maps.Keys(dropped)) {
+		e.note("left out of NO_PROXY:", entry, "it would lead "+dropped[entry]+" past the proxy")
+	}
+	e.Set["NO_PROXY"], e.Set["no_proxy"] = bypass, bypass
+	for _, name := range []string{"npm_config_noproxy", "npm_config_no_proxy"} {
+		if e.current[name] != "" {
+			e.replace(name, bypass, "it would lead past the proxy")
+		}
+	}
+	return bypass
+}
+
+func (e *Environment) setTrust(r Request) {
+	for _, v := range trustVariables {
+		file := r.Files.Bundle
+		if v.role == adds {
+			file = r.Files.CA
+		}
+		e.replace(v.name, file, "its certificates are in the new file, beside the proxy's")
+	}
+	e.setWget(r)
+	e.warnOfNoChecks()
+}
+
+// setWget gives wget a configuration file, since it knows no variable for
+// roots. It would be read instead of the user's own, so only where there is none.
+func (e *Environment) setWget(r Request) {
+	own := cmp.Or(e.current["WGETRC"], filepath.Join(e.current["HOME"], ".wgetrc"))
+	if text, err := os.ReadFile(own); err == nil && !oursForWget.Match(text) {
+		e.note("kept", own, "wget trusts the proxy once it says: ca_certificate = "+r.Files.Bundle)
+		return
+	}
+	e.Set["WGETRC"] = r.Files.WgetRC
+}
+
+// unchecked are values with which somebody turned the checking of certificates
+// off, perhaps because of another proxy.
+var unchecked = []string{"NODE_TLS_REJECT_UNAUTHORIZED=0", "PYTHONHTTPSVERIFY=0", "GIT_SSL_NO_VERIFY=1", "GIT_SSL_NO_VERIFY=true"}
+
+func (e *Environment) warnOfNoChecks() {
+	for _, line := range unchecked {
+		if name, value, _ := strings.Cut(line, "="); strings.EqualFold(e.current[name], value) {
+			e.Warnings = append(e.Warnings, line+": clients that heed it check no certificates; unset it, it is not needed")
+		}
+	}
+}
+
+// oursForWget is a file that WriteFiles made.
+var oursForWget = regexp.MustCompile(`^ca_certificate = .*/bundle\.pem\n$`)
+
+func (e *Environment) setJava(r Request, bypass string) {
+	options, replaced := javaOptions(e.current[javaName], proxyWithPort(r.Proxy), r.Files.TrustStore, bypass)
+	for _, name := range replaced {
+		e.note("replaced", name+" of "+javaName, "it would lead past the proxy, or away from its certificate")
+	}
+	e.Set[javaName] = options
+}
+
+// setOurs lets our own commands work inside the command.
+func (e *Environment) setOurs(r Request) {
+	e.Set["ATTACHE_PROXY"] = r.Proxy.String()
+	e.Set["ATTACHE_AGENT"] = r.About.Agent
+	if !r.Token.IsZero() {
+		e.Set["ATTACHE_TOKEN"] = r.Token.Reveal()
+	} else if e.current["ATTACHE_TOKEN"] != "" {
+		e.Unset["ATTACHE_TOKEN"] = "the proxy knows the command without a token"
+	}
+}
+
+// replace sets a variable, and notes it where the user had another value.
+func (e *Environment) replace(name, value, why string) {
+	if old := e.current[name]; old != "" && old != value {
+		e.note("replaced", name, why)
+	}
+	e.Set[name] = value
+}
+
+// Apply returns environ with the changes.
+func (e *Environment) Apply(environ []string) []string {
+	gone := func(name string) bool {
+		_, set := e.Set[name]
+		_, unset := e.Unset[name]
+		return set || unset
+	}
+	out := make([]string, 0, len(environ)+len(e.Set))
+	for _, line := range environ {
+		name, _, _ := strings.Cut(line, "=")
+		if name == "" || !gone(name) {
+			out = append(out, line)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.Set)) {
+		out = append(out, name+"="+e.Set[name])
+	}
+	return out
+}
+
+// proxyWithPort names the port also where it is the scheme's own.
+func proxyWithPort(u *url.URL) *url.URL {
+	if u.Port() != "" {
+		return u
+	}
+	v := *u
+	v.Host += ":" + cmp.Or(map[string]string{"https": "443"}[u.Scheme], "80")
+	return &v
+}
+
+func isAddress(s string) bool {
+	_, err := netip.ParseAddr(strings.Trim(s, "[]"))
+	return err == nil
+}
+
+// variableName is a name that every shell takes for a name.
+var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// settable reports whether a connector may set a variable of that name.
+func settable(name string) bool {
+	if !variableName.MatchString(name) {
+		return false
+	}
+	upper := strings.ToUpper(name)
+	return !slices.ContainsFunc(never, func(n string) bool {
+		prefix, ok := strings.CutSuffix(n, "*")
+		return n == upper || ok && strings.HasPrefix(upper, prefix)
+	})
+}

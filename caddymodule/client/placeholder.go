@@ -1,0 +1,115 @@
+package client
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// placeholder is the word in the values with which clients start although they
+// have no key.
+const placeholder = "attache"
+
+// baseMark stands for a connector's base-URL door.
+const baseMark = "{base}"
+
+// setConnector sets what a service's clients read: a base URL, and a
+// placeholder instead of a key.
+//
+// At the base-URL door the key is how the proxy knows the agent: where the
+// agent has a token, the key is the token. Elsewhere the proxy's own
+// credentials say who it is, and the key only has to look like one.
+func (e *Environment) setConnector(r Request, c Connector) {
+	base := r.base(c)
+	names := slices.Sorted(maps.Keys(c.Env))
+	ours := false // the clients' requests come to the base-URL door
+	for _, name := range names {
+		if strings.Contains(c.Env[name], baseMark) && e.claim(name, c) {
+			ours = e.setBase(name, strings.ReplaceAll(c.Env[name], baseMark, base), c) || ours
+		}
+	}
+	for _, name := range names {
+		value := c.Env[name]
+		if strings.Contains(value, baseMark) || !e.claim(name, c) {
+			continue
+		}
+		if ours && !r.Token.IsZero() && strings.Contains(value, placeholder) {
+			e.setKey(name, r.Token.Reveal(), c, true)
+		} else {
+			e.setKey(name, value, c, false)
+		}
+	}
+}
+
+// base is the connector's base-URL door.
+func (r *Request) base(c Connector) string {
+	account := r.Accounts[c.Key]
+	if account == "" && slices.Contains(c.Accounts, r.Account) {
+		account = r.Account
+	}
+	base := r.Proxy.String() + "/" + c.Key
+	if account != "" {
+		base += ":" + url.PathEscape(account)
+	}
+	return base
+}
+
+// claim reports whether a connector may set a variable: its name is harmless,
+// and no other connector was first.
+func (e *Environment) claim(name string, c Connector) bool {
+	if !settable(name) {
+		e.Warnings = append(e.Warnings, fmt.Sprintf("connector %s names the variable %q, which it may not set", c.Key, name))
+		return false
+	}
+	if _, taken := e.Set[name]; taken {
+		e.note("did not set", name+" for "+c.Key, "another connector was first")
+		return false
+	}
+	return true
+}
+
+// setBase sets a base URL unless the user's own leads elsewhere than to the
+// service itself. It reports whether the requests come to us.
+func (e *Environment) setBase(name, value string, c Connector) bool {
+	old := e.current[name]
+	if old != "" && old != value {
+		u, err := url.Parse(old)
+		if err == nil && u.Host != "" && !c.has(u.Hostname()) && !ownBase(u, value) {
+			e.note("kept", name, "it leads to a server of your own")
+			return false
+		}
+		e.note("replaced", name, "some clients would go past the proxy with it")
+	}
+	e.Set[name] = value
+	return true
+}
+
+// has reports whether a host is one of the connector's.
+func (c *Connector) has(host string) bool {
+	return slices.ContainsFunc(c.Hosts, func(pattern string) bool {
+		return strings.EqualFold(hostOf(pattern), host) || leadsPast(host, hostOf(pattern))
+	})
+}
+
+// ownBase reports whether the user's URL is already one of this proxy's, as in
+// a command inside a command.
+func ownBase(u *url.URL, value string) bool {
+	v, err := url.Parse(value)
+	return err == nil && u.Host == v.Host
+}
+
+// setKey sets a placeholder unless the user has a value of their own there.
+func (e *Environment) setKey(name, value string, c Connector, needed bool) {
+	old := e.current[name]
+	switch {
+	case old == "" || old == value || old == c.Env[name]:
+	case needed:
+		e.note("replaced", name, "at "+c.Key+"'s base URL the proxy knows the agent by it")
+	default:
+		e.Warnings = append(e.Warnings, fmt.Sprintf("%s holds a value of your own, which the command can read; unset it and the command gets a placeholder", name))
+		return
+	}
+	e.Set[name] = value
+}

@@ -1,0 +1,29 @@
+//go:build !unix
+
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+)
+
+// replaceProcess runs the command and ends as it does.
+func replaceProcess(path string, args, env []string) error {
+	child := exec.Command(path, args[1:]...)
+	child.Env = env
+	child.Stdin, child.Stdout, child.Stderr = os.Stdin, os.Stdout, os.Stderr
+	// Ctrl-C reaches the command by itself; it decides whether it ends.
+	signal.Ignore(os.Interrupt)
+	err := child.Run()
+	var ended *exec.ExitError
+	if errors.As(err, &ended) {
+		return exitCode(ended.ExitCode())
+	}
+	if err != nil {
+		return withCode{exitNotStarted, fmt.Errorf("%s: %w", path, err)}
+	}
+	return nil
+}

@@ -1,0 +1,209 @@
+package caddymodule
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/attache-proxy/attache/providers"
+)
+
+// shownConnector is a connector as `attache connectors` prints it.
+type shownConnector struct {
+	Key      string            `json:"key"`
+	Title    string            `json:"title,omitempty"`
+	Category string            `json:"category,omitempty"`
+	Docs     string            `json:"docs,omitempty"`
+	Source   string            `json:"source"`
+	Hosts    []string          `json:"hosts"`
+	BaseURL  string            `json:"base_url,omitempty"`
+	Options  []shownOption     `json:"options"`
+	Test     *shownTest        `json:"test,omitempty"`
+	Read     []string          `json:"read,omitempty"`
+	Env      map[string]string `json:"env,omitempty"`
+}
+
+type shownOption struct {
+	Name      string       `json:"name"`
+	Type      string       `json:"type"`
+	GrantType string       `json:"grant_type,omitempty"`
+	Title     string       `json:"title,omitempty"`
+	Help      string       `json:"help,omitempty"`
+	Scopes    []string     `json:"scopes,omitempty"`
+	Fields    []shownField `json:"fields"`
+	Test      *shownTest   `json:"test,omitempty"`
+}
+
+type shownField struct {
+	Name        string   `json:"name"`
+	Title       string   `json:"title,omitempty"`
+	Description string   `json:"description,omitempty"`
+	Secret      bool     `json:"secret"`
+	Required    bool     `json:"required"`
+	Pattern     string   `json:"pattern,omitempty"`
+	Format      string   `json:"format,omitempty"`
+	Enum        []string `json:"enum,omitempty"`
+	Default     string   `json:"default,omitempty"`
+}
+
+type shownTest struct {
+	Method string `json:"method"`
+	URL    string `json:"url"`
+	Expect int    `json:"expect"`
+}
+
+func showConnector(c *providers.Connector) shownConnector {
+	out := shownConnector{Key: c.Key, Title: c.Title, Category: c.Category, Docs: c.Docs, Source: c.Source,
+		Test: showTest(c.Test), Read: c.Access.Read, Env: c.Env}
+	for _, h := range c.Hosts {
+		out.Hosts = append(out.Hosts, h.String())
+	}
+	if c.BaseURL != nil {
+		out.BaseURL = c.BaseURL.String()
+	}
+	for _, o := range c.Options {
+		out.Options = append(out.Options, showOption(o))
+	}
+	return out
+}
+
+func showOption(o *providers.Option) shownOption {
+	out := shownOption{Name: o.Name, Type: o.Type, Title: o.Title, Help: o.Help, Test: showTest(o.Test), Fields: []shownField{}}
+	if o.Type == providers.TypeOAuth2 {
+		out.GrantType = cmp.Or(o.OptionDef.OAuth.GrantType, "authorization_code")
+		out.Scopes = o.OptionDef.OAuth.Scopes
+	}
+	for _, f := range o.Fields {
+		out.Fields = append(out.Fields, shownField{f.Name, f.Title, f.Description, f.Secret, !f.Optional && f.Default == "", f.Pattern, f.Format, f.Enum, f.Default})
+	}
+	return out
+}
+
+func showTest(t *providers.TestDef) *shownTest {
+	switch {
+	case t == nil:
+		return nil
+	case t.Get != "":
+		return &shownTest{"GET", t.Get, cmp.Or(t.Expect, 200)}
+	}
+	return &shownTest{"POST", t.Post, cmp.Or(t.Expect, 200)}
+}
+
+func (c shownConnector) optionNames() string {
+	var names []string
+	for _, o := range c.Options {
+		names = append(names, o.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// text is the connector for people.
+func (c shownConnector) text() string {
+	var b strings.Builder
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "%-10s %s\n", name, value)
+		}
+	}
+	line("key", c.Key)
+	line("title", c.Title)
+	line("category", c.Category)
+	line("docs", c.Docs)
+	line("hosts", strings.Join(c.Hosts, " "))
+	line("base URL", c.BaseURL)
+	line("door", "http://127.0.0.1:8080/"+c.Key)
+	if c.Test != nil {
+		line("test", fmt.Sprintf("%s %s → %d", c.Test.Method, c.Test.URL, c.Test.Expect))
+	}
+	line("read", strings.Join(c.Read, ", "))
+	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
+		line("env", name+"="+c.Env[name])
+	}
+	for _, o := range c.Options {
+		b.WriteString("\n" + o.text(c.Key))
+	}
+	return b.String()
+}
+
+func (o shownOption) text(key string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "option %s: %s", o.Name, cmp.Or(o.Title, o.Type))
+	if o.GrantType != "" {
+		fmt.Fprintf(&b, " (OAuth %s)", o.GrantType)
+	}
+	b.WriteString("\n")
+	if o.Help != "" {
+		fmt.Fprintf(&b, "  where to get it: %s\n", o.Help)
+	}
+	if len(o.Scopes) > 0 {
+		fmt.Fprintf(&b, "  scopes: %s\n", strings.Join(o.Scopes, " "))
+	}
+	for _, f := range o.Fields {
+		fmt.Fprintf(&b, "  %-20s %s\n", f.Name, f.text())
+	}
+	if o.inCaddyfile() {
+		b.WriteString(o.snippet(key))
+	}
+	return b.String()
+}
+
+func (f shownField) text() string {
+	words := []string{f.Title}
+	if f.Secret {
+		words = append(words, "secret")
+	}
+	if !f.Required {
+		words = append(words, "optional")
+	}
+	if f.Default != "" {
+		words = append(words, "default "+f.Default)
+	}
+	if len(f.Enum) > 0 {
+		words = append(words, "one of "+strings.Join(f.Enum, ", "))
+	}
+	if f.Description != "" {
+		words = append(words, f.Description)
+	}
+	return strings.Join(slices.DeleteFunc(words, func(s string) bool { return s == "" }), "; ")
+}
+
+// inCaddyfile reports whether nobody has to sign in: then the account can
+// stand in the Caddyfile.
+func (o shownOption) inCaddyfile() bool {
+	switch o.Type {
+	case providers.TypeCredentials:
+		return true
+	case providers.TypeOAuth2:
+		return o.GrantType != "authorization_code" && o.GrantType != "device_code"
+	}
+	return false
+}
+
+// snippet is an account in the Caddyfile.
+func (o shownOption) snippet(key string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "  in the Caddyfile:\n    connector %s {\n      use %s {\n", key, o.Name)
+	names := []string{}
+	for _, f := range o.Fields {
+		if f.Required {
+			names = append(names, f.Name)
+		}
+	}
+	if o.Type == providers.TypeOAuth2 && o.GrantType == "client_credentials" {
+		for _, name := range []string{"client_id", "client_secret"} {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	for _, name := range names {
+		fmt.Fprintf(&b, "        %s {env.%s_%s}\n", name, variable(key), variable(name))
+	}
+	b.WriteString("      }\n    }\n")
+	return b.String()
+}
+
+// variable makes a name for the environment.
+func variable(s string) string { return strings.ToUpper(strings.ReplaceAll(s, "-", "_")) }
