@@ -94,8 +94,8 @@ func (a *API) accountHealth(ctx context.Context, c *Caller, in *healthIn) (*heal
 
 type usageIn struct {
 	PathID
-	Start string `query:"start" format:"date" doc:"The first day (UTC), such as 2026-01-31. Default: 30 days ago."`
-	End   string `query:"end" format:"date" doc:"The last day (UTC). Default: today."`
+	Start string `query:"start" doc:"The first day (UTC), such as 2026-01-31, or a moment of it (RFC 3339). Default: 30 days before the last."`
+	End   string `query:"end" doc:"The last day (UTC), in the same form. Default: today."`
 	Top   int    `query:"top" minimum:"0" maximum:"100" default:"10" doc:"How many of the most used paths."`
 }
 
@@ -127,23 +127,24 @@ type PathUsage struct {
 }
 
 // day reads a date of a query, or takes the default.
-func day(s string, otherwise time.Time) (time.Time, error) {
+func day(name, s string, otherwise time.Time) (time.Time, error) {
 	if s == "" {
 		return otherwise, nil
 	}
-	t, err := time.Parse(time.DateOnly, s)
-	if err != nil {
-		err = problem(http.StatusUnprocessableEntity, "INVALID_INPUT", "A day is written as 2026-01-31.")
+	for _, layout := range []string{time.DateOnly, time.RFC3339} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.UTC(), nil
+		}
 	}
-	return t, err
+	return time.Time{}, problem(http.StatusUnprocessableEntity, "INVALID_INPUT", "A day is written as 2026-01-31.").at("query."+name, "is no day")
 }
 
 func (a *API) accountUsage(ctx context.Context, c *Caller, in *usageIn) (*usageOut, error) {
-	end, err := day(in.End, time.Now().UTC())
+	end, err := day("end", in.End, time.Now().UTC())
 	if err != nil {
 		return nil, err
 	}
-	start, err := day(in.Start, end.AddDate(0, 0, -30))
+	start, err := day("start", in.Start, end.AddDate(0, 0, -30))
 	if err != nil {
 		return nil, err
 	}

@@ -120,6 +120,40 @@ func TestRefreshAndExpire(t *testing.T) {
 	})
 }
 
+func TestReports(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		id := w.account("used")
+		for i := range 10 {
+			e := vault.Event{Kind: vault.AuditUse, AccountID: id, Connector: "hub", Method: "GET", Path: "/users/17", Status: 200, BytesOut: 100}
+			if i == 0 {
+				e.Status = 401
+			}
+			if err := w.v.Record(t.Context(), e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.v.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		u := w.want(200, "", "GET", "/accounts/"+id+"/usage", "")
+		if u.get("calls") != 10.0 || u.get("errors") != 1.0 || u.get("bytes_out") != 1000.0 || u.str("paths.0.path") != "GET /users/*" || u.len("days") != 1 {
+			t.Errorf("usage = %s", u.raw)
+		}
+		h := w.want(200, "", "GET", "/accounts/"+id+"/health", "")
+		if h.get("api_error_rate") != 0.1 || h.get("auth_success_rate") != 0.9 || h.str("last_error") != "Unauthorized" || h.str("last_success_at") == "" {
+			t.Errorf("health = %s", h.raw)
+		}
+		if u := w.want(200, "", "GET", "/accounts/"+id+"/usage?start=2020-01-01&end=2020-01-31", ""); u.get("calls") != 0.0 || u.str("start") != "2020-01-01" {
+			t.Errorf("usage of another month = %s", u.raw)
+		}
+		w.want(200, "", "GET", "/accounts/"+id+"/usage?start=2020-01-01T10:00:00Z", "")
+		w.want(422, "INVALID_INPUT", "GET", "/accounts/"+id+"/usage?start=yesterday", "")
+		w.want(422, "INVALID_INPUT", "GET", "/accounts/"+id+"/usage?start=2020-02-01&end=2020-01-01", "")
+		w.want(404, "ACCOUNT_NOT_FOUND", "GET", "/accounts/acc_x/usage", "")
+		w.want(404, "ACCOUNT_NOT_FOUND", "GET", "/accounts/acc_x/health", "")
+	})
+}
+
 // TestTestMode: accounts for trying out need no service.
 func TestTestMode(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {

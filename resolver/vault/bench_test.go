@@ -22,6 +22,8 @@ import (
 // organisations. Run it with
 //
 //	ATTACHE_BENCH_ACCOUNTS=full go test -run '^$' -bench Large -benchtime 5000x -timeout 2h ./resolver/vault
+//
+// The figures mean something only on a machine that does nothing else.
 const accountsEnv = "ATTACHE_BENCH_ACCOUNTS"
 
 const (

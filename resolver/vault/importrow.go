@@ -42,8 +42,42 @@ func (im *importer) putRow(ctx context.Context, t *tx, table string, r row) (int
 	if err != nil {
 		return 0, err
 	}
+	if ok, err := im.belongs(ctx, t, table, r); err != nil || !ok {
+		return 0, err
+	}
 	return t.exec(ctx, "INSERT INTO "+x.name+" ("+strings.Join(x.columns, ", ")+") VALUES ("+
 		strings.TrimSuffix(strings.Repeat("?, ", len(x.columns)), ", ")+") ON CONFLICT DO NOTHING", args...)
+}
+
+// parents are the rows that a row of a table belongs to: by which column, in which
+// table.
+var parents = map[string][][2]string{
+	"grants":       {{"account_id", "accounts"}, {"agent_id", "agents"}},
+	"agent_tokens": {{"agent_id", "agents"}},
+}
+
+// belongs reports whether the rows are there that a row belongs to: they were
+// left alone where one of their name was known. A grant must stay within one
+// organisation, whatever the file says.
+func (im *importer) belongs(ctx context.Context, t *tx, table string, r row) (bool, error) {
+	for _, p := range parents[table] {
+		id, _ := r[p[0]].(string)
+		if p[1] == "agents" && strings.HasPrefix(id, FileAgent) {
+			continue
+		}
+		var org string
+		err := t.v.explain(t.row(ctx, "SELECT organisation FROM "+p[1]+" WHERE id = ?", id).Scan(&org))
+		if errors.Is(err, ErrNotFound) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if own, has := r["organisation"].(string); has && own != org {
+			return false, fmt.Errorf("%s %v: %w", table, r["id"], ErrOrganisation)
+		}
+	}
+	return true, nil
 }
 
 // values are the values of columns, all of which must be there.
@@ -80,9 +114,11 @@ func (im *importer) putSecret(ctx context.Context, t *tx, r row) (int64, error) 
 	if err != nil {
 		return 0, fmt.Errorf("the secret %s of %s, sealed by key %s: %w (this vault has %s)", field, owner, text("key_id"), err, im.v.keys)
 	}
-	var n int64
-	err = t.row(ctx, "SELECT COUNT(*) FROM secrets WHERE owner_id = ? AND field = ?", owner, field).Scan(&n)
-	if err != nil || n > 0 {
+	var n, owners int64
+	err = t.row(ctx, `SELECT (SELECT COUNT(*) FROM secrets WHERE owner_id = ? AND field = ?),
+		(SELECT COUNT(*) FROM accounts WHERE id = ?) + (SELECT COUNT(*) FROM apps WHERE id = ?) + (SELECT COUNT(*) FROM webhooks WHERE id = ?)`,
+		owner, field, owner, owner, owner).Scan(&n, &owners)
+	if err != nil || n > 0 || owners == 0 {
 		return 0, err
 	}
 	return 1, t.putSecrets(ctx, owner, secret.Values{field: value})

@@ -20,7 +20,9 @@ import (
 )
 
 const (
-	postgresConns = 16
+	// postgresConns per replica, besides the one that listens: eight replicas stay
+	// below the 100 that PostgreSQL allows by default.
+	postgresConns = 8
 	// pgChannel is where changes are announced. A payload is at most 8000 bytes.
 	pgChannel    = "attache_changes"
 	pgMaxPayload = 7900

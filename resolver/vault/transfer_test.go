@@ -160,6 +160,45 @@ func TestExportImport(t *testing.T) {
 	})
 }
 
+// TestImportBeside: what meets a name that is taken is left alone with all that
+// belongs to it, and nothing dangles.
+func TestImportBeside(t *testing.T) {
+	each(t, func(t *testing.T, v *vault.Vault) {
+		ctx, s := t.Context(), v.System()
+		a := active(t, s, "same")
+		agent, _, err := s.CreateAgent(ctx, vault.NewAgent{Name: "bot"})
+		want(t, "CreateAgent", err, nil)
+		g := must[vault.Grant](t)(s.CreateGrant(ctx, vault.NewGrant{AgentID: agent.ID, AccountID: a.ID, Scopes: []string{"read"}}))
+		var file bytes.Buffer
+		want(t, "Export", v.Export(ctx, &file, false, nil), nil)
+
+		to := vaulttest.SQLite(t)
+		to.Keys = v.Keys()
+		w := vaulttest.Open(t, to)
+		mine := active(t, w.System(), "same")
+		_, _, err = w.System().CreateAgent(ctx, vault.NewAgent{Name: "bot"})
+		want(t, "CreateAgent", err, nil)
+		must[vault.Imported](t)(w.Import(ctx, bytes.NewReader(file.Bytes()), vault.ImportOptions{}))
+		for _, p := range must[[]string](t)(w.Verify(ctx)) {
+			t.Error(p)
+		}
+		if st := must[vault.Status](t)(w.Status(ctx)); st.Rows["accounts"] != 1 || st.Rows["agents"] != 1 || st.Rows["agent_tokens"] != 1 || st.Rows["grants"] != 0 {
+			t.Errorf("after an import beside what is there: %v", st.Rows)
+		}
+		must[vault.Unsealed](t)(w.Unseal(ctx, mine.ID))
+
+		// A file that joins organisations is refused.
+		forged := strings.Replace(file.String(), `"id":"`+g.ID+`","organisation":"default"`, `"id":"`+g.ID+`","organisation":"acme"`, 1)
+		if forged == file.String() {
+			t.Fatal("the test forges nothing")
+		}
+		to = vaulttest.SQLite(t)
+		to.Keys = v.Keys()
+		_, err = vaulttest.Open(t, to).Import(ctx, strings.NewReader(forged), vault.ImportOptions{})
+		want(t, "Import of a forged grant", err, vault.ErrOrganisation)
+	})
+}
+
 // mustKeys is the key ring of an open vault, as a new vault would get it.
 func mustKeys(t *testing.T, v *vault.Vault) *vault.Keyring {
 	t.Helper()
