@@ -5,8 +5,9 @@
 //	upstream.go   the service: answers 401 unless the right credential came
 //	client.go     lean HTTP/1.1 clients for each door; client_h2.go for HTTP/2
 //	load.go       the closed loop; process.go what /proc says meanwhile
-//	caddy.go      plain Caddy's and Attaché's configurations; nginx.go
-//	steady.go     rounds of requests; tunnels.go new, closed and idle tunnels
+//	attache.go    Attaché as it is measured; caddy.go and nginx.go the others
+//	steady.go     rounds of requests
+//	tunnels.go    new tunnels; idle.go and closed.go what they hold and keep
 //	stream.go     event delay; start.go start and idle memory
 //	report.go     tables; floors.go what must hold
 package main
