@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -52,7 +53,7 @@ func (v *visit) identifyProxy(keep *tunnelAgent) (account string, err error) {
 		}
 		v.agent, account, err = v.h.app.resolver.Identify(v.r.Context(), p.user, p.token)
 		if err != nil {
-			return "", v.unknown(true)
+			return "", v.notIdentified(err, true)
 		}
 		if keep != nil {
 			keep.user, keep.token = p.user, secret.New(p.token)
@@ -94,14 +95,14 @@ func (v *visit) identifyWithout() bool {
 // looked for there too. It is removed from the request.
 func (v *visit) identifyDirect() (account string, err error) {
 	for _, name := range [...]string{"Authorization", "Proxy-Authorization"} {
-		if account, ok := v.tokenIn(name); ok {
-			return account, nil
+		if account, ok, err := v.tokenIn(name); ok || err != nil {
+			return account, err
 		}
 	}
 	if c, ok := v.h.app.resolver.Index().ByKey(v.connector); ok {
 		for _, name := range c.KeyHeaders {
-			if account, ok := v.tokenIn(name); ok {
-				return account, nil
+			if account, ok, err := v.tokenIn(name); ok || err != nil {
+				return account, err
 			}
 		}
 	}
@@ -112,10 +113,10 @@ func (v *visit) identifyDirect() (account string, err error) {
 }
 
 // tokenIn looks for an agent's token in one header and takes it away.
-func (v *visit) tokenIn(name string) (account string, ok bool) {
+func (v *visit) tokenIn(name string) (account string, ok bool, err error) {
 	values := v.r.Header[name]
 	if len(values) == 0 || values[0] == "" {
-		return "", false
+		return "", false, nil
 	}
 	p, ok := parseAuthorization(values[0])
 	if !ok {
@@ -125,13 +126,17 @@ func (v *visit) tokenIn(name string) (account string, ok bool) {
 		if p.token == "" {
 			continue
 		}
-		if a, account, err := v.h.app.resolver.Identify(v.r.Context(), p.user, p.token); err == nil {
+		a, account, err := v.h.app.resolver.Identify(v.r.Context(), p.user, p.token)
+		if err == nil {
 			v.agent = a
 			v.r.Header.Del(name)
-			return account, true
+			return account, true, nil
+		}
+		if !errors.Is(err, resolver.ErrUnknownAgent) && v.h.agent == nil {
+			return "", false, v.notIdentified(err, false)
 		}
 	}
-	return "", false
+	return "", false, nil
 }
 
 // refuseWebPages refuses what a page of another site made a browser send:
@@ -151,6 +156,16 @@ func (v *visit) refuseWebPages() error {
 func sameHost(origin, host string) bool {
 	u, err := url.Parse(origin)
 	return err == nil && u.Host == host
+}
+
+// notIdentified tells a client whose credentials are wrong from one that cannot
+// be known at the moment, because the vault does not answer.
+func (v *visit) notIdentified(err error, proxy bool) error {
+	if errors.Is(err, resolver.ErrUnknownAgent) {
+		return v.unknown(proxy)
+	}
+	return &resolver.Refusal{Code: "account_error", Status: http.StatusServiceUnavailable, Err: err,
+		Detail: "agents cannot be looked up at the moment", Next: "Try again in a few seconds."}
 }
 
 // unknown asks for credentials, as RFC 9110 §11.7 and §11.6 want it.

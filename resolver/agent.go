@@ -112,6 +112,8 @@ type Limits struct {
 	PerMinute int
 	// Timeout is how long a request may wait for its answer to begin.
 	Timeout time.Duration
+	// NoRefresh says that tokens are not renewed by themselves.
+	NoRefresh bool
 	// Retries is how often a request that can be sent again is, when the
 	// service cannot be reached or answers 502, 503 or 504.
 	Retries int
@@ -134,7 +136,8 @@ type Rule struct {
 	Path *providers.PathPattern
 }
 
-func (g *Granted) allows(method, path string) bool {
+// Allows reports whether the rules cover a request.
+func (g *Granted) Allows(method, path string) bool {
 	if len(g.Rules) == 0 {
 		return true
 	}

@@ -76,7 +76,7 @@ func (c *Credentials) For(ctx context.Context, a *Account, rejected *secret.Cred
 	}
 	now := c.now()
 	if cred, ok := c.Cache.Get(ctx, a.CacheKey); ok && works(cred, now) && !same(cred, rejected) {
-		if !cred.RefreshAt.IsZero() && now.After(cred.RefreshAt) {
+		if !cred.RefreshAt.IsZero() && now.After(cred.RefreshAt) && !a.Limits.NoRefresh {
 			c.start(ctx, a, cred) // in the background, while this one still works
 		}
 		return cred, nil

@@ -228,7 +228,7 @@ func (r *Resolver) permit(ctx context.Context, call *Call, ask Ask) error {
 			Detail: fmt.Sprintf("agent %s may only read with connector %s, account %s; %s is writing", ask.Agent.Name, c.Key, g.Account.Name, ask.Method),
 			Next:   "Do not repeat this request. If writing is needed, ask the operator for: grant " + c.Key + " write."}
 	}
-	if !g.allows(ask.Method, ask.Path) {
+	if !g.Allows(ask.Method, ask.Path) {
 		return &Refusal{Code: "not_permitted",
 			Detail: fmt.Sprintf("the grant of agent %s for account %s of connector %s does not cover %s %s", ask.Agent.Name, g.Account.Name, c.Key, ask.Method, ask.Path),
 			Next:   "Do not repeat this request. Ask the operator to widen the grant's rules."}

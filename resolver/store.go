@@ -54,6 +54,9 @@ type Lease interface {
 	Release(ctx context.Context, uncertain bool) error
 }
 
+// errNoAutoRefresh is for accounts whose tokens only a person renews.
+var errNoAutoRefresh = fmt.Errorf("the token has ended, and this account is not refreshed by itself: %w", oauth.ErrNeedsConsent)
+
 // leasePoll is how often a replica looks whether another one's refresh is done.
 const leasePoll = 50 * time.Millisecond
 
@@ -68,6 +71,9 @@ func (c *Credentials) shared(ctx context.Context, a *Account, rejected *secret.C
 		}
 		if c.usable(&s, rejected) {
 			return &s.Credential, nil
+		}
+		if a.Limits.NoRefresh {
+			return nil, errNoAutoRefresh
 		}
 		lease, err := a.Store.Lease(ctx, a.ID)
 		var held *LeasedError

@@ -102,7 +102,7 @@ func (d *Directory) build(ctx context.Context, u *vault.Unsealed) (*resolver.Acc
 	a := &resolver.Account{
 		ID: row.ID, Name: row.Name, Connector: c, Option: o, Fields: u.Credential.Fields,
 		State: resolver.State(row.State), ConnectURL: d.c.ConnectURL(row.ID), Meta: meta(row),
-		Limits: resolver.Limits{PerMinute: row.Settings.RateLimit, Timeout: row.Settings.Timeout(), Retries: row.Settings.RetryAttempts},
+		Limits: resolver.Limits{PerMinute: row.Settings.RateLimit, Timeout: row.Settings.Timeout(), Retries: row.Settings.RetryAttempts, NoRefresh: !row.Settings.Refreshes()},
 	}
 	if o.OAuth != nil {
 		a.Store = store{d.v}
