@@ -181,6 +181,13 @@ func (o shownOption) inCaddyfile() bool {
 	return false
 }
 
+// clientValues are what the OAuth client must bring, by grant type.
+var clientValues = map[string][]string{
+	"client_credentials": {"client_id", "client_secret"},
+	"refresh_token":      {"client_id", "client_secret"},
+	"github_app":         {"client_id", "private_key"},
+}
+
 // snippet is an account in the Caddyfile.
 func (o shownOption) snippet(key string) string {
 	var b strings.Builder
@@ -191,11 +198,9 @@ func (o shownOption) snippet(key string) string {
 			names = append(names, f.Name)
 		}
 	}
-	if o.Type == providers.TypeOAuth2 && o.GrantType == "client_credentials" {
-		for _, name := range []string{"client_id", "client_secret"} {
-			if !slices.Contains(names, name) {
-				names = append(names, name)
-			}
+	for _, name := range clientValues[o.GrantType] {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
 	for _, name := range names {

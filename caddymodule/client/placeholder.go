@@ -74,12 +74,13 @@ func (e *Environment) claim(name string, c Connector) bool {
 // service itself. It reports whether the requests come to us.
 func (e *Environment) setBase(name, value string, c Connector) bool {
 	old := e.current[name]
-	if old != "" && old != value {
-		u, err := url.Parse(old)
-		if err == nil && u.Host != "" && !c.has(u.Hostname()) && !ownBase(u, value) {
-			e.note("kept", name, "it leads to a server of your own")
-			return false
-		}
+	u, err := url.Parse(old)
+	switch {
+	case old == "" || err == nil && ownBase(u, value):
+	case err == nil && u.Host != "" && !c.has(u.Hostname()):
+		e.note("kept", name, "it leads to a server of your own")
+		return false
+	default:
 		e.note("replaced", name, "some clients would go past the proxy with it")
 	}
 	e.Set[name] = value

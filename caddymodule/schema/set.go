@@ -56,7 +56,7 @@ func Validate(paths []string) (problems []Problem, files int, err error) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(read)) {
 		if _, err := providers.CompileAll(defs, []string{key}); err != nil {
-			problems = append(problems, read[key].problem(err))
+			problems = merge(problems, read[key].problem(err))
 		}
 	}
 	return problems, len(names), nil

@@ -54,14 +54,18 @@ func Read(name string, src []byte) (*File, []Problem) {
 	} else {
 		f.Def = def
 	}
-	for _, p := range f.structure() {
-		// The parser says the first one better.
-		if !slices.ContainsFunc(problems, func(q Problem) bool { return q.Line == p.Line }) {
-			problems = append(problems, p)
-		}
-	}
-	slices.SortStableFunc(problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
-	return f, problems
+	return f, merge(f.structure(), problems...)
+}
+
+// merge adds mistakes in the order of their lines. Where both speak of a line,
+// the parser and the compiler say it better than the schema.
+func merge(problems []Problem, better ...Problem) []Problem {
+	problems = slices.DeleteFunc(problems, func(p Problem) bool {
+		return slices.ContainsFunc(better, func(q Problem) bool { return p.File == q.File && p.Line == q.Line })
+	})
+	problems = append(problems, better...)
+	slices.SortStableFunc(problems, func(a, b Problem) int { return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line)) })
+	return problems
 }
 
 // compiled is the schema, ready to validate.
@@ -85,7 +89,7 @@ func (f *File) structure() []Problem {
 	}
 	value, err := f.value()
 	if err != nil {
-		return []Problem{{f.Name, 0, err.Error()}}
+		return []Problem{f.problem(err)}
 	}
 	var invalid *jsonschema.ValidationError
 	if errors.As(schema.Validate(value), &invalid) {
@@ -188,7 +192,7 @@ func (f *File) problem(err error) Problem {
 
 var (
 	lineInText = regexp.MustCompile(`(?:yaml: )?(?:unmarshal errors:\s+)?line (\d+): `)
-	optionText = regexp.MustCompile(`auth option ([A-Za-z0-9_-]+): (?:(sign|token|field ([A-Za-z0-9_]+)))?`)
+	optionText = regexp.MustCompile(`auth option ([A-Za-z0-9_-]+): (?:(sign|token|type|field ([A-Za-z0-9_]+)))?`)
 	hostText   = regexp.MustCompile(`host "([^"]*)"`)
 	ruleText   = regexp.MustCompile(`^(?:connector [^:]*: )?(key|hosts|base_url|keep|access|test|extends|env|identity)\b`)
 )

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"attache": main,
+		"fetch":   fetch,
+	})
+}
+
+// fetch is a plain HTTP client in Go: it prints the body of a URL, with the
+// proxy and the roots of its environment.
+func fetch() {
+	req, err := http.NewRequest(http.MethodGet, os.Args[1], nil)
+	if err == nil && len(os.Args) > 2 {
+		req.Header.Set("Authorization", "Bearer "+os.Args[2])
+	}
+	var res *http.Response
+	if err == nil {
+		res, err = http.DefaultClient.Do(req)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	_, _ = io.Copy(os.Stdout, res.Body)
+	if res.StatusCode != http.StatusOK {
+		os.Exit(2)
+	}
+}
+
+// TestScripts runs the command line as a person would: each script has a home
+// of its own, free ports in PROXY, PROXY2 and DEMO, and the Caddyfile of
+// testdata with a demo service, an agent without a token at PROXY, and one with
+// a token at PROXY2.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"listening": listening,
+		},
+		Setup: func(env *testscript.Env) error {
+			for _, name := range []string{"PROXY", "PROXY2", "DEMO", "NOBODY"} {
+				port, err := freePort()
+				if err != nil {
+					return err
+				}
+				env.Setenv(name, strconv.Itoa(port))
+			}
+			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, "cache"))
+			env.Setenv("XDG_DATA_HOME", filepath.Join(env.WorkDir, "data"))
+			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
+			env.Setenv("ATTACHE_PROXY", "http://127.0.0.1:"+env.Getenv("PROXY"))
+			env.Setenv("DEMO_SECRET", "demo-secret-0123456789abcdef")
+			src, err := os.ReadFile("testdata/Caddyfile")
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(env.WorkDir, "Caddyfile"), src, 0o600)
+		},
+	})
+}
+
+// listening waits until somebody listens on every port.
+func listening(ts *testscript.TestScript, neg bool, ports []string) {
+	if neg || len(ports) == 0 {
+		ts.Fatalf("usage: listening port…")
+	}
+	deadline := time.Now().Add(30 * time.Second)
+	for _, port := range ports {
+		for {
+			conn, err := net.DialTimeout("tcp", "127.0.0.1:"+port, time.Second)
+			if err == nil {
+				_ = conn.Close()
+				break
+			}
+			if time.Now().After(deadline) {
+				ts.Fatalf("nobody listens on port %s after 30 s", port)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
