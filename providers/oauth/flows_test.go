@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -248,12 +249,12 @@ func TestBadAnswers(t *testing.T) {
 // TestReusedConnectionIsNotResentByGET is the same for endpoints that refresh by
 // GET, which net/http takes for repeatable.
 func TestReusedConnectionIsNotResentByGET(t *testing.T) {
-	calls := 0
+	var calls atomic.Int64
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength != 0 || r.TransferEncoding != nil {
 			t.Errorf("a GET with Content-Length %d, Transfer-Encoding %v", r.ContentLength, r.TransferEncoding)
 		}
-		if calls++; calls > 1 {
+		if calls.Add(1) > 1 {
 			panic(http.ErrAbortHandler)
 		}
 		w.Header().Set("Content-Type", "application/json")
@@ -270,8 +271,8 @@ func TestReusedConnectionIsNotResentByGET(t *testing.T) {
 	}
 	_, err = cfg.Token(t.Context(), r)
 	checkTemporary(t, err)
-	if calls != 2 {
-		t.Errorf("requests = %d, want 2: one each", calls)
+	if got := calls.Load(); got != 2 {
+		t.Errorf("requests = %d, want 2: one each", got)
 	}
 }
 
