@@ -103,8 +103,8 @@ func (r *report) about(b *strings.Builder) {
 		length = "full"
 	}
 	p := r.world.plan
-	fmt.Fprintf(b, "%s, commit %s, %d processors (%s), %s. A %s run: %d interleaved rounds of %v for each row, each after %v under load; %v altogether.\n",
-		r.began.UTC().Format("2006-01-02 15:04 UTC"), commit(), runtime.NumCPU(), processor(), runtime.Version(), length, p.rounds, p.window, p.warm, time.Since(r.began).Round(time.Second))
+	fmt.Fprintf(b, "%s, %s, %d processors (%s), %s. A %s run: %d interleaved rounds of %v for each row, each after %v under load; %v altogether.\n",
+		r.began.UTC().Format("2006-01-02 15:04 UTC"), r.measured(), runtime.NumCPU(), processor(), runtime.Version(), length, p.rounds, p.window, p.warm, time.Since(r.began).Round(time.Second))
 }
 
 func (t *table) markdown(b *strings.Builder) {
@@ -181,12 +181,16 @@ func short(d time.Duration) string {
 	return fmt.Sprintf("%.1f ms", d.Seconds()*1e3)
 }
 
-func commit() string {
+// measured says which attache it was.
+func (r *report) measured() string {
+	if r.options.binary != "" {
+		return "a binary given with -attache"
+	}
 	out, err := exec.Command("git", "describe", "--always", "--abbrev=9", "--dirty").Output()
 	if err != nil {
-		return "unknown"
+		return "commit unknown"
 	}
-	return strings.TrimSpace(string(out))
+	return "commit " + strings.TrimSpace(string(out))
 }
 
 // processor is the model name that /proc/cpuinfo gives.
