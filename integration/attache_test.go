@@ -50,7 +50,7 @@ type attache struct {
 func newAttache(t testing.TB, s setup) *attache {
 	t.Helper()
 	integration(t)
-	dir, err := os.MkdirTemp("/tmp", "att")
+	dir, err := os.MkdirTemp("", "att")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +184,10 @@ func (a *attache) stop() {
 // that failed.
 func (a *attache) check() {
 	log := a.Log.String()
-	for _, bad := range []string{"WARNING: DATA RACE", "panic: ", "http: panic serving", "superfluous response.WriteHeader"} {
+	for _, race := range races(log) {
+		a.t.Errorf("attache's log has a data race:\n%s", clip(race))
+	}
+	for _, bad := range []string{"panic: ", "http: panic serving", "superfluous response.WriteHeader"} {
 		if i := strings.Index(log, bad); i >= 0 {
 			a.t.Errorf("attache's log has %q:\n%s", bad, clip(log[i:]))
 		}
@@ -192,6 +195,28 @@ func (a *attache) check() {
 	if a.t.Failed() {
 		a.t.Logf("the end of attache's log:\n%s", telling(log))
 	}
+}
+
+// racesOfCaddy are races within Caddy 2.11.9 that need no code of ours: what
+// both stacks of a report name. Each is on a counter or a flag that is read
+// while the transport still reads a request's body whose answer came early.
+var racesOfCaddy = [][2]string{
+	{"(*bodyNopCloserIfNotRead).Read()", "(*bodyNopCloserIfNotRead).Close()"},
+	{"(*lengthReader).Read()", "(*Server).logRequest()"},
+}
+
+// races are the reports of the race detector in a log, without those of Caddy.
+func races(log string) []string {
+	var found []string
+	for report := range strings.SplitSeq(log, "==================\n") {
+		known := slices.ContainsFunc(racesOfCaddy, func(both [2]string) bool {
+			return strings.Contains(report, both[0]) && strings.Contains(report, both[1])
+		})
+		if strings.HasPrefix(report, "WARNING: DATA RACE") && !known {
+			found = append(found, report)
+		}
+	}
+	return found
 }
 
 // reload writes a new configuration and signals the proxy. It reports what

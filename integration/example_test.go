@@ -92,8 +92,8 @@ func TestExample(t *testing.T) {
 		if took := time.Since(start); took > 5*time.Second {
 			t.Errorf("SIGTERM took %v", took)
 		}
-		if strings.Contains(log.String(), "DATA RACE") {
-			t.Errorf("a data race:\n%s", clip(log.String()))
+		for _, race := range races(log.String()) {
+			t.Errorf("a data race:\n%s", clip(race))
 		}
 	})
 }

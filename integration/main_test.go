@@ -36,8 +36,8 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	if os.Getenv(worldEnv) != "" {
-		if err := enterWorld(); err != nil {
+	if dir := os.Getenv(worldEnv); dir != "" {
+		if err := enterWorld(dir); err != nil {
 			fmt.Fprintf(os.Stderr, "entering the test's own network: %v\n", err)
 			os.Exit(1)
 		}

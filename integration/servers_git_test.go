@@ -25,7 +25,7 @@ const gitUser, gitPassword = "x-access-token", "ghp-test-0b6c5f7e21d94a38"
 
 func newGitServer(t testing.TB, address string, ca *authority, names ...string) *gitServer {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "git") // short: it holds a socket
+	dir, err := os.MkdirTemp("", "git") // short: it holds a socket
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func startServer(t testing.TB, dir, name string, args ...string) {
 	cmd := exec.Command(name, args...)
 	var out buffer
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, cleanEnv(dir), &out, &out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("starting %s: %v", name, err)
 	}

@@ -144,13 +144,17 @@ build_race() {
 race=()
 if command -v "${CC:-gcc}" >/dev/null && [ "$(go env CGO_ENABLED)" = 1 ]; then race=(-race); fi
 
+# outside ARGUMENTS… runs tests of the integration package. What a killed one
+# leaves behind lies below $state.
+outside() { ATTACHE_INTEGRATION=1 TMPDIR=$state go test -json -count=1 -timeout 15m "$@" ./integration; }
+
 # The long silence takes two minutes and no CPU: it goes beside the rest.
 silence=TestLongSilence
 integration_tests() {
 	local beside
-	ATTACHE_INTEGRATION=1 go test -json -count=1 -timeout 10m -parallel 32 -run "^$silence\$" ./integration >"$state/silence.json" 2>&1 &
+	outside -parallel 32 -run "^$silence\$" >"$state/silence.json" 2>&1 &
 	beside=$!
-	ATTACHE_INTEGRATION=1 go test -json -count=1 -timeout 15m -skip "^$silence\$" ./integration || true
+	outside -skip "^$silence\$" || true
 	wait "$beside" || true
 	cat "$state/silence.json"
 }
@@ -162,7 +166,7 @@ all_tests() {
 	} | summarise -passed "$passed" -failed "$failed"
 }
 
-some_tests() { ATTACHE_INTEGRATION=1 go test -json -count=1 -timeout 15m -parallel 32 ./integration "$@" | summarise; }
+some_tests() { outside -parallel 32 "$@" | summarise; }
 
 summarise() {
 	local strict=()

@@ -25,6 +25,7 @@ import (
 // A test in a world starts this test binary again in new network and mount
 // namespaces (network_namespaces(7)), as root or in a user namespace.
 
+// worldEnv names the directory for a world's files in the process within.
 const worldEnv = "ATTACHE_TEST_WORLD"
 
 // Addresses of a world beside 127.0.0.0/8 and ::1.
@@ -56,7 +57,7 @@ func inWorld(t *testing.T) bool {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(self, "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=5m")
-	cmd.Env = append(os.Environ(), worldEnv+"=1", "ATTACHE_BIN="+plainBinary(t))
+	cmd.Env = append(os.Environ(), worldEnv+"="+t.TempDir(), "ATTACHE_BIN="+plainBinary(t))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	if os.Getuid() != 0 {
 		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
@@ -78,14 +79,11 @@ func inWorld(t *testing.T) bool {
 	return false
 }
 
-// enterWorld makes the network of a process that just got its namespaces.
-func enterWorld() error {
+// enterWorld makes the network of a process that just got its namespaces, with
+// its files in dir.
+func enterWorld(dir string) error {
 	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("making mounts private: %w", err)
-	}
-	dir, err := os.MkdirTemp("", "world")
-	if err != nil {
-		return err
 	}
 	for file, content := range map[string]string{
 		"/etc/resolv.conf": "nameserver 127.0.0.1\noptions timeout:2 attempts:1\n",
