@@ -32,6 +32,7 @@ type auditor struct {
 	sync    bool
 	mu      sync.Mutex
 	waiting []resolver.Event
+	spare   []resolver.Event // the last batch's memory; only run uses it
 	wake    chan struct{}
 	done    chan struct{}
 	closed  bool
@@ -89,11 +90,13 @@ func (a *auditor) run() {
 func (a *auditor) flush() {
 	a.mu.Lock()
 	batch := a.waiting
-	a.waiting = nil
+	a.waiting = a.spare
 	a.mu.Unlock()
 	for i := range batch {
 		a.line(&batch[i])
 	}
+	clear(batch)
+	a.spare = batch[:0]
 }
 
 // Close writes what is left. Streams that end later write their own line.

@@ -218,7 +218,10 @@ func (v *visit) takeConnector(host string) (account string, err error) {
 	}
 	v.door = "path"
 	escaped := v.r.URL.EscapedPath()
-	first, rest, _ := strings.Cut(strings.TrimPrefix(escaped, "/"), "/")
+	if !strings.HasPrefix(escaped, "/") { // OPTIONS * and the like
+		return "", badRequest("the path must begin with /")
+	}
+	first, rest, _ := strings.Cut(escaped[1:], "/")
 	key, account, err := doorKey(first)
 	if err != nil {
 		return "", &resolver.Refusal{Code: "unknown_connector", Detail: "the path must begin with /connector/ or /connector:account/",

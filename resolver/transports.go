@@ -76,12 +76,11 @@ func (t Transports) transport(d *egress.Dialer, r Route) *http.Transport {
 		TLSClientConfig:       r.TLS,
 		TLSHandshakeTimeout:   10 * time.Second,
 		ForceAttemptHTTP2:     true,
+		MaxIdleConns:          4 * idle, // a wildcard's names must not use up the descriptors
 		MaxIdleConnsPerHost:   idle,
 		IdleConnTimeout:       90 * time.Second,
 		ExpectContinueTimeout: time.Second,
 		DisableCompression:    true, // bytes pass untouched
-		WriteBufferSize:       16 << 10,
-		ReadBufferSize:        16 << 10,
 		// No limit on the time to the first byte: language models take minutes.
 	}
 	if r.Place != "" {
