@@ -138,25 +138,16 @@ func findHandler(routes json.RawMessage) (h Handler, found bool) {
 }
 
 // proxyURL is where an agent of this machine reaches the proxy: the listener
-// whose own agent it is, else the first one.
+// whose own agent it is; for nobody in particular one that has an agent of its
+// own and so wants no token; else the first. Caddy does not keep the order of
+// the file.
 func (c *configFacts) proxyURL(agent string) (string, error) {
-	var first string
-	for _, l := range c.listeners {
-		if l.address.IsUnixNetwork() {
-			continue
-		}
-		u := l.url()
-		if agent != "" && l.agent == agent {
-			return u, nil
-		}
-		if first == "" {
-			first = u
-		}
-	}
-	if first == "" {
+	tcp := slices.DeleteFunc(slices.Clone(c.listeners), func(l listenerFacts) bool { return l.address.IsUnixNetwork() })
+	if len(tcp) == 0 {
 		return "", fmt.Errorf("--config: %s has no listener with attache on TCP, and proxy variables know nothing else; say where the proxy is: --proxy URL", c.file)
 	}
-	return first, nil
+	i := slices.IndexFunc(tcp, func(l listenerFacts) bool { return l.agent != "" && (agent == "" || agent == l.agent) })
+	return tcp[max(i, 0)].url(), nil
 }
 
 func (l listenerFacts) url() string {
@@ -194,6 +185,9 @@ func (c *configFacts) token(name string) (secret.Value, error) {
 		}
 	}
 	agent, ok := c.app.Agents[name]
+	if !ok && c.app.Vault != nil {
+		return secret.Value{}, nil // an agent of the vault: its token is in no file
+	}
 	if !ok {
 		return secret.Value{}, fmt.Errorf("--config: %s has no agent %s; it has: %s", c.file, name, known(c.app.Agents))
 	}

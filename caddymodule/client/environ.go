@@ -192,6 +192,7 @@ func (e *Environment) setTrust(r Request) {
 		e.replace(v.name, file, "its certificates are in the new file, beside the proxy's")
 	}
 	e.setWget(r)
+	e.setPHP(r)
 	e.warnOfNoChecks()
 }
 
@@ -216,6 +217,21 @@ func (e *Environment) warnOfNoChecks() {
 			e.Warnings = append(e.Warnings, line+": clients that heed it check no certificates; unset it, it is not needed")
 		}
 	}
+}
+
+// setPHP adds our directory to those that PHP reads its configuration from. An
+// empty entry stands for PHP's own.
+func (e *Environment) setPHP(r Request) {
+	const name = "PHP_INI_SCAN_DIR"
+	list := filepath.SplitList(e.current[name])
+	list = slices.DeleteFunc(list, func(dir string) bool {
+		_, err := os.Stat(filepath.Join(dir, "attache.ini")) // of a command around this one
+		return err == nil || dir == r.Files.PHPDir
+	})
+	if len(list) == 0 {
+		list = []string{""}
+	}
+	e.Set[name] = strings.Join(append(list, r.Files.PHPDir), string(filepath.ListSeparator))
 }
 
 // oursForWget is a file that WriteFiles made.

@@ -24,7 +24,7 @@ func about(cs ...client.Connector) *client.About {
 	return &client.About{Agent: "local", CAPEM: "x", Connectors: cs}
 }
 
-var files = client.Files{CA: "/c/ca.pem", Bundle: "/c/bundle.pem", TrustStore: "/c/trust store.p12", WgetRC: "/c/wgetrc"}
+var files = client.Files{CA: "/c/ca.pem", Bundle: "/c/bundle.pem", TrustStore: "/c/trust store.p12", WgetRC: "/c/wgetrc", PHPDir: "/c/php"}
 
 // request is the plain case: no token, an empty environment.
 func request(t *testing.T, cs ...client.Connector) client.Request {
@@ -49,7 +49,7 @@ func TestComputePlain(t *testing.T) {
 		"SSL_CERT_FILE": "/c/bundle.pem", "CURL_CA_BUNDLE": "/c/bundle.pem", "GIT_SSL_CAINFO": "/c/bundle.pem", "REQUESTS_CA_BUNDLE": "/c/bundle.pem",
 		"PIP_CERT": "/c/bundle.pem", "AWS_CA_BUNDLE": "/c/bundle.pem", "CARGO_HTTP_CAINFO": "/c/bundle.pem",
 		"CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE": "/c/bundle.pem", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": "/c/bundle.pem", "npm_config_cafile": "/c/bundle.pem",
-		"NODE_EXTRA_CA_CERTS": "/c/ca.pem", "DENO_CERT": "/c/ca.pem", "NODE_USE_ENV_PROXY": "1", "WGETRC": "/c/wgetrc",
+		"NODE_EXTRA_CA_CERTS": "/c/ca.pem", "DENO_CERT": "/c/ca.pem", "NODE_USE_ENV_PROXY": "1", "WGETRC": "/c/wgetrc", "PHP_INI_SCAN_DIR": ":/c/php",
 		"YARN_HTTPS_PROXY": "http://127.0.0.1:8080",
 		"OPENAI_API_KEY":   "attache", "OPENAI_BASE_URL": "http://127.0.0.1:8080/openai/v1", "OPENAI_ORG": "fixed", "GH_TOKEN": "attache",
 		"ATTACHE_PROXY": "http://127.0.0.1:8080", "ATTACHE_AGENT": "local",
@@ -165,6 +165,7 @@ func TestComputeKeepsTheUsersOwn(t *testing.T) {
 		{name: "no proxy but ours for the corporation", environ: "NO_PROXY=corp.example", want: "corp.example,localhost,127.0.0.1,::1"},
 		{name: "no proxy at all", environ: "NO_PROXY=*", want: "localhost,127.0.0.1,::1", note: "left out of NO_PROXY: *"},
 		{name: "past the proxy", environ: "NO_PROXY=.openai.com, corp.example", want: "corp.example,localhost,127.0.0.1,::1", note: "lead api.openai.com past"},
+		{name: "php of the user", environ: "PHP_INI_SCAN_DIR=/a:", want: "/a::/c/php"},
 		{name: "java of the user", environ: "JAVA_TOOL_OPTIONS=-Xmx1g -Dhttps.proxyHost=corp", want: "-Xmx1g -Dhttp.proxyHost=", note: "replaced -Dhttps.proxyHost of JAVA_TOOL_OPTIONS"},
 	}
 	for _, tt := range tests {

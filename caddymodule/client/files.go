@@ -23,6 +23,8 @@ type Files struct {
 	TrustStore string
 	// WgetRC is a configuration of wget that names the bundle.
 	WgetRC string
+	// PHPDir holds a configuration of PHP that does.
+	PHPDir string
 }
 
 // unused is after how long a directory of files is removed that nobody asked
@@ -55,8 +57,10 @@ func WriteFiles(dir string, ca []byte, extra [][]byte, roots *Roots) (Files, err
 		}
 	}
 	f := filesIn(at)
-	f.WgetRC = filepath.Join(at, "wgetrc")
-	if err := put(f.WgetRC, []byte("ca_certificate = "+f.Bundle+"\n")); err != nil {
+	f.WgetRC, f.PHPDir = filepath.Join(at, "wgetrc"), filepath.Join(at, "php")
+	err = errors.Join(put(f.WgetRC, []byte("ca_certificate = "+f.Bundle+"\n")), os.MkdirAll(f.PHPDir, 0o755),
+		put(filepath.Join(f.PHPDir, "attache.ini"), []byte(fmt.Sprintf("curl.cainfo = %q\nopenssl.cafile = %[1]q\n", f.Bundle))))
+	if err != nil {
 		return Files{}, fmt.Errorf("writing the CA bundle: %w", err)
 	}
 	if err := putTrustStore(f.TrustStore, all); err != nil {
@@ -167,7 +171,7 @@ func removeUnused(base, at string) {
 		if err != nil || !e.IsDir() || len(e.Name()) != 16 || now.Sub(info.ModTime()) < unused {
 			continue
 		}
-		for _, name := range []string{"ca.pem", "bundle.pem", "truststore.p12", "wgetrc"} {
+		for _, name := range []string{"ca.pem", "bundle.pem", "truststore.p12", "wgetrc", "php/attache.ini", "php"} {
 			_ = os.Remove(filepath.Join(base, e.Name(), name))
 		}
 		_ = os.Remove(filepath.Join(base, e.Name())) // only when nothing else lies in it

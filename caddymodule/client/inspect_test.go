@@ -54,7 +54,7 @@ func TestInstructions(t *testing.T) {
 	if err != nil || !strings.Contains(all, "## curl") {
 		t.Errorf("Instructions() = %q, %v", all, err)
 	}
-	for _, name := range []string{"curl", "git", "python", "pip", "node", "deno", "java", "Go", "rust", "cargo", "aws", "gcloud", "docker", "browser", "chrome", "firefox"} {
+	for _, name := range []string{"curl", "git", "python", "pip", "node", "deno", "java", "Go", "rust", "cargo", "php", "aws", "gcloud", "docker", "browser", "chrome", "firefox"} {
 		text, err := client.Instructions(name)
 		if err != nil || !strings.HasPrefix(text, "## ") || strings.Count(text, "\n## ") > 0 || len(text) < 60 {
 			t.Errorf("Instructions(%s) = %q, %v", name, text, err)

@@ -171,14 +171,18 @@ func TestExamine(t *testing.T) {
 		{"another proxy than the configuration's", func(_ *testing.T, _ *fake, p *doctor.Patient) {
 			p.Config = &doctor.Config{File: "Caddyfile", Listeners: []string{"http://127.0.0.1:1"}, AdminOff: true}
 		}, "listener", doctor.Warning, "Caddyfile says", "--proxy http://127.0.0.1:1"},
-		{"a real key", func(_ *testing.T, _ *fake, p *doctor.Patient) { p.Environ = append(p.Environ, "OPENAI_API_KEY=sk-real-key") }, "leak", doctor.Warning, "OPENAI_API_KEY", "Unset"},
+		{"a real key", func(_ *testing.T, _ *fake, p *doctor.Patient) {
+			p.Environ = append(p.Environ, "OPENAI_API_KEY=sk-real-key")
+		}, "leak", doctor.Warning, "OPENAI_API_KEY", "Unset"},
 		{"a real key inside exec", func(_ *testing.T, _ *fake, p *doctor.Patient) {
 			p.Environ = append(p.Environ, "OPENAI_API_KEY=sk-real-key", "HTTPS_PROXY="+p.Client.URL.String())
 		}, "leak", doctor.Failed, "OPENAI_API_KEY", "Unset"},
 		{"past the proxy", func(_ *testing.T, _ *fake, p *doctor.Patient) {
 			p.Environ = append(p.Environ, "NO_PROXY=openai.com", "HTTPS_PROXY="+p.Client.URL.String())
 		}, "environment", doctor.Failed, "api.openai.com past the proxy", "openai.com"},
-		{"another proxy", func(_ *testing.T, _ *fake, p *doctor.Patient) { p.Environ = append(p.Environ, "HTTPS_PROXY=http://corp:3128") }, "environment", doctor.Warning, "HTTPS_PROXY leads to http://corp:3128", "attache exec"},
+		{"another proxy", func(_ *testing.T, _ *fake, p *doctor.Patient) {
+			p.Environ = append(p.Environ, "HTTPS_PROXY=http://corp:3128")
+		}, "environment", doctor.Warning, "HTTPS_PROXY leads to http://corp:3128", "attache exec"},
 		{"half through the proxy", func(_ *testing.T, _ *fake, p *doctor.Patient) {
 			p.Environ = append(p.Environ, "https_proxy=http://corp:3128", "HTTPS_PROXY="+p.Client.URL.String())
 		}, "environment", doctor.Failed, "https_proxy leads to http://corp:3128", "attache exec"},

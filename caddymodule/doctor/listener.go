@@ -27,7 +27,7 @@ func (x *examination) listener(ctx context.Context) {
 		x.add("listener", Failed, "Stop all proxies but one; then start the command again.", "%d proxies share the port of %s, and each request reaches another one", n, x.Client.URL)
 		return
 	}
-	if x.Config != nil && !slices.Contains(x.Config.Listeners, x.Client.URL.String()) {
+	if x.Config != nil && !slices.ContainsFunc(x.Config.Listeners, x.isHere) {
 		x.add("listener", Warning, "Is it the proxy of this configuration? Say --proxy "+strings.Join(x.Config.Listeners, " or ")+".",
 			"%s answers, but %s says that the proxy listens on %s", x.Client.URL, x.Config.File, strings.Join(x.Config.Listeners, ", "))
 		return
@@ -45,6 +45,15 @@ func (x *examination) listener(ctx context.Context) {
 		x.add("listener", Failed, "Write `bind 127.0.0.1` in the proxy's site, or take `agent "+x.about.Agent+"` out of it so that agents need a token.",
 			"it answers at %s, too: everybody who reaches that is agent %s, without a token", strings.Join(open, ", "), x.about.Agent)
 	}
+}
+
+// isHere reports whether a URL is where we ask, however loopback is written.
+func (x *examination) isHere(listener string) bool { return samePlace(x.Client.URL.String(), listener) }
+
+func samePlace(a, b string) bool {
+	u, errA := url.Parse(a)
+	v, errB := url.Parse(b)
+	return errA == nil && errB == nil && u.Host != "" && portOf(u) == portOf(v) && (u.Hostname() == v.Hostname() || local(u.Hostname()) && local(v.Hostname()))
 }
 
 func (x *examination) differentCAs(ctx context.Context) int {
@@ -157,12 +166,8 @@ func (x *examination) loops() {
 		return
 	}
 	for key, upstream := range x.Config.Upstreams {
-		u, err := url.Parse(upstream)
-		if err != nil || u.Host == "" {
-			continue
-		}
 		for _, l := range x.Config.Listeners {
-			if v, err := url.Parse(l); err == nil && portOf(v) == portOf(u) && (v.Hostname() == u.Hostname() || local(v.Hostname()) && local(u.Hostname())) {
+			if samePlace(upstream, l) {
 				x.add("loop", Failed, fmt.Sprintf("Correct `upstream` of connector %s.", key), "connector %s is sent to %s, which is this proxy", key, upstream)
 			}
 		}
