@@ -141,11 +141,12 @@ func (v *visit) serve(next caddyhttp.Handler) error {
 }
 
 // letServiceAnswerFirst lets a service refuse a body that the client offers
-// with Expect: 100-continue. Otherwise net/http reads the body before it writes
-// the head of our answer, and the client uploads for nothing.
+// with Expect: 100-continue. On a connection that goes on, net/http reads the
+// body before it writes the head of our answer, and the client uploads for
+// nothing; so the connection ends with the answer.
 func (v *visit) letServiceAnswerFirst() {
 	if v.r.ProtoMajor == 1 && v.r.Header.Get("Expect") != "" {
-		_ = http.NewResponseController(v.w).EnableFullDuplex() // where it cannot, the answer only comes later
+		v.w.Header().Set("Connection", "close")
 	}
 }
 
