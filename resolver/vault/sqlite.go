@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -65,7 +66,7 @@ func openSQLite(ctx context.Context, path string) (w, r *sql.DB, err error) {
 		return nil, nil, err
 	}
 	w.SetMaxOpenConns(1)
-	if err := w.PingContext(ctx); err != nil {
+	if err := pingBusy(ctx, w); err != nil {
 		w.Close()
 		return nil, nil, fmt.Errorf("opening the vault's file: %w", err)
 	}
@@ -77,6 +78,22 @@ func openSQLite(ctx context.Context, path string) (w, r *sql.DB, err error) {
 	r.SetMaxOpenConns(sqliteReaders)
 	r.SetMaxIdleConns(sqliteReaders)
 	return w, r, nil
+}
+
+// pingBusy connects. The change to WAL does not wait for other processes that
+// make it at the same moment, whatever busy_timeout says, so it is tried again.
+func pingBusy(ctx context.Context, db *sql.DB) (err error) {
+	for range 200 {
+		if err = db.PingContext(ctx); err == nil || !strings.Contains(err.Error(), "SQLITE_BUSY") {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(25 * time.Millisecond):
+		}
+	}
+	return err
 }
 
 func inspectSQLite(ctx context.Context, path string) (*sql.DB, error) {
