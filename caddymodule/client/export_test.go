@@ -6,3 +6,11 @@ func Mozilla() *Roots {
 	r.addMozilla()
 	return r
 }
+
+// TrustNames are the variables that docs/clients.md must name.
+func TrustNames() (names []string) {
+	for _, v := range trustVariables {
+		names = append(names, v.name)
+	}
+	return names
+}

@@ -64,3 +64,13 @@ func TestInstructions(t *testing.T) {
 		t.Errorf("Instructions(telnet) = %v, want an error that lists the clients", err)
 	}
 }
+
+// TestDocs holds docs/clients.md to the table of trust variables.
+func TestDocs(t *testing.T) {
+	text := read(t, "../../docs/clients.md")
+	for _, name := range append(client.TrustNames(), "JAVA_TOOL_OPTIONS", "NODE_USE_ENV_PROXY", "WGETRC", "PHP_INI_SCAN_DIR") {
+		if !strings.Contains(text, "`"+name+"`") {
+			t.Errorf("docs/clients.md does not name %s", name)
+		}
+	}
+}

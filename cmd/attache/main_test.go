@@ -6,8 +6,10 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,6 +54,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"listening": listening,
 		},
+		Condition: condition,
 		Setup: func(env *testscript.Env) error {
 			for _, name := range []string{"PROXY", "PROXY2", "DEMO", "NOBODY"} {
 				port, err := freePort()
@@ -73,6 +76,20 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(filepath.Join(env.WorkDir, "Caddyfile"), src, 0o600)
 		},
 	})
+}
+
+// condition knows what is installed: python:MODULE, and node:VERSION for at
+// least that version.
+func condition(cond string) (bool, error) {
+	what, arg, _ := strings.Cut(cond, ":")
+	switch what {
+	case "python":
+		return exec.Command("python3", "-c", "import "+arg).Run() == nil, nil
+	case "node":
+		out, err := exec.Command("node", "-p", "process.versions.node.localeCompare('"+arg+"', undefined, {numeric: true})").Output()
+		return err == nil && !strings.HasPrefix(string(out), "-"), nil
+	}
+	return false, fmt.Errorf("unknown condition %q", cond)
 }
 
 // listening waits until somebody listens on every port.
