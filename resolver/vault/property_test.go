@@ -35,6 +35,10 @@ func TestNoImpossibleState(t *testing.T) {
 		c.Now = func() time.Time { return w.now }
 		w.config = c
 		w.open()
+		for i := range 6 { // something to begin with
+			a := active(t, w.v.As(vault.Actor{Kind: "test"}, []string{"acme", "other"}[i%2]), fmt.Sprint("first ", i))
+			w.accounts = append(w.accounts, a.ID)
+		}
 		for i := range steps {
 			action := actions[w.rnd.IntN(len(actions))]
 			err := action.do(w)
