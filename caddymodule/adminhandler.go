@@ -79,7 +79,7 @@ func (h *AdminHandler) Cleanup() error {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *AdminHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if r.URL.Path != admin.Base && !strings.HasPrefix(r.URL.Path, admin.Base+"/") {
+	if !admin.Serves(r.URL.Path) {
 		return next.ServeHTTP(w, r)
 	}
 	h.api.ServeHTTP(w, r)
@@ -225,7 +225,13 @@ func (o office) Refresh(ctx context.Context, accountID string) error {
 }
 
 // Revoke implements admin.Connections.
-func (o office) Revoke(context.Context, string) error { return nil }
+func (o office) Revoke(ctx context.Context, accountID string) error {
+	acct, err := o.app.directory.Account(ctx, accountID)
+	if err != nil {
+		return err
+	}
+	return o.app.resolver.Revoke(ctx, acct)
+}
 
 // Agents implements admin.Declared.
 func (o office) Agents() []admin.DeclaredAgent {

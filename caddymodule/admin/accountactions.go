@@ -21,7 +21,8 @@ func mountAccountActions(a *API) {
 	}
 	post("suspend-account", "suspend", "Stop an account", "Its credentials stay, and are not used until it is resumed.", a.suspend)
 	post("resume-account", "resume", "Let a suspended account go on where it was", "", a.resume)
-	post("revoke-account", "revoke", "Disconnect an account", "Its secrets are deleted here, and taken back at the service where that can be done.", a.revoke)
+	register(a, operation{id: "revoke-account", method: http.MethodPost, path: "/accounts/{id}/revoke", role: vault.RoleOperator, noun: "ACCOUNT", summary: "Disconnect an account",
+		detail: "Its tokens are taken back at the service first (RFC 7009, or the connector's way), then its secrets are deleted here, whatever the service said. at_service says which it was."}, a.revoke)
 	register(a, operation{id: "test-account", method: http.MethodPost, path: "/accounts/{id}/test", role: vault.RoleOperator, noun: "ACCOUNT", summary: "Run the connector's test request",
 		detail: "An account that waits for its test, expired or failed becomes active when the service takes its credentials; an active one becomes error when the service does not."}, a.testAccount)
 	register(a, operation{id: "refresh-account", method: http.MethodPost, path: "/accounts/{id}/refresh", role: vault.RoleOperator, noun: "ACCOUNT", summary: "Obtain a new token now"}, a.refreshAccount)
@@ -66,44 +67,6 @@ func (a *API) resume(ctx context.Context, c *Caller, in *actionIn) (*accountOut,
 		return nil, err
 	}
 	return a.shown(ctx, c, acct)
-}
-
-// revoke takes the tokens back at the service first, while they are still known.
-// What the service says to that does not keep them here.
-func (a *API) revoke(ctx context.Context, c *Caller, in *actionIn) (*accountOut, error) {
-	version, err := in.version()
-	if err != nil {
-		return nil, err
-	}
-	acct, err := c.Account(ctx, in.ID)
-	if err != nil {
-		return nil, err
-	}
-	if version != 0 && version != acct.Version {
-		return nil, vault.ErrConflict
-	}
-	if !acct.State.CanBecome(vault.Revoked) {
-		return nil, &vault.TransitionError{From: acct.State, To: vault.Revoked}
-	}
-	why := in.why(vault.ReasonRevoked)
-	if a.c.Connections != nil {
-		if err := a.c.Connections.Revoke(ctx, in.ID); err != nil {
-			a.log.Warn("revoking at the service", "account", in.ID, "error", err)
-			why.Detail = appendSentence(why.Detail, "The service did not confirm that it revoked the tokens.")
-		}
-	}
-	acct, err = c.SetState(ctx, in.ID, version, vault.Revoked, why)
-	if err != nil {
-		return nil, err
-	}
-	return a.shown(ctx, c, acct)
-}
-
-func appendSentence(a, b string) string {
-	if a == "" {
-		return b
-	}
-	return a + " " + b
 }
 
 type testOut struct {

@@ -82,7 +82,7 @@ func TestAccountStates(t *testing.T) {
 
 		// The service is away: revoked here all the same, and the audit says so.
 		a := w.want(200, "", "POST", "/accounts/"+id+"/revoke", "")
-		if a.str("state") != "revoked" || a.len("secrets") != 0 || !strings.Contains(a.str("state_reason.detail"), "did not confirm") {
+		if a.str("state") != "revoked" || a.len("secrets") != 0 || a.str("at_service") != "failed" || !strings.Contains(a.str("state_reason.detail"), "did not confirm") {
 			t.Errorf("revoke = %s", a.raw)
 		}
 		w.want(409, "INVALID_STATE", "POST", "/accounts/"+id+"/revoke", "")
