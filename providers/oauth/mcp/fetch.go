@@ -1,0 +1,152 @@
+package mcp
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/attache-proxy/attache/providers/oauth/bearer"
+)
+
+const (
+	// maxDocument is more than any metadata needs, decompressed.
+	maxDocument = 64 << 10
+	// fetchTimeout bounds one request, from dialling to the last byte.
+	fetchTimeout = 10 * time.Second
+	// maxRedirects is how often a document may have moved within its origin.
+	maxRedirects = 3
+	// protocolVersion is the revision of MCP whose authorization this is.
+	protocolVersion = "2025-11-25"
+)
+
+// said is what a server answered to a request without a token.
+type said struct {
+	bearer.Challenge
+	status int
+}
+
+// Hello is the first request of an MCP client: it also proves a token.
+const Hello = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"` + protocolVersion +
+	`","capabilities":{},"clientInfo":{"name":"attache","version":"1"}}}`
+
+// knock sends the first request of an MCP client without a token. The answer's
+// body, which may never end, is not read.
+func (f *Finder) knock(ctx context.Context, u *url.URL) (said, error) {
+	const step = "asking the server without a token"
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), strings.NewReader(Hello))
+	if err != nil {
+		return said{}, refused(step, "want https://HOST/PATH")
+	}
+	req.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}, "User-Agent": {"attache"}}
+	res, err := f.HTTP.Do(req)
+	if err != nil {
+		return said{}, unanswered(step, u, err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode >= 300 && res.StatusCode < 400 {
+		return said{}, refused(step, "%s redirects; name the URL that it redirects to", place(u))
+	}
+	c, _ := bearer.Parse(res.Header)
+	return said{c, res.StatusCode}, nil
+}
+
+// document gets a JSON object. found is false where the server has none there.
+// Redirects are followed within the origin alone.
+func (f *Finder) document(ctx context.Context, step string, u *url.URL, v any) (found bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	for range maxRedirects + 1 {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+		if err != nil {
+			return false, refused(step, "its URL on %s is none", place(u))
+		}
+		req.Header = http.Header{"Accept": {"application/json"}, "User-Agent": {"attache"}, "Mcp-Protocol-Version": {protocolVersion}}
+		res, err := f.HTTP.Do(req)
+		if err != nil {
+			return false, unanswered(step, u, err)
+		}
+		next, err := res.Location()
+		if err == nil && res.StatusCode >= 300 && res.StatusCode < 400 {
+			_ = res.Body.Close()
+			if !sameOrigin(next, u) || next.User != nil {
+				return false, refused(step, "%s redirects to another origin, which is not followed", place(u))
+			}
+			u = next
+			continue
+		}
+		return read(step, u, res, v)
+	}
+	return false, refused(step, "%s redirects again and again", place(u))
+}
+
+// read reads an answer and closes it.
+func read(step string, u *url.URL, res *http.Response, v any) (found bool, err error) {
+	defer func() { _ = res.Body.Close() }()
+	switch status := res.StatusCode; {
+	case status == http.StatusTooManyRequests || status >= 500:
+		return false, &Error{Step: step, Why: fmt.Sprintf("%s answers %d", place(u), status), Temporary: true}
+	case status != http.StatusOK:
+		return false, nil
+	}
+	if kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); kind == "text/html" {
+		return false, nil // a page for people, whatever path is asked for
+	}
+	return true, object(step, u, res.Body, v)
+}
+
+// object decodes one JSON object of bounded size.
+func object(step string, u *url.URL, r io.Reader, v any) error {
+	b, err := io.ReadAll(io.LimitReader(r, maxDocument+1))
+	switch {
+	case err != nil:
+		return unanswered(step, u, err)
+	case len(b) > maxDocument:
+		return refused(step, "the document of %s is larger than 64 KiB", place(u))
+	case !bytes.HasPrefix(bytes.TrimLeft(b, " \t\r\n"), []byte("{")) || json.Unmarshal(b, v) != nil:
+		return refused(step, "what %s answers is not the JSON object that it should be", place(u))
+	}
+	return nil
+}
+
+// unanswered is for requests that got no whole answer. What net/http says may
+// quote what came.
+func unanswered(step string, u *url.URL, err error) *Error {
+	e := &Error{Step: step, Why: place(u) + " does not answer as HTTP servers do", Temporary: true, cause: err}
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		err = ue.Err
+	}
+	switch text := err.Error(); {
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &ue) && ue.Timeout():
+		e.Why = place(u) + " does not answer in time"
+	case strings.HasPrefix(text, "dial "), strings.HasPrefix(text, "address "), strings.HasPrefix(text, "tls: "), strings.HasPrefix(text, "lookup "):
+		e.Why = place(u) + ": " + short(text, 200)
+	}
+	return e
+}
+
+// short makes a text from outside printable and no longer than max characters.
+func short(s string, max int) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, ""))
+	s = strings.Join(strings.Fields(s), " ")
+	if r := []rune(s); len(r) > max {
+		s = string(r[:max])
+	}
+	return s
+}
