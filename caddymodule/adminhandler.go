@@ -37,6 +37,8 @@ type AdminHandler struct {
 	// TrustSocket lets whoever can open the listener's unix socket do
 	// everything: its file mode is the permission.
 	TrustSocket bool `json:"trust_socket,omitempty"`
+	// OIDC lets people sign in through an OpenID provider.
+	OIDC *OIDCConfig `json:"oidc,omitempty"`
 
 	api    *admin.API
 	cancel context.CancelFunc
@@ -56,11 +58,15 @@ func (h *AdminHandler) Provision(ctx caddy.Context) error {
 	if app.vault == nil {
 		return errors.New("attache_admin needs a vault; write vault sqlite into the global attache option")
 	}
+	people, err := h.OIDC.provision(app)
+	if err != nil {
+		return err
+	}
 	version, _ := caddy.Version()
 	office := office{app}
 	h.api = admin.New(admin.Config{
 		Vault: app.vault, Catalogue: office, Tester: office, Connections: office, Declared: office,
-		HTTP: app.guardedClient(30 * time.Second), Hosts: h.Hosts, TrustSocket: h.TrustSocket,
+		HTTP: app.guardedClient(30 * time.Second), Hosts: h.Hosts, TrustSocket: h.TrustSocket, OIDC: people,
 		Version: version, Log: slog.New(zapslog.NewHandler(ctx.Logger().Core())),
 	})
 	var run context.Context
@@ -91,6 +97,7 @@ func (h *AdminHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next ca
 //	attache_admin [<matcher>] {
 //		host <name…>
 //		trust_socket
+//		oidc <issuer> { … }
 //	}
 func parseAdmin(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	out := new(AdminHandler)
@@ -119,8 +126,14 @@ func (h *AdminHandler) parseOption(d *caddyfile.Dispenser) error {
 		if d.NextArg() {
 			return d.ArgErr()
 		}
+	case "oidc":
+		if h.OIDC != nil {
+			return d.Err("there is one oidc already")
+		}
+		h.OIDC = new(OIDCConfig)
+		return h.OIDC.parse(d)
 	default:
-		return d.Errf("unknown option %q in attache_admin; known here: host, trust_socket", d.Val())
+		return d.Errf("unknown option %q in attache_admin; known here: host, trust_socket, oidc", d.Val())
 	}
 	return nil
 }

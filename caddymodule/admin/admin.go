@@ -47,6 +47,8 @@ type Config struct {
 	// TrustSocket lets whoever can open the unix socket do everything: the
 	// socket's file mode is the permission.
 	TrustSocket bool
+	// OIDC lets people sign in; nil means that only admin tokens open the API.
+	OIDC *OIDC
 	// Version of the program, for the OpenAPI document.
 	Version string
 	Log     *slog.Logger
@@ -142,6 +144,7 @@ type API struct {
 	huma     huma.API
 	handler  http.Handler
 	failures failures
+	provider *provider // nil where people cannot sign in
 	done     chan struct{}
 }
 
@@ -154,9 +157,12 @@ func New(c Config) *API {
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
+	if c.OIDC != nil {
+		a.provider = &provider{c: c.OIDC}
+	}
 	a.huma = humago.New(a.mux, humaConfig(c.Version))
 	for _, mount := range []func(*API){
-		mountMe, mountConnectors, mountConnectorEdits, mountApps, mountAccounts, mountAccountActions, mountAccountReports, mountBulk,
+		mountMe, mountSession, mountConnectors, mountConnectorEdits, mountApps, mountAccounts, mountAccountActions, mountAccountReports, mountBulk,
 		mountAgents, mountAgentTokens, mountGrants, mountAudit, mountEvents, mountWebhooks, mountTokens,
 	} {
 		mount(a)
@@ -168,7 +174,9 @@ func New(c Config) *API {
 			ui.ServeHTTP(w, r)
 			return
 		}
-		api.ServeHTTP(w, r)
+		if !a.serveSignIn(w, r) {
+			api.ServeHTTP(w, r)
+		}
 	}))
 	return a
 }

@@ -143,7 +143,11 @@ func (a *API) stillAllowed(ctx context.Context, c *Caller) bool {
 	if c.TokenID == "socket" {
 		return true
 	}
-	ok, err := a.v.AdminTokenLives(ctx, c.TokenID)
+	lives := a.v.AdminTokenLives
+	if c.session != nil {
+		lives = a.v.SignInLives
+	}
+	ok, err := lives(ctx, c.TokenID)
 	return ok || err != nil
 }
 

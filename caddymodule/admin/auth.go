@@ -14,8 +14,9 @@ import (
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
-// open are the paths that need no token: the document that describes the API.
-var open = map[string]bool{Base + "/openapi.json": true, Base + "/openapi.yaml": true}
+// open are the paths that need no token: the document that describes the API,
+// and how people sign in.
+var open = map[string]bool{Base + "/openapi.json": true, Base + "/openapi.yaml": true, Base + "/session": true}
 
 // authenticate finds out who calls.
 func (a *API) authenticate(next http.Handler) http.Handler {
@@ -43,6 +44,9 @@ func (a *API) identify(r *http.Request) (*Caller, error) {
 		actor := vault.Actor{Kind: "admin", Name: "socket"}
 		return &Caller{View: a.v.As(actor, vault.All), Role: vault.RoleAdmin, Name: "socket", TokenID: "socket"}, nil
 	}
+	if header == "" {
+		return a.bySession(r)
+	}
 	scheme, token, _ := strings.Cut(header, " ")
 	token = strings.TrimSpace(token)
 	if !strings.EqualFold(scheme, "Bearer") || !vault.LooksLikeAdminToken(token) {
@@ -63,6 +67,10 @@ func (a *API) identify(r *http.Request) (*Caller, error) {
 // right token is served however many wrong ones come from the same address, so
 // that nobody is locked out by a neighbour.
 func (a *API) refuseCaller(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, errCSRF) {
+		writeProblem(w, errCSRF)
+		return
+	}
 	if !errors.Is(err, errNoToken) {
 		var p *Problem
 		if errors.As(a.explain(err, "TOKEN", nil), &p) {

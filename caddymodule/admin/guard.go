@@ -26,7 +26,7 @@ func (a *API) refuse(r *http.Request) *Problem {
 	if !overSocket(r) && !a.knownHost(r.Host) {
 		return problem(http.StatusMisdirectedRequest, "HOST_NOT_ALLOWED", "The API is not called by this host name. Name it with host in attache_admin, or use localhost.")
 	}
-	if !sameOrigin(r) {
+	if !sameOrigin(r) && !a.arrives(r) {
 		return problem(http.StatusForbidden, "ORIGIN_NOT_ALLOWED", "The API takes no requests from pages of other origins.")
 	}
 	if r.ContentLength != 0 && r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -42,6 +42,16 @@ func (a *API) refuse(r *http.Request) *Problem {
 func overSocket(r *http.Request) bool {
 	addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	return ok && strings.HasPrefix(addr.Network(), "unix")
+}
+
+// arrives reports whether a person comes from another site, as they do from a
+// link to the dashboard and back from the provider that they sign in with. What
+// they open needs no cookie, or the one of their own attempt.
+func (a *API) arrives(r *http.Request) bool {
+	if r.Method != http.MethodGet || r.Header.Get("Sec-Fetch-Mode") != "navigate" || r.Header.Get("Sec-Fetch-Dest") != "document" {
+		return false
+	}
+	return r.URL.Path == UI || r.URL.Path == UI+"/" || a.provider != nil && r.URL.Path == SignInCallback
 }
 
 func (a *API) knownHost(host string) bool {

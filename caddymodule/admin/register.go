@@ -14,10 +14,14 @@ import (
 type Caller struct {
 	*vault.View
 	Role vault.Role
-	// Name is the token's, or "socket".
+	// Name is the token's or the person's, or "socket".
 	Name string
 	// TokenID tells callers apart, for idempotency keys.
 	TokenID string
+	// session is the person's, who signed in, and csrf what its page must send;
+	// nil for tokens.
+	session *vault.SignIn
+	csrf    string
 	// conditional says that the request has an If-Match.
 	conditional bool
 	// once are the names of members of the answer that are shown this once.
@@ -38,6 +42,7 @@ func callerOf(ctx context.Context) *Caller {
 type operation struct {
 	id, method, path string
 	role             vault.Role
+	open             bool // needs nobody
 	// noun is what the path names, in capitals: ACCOUNT makes ACCOUNT_NOT_FOUND.
 	noun    string
 	summary string
@@ -50,16 +55,21 @@ type operation struct {
 // errors of f become problems by the one table in problem.go.
 func register[I, O any](a *API, o operation, f func(ctx context.Context, c *Caller, in *I) (*O, error)) {
 	tag, _, _ := strings.Cut(strings.TrimPrefix(o.path, "/"), "/")
+	needs, security := "\n\nNeeds the role "+string(o.role)+".", []map[string][]string(nil) // nil: the document's own
+	if o.open {
+		needs, security = "", []map[string][]string{}
+	}
 	huma.Register(a.huma, huma.Operation{
 		OperationID: o.id, Method: o.method, Path: Base + o.path, Summary: o.summary,
-		Description:   strings.TrimSpace(o.detail + "\n\nNeeds the role " + string(o.role) + "."),
+		Description:   strings.TrimSpace(o.detail + needs),
+		Security:      security,
 		Tags:          []string{tag},
 		DefaultStatus: o.status,
 		MaxBodyBytes:  o.body,
 		Errors:        []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable},
 	}, func(ctx context.Context, in *I) (*O, error) {
 		c := callerOf(ctx)
-		if c == nil || !c.Role.Includes(o.role) {
+		if !o.open && (c == nil || !c.Role.Includes(o.role)) {
 			return nil, problem(http.StatusForbidden, "INVALID_PERMISSIONS", "This needs an admin token with the role "+string(o.role)+"; this one is "+roleName(c)+".")
 		}
 		out, err := f(ctx, c, in)

@@ -72,12 +72,18 @@ type meOut struct {
 		Name         string `json:"name"`
 		Role         string `json:"role" enum:"admin,operator,viewer"`
 		Organisation string `json:"organisation" doc:"* is every one."`
+		// Of people who signed in:
+		CSRFToken string     `json:"csrf_token,omitempty" doc:"What a page sends as X-CSRF-Token, where the session's cookie opens the API."`
+		ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"When the session ends."`
 	}
 }
 
 func (a *API) me(_ context.Context, c *Caller, _ *struct{}) (*meOut, error) {
 	out := &meOut{}
 	out.Body.Name, out.Body.Role, out.Body.Organisation = c.Name, string(c.Role), c.Organisation()
+	if c.session != nil {
+		out.Body.CSRFToken, out.Body.ExpiresAt = c.csrf, optionalTime(c.session.ExpiresAt)
+	}
 	return out, nil
 }
 

@@ -164,7 +164,8 @@ func (im *importer) begin(ctx context.Context, first []byte) error {
 		return &ImportError{1, errors.New("not JSON; want the output of `attache vault export`, or lines {\"account\":{…}}")}
 	}
 	if im.header = h.Vault != 0; im.header {
-		if h.Vault != exportVersion || h.Schema != SchemaVersion {
+		// An older export has every column that is needed, or its rows say which is missing.
+		if h.Vault != exportVersion || h.Schema > SchemaVersion {
 			return fmt.Errorf("%w: the export has version %d.%d, this release reads %d.%d", ErrNewer, h.Vault, h.Schema, exportVersion, SchemaVersion)
 		}
 		im.total = h.Rows

@@ -104,7 +104,7 @@ type Status struct {
 }
 
 // counted is every table that Status counts.
-var counted = []string{"accounts", "agents", "agent_tokens", "grants", "connectors", "apps", "connect_sessions", "webhooks", "deliveries", "audit", "admin_tokens", "secrets"}
+var counted = []string{"accounts", "agents", "agent_tokens", "grants", "connectors", "apps", "connect_sessions", "webhooks", "deliveries", "audit", "admin_tokens", "signins", "secrets"}
 
 // Status counts everything; it reads whole indexes and is for people.
 func (v *Vault) Status(ctx context.Context) (Status, error) {

@@ -42,6 +42,7 @@ func (v *Vault) Sweep(ctx context.Context) error {
 	sweeps := []old{
 		{"DELETE FROM idempotency_keys WHERE expires_at < ? AND key IN (SELECT key FROM idempotency_keys WHERE expires_at < ? LIMIT ?)",
 			[]any{micros(now), micros(now)}},
+		{"DELETE FROM signins WHERE id IN (SELECT id FROM signins WHERE expires_at < ? LIMIT ?)", []any{micros(now)}},
 		{"DELETE FROM secrets WHERE owner_id IN (SELECT id FROM connect_sessions WHERE expires_at < ? LIMIT ?)",
 			[]any{micros(now.Add(-keepSessions))}},
 		{"DELETE FROM connect_sessions WHERE id IN (SELECT s.id FROM connect_sessions s WHERE s.expires_at < ? AND NOT EXISTS (SELECT 1 FROM secrets x WHERE x.owner_id = s.id) LIMIT ?)",

@@ -20,6 +20,7 @@ const (
 	agentTokenPrefix   = "att_"
 	adminTokenPrefix   = "atm_"
 	sessionTokenPrefix = "ats_"
+	signInTokenPrefix  = "atp_"
 )
 
 // newToken makes a token, what is stored of it, and what people may see of it.

@@ -263,6 +263,7 @@ func TestBadImports(t *testing.T) {
 		{"secret as a number", `{"account":{"connector":"x","option":"y","secrets":{"k":987654321}}}`, "line 1"},
 		{"rows without a header", `{"table":"accounts","row":{}}`, "line 1"},
 		{"newer", `{"vault":2,"schema":1}`, "newer"},
+		{"newer tables", fmt.Sprintf(`{"vault":1,"schema":%d}`, vault.SchemaVersion+1), "newer"},
 		{"cut off", `{"vault":1,"schema":1,"rows":1}` + "\n", "ends early"},
 		{"unknown table", `{"vault":1,"schema":1}` + "\n" + `{"table":"sqlite_master","row":{}}`, "unknown table"},
 		{"missing columns", `{"vault":1,"schema":1}` + "\n" + `{"table":"accounts","row":{"id":"x"}}`, "columns"},

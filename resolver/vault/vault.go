@@ -234,7 +234,7 @@ type View struct {
 
 // Actor is who does something.
 type Actor struct {
-	Kind string // "admin" (a token), "agent", "person" (a connect link), "system"
+	Kind string // "admin" (a token), "agent", "person" (signed in, or with a connect link), "system"
 	Name string // the token's or agent's name or id; empty for the system
 }
 

@@ -1,6 +1,7 @@
-// The one place that talks to the API. The token stays in this tab's memory and
-// sessionStorage: it is sent as a header and never as a cookie, so that no other
-// page can make the browser send it.
+// The one place that talks to the API. A pasted token stays in this tab's memory
+// and sessionStorage, and is sent as a header. Who signed in through an OpenID
+// provider has a cookie that no script can read; what changes something then
+// carries session.me.csrf_token, which no other page can know.
 const base = '/api/v1';
 const slot = 'attache-token';
 
@@ -19,8 +20,12 @@ export class Problem extends Error {
   }
 }
 
+const proof = () => (session.token ? { Authorization: `Bearer ${session.token}` }
+  : session.me?.csrf_token ? { 'X-CSRF-Token': session.me.csrf_token } : {});
+const credentials = () => (session.token ? 'omit' : 'same-origin');
+
 export async function call(method, path, body, headers = {}) {
-  const init = { method, headers: { Authorization: `Bearer ${session.token}`, ...headers }, credentials: 'omit', cache: 'no-store' };
+  const init = { method, headers: { ...proof(), ...headers }, credentials: credentials(), cache: 'no-store' };
   if (body !== undefined) {
     init.headers['Content-Type'] = 'application/json';
     init.body = JSON.stringify(body);
@@ -51,7 +56,7 @@ export function query(values) {
 // follow reads server-sent events until it is stopped. EventSource cannot send a
 // header, so this reads the stream itself.
 export async function follow(path, signal, heard) {
-  const res = await fetch(base + path, { headers: { Authorization: `Bearer ${session.token}` }, credentials: 'omit', signal });
+  const res = await fetch(base + path, { headers: proof(), credentials: credentials(), signal });
   if (!res.ok) throw new Problem({}, res.status);
   const lines = res.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = '';

@@ -1,4 +1,4 @@
-import { session, get } from './api.js';
+import { session, get, call } from './api.js';
 import { el, notice, busy, labelled } from './dom.js';
 import { accounts } from './accounts.js';
 import { agents } from './agents.js';
@@ -9,7 +9,8 @@ const views = { accounts, agents, connectors, audit };
 const app = document.getElementById('app');
 let leave = () => {};
 
-function signIn() {
+async function signIn() {
+  const { sign_in_url: url } = await get('/session').catch(() => ({}));
   const token = el('input', { type: 'password', autocomplete: 'off', required: true, placeholder: 'atm_…', spellcheck: false });
   const form = el('form', { className: 'panel', onsubmit: (e) => {
     e.preventDefault();
@@ -21,21 +22,35 @@ function signIn() {
   labelled('Admin token', token),
   el('span', { className: 'soft' }, 'attache admin token create --name me --role admin'),
   el('div', { className: 'actions' }, el('button', { className: 'main' }, 'Sign in')));
-  app.replaceChildren(el('main', {}, form));
-  token.focus();
+  app.replaceChildren(el('main', {}, url && el('div', { className: 'panel' }, el('a', { href: url, className: 'button' }, 'Sign in with your organisation')), form));
+  if (!url) token.focus();
 }
 
 async function start() {
   try {
     session.me = await get('/me');
   } catch (err) {
+    const wrong = session.token && err.status === 401;
     session.token = '';
-    signIn();
+    await signIn();
     if (err.status !== 401) throw err;
-    notice('That token does not open this.', true);
+    if (wrong) notice('That token does not open this.', true);
     return;
   }
   show();
+}
+
+async function signOut() {
+  try {
+    if (!session.token) await call('DELETE', '/session');
+  } catch (err) {
+    notice(err.message, true);
+    return;
+  }
+  session.token = '';
+  session.me = null;
+  leave();
+  await signIn();
 }
 
 async function show() {
@@ -50,7 +65,7 @@ async function show() {
     el('nav', { ariaLabel: 'Sections' }, Object.keys(views).map((v) =>
       el('a', { href: `#/${v}`, 'aria-current': views[v] === view ? 'page' : null }, v[0].toUpperCase() + v.slice(1)))),
     el('span', { className: 'soft' }, `${session.me.name} · ${session.me.role}${session.me.organisation === '*' ? '' : ` · ${session.me.organisation}`}`),
-    el('button', { type: 'button', onclick: () => { session.token = ''; session.me = null; leave(); signIn(); } }, 'Sign out')), main);
+    el('button', { type: 'button', onclick: signOut }, 'Sign out')), main);
   try {
     leave = (await view(main, ...rest)) || leave;
   } catch (err) {
@@ -60,5 +75,10 @@ async function show() {
 }
 
 addEventListener('hashchange', show);
-if (session.token) start().catch((err) => notice(err.message, true));
-else signIn();
+// Whoever comes back from the provider has a session; the page cannot see its cookie.
+async function first() {
+  if (session.token || (await get('/session')).sign_in_url) await start();
+  else await signIn();
+}
+
+first().catch((err) => notice(err.message, true));
