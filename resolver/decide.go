@@ -20,6 +20,7 @@ type Resolver struct {
 	credentials *Credentials
 	transports  *transports
 	observer    Observer
+	moreURL     func(*Account, []string) string
 
 	// reindex makes the index anew; stale says that it must be done.
 	reindex    func(context.Context) (*providers.Index, error)
@@ -42,11 +43,14 @@ type Config struct {
 	// Reindex makes the index anew after Resolver.Reindex; nil means that it
 	// never changes.
 	Reindex func(context.Context) (*providers.Index, error)
+	// MoreURL is where a person can approve further scopes for an account, beside
+	// those that it has; nil, or an empty URL, where nobody can.
+	MoreURL func(a *Account, scopes []string) string
 }
 
 // New makes a Resolver.
 func New(c Config) *Resolver {
-	r := &Resolver{directory: c.Directory, credentials: c.Credentials, observer: c.Observer, transports: newTransports(c.Transports), reindex: c.Reindex}
+	r := &Resolver{directory: c.Directory, credentials: c.Credentials, observer: c.Observer, transports: newTransports(c.Transports), reindex: c.Reindex, moreURL: c.MoreURL}
 	if r.observer == nil {
 		r.observer = nobody{}
 	}

@@ -21,6 +21,8 @@ type Refusal struct {
 	ConnectURL string
 	// Accounts are the names to choose from, where the choice is missing.
 	Accounts []string
+	// Scopes are what the service wants of the token beyond what it has.
+	Scopes []string
 	// Status overrides the code's status; zero means that of the table.
 	Status int
 	// Err is the cause, for the log. It is never sent.
@@ -62,6 +64,7 @@ var codes = map[string]struct {
 	"account_revoked":            {http.StatusForbidden, "The account's authorization was revoked"},
 	"account_suspended":          {http.StatusForbidden, "The account is suspended"},
 	"account_error":              {http.StatusForbidden, "The account does not work"},
+	"insufficient_scope":         {http.StatusForbidden, "The account's authorization does not reach that far"},
 	"rate_limited":               {http.StatusTooManyRequests, "The account's limit is reached"},
 	"token_endpoint_unavailable": {http.StatusBadGateway, "No token could be had"},
 	"cannot_sign":                {http.StatusBadRequest, "The request cannot be signed"},
@@ -92,6 +95,7 @@ type problem struct {
 	Next       string   `json:"next,omitempty"`
 	ConnectURL string   `json:"connect_url,omitempty"`
 	Accounts   []string `json:"accounts,omitempty"`
+	Scopes     []string `json:"scopes,omitempty"`
 }
 
 // WriteTo answers w with the refusal.
@@ -100,7 +104,7 @@ func (r *Refusal) WriteTo(w http.ResponseWriter) {
 	body, _ := json.Marshal(problem{
 		Type:  "https://attache.dev/errors/" + r.Code,
 		Title: codes[r.Code].title, Status: status, Code: r.Code,
-		Detail: r.Detail, Next: r.Next, ConnectURL: r.ConnectURL, Accounts: r.Accounts,
+		Detail: r.Detail, Next: r.Next, ConnectURL: r.ConnectURL, Accounts: r.Accounts, Scopes: r.Scopes,
 	})
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")

@@ -38,6 +38,7 @@ type worldConfig struct {
 	service  http.Handler
 	now      func() time.Time
 	cache    resolver.Cache
+	moreURL  func(*resolver.Account, []string) string
 }
 
 func newWorld(t *testing.T, c worldConfig) *world {
@@ -83,7 +84,7 @@ func newWorld(t *testing.T, c worldConfig) *world {
 	r := resolver.New(resolver.Config{
 		Index: index, Directory: dir,
 		Credentials: &resolver.Credentials{Cache: c.cache, HTTP: func(*providers.Connector) oauth.Doer { return client }, Now: c.now},
-		Transports:  resolver.Transports{Guard: guard, Routes: routes},
+		Transports:  resolver.Transports{Guard: guard, Routes: routes}, MoreURL: c.moreURL,
 	})
 	agent, err := r.AgentByName(t.Context(), "tester")
 	if err != nil {

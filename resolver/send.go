@@ -37,10 +37,13 @@ func (r *Resolver) Send(req *http.Request, call *Call) (*http.Response, error) {
 		return nil, err
 	}
 	res, err := x.attempt(cred)
-	if err != nil || res.StatusCode != http.StatusUnauthorized || !r.credentials.CanRefresh(call.Account) {
-		return res, err
+	if err == nil && res.StatusCode == http.StatusUnauthorized && r.credentials.CanRefresh(call.Account) {
+		res, err = x.again(res, cred)
 	}
-	return x.again(res, cred)
+	if err != nil {
+		return nil, err
+	}
+	return x.enough(res)
 }
 
 // exchange is one request on its way to a service, perhaps in several attempts.
@@ -63,7 +66,7 @@ func (x *exchange) again(res *http.Response, old *secret.Credential) (*http.Resp
 		return res, nil
 	}
 	cred, ok, err := c.Force(ctx, acct, old)
-	if !ok || err != nil && ctx.Err() == nil {
+	if !ok || err != nil && ctx.Err() == nil && !needsPerson(err) {
 		return res, nil // the service's own 401 says more than our failure
 	}
 	discard(res)
