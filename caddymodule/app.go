@@ -41,26 +41,33 @@ type App struct {
 	// Vault remembers accounts, agents and grants that people make. Without it
 	// there are only those of this configuration.
 	Vault *VaultConfig `json:"vault,omitempty"`
+	// Cache is where tokens are kept; memory when nil.
+	Cache *CacheConfig `json:"cache,omitempty"`
+	// TokenTimeout is how long one token request may take, all its steps together;
+	// 30 s when 0. The lease under which a replica refreshes is half as long again.
+	TokenTimeout caddy.Duration `json:"token_timeout,omitempty"`
 	// Key seals what leaves the process: placeholders, the first seals, all
 	// open. Not needed while nothing leaves it.
 	Key []string `json:"key,omitempty"`
 	// Audit is where audit events go.
 	Audit AuditConfig `json:"audit,omitzero"`
 
-	ctx       caddy.Context
-	logger    *zap.Logger
-	ca        *caddypki.CA
-	resolver  *resolver.Resolver
-	static    *resolver.Static
-	accounts  []*resolver.Account
-	metrics   *metrics
-	audit     *auditor
-	cacheOpen bool
-	vault     *vault.Vault
-	vaultKey  string
-	directory *live.Directory
-	guard     *egress.Guard
-	set       *connectorSet
+	ctx         caddy.Context
+	logger      *zap.Logger
+	ca          *caddypki.CA
+	resolver    *resolver.Resolver
+	credentials *resolver.Credentials
+	static      *resolver.Static
+	accounts    []*resolver.Account
+	metrics     *metrics
+	audit       *auditor
+	cacheKey    string
+	cacheSeen   bool // while the Caddyfile is parsed
+	vault       *vault.Vault
+	vaultKey    string
+	directory   *live.Directory
+	guard       *egress.Guard
+	set         *connectorSet
 }
 
 // CaddyModule returns the Caddy module information.
@@ -118,18 +125,20 @@ func (a *App) buildResolver(connectors []*providers.Connector) error {
 	if err != nil {
 		return err
 	}
-	clients := newTokenClients(a.guard, routes)
+	clients := newTokenClients(a.guard, routes, a.tokenTimeout())
+	a.credentials = &resolver.Credentials{
+		Cache:        cache,
+		HTTP:         func(c *providers.Connector) oauth.Doer { return clients.of(c) },
+		Observer:     observer{a},
+		TokenTimeout: a.tokenTimeout(),
+	}
 	a.resolver = resolver.New(resolver.Config{
-		Index:     index,
-		Directory: a.buildDirectory(cache),
-		Credentials: &resolver.Credentials{
-			Cache:    cache,
-			HTTP:     func(c *providers.Connector) oauth.Doer { return clients.of(c) },
-			Observer: observer{a},
-		},
-		Transports: resolver.Transports{Guard: a.guard, Routes: routes},
-		Observer:   observer{a},
-		Reindex:    a.set.index,
+		Index:       index,
+		Directory:   a.buildDirectory(cache),
+		Credentials: a.credentials,
+		Transports:  resolver.Transports{Guard: a.guard, Routes: routes},
+		Observer:    observer{a},
+		Reindex:     a.set.index,
 	})
 	return nil
 }
@@ -140,8 +149,7 @@ type tokenClients struct {
 	own    map[string]oauth.Doer // by connector, where a route names addresses or a CA
 }
 
-func newTokenClients(guard *egress.Guard, routes map[string]resolver.Route) tokenClients {
-	const timeout = 30 * time.Second
+func newTokenClients(guard *egress.Guard, routes map[string]resolver.Route, timeout time.Duration) tokenClients {
 	t := tokenClients{shared: (&egress.Dialer{Guard: guard}).Client(timeout, nil), own: map[string]oauth.Doer{}}
 	for key, r := range routes {
 		if len(r.Allow) > 0 || r.TLS != nil {
@@ -166,13 +174,23 @@ func (a *App) Start() error { return nil }
 func (a *App) Stop() error { return nil }
 
 // Cleanup lets go of what this configuration held. Streams that still run keep
-// their connections to their end.
+// their connections to their end, and token requests their vault and cache.
 func (a *App) Cleanup() error {
 	if a.resolver != nil {
 		a.resolver.Close()
 	}
-	a.closeVault()
-	a.closeCache()
+	let := func() {
+		if a.credentials != nil {
+			a.finish()
+		}
+		a.closeVault()
+		a.closeCache()
+	}
+	if caddy.Exiting() {
+		let()
+	} else {
+		go let() // a reload does not wait
+	}
 	return a.audit.Close()
 }
 

@@ -1,11 +1,48 @@
 package caddymodule
 
 import (
-	"github.com/caddyserver/caddy/v2"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
 
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/cache"
+	"github.com/attache-proxy/attache/resolver/vault"
 )
+
+// CacheConfig says where tokens are kept. Nil is memory.
+type CacheConfig struct {
+	// Redis are URLs, placeholders resolved: one server, or the nodes of a Sentinel
+	// or a Cluster, which the query of the first says (master_name=NAME or
+	// cluster=true).
+	Redis []string `json:"redis,omitempty"`
+	// TrustedCA are PEM files of CAs that the server's certificate may come from,
+	// instead of the system's.
+	TrustedCA []string `json:"trusted_ca,omitempty"`
+	// ClientCertificate and ClientKey are PEM files with which we prove ourselves.
+	ClientCertificate string `json:"client_certificate,omitempty"`
+	ClientKey         string `json:"client_key,omitempty"`
+	// Prefix of every key; default attache:.
+	Prefix string `json:"prefix,omitempty"`
+	// Source is the place in the Caddyfile, for messages.
+	Source string `json:"source,omitempty"`
+}
+
+// sharedCache is a cache of package cache.
+type sharedCache interface {
+	resolver.Cache
+	Drop(id string)
+	Close() error
+}
 
 // caches outlive a reload: tokens are not fetched anew because a line of the
 // configuration changed.
@@ -14,23 +51,177 @@ var caches = caddy.NewUsagePool()
 // memoryKey is the pool's key of the one in-process cache.
 const memoryKey = "memory"
 
-type pooledCache struct{ *cache.Memory }
+type pooledCache struct{ sharedCache }
 
-func (pooledCache) Destruct() error { return nil }
+// Destruct closes the cache when no configuration uses it any more.
+func (p pooledCache) Destruct() error { return p.Close() }
 
-func (a *App) openCache() (resolver.Cache, error) {
-	v, _, err := caches.LoadOrNew(memoryKey, func() (caddy.Destructor, error) {
-		return pooledCache{cache.NewMemory(0)}, nil
+func (a *App) openCache() (sharedCache, error) {
+	key, open := memoryKey, func() (sharedCache, error) { return cache.NewMemory(0), nil }
+	if a.Cache != nil && len(a.Cache.Redis) > 0 {
+		o, err := a.redisOptions()
+		if err != nil {
+			return nil, fmt.Errorf("%scache redis: %w", at(a.Cache.Source), err)
+		}
+		key = o.fingerprint
+		open = func() (sharedCache, error) { return cache.OpenRedis(o.RedisOptions) }
+	}
+	v, _, err := caches.LoadOrNew(key, func() (caddy.Destructor, error) {
+		c, err := open()
+		if err != nil {
+			return nil, fmt.Errorf("%scache %w", at(a.Cache.Source), err) // only Redis has errors
+		}
+		a.metrics.cacheUp.Set(1)
+		return pooledCache{c}, nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	a.cacheOpen = true
+	a.cacheKey = key
 	return v.(pooledCache), nil
 }
 
 func (a *App) closeCache() {
-	if a.cacheOpen {
-		_, _ = caches.Delete(memoryKey)
+	if a.cacheKey != "" {
+		_, _ = caches.Delete(a.cacheKey)
 	}
+}
+
+// at is a place in the Caddyfile, for the beginning of a message.
+func at(source string) string {
+	if source == "" {
+		return ""
+	}
+	return source + ": "
+}
+
+type redisOptions struct {
+	cache.RedisOptions
+	// fingerprint tells configurations apart that cannot share connections.
+	fingerprint string
+}
+
+func (a *App) redisOptions() (redisOptions, error) {
+	c := a.Cache
+	url, err := c.url()
+	if err != nil {
+		return redisOptions{}, err
+	}
+	keys, err := a.sealingKeys()
+	if err != nil {
+		return redisOptions{}, err
+	}
+	conf, err := c.tls()
+	if err != nil {
+		return redisOptions{}, err
+	}
+	parts := map[string]secret.Value{"url": secret.New(url), "keys": secret.New(strings.Join(keys.IDs(), " ")),
+		"tls": secret.New(fmt.Sprint(c.TrustedCA, c.ClientCertificate, c.ClientKey)), "prefix": secret.New(c.Prefix)}
+	return redisOptions{
+		RedisOptions: cache.RedisOptions{URL: url, TLS: conf, Sealer: keys, Prefix: c.Prefix, Notify: a.cacheEvent()},
+		fingerprint:  "redis " + fingerprint(nil, parts),
+	}, nil
+}
+
+// url joins the nodes into the one URL that package cache takes.
+func (c *CacheConfig) url() (string, error) {
+	repl := caddy.NewReplacer()
+	var first string
+	for i, raw := range c.Redis {
+		s, err := repl.ReplaceOrErr(raw, true, true)
+		if err != nil {
+			return "", fmt.Errorf("address %d: %w", i+1, err)
+		}
+		if i == 0 {
+			first = s
+			continue
+		}
+		join := "?"
+		if strings.Contains(first, "?") {
+			join = "&"
+		}
+		_, host, ok := strings.Cut(s, "://")
+		if !ok {
+			host = s
+		}
+		if strings.ContainsAny(host, "/?@&") {
+			return "", fmt.Errorf("address %d: name only host:port here; what else there is to say stands in the first address", i+1)
+		}
+		first += join + "addr=" + host
+	}
+	return first, nil
+}
+
+// tls is nil where nothing is configured.
+func (c *CacheConfig) tls() (*tls.Config, error) {
+	if len(c.TrustedCA) == 0 && c.ClientCertificate == "" {
+		return nil, nil
+	}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12}
+	for _, file := range c.TrustedCA {
+		pem, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		if conf.RootCAs == nil {
+			conf.RootCAs = x509.NewCertPool()
+		}
+		if !conf.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%s has no PEM certificate", file)
+		}
+	}
+	if c.ClientCertificate != "" {
+		pair, err := tls.LoadX509KeyPair(c.ClientCertificate, c.ClientKey)
+		if err != nil {
+			return nil, err
+		}
+		conf.Certificates = []tls.Certificate{pair}
+	}
+	return conf, nil
+}
+
+// sealingKeys are the vault's, or those of the option key.
+func (a *App) sealingKeys() (*vault.Keyring, error) {
+	if a.vault != nil {
+		return a.vault.Keys(), nil
+	}
+	if len(a.Key) == 0 {
+		return nil, errors.New("what stands in Redis is sealed, and there is no key; write key {file./run/secrets/attache.key} into the attache option; attache vault keygen makes one")
+	}
+	return a.configuredKeys()
+}
+
+// cacheEvent tells the operator when Redis goes away and comes back. The cache
+// may outlive this configuration, so nothing of it is kept but the logger.
+func (a *App) cacheEvent() func(cache.Event) {
+	log, m := a.logger.Named("cache"), a.metrics
+	return func(e cache.Event) {
+		m.cacheEvents.WithLabelValues(e.Kind.String()).Inc()
+		switch e.Kind {
+		case cache.Down:
+			m.cacheUp.Set(0)
+			log.Warn("Redis is away; tokens come from memory and from the vault until it is back", zap.Error(e.Err))
+		case cache.Up:
+			m.cacheUp.Set(1)
+			log.Info("Redis is back")
+		default:
+			log.Warn("an entry in Redis cannot be used; it counts as missing", zap.Error(e.Err))
+		}
+	}
+}
+
+// tokenTimeout bounds one token request.
+func (a *App) tokenTimeout() time.Duration {
+	if a.TokenTimeout > 0 {
+		return time.Duration(a.TokenTimeout)
+	}
+	return resolver.DefaultTokenTimeout
+}
+
+// finish waits for token requests that run: a service may have replaced a refresh
+// token, and the new one is not stored yet.
+func (a *App) finish() {
+	ctx, cancel := context.WithTimeout(context.Background(), a.tokenTimeout()+5*time.Second)
+	defer cancel()
+	a.credentials.Wait(ctx)
 }

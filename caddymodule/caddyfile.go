@@ -22,7 +22,8 @@ func init() {
 //	attache {
 //		key           <placeholder…>
 //		vault         sqlite [<file>]|postgres <url>
-//		cache         memory
+//		cache         memory|redis <url…> [{ … }]
+//		token_timeout <duration>
 //		ca            <id>
 //		connectors    <directory>
 //		allow_address <address or prefix…>
@@ -58,13 +59,9 @@ func (a *App) parseOption(d *caddyfile.Dispenser) error {
 			return d.ArgErr()
 		}
 	case "cache":
-		var kind string
-		if !d.Args(&kind) {
-			return d.ArgErr()
-		}
-		if kind != "memory" {
-			return d.Errf("cache %q: want memory", kind)
-		}
+		return a.parseCache(d)
+	case "token_timeout":
+		return a.parseTokenTimeout(d)
 	case "vault":
 		return a.parseVault(d)
 	case "ca":
@@ -84,7 +81,7 @@ func (a *App) parseOption(d *caddyfile.Dispenser) error {
 	case "agent":
 		return a.parseAgent(d)
 	default:
-		return d.Errf("unknown option %q in attache; known here: vault, key, cache, ca, connectors, allow_address, audit, connector, agent", d.Val())
+		return d.Errf("unknown option %q in attache; known here: vault, key, cache, token_timeout, ca, connectors, allow_address, audit, connector, agent", d.Val())
 	}
 	return nil
 }

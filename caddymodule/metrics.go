@@ -18,6 +18,9 @@ type metrics struct {
 	leaves   prometheus.Counter
 	echoes   *prometheus.CounterVec
 	audit    prometheus.Counter
+
+	cacheUp     prometheus.Gauge
+	cacheEvents *prometheus.CounterVec
 }
 
 // collectors are made once: Caddy makes a new registry for each configuration,
@@ -49,11 +52,17 @@ var collectors = &metrics{
 	audit: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "attache_audit_dropped_total", Help: "Audit events that could not be written.",
 	}),
+	cacheUp: prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "attache_cache_up", Help: "1 while the shared cache answers or none is configured, 0 while it is away.",
+	}),
+	cacheEvents: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "attache_cache_events_total", Help: "What happened to the shared cache: down, up, unreadable (an entry that our keys do not open).",
+	}, []string{"event"}),
 }
 
 func newMetrics(reg *prometheus.Registry) (*metrics, error) {
 	m := collectors
-	for _, c := range []prometheus.Collector{m.requests, m.duration, m.resolve, m.tokens, m.tunnels, m.leaves, m.echoes, m.audit} {
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.resolve, m.tokens, m.tunnels, m.leaves, m.echoes, m.audit, m.cacheUp, m.cacheEvents} {
 		if err := reg.Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
 			return nil, err
 		}

@@ -121,6 +121,11 @@ func (a *App) keys(dir string) (*vault.Keyring, error) {
 		}
 		return keys, err
 	}
+	return a.configuredKeys()
+}
+
+// configuredKeys are those of the option key.
+func (a *App) configuredKeys() (*vault.Keyring, error) {
 	var all []string
 	for i, k := range a.Key {
 		v, err := caddy.NewReplacer().ReplaceOrErr(k, true, true)
@@ -246,7 +251,7 @@ func (s *connectorSet) bindings(ctx context.Context, c *providers.Connector) ([]
 }
 
 // buildDirectory joins the configuration's agents with the vault's.
-func (a *App) buildDirectory(cache resolver.Cache) resolver.Directory {
+func (a *App) buildDirectory(cache sharedCache) resolver.Directory {
 	if a.vault == nil {
 		return a.static
 	}
@@ -255,7 +260,9 @@ func (a *App) buildDirectory(cache resolver.Cache) resolver.Directory {
 		Connector:  func(key string) (*providers.Connector, bool) { return a.resolver.Index().ByKey(key) },
 		ConnectURL: func(string) string { return "" },
 		Changed:    func(string) { a.resolver.Reindex() },
-		Refreshed:  func(id string) { cache.Delete(context.Background(), id) },
+		LeaseFor:   resolver.LeaseFor(a.tokenTimeout()),
+		Refreshed:  cache.Drop,
+		Edited:     func(id string) { cache.Drop(id); go cache.Delete(context.Background(), id) },
 	})
 	return a.directory
 }

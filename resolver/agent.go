@@ -50,6 +50,9 @@ type Account struct {
 	Fields secret.Values
 	App    secret.Values
 	State  State
+	// Generation counts the credentials that a Store has had for it: what is
+	// cached of an older one than this belongs to a connection that is over.
+	Generation uint64
 	// Default marks the account that is used where several are granted and
 	// none was chosen.
 	Default bool

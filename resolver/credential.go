@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -13,16 +12,33 @@ import (
 	"github.com/attache-proxy/attache/providers/secret"
 )
 
-// Cache forgets: it holds credentials by an account's cache key. Get is called on every
-// request and answers from memory.
+// Cache forgets: it holds credentials by an account's cache key.
 type Cache interface {
-	Get(ctx context.Context, id string) (*secret.Credential, bool)
+	// Near answers from memory. It is called on every request.
+	Near(id string) (*secret.Credential, bool)
+	// Fetch returns a credential other than not, by generation: from memory, else
+	// from the cache that replicas share, in one round trip.
+	Fetch(ctx context.Context, id string, not *secret.Credential) (*secret.Credential, bool)
+	// Put replaces the credential here and everywhere, and tells the others.
 	Put(ctx context.Context, id string, cred *secret.Credential)
+	// Keep puts into memory what was read from where it is remembered.
+	Keep(id string, cred *secret.Credential)
 	Delete(ctx context.Context, id string)
+	// Lock tries to take the right to obtain a token for an account that no vault
+	// remembers, among all replicas, for at most ttl.
+	Lock(ctx context.Context, id string, ttl time.Duration) (unlock func(), ok bool)
+	// Watch returns a channel that is closed when the credential changes anywhere.
+	Watch(id string) (changed <-chan struct{}, stop func())
 }
 
-// tokenTimeout bounds one attempt to obtain a token.
-const tokenTimeout = 30 * time.Second
+// DefaultTokenTimeout bounds one attempt to obtain a token where an operator
+// names no other bound.
+const DefaultTokenTimeout = 30 * time.Second
+
+// LeaseFor is how long a replica has the right to refresh an account: longer
+// than the call may take, so that only a replica that died, was stopped or was
+// cut off loses it.
+func LeaseFor(tokenTimeout time.Duration) time.Duration { return tokenTimeout * 3 / 2 }
 
 // Credentials obtains what a signer places: pasted values as they are, tokens
 // from the cache or from the token endpoint, one request at a time per account.
@@ -33,36 +49,20 @@ type Credentials struct {
 	HTTP func(*providers.Connector) oauth.Doer
 	// Observer hears of token requests; nil means nobody.
 	Observer TokenObserver
+	// TokenTimeout bounds one token request, all its steps together;
+	// DefaultTokenTimeout when zero. The leases of Store are LeaseFor of it.
+	TokenTimeout time.Duration
 	// Now is time.Now when nil.
 	Now func() time.Time
 
-	flights sync.Map // cache key → *flight
+	flights   sync.Map // cache key → *flight
+	endpoints endpoints
+	running   sync.WaitGroup
 }
 
 // TokenObserver hears of token requests. It must not block.
 type TokenObserver interface {
 	TokenRequest(account *Account, took time.Duration, err error)
-}
-
-// flight is the one token request of an account, and what the last one taught.
-type flight struct {
-	mu      sync.Mutex
-	running *attempt
-	// After failures nobody asks again before notBefore.
-	failures   int
-	notBefore  time.Time
-	lastErr    error
-	generation uint64
-	// forced is the generation that a 401 brought about, and when.
-	forced   uint64
-	forcedAt time.Time
-}
-
-// attempt is a token request that runs; done is closed when cred and err are set.
-type attempt struct {
-	done chan struct{}
-	cred *secret.Credential
-	err  error
 }
 
 // For returns a credential that works now, as far as we know. A rejected
@@ -75,7 +75,7 @@ func (c *Credentials) For(ctx context.Context, a *Account, rejected *secret.Cred
 		return nil, fmt.Errorf("option %s of connector %s obtains no token", a.Option.Name, a.Connector.Key)
 	}
 	now := c.now()
-	if cred, ok := c.Cache.Get(ctx, a.CacheKey); ok && works(cred, now) && !same(cred, rejected) {
+	if cred, ok := c.Cache.Near(a.CacheKey); ok && fits(a, cred, rejected, now) {
 		if !cred.RefreshAt.IsZero() && now.After(cred.RefreshAt) && !a.Limits.NoRefresh {
 			c.start(ctx, a, cred) // in the background, while this one still works
 		}
@@ -89,13 +89,15 @@ func (r *Resolver) Refresh(ctx context.Context, a *Account) error {
 	if !r.credentials.CanRefresh(a) {
 		return ErrNoRefresh
 	}
-	old, ok := r.credentials.Cache.Get(ctx, a.CacheKey)
-	if !ok && a.Store != nil {
+	old, ok := r.credentials.Cache.Near(a.CacheKey)
+	if a.Store != nil {
 		s, err := a.Store.Stored(ctx, a.ID)
 		if err != nil {
 			return err
 		}
 		old = &s.Credential
+	} else if !ok {
+		old, _ = r.credentials.Cache.Fetch(ctx, a.CacheKey, nil)
 	}
 	_, err := r.credentials.wait(ctx, a, old)
 	return err
@@ -113,7 +115,7 @@ func (r *Resolver) Revoke(ctx context.Context, a *Account) error {
 		return err
 	}
 	c := r.credentials
-	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.tokenTimeout())
 	defer cancel()
 	return a.Option.OAuth.Revoke(ctx, oauth.Request{
 		HTTP: c.HTTP(a.Connector), App: a.App, Fields: s.Credential.Fields, Account: a.Meta,
@@ -135,8 +137,7 @@ const forceEvery = 30 * time.Second
 // rejects a forced token at once gets no further one for a while: then ok is
 // false and its 401 is the answer.
 func (c *Credentials) Force(ctx context.Context, a *Account, rejected *secret.Credential) (cred *secret.Credential, ok bool, err error) {
-	v, _ := c.flights.LoadOrStore(a.CacheKey, newFlight())
-	f := v.(*flight)
+	f := c.flight(a)
 	f.mu.Lock()
 	again := f.forced == rejected.Generation && c.now().Sub(f.forcedAt) < forceEvery
 	f.mu.Unlock()
@@ -153,154 +154,33 @@ func (c *Credentials) Force(ctx context.Context, a *Account, rejected *secret.Cr
 	return cred, true, nil
 }
 
-func newFlight() *flight { return &flight{generation: rand.Uint64()} }
-
-// works reports whether the token has life left. The margin covers the way to
-// the service; for very short tokens it is a tenth of their life.
-func works(cred *secret.Credential, now time.Time) bool {
-	if cred.Expiry.IsZero() {
-		return true
-	}
-	margin := 5 * time.Second
-	if life := cred.Expiry.Sub(cred.RefreshAt); !cred.RefreshAt.IsZero() && life/5 < margin {
-		margin = life / 5
-	}
-	return !cred.Expired(now, margin)
+// fits reports whether a credential works, belongs to the account as it is
+// now, and is newer than one that was rejected.
+func fits(a *Account, cred, rejected *secret.Credential, now time.Time) bool {
+	return works(cred, now) && cred.Generation >= a.Generation && newer(a, cred, rejected)
 }
 
-func same(a, b *secret.Credential) bool {
-	return a != nil && b != nil && a.Generation == b.Generation
-}
-
-// wait joins the running attempt or starts one. The caller may hang up; the
-// attempt goes on for the others.
-func (c *Credentials) wait(ctx context.Context, a *Account, rejected *secret.Credential) (*secret.Credential, error) {
-	at, err := c.start(ctx, a, rejected)
-	if err != nil {
-		return nil, err
-	}
-	select {
-	case <-at.done:
-		return at.cred, at.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// start begins an attempt unless one runs. Where the cache already holds a
-// newer credential than old, another request was faster: that one is taken.
-func (c *Credentials) start(ctx context.Context, a *Account, old *secret.Credential) (*attempt, error) {
-	v, _ := c.flights.LoadOrStore(a.CacheKey, newFlight())
-	f := v.(*flight)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.running != nil {
-		return f.running, nil
-	}
-	now := c.now()
-	if cred, ok := c.Cache.Get(ctx, a.CacheKey); ok && works(cred, now) && (old == nil || !same(cred, old)) {
-		at := &attempt{done: make(chan struct{}), cred: cred}
-		close(at.done)
-		return at, nil
-	}
-	if now.Before(f.notBefore) {
-		return nil, f.lastErr
-	}
-	at := &attempt{done: make(chan struct{})}
-	f.running = at
-	f.generation++
-	go c.obtain(context.WithoutCancel(ctx), a, f, at, old)
-	return at, nil
-}
-
-// obtain asks the token endpoint, or the account's store, once and hands out what came.
-func (c *Credentials) obtain(ctx context.Context, a *Account, f *flight, at *attempt, old *secret.Credential) {
-	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
-	defer cancel()
-	began := c.now()
-	cred, err := c.request(ctx, a, old)
-	if c.Observer != nil {
-		c.Observer.TokenRequest(a, c.now().Sub(began), err)
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if err != nil {
-		at.err = tokenRefusal(a, err)
-		f.lastErr = at.err
-		f.failures++
-		f.notBefore = c.now().Add(backoff(f.failures, err))
-	} else {
-		if a.Store == nil {
-			cred.Generation = f.generation
-		}
-		schedule(cred, began, a.Option.OAuth.Margin())
-		c.Cache.Put(ctx, a.CacheKey, cred)
-		at.cred, f.failures, f.notBefore, f.lastErr = cred, 0, time.Time{}, nil
-	}
-	f.running = nil
-	close(at.done)
-}
-
-func (c *Credentials) request(ctx context.Context, a *Account, old *secret.Credential) (*secret.Credential, error) {
-	if a.Store != nil {
-		return c.shared(ctx, a, old)
-	}
-	tok, err := a.Option.OAuth.Token(ctx, oauth.Request{
-		HTTP: c.HTTP(a.Connector), App: a.App, Fields: a.Fields, Account: a.Meta, Now: c.Now,
-	})
-	if err != nil {
-		return nil, err
-	}
-	cred := tok.Credential
-	if cred.Fields == nil {
-		cred.Fields = a.Fields
-	}
-	return &cred, nil
-}
-
-// schedule fixes when a new token is fetched ahead of time: at the larger of
-// 60 s and a tenth of its life before the end, but not in its first half, and
-// with jitter so that many accounts do not ask at once.
-func schedule(cred *secret.Credential, issued time.Time, margin time.Duration) {
-	if cred.Expiry.IsZero() {
-		return
-	}
-	life := cred.Expiry.Sub(issued)
-	if margin == 0 {
-		margin = max(time.Minute, life/10)
-		margin += rand.N(margin/10 + 1)
-	}
-	cred.RefreshAt = cred.Expiry.Add(-min(margin, life/2))
-}
-
-// backoff is how long nobody asks again after n failures in a row: from half a
-// second, doubling up to a minute, with jitter; longer where the endpoint says so.
-func backoff(n int, err error) time.Duration {
-	d := 500 * time.Millisecond << min(n-1, 7)
-	d = min(d, time.Minute)
-	d = d/2 + rand.N(d/2+1)
-	var e *oauth.Error
-	if errors.As(err, &e) {
-		d = max(d, min(e.RetryAfter, 5*time.Minute))
-	}
-	return d
-}
-
-// tokenRefusal tells the agent why there is no token.
-func tokenRefusal(a *Account, err error) error {
-	about := fmt.Sprintf("no token for account %s of connector %s", a.Name, a.Connector.Key)
+// newer reports whether cred came after old. A store counts generations up;
+// without one they are only different.
+func newer(a *Account, cred, old *secret.Credential) bool {
 	switch {
-	case errors.Is(err, oauth.ErrInvalidGrant), errors.Is(err, oauth.ErrNeedsConsent):
-		return &Refusal{Code: "account_expired", ConnectURL: a.ConnectURL, Err: err, Detail: about + ": " + err.Error(), Next: connectStep(a)}
+	case old == nil:
+		return true
+	case a.Store != nil:
+		return cred.Generation > old.Generation
 	}
-	var e *oauth.Error
-	if errors.As(err, &e) && e.Temporary {
-		return &Refusal{Code: "token_endpoint_unavailable", Err: err, Detail: about + ": " + e.Error(), Next: "Try again in a minute; if it goes on, tell the operator."}
+	return cred.Generation != old.Generation
+}
+
+// Wait waits until no token request runs, or ctx ends. A process that ends
+// before that may lose a refresh token which the service has just replaced.
+func (c *Credentials) Wait(ctx context.Context) {
+	done := make(chan struct{})
+	go func() { c.running.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-ctx.Done():
 	}
-	if errors.As(err, &e) {
-		return &Refusal{Code: "token_endpoint_unavailable", Err: err, Detail: about + ": " + e.Error(), Next: "Do not repeat this request. Tell the operator what the token endpoint said."}
-	}
-	return &Refusal{Code: "token_endpoint_unavailable", Err: err, Detail: about, Next: "Tell the operator; the log has the cause."}
 }
 
 func (c *Credentials) now() time.Time {
@@ -309,3 +189,13 @@ func (c *Credentials) now() time.Time {
 	}
 	return time.Now()
 }
+
+// tokenTimeout bounds one token request.
+func (c *Credentials) tokenTimeout() time.Duration {
+	if c.TokenTimeout > 0 {
+		return c.TokenTimeout
+	}
+	return DefaultTokenTimeout
+}
+
+func (c *Credentials) leaseFor() time.Duration { return LeaseFor(c.tokenTimeout()) }

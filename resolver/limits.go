@@ -26,7 +26,7 @@ func (x *exchange) trip(out *http.Request) (*http.Response, error) {
 		if res != nil {
 			discard(res)
 		}
-		if err := pause(out.Context(), 100*time.Millisecond<<min(try, 5)); err != nil {
+		if err := rest(out.Context(), nil, 100*time.Millisecond<<min(try, 5)); err != nil {
 			return nil, err
 		}
 		if out.GetBody != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/attache-proxy/attache/providers/oauth"
@@ -15,10 +16,13 @@ import (
 type Store interface {
 	// Stored returns what is remembered now.
 	Stored(ctx context.Context, account string) (Stored, error)
-	// Lease takes the right to refresh. It returns a *LeasedError while another
-	// replica holds it.
+	// Lease takes the right to refresh, for LeaseFor of the token timeout. It
+	// returns a *LeasedError while another replica holds it.
 	Lease(ctx context.Context, account string) (Lease, error)
 }
+
+// ErrStoreAway is what errors of a Store match that may be over in a moment.
+var ErrStoreAway = errors.New("the store of accounts is away")
 
 // Stored are an account's tokens as they are remembered. The credential's
 // Generation counts them.
@@ -42,98 +46,158 @@ var ErrFenced = errors.New("the lease was lost")
 type Lease interface {
 	// Stored is what was remembered when the lease was given.
 	Stored() Stored
-	// Abandoned says that a former holder began a call whose outcome nobody knows.
-	Abandoned() bool
+	// Abandoned says that a former holder began a call whose outcome nobody
+	// knows; orphan, that it did not give the lease back and may still come.
+	Abandoned() (abandoned, orphan bool)
 	Begin(ctx context.Context) error
 	// Save commits the answer. When it returns, the tokens may be used.
 	Save(ctx context.Context, t *oauth.Token) (*secret.Credential, error)
 	// Fail records that the service refused for good.
 	Fail(ctx context.Context, to State, code, detail string) error
 	// Release ends the lease without a result. Uncertain means that nobody
-	// knows what the call did: no answer came.
-	Release(ctx context.Context, uncertain bool) error
+	// knows what the call did: no answer came. Why is nil where there was no call.
+	Release(ctx context.Context, uncertain bool, why error) error
 }
 
 // errNoAutoRefresh is for accounts whose tokens only a person renews.
 var errNoAutoRefresh = fmt.Errorf("the token has ended, and this account is not refreshed by itself: %w", oauth.ErrNeedsConsent)
 
-// leasePoll is how often a replica looks whether another one's refresh is done.
-const leasePoll = 50 * time.Millisecond
-
-// shared obtains a token for an account with a store: what is remembered, if it
-// works, else one refresh by one replica, committed before it is used. A
-// rejected credential is not returned again.
-func (c *Credentials) shared(ctx context.Context, a *Account, rejected *secret.Credential) (*secret.Credential, error) {
-	for {
-		s, err := a.Store.Stored(ctx, a.ID)
-		if err != nil {
-			return nil, err
-		}
-		if c.usable(&s, rejected) {
-			return &s.Credential, nil
-		}
-		if a.Limits.NoRefresh {
-			return nil, errNoAutoRefresh
-		}
-		lease, err := a.Store.Lease(ctx, a.ID)
-		var held *LeasedError
-		if errors.As(err, &held) {
-			if err := pause(ctx, min(leasePoll, held.Left)); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		cred, err := c.refresh(ctx, a, lease, rejected)
-		if errors.Is(err, ErrFenced) {
-			continue // another replica went on meanwhile: take its result
-		}
-		return cred, err
+// turnWithStore is one try for an account with a store: what is in the shared
+// cache or remembered, if it works, else one refresh by one replica, committed
+// before it is used. It returns how long to wait at most where another replica
+// has the lease.
+func (c *Credentials) turnWithStore(ctx context.Context, a *Account, f *flight, rejected *secret.Credential) (*secret.Credential, time.Duration, error) {
+	if cred, ok := c.Cache.Fetch(ctx, a.CacheKey, rejected); ok && fits(a, cred, rejected, c.now()) {
+		return cred, 0, nil
 	}
+	s, err := a.Store.Stored(ctx, a.ID)
+	if err != nil {
+		return nil, 0, err
+	}
+	if cred, ok := c.remembered(a, &s, rejected); ok {
+		return cred, 0, nil
+	}
+	if a.Limits.NoRefresh {
+		return nil, 0, errNoAutoRefresh
+	}
+	if err := c.mayAsk(f); err != nil {
+		return nil, 0, err
+	}
+	asked := time.Now()
+	lease, err := a.Store.Lease(ctx, a.ID)
+	var held *LeasedError
+	if errors.As(err, &held) {
+		return nil, max(held.Left, time.Millisecond), nil
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	cred, err := c.refresh(ctx, a, lease, rejected, asked.Add(c.leaseFor()))
+	if errors.Is(err, ErrFenced) {
+		return nil, time.Millisecond, nil // another replica went on: take its result
+	}
+	return cred, 0, err
 }
 
-// usable reports whether what is remembered works and is newer than what was rejected.
-func (c *Credentials) usable(s *Stored, rejected *secret.Credential) bool {
-	return !s.Credential.Token.IsZero() && works(&s.Credential, c.now()) &&
-		(rejected == nil || s.Credential.Generation > rejected.Generation)
+// remembered is what the store has, if it works and is newer than what was
+// rejected. It is kept in memory from now on.
+func (c *Credentials) remembered(a *Account, s *Stored, rejected *secret.Credential) (*secret.Credential, bool) {
+	if s.Credential.Token.IsZero() || !fits(a, &s.Credential, rejected, c.now()) {
+		return nil, false
+	}
+	cred := s.Credential
+	c.ready(a, &cred, c.now())
+	c.Cache.Keep(a.CacheKey, &cred)
+	return &cred, true
 }
 
-// refresh makes the one call while the lease is ours.
-func (c *Credentials) refresh(ctx context.Context, a *Account, lease Lease, rejected *secret.Credential) (*secret.Credential, error) {
+// orphanGrace is how long an abandoned call may still come to an end: its replica
+// may have been stopped or cut off, and may know the new refresh token.
+const orphanGrace = 2 * time.Second
+
+// refresh makes the one call while the lease is ours, which it is until ends.
+func (c *Credentials) refresh(ctx context.Context, a *Account, lease Lease, rejected *secret.Credential, ends time.Time) (*secret.Credential, error) {
 	s := lease.Stored()
-	if c.usable(&s, rejected) { // the last holder was faster
-		return &s.Credential, release(ctx, lease, false)
+	if cred, ok := c.remembered(a, &s, rejected); ok { // the last holder was faster
+		return cred, release(ctx, lease)
+	}
+	if _, orphan := lease.Abandoned(); orphan {
+		changed, stop := c.Cache.Watch(a.CacheKey)
+		err := rest(ctx, changed, orphanGrace)
+		stop()
+		if err != nil {
+			return nil, errors.Join(err, release(ctx, lease))
+		}
 	}
 	if err := lease.Begin(ctx); err != nil {
 		return nil, err
 	}
-	tok, err := a.Option.OAuth.Token(ctx, oauth.Request{
-		HTTP: c.HTTP(a.Connector), App: a.App, Fields: s.Credential.Fields, Account: a.Meta,
-		RefreshToken: s.RefreshToken, Token: s.Credential.Token, Now: c.Now,
-	})
-	if err == nil {
-		return lease.Save(ctx, tok)
+	began := c.now()
+	tok, err := c.ask(ctx, a, oauth.Request{Fields: s.Credential.Fields, RefreshToken: s.RefreshToken, Token: s.Credential.Token}, ends)
+	switch {
+	case err == nil:
+	case tok != nil && !tok.RefreshToken.IsZero(): // a later step failed: what was rotated must not be lost
+		_, saved := c.commit(ctx, lease, &oauth.Token{Credential: s.Credential, RefreshToken: tok.RefreshToken})
+		return nil, errors.Join(err, saved)
+	default:
+		return nil, c.refreshFailed(ctx, lease, err)
 	}
-	return nil, c.refreshFailed(ctx, lease, err)
+	cred, err := c.commit(ctx, lease, tok)
+	if err != nil {
+		return nil, err
+	}
+	c.ready(a, cred, began)
+	c.Cache.Put(ctx, a.CacheKey, cred)
+	return cred, nil
+}
+
+// keepTrying is for how long an answer that cannot be stored is not given up.
+const keepTrying = 10 * time.Minute
+
+// commit stores an answer. While the store is away it tries on: the service has
+// replaced the refresh token, and the new one is only here.
+func (c *Credentials) commit(ctx context.Context, lease Lease, t *oauth.Token) (*secret.Credential, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTrying)
+	defer cancel()
+	for unknown := 0; ; {
+		once, done := context.WithTimeout(ctx, 10*time.Second)
+		cred, err := lease.Save(once, t)
+		done()
+		if err == nil || errors.Is(err, ErrFenced) {
+			return cred, err
+		}
+		if !errors.Is(err, ErrStoreAway) {
+			if unknown++; unknown > 10 { // not an outage
+				return nil, err
+			}
+		}
+		if rest(ctx, nil, 100*time.Millisecond+rand.N(200*time.Millisecond)) != nil {
+			return nil, err
+		}
+	}
 }
 
 // refreshFailed records what the failure means for the account. A failure of
 // the endpoint changes no state; invalid_grant does, and after an abandoned
 // call it is an error of ours and not a revocation.
 func (c *Credentials) refreshFailed(ctx context.Context, lease Lease, err error) error {
-	var e *oauth.Error
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
 	gone := errors.Is(err, oauth.ErrInvalidGrant) || errors.Is(err, oauth.ErrNeedsConsent)
+	abandoned, _ := lease.Abandoned()
 	var end error
 	switch {
-	case gone && lease.Abandoned():
+	case gone && abandoned:
 		end = lease.Fail(ctx, StateError, "refresh_interrupted", "a refresh was interrupted, and its refresh token does not work any more")
 	case gone:
 		end = lease.Fail(ctx, StateExpired, "invalid_grant", "the service does not take the refresh token any more")
+	case errors.Is(err, errTooLate):
+		return errors.Join(ErrFenced, lease.Release(ctx, false, nil)) // as good as lost: from the beginning
 	default:
-		uncertain := !errors.As(err, &e) || e.Status == 0
-		end = lease.Release(ctx, uncertain)
+		end = lease.Release(ctx, uncertain(err), err)
+	}
+	if errors.Is(end, ErrFenced) && gone {
+		return ErrFenced // the refusal was about a token that is not ours any more
 	}
 	if end != nil && !errors.Is(end, ErrFenced) {
 		return errors.Join(err, end)
@@ -141,20 +205,30 @@ func (c *Credentials) refreshFailed(ctx context.Context, lease Lease, err error)
 	return err
 }
 
-func release(ctx context.Context, lease Lease, uncertain bool) error {
-	if err := lease.Release(ctx, uncertain); err != nil && !errors.Is(err, ErrFenced) {
+// uncertain reports whether the endpoint may have done what it was asked for
+// although no token came: no answer, one of a gateway, or one that cannot be read.
+func uncertain(err error) bool {
+	var e *oauth.Error
+	return errors.As(err, &e) && !e.Unsent && (e.Status < 300 || e.Status >= 500)
+}
+
+// release gives back a lease that was not used.
+func release(ctx context.Context, lease Lease) error {
+	if err := lease.Release(context.WithoutCancel(ctx), false, nil); err != nil && !errors.Is(err, ErrFenced) && !errors.Is(err, ErrStoreAway) {
 		return err
 	}
 	return nil
 }
 
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(max(d, 5*time.Millisecond))
+// rest waits for d or until changed; it returns ctx's error if that ends first.
+func rest(ctx context.Context, changed <-chan struct{}, d time.Duration) error {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
-		return nil
+	case <-changed:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	return nil
 }

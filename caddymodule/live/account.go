@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"time"
 
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/secret"
@@ -21,11 +22,15 @@ type Config struct {
 	Connector func(key string) (*providers.Connector, bool)
 	// ConnectURL is where a person can connect an account again; may return "".
 	ConnectURL func(account string) string
+	// LeaseFor is how long a replica has the right to refresh an account.
+	LeaseFor time.Duration
 	// Changed hears that a connector may have come into use, or out of it, or
-	// changed; empty means any. Refreshed hears that an account has other
-	// tokens. Both are called under a lock and must be quick.
+	// changed; empty means any. Refreshed hears that an account has a new token,
+	// Edited that it has other credentials or is gone. All are called under a
+	// lock and must be quick.
 	Changed   func(connector string)
 	Refreshed func(account string)
+	Edited    func(account string)
 }
 
 // addPermit adds one grant with its account. An account that cannot be used is
@@ -101,11 +106,11 @@ func (d *Directory) build(ctx context.Context, u *vault.Unsealed) (*resolver.Acc
 	}
 	a := &resolver.Account{
 		ID: row.ID, Name: row.Name, Connector: c, Option: o, Fields: u.Credential.Fields,
-		State: resolver.State(row.State), ConnectURL: d.c.ConnectURL(row.ID), Meta: meta(row),
+		State: resolver.State(row.State), Generation: row.Generation, ConnectURL: d.c.ConnectURL(row.ID), Meta: meta(row),
 		Limits: resolver.Limits{PerMinute: row.Settings.RateLimit, Timeout: row.Settings.Timeout(), Retries: row.Settings.RetryAttempts, NoRefresh: !row.Settings.Refreshes()},
 	}
 	if o.OAuth != nil {
-		a.Store = store{d.v}
+		a.Store = store{d.v, d.c.LeaseFor}
 		app, err := d.app(ctx, row)
 		if err != nil {
 			return nil, err

@@ -110,7 +110,7 @@ func (d *Directory) forget(id string) {
 		a.stale.Store(true)
 		d.accounts.Invalidate(id)
 	}
-	d.c.Refreshed(id)
+	d.c.Edited(id)
 }
 
 func (d *Directory) forgetAll() {

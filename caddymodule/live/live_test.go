@@ -1,7 +1,6 @@
 package live_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -52,7 +51,9 @@ func newReplica(t *testing.T, v *vault.Vault, c *providers.Connector, client oau
 		Connector:  func(key string) (*providers.Connector, bool) { return c, key == c.Key },
 		ConnectURL: func(string) string { return "" },
 		Changed:    func(string) {},
-		Refreshed:  func(id string) { mem.Delete(context.Background(), id) },
+		LeaseFor:   resolver.LeaseFor(resolver.DefaultTokenTimeout),
+		Refreshed:  mem.Drop,
+		Edited:     mem.Drop,
 	})
 	t.Cleanup(d.Close)
 	return &replica{d, v, &resolver.Credentials{Cache: mem, HTTP: func(*providers.Connector) oauth.Doer { return client }}}

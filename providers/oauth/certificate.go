@@ -60,9 +60,17 @@ func (c *Config) Certificate(r Request) (tls.Certificate, bool, error) {
 	return pair, err == nil, err
 }
 
-// presenting is d with a client certificate. Its connections are not kept: they
-// belong to one account.
-func presenting(d Doer, pair tls.Certificate) (Doer, error) {
+// Presenter is a Doer around another that can be given a client certificate.
+type Presenter interface {
+	WithCertificate(tls.Certificate) (Doer, error)
+}
+
+// WithCertificate is d, an *http.Client or a Presenter, with a client
+// certificate. Its connections are not kept: they belong to one account.
+func WithCertificate(d Doer, pair tls.Certificate) (Doer, error) {
+	if p, ok := d.(Presenter); ok {
+		return p.WithCertificate(pair)
+	}
 	hc, ok := d.(*http.Client)
 	if !ok {
 		return nil, errors.New("oauth: Request.HTTP must be an *http.Client for a client certificate")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -42,6 +43,8 @@ type Error struct {
 	Description string
 	// Temporary says that the same request may work later: no answer, 429, 5xx.
 	Temporary bool
+	// Unsent says that the request did not leave: nothing happened at the endpoint.
+	Unsent bool
 	// RetryAfter is how long the endpoint asks to be left alone, 0 if it doesn't.
 	RetryAfter time.Duration
 	// Interval is the new polling interval that came with slow_down, 0 for none.
@@ -82,7 +85,7 @@ func temporaryStatus(status int) bool {
 // unsent is the Error for a request that got no answer. *url.Error is taken
 // off, since its text has the URL, and the URL may have secrets in its query.
 func unsent(endpoint string, err error, hide *redactor) *Error {
-	e := &Error{Endpoint: endpoint, Temporary: true}
+	e := &Error{Endpoint: endpoint, Temporary: true, Unsent: neverLeft(err)}
 	for _, known := range []error{context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, known) {
 			e.cause = known
@@ -102,6 +105,14 @@ func unsent(endpoint string, err error, hide *redactor) *Error {
 		e.Description = "its answer is not HTTP"
 	}
 	return e
+}
+
+// neverLeft reports whether an error of a Doer means that nothing was sent: no
+// connection was made, or the Doer says so.
+func neverLeft(err error) bool {
+	var op *net.OpError
+	var doer interface{ NeverLeft() bool }
+	return errors.As(err, &op) && op.Op == "dial" || errors.As(err, &doer) && doer.NeverLeft()
 }
 
 // quoting are marks of net/http's errors that quote what came.

@@ -126,6 +126,9 @@ type Token struct {
 //
 // An answer without a token is an *Error. ErrNeedsConsent means that only a
 // person can start this grant type.
+//
+// Where a step after a refresh fails, the Token comes with the error: its
+// RefreshToken has replaced the old one already, and must be saved.
 func (c *Config) Token(ctx context.Context, r Request) (*Token, error) {
 	run, err := c.start(&r)
 	if err != nil {
@@ -136,7 +139,10 @@ func (c *Config) Token(ctx context.Context, r Request) (*Token, error) {
 		return nil, err
 	}
 	if err := run.chain(ctx, c.then, t); err != nil {
-		return nil, err
+		if first {
+			t = nil
+		}
+		return t, err
 	}
 	if first {
 		if err := run.chain(ctx, c.resolve, t); err != nil {

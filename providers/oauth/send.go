@@ -115,7 +115,7 @@ func (c *Config) start(r *Request) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	run.client, err = presenting(run.client, pair)
+	run.client, err = WithCertificate(run.client, pair)
 	return run, err
 }
 

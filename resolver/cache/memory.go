@@ -52,6 +52,23 @@ func (m *Memory) Get(_ context.Context, id string) (*secret.Credential, bool) {
 	return m.entries.GetIfPresent(id)
 }
 
+// Near is Get: there is nothing farther away.
+func (m *Memory) Near(id string) (*secret.Credential, bool) { return m.entries.GetIfPresent(id) }
+
+// Fetch returns the credential of account id unless it is not, by generation.
+func (m *Memory) Fetch(_ context.Context, id string, not *secret.Credential) (*secret.Credential, bool) {
+	return other(m.entries, id, not)
+}
+
+// other is what is there of id, unless it is not.
+func other(entries *otter.Cache[string, *secret.Credential], id string, not *secret.Credential) (*secret.Credential, bool) {
+	cred, ok := entries.GetIfPresent(id)
+	if !ok || not != nil && not.Generation == cred.Generation {
+		return nil, false
+	}
+	return cred, true
+}
+
 // Put replaces the credential of account id.
 func (m *Memory) Put(_ context.Context, id string, cred *secret.Credential) {
 	m.entries.Set(id, cred)
@@ -65,6 +82,20 @@ func (m *Memory) Fill(_ context.Context, id string, cred *secret.Credential) *se
 	there, _ := m.entries.SetIfAbsent(id, cred)
 	return there
 }
+
+// Keep puts cred into memory, and tells nobody: it is for what was read from
+// where it is remembered. It never replaces a newer one of a higher generation.
+func (m *Memory) Keep(id string, cred *secret.Credential) {
+	m.entries.Compute(id, func(old *secret.Credential, found bool) (*secret.Credential, otter.ComputeOp) {
+		if found && old.Generation > cred.Generation {
+			return old, otter.CancelOp
+		}
+		return cred, otter.WriteOp
+	})
+}
+
+// Drop forgets the credential of account id in this process.
+func (m *Memory) Drop(id string) { m.Delete(context.Background(), id) }
 
 // Delete forgets the credential of account id.
 func (m *Memory) Delete(_ context.Context, id string) {

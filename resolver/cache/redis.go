@@ -135,6 +135,41 @@ func (r *Redis) Get(ctx context.Context, id string) (*secret.Credential, bool) {
 	return r.remember(id, cred, epoch), true
 }
 
+// Near returns what this process's memory has.
+func (r *Redis) Near(id string) (*secret.Credential, bool) { return r.near.Near(id) }
+
+// Fetch asks Redis for the credential of account id, in one round trip, unless
+// memory has another one than not. What it finds replaces not in memory.
+func (r *Redis) Fetch(ctx context.Context, id string, not *secret.Credential) (*secret.Credential, bool) {
+	if cred, ok := other(r.near.entries, id, not); ok {
+		return cred, true
+	}
+	if r.down.Load() {
+		return nil, false
+	}
+	epoch := r.now()
+	cred := r.fetch(ctx, id)
+	if cred == nil || not != nil && not.Generation == cred.Generation {
+		return nil, false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if newer, ok := other(r.near.entries, id, not); ok {
+		return newer, true
+	}
+	if r.epoch == epoch {
+		r.near.entries.Set(id, cred)
+	}
+	return cred, true
+}
+
+// Keep puts cred into memory alone; see Memory.Keep.
+func (r *Redis) Keep(id string, cred *secret.Credential) { r.near.Keep(id, cred) }
+
+// Drop forgets the credential of account id in this process: it was changed
+// elsewhere, and whoever changed it has told Redis.
+func (r *Redis) Drop(id string) { r.change(id, func() { r.near.Drop(id) }) }
+
 // now is the present epoch.
 func (r *Redis) now() uint64 {
 	r.mu.Lock()
@@ -160,20 +195,45 @@ func (r *Redis) remember(id string, cred *secret.Credential, epoch uint64) *secr
 func (r *Redis) fetch(ctx context.Context, id string) *secret.Credential {
 	op, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
-	sealed, err := r.client.Get(op, r.key(id)).Bytes()
-	if err != nil {
+	p := r.client.Pipeline()
+	get, left := p.Get(op, r.key(id)), p.PTTL(op, r.key(id))
+	if _, err := p.Exec(op); err != nil {
 		r.failed(ctx, err)
 		return nil
 	}
-	cred, err := open(r.sealer, id, sealed)
+	cred, err := open(r.sealer, id, []byte(get.Val()))
 	if err != nil {
 		r.notify(Event{Unreadable, err})
 		return nil
 	}
+	byOurClock(cred, left.Val(), time.Now())
 	if cred.Expired(time.Now(), 0) {
 		return nil
 	}
 	return cred
+}
+
+// maxSkew is how far apart the clocks of replicas may be before an expiry is
+// taken from Redis' time to live instead.
+const maxSkew = time.Second
+
+// byOurClock makes the times of a credential those of our own clock. They were
+// written by another replica's, which may be minutes off; how long Redis will
+// keep the entry depends on neither.
+func byOurClock(cred *secret.Credential, left time.Duration, now time.Time) {
+	if cred.Expiry.IsZero() || left <= 0 {
+		return
+	}
+	expiry := now.Add(left)
+	shift := expiry.Sub(cred.Expiry)
+	if shift.Abs() <= maxSkew {
+		shift = 0
+	}
+	// By way of now, so that a clock that is set later changes nothing.
+	cred.Expiry = now.Add(cred.Expiry.Add(shift).Sub(now))
+	if !cred.RefreshAt.IsZero() {
+		cred.RefreshAt = now.Add(cred.RefreshAt.Add(shift).Sub(now))
+	}
 }
 
 // Fill puts cred only where there is none, and returns the one that is there

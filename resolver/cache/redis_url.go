@@ -106,3 +106,16 @@ func mergeTLS(parsed, conf *tls.Config) *tls.Config {
 func noMaintenance() *maintnotifications.Config {
 	return &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 }
+
+// CheckRedisURL says what is wrong with an address before it is used.
+func CheckRedisURL(raw string, withTLS bool) error {
+	var conf *tls.Config
+	if withTLS {
+		conf = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	client, err := dialRedis(raw, conf)
+	if err != nil {
+		return err
+	}
+	return client.Close()
+}

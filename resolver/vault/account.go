@@ -113,8 +113,11 @@ type Credentials struct {
 type Unsealed struct {
 	Account Account
 	// Credential has Fields (secret and not), Token, Expiry, Scopes, Generation.
+	// Its Expiry is by this process's clock; that of the account by the database's.
 	Credential   secret.Credential
 	RefreshToken secret.Value
+
+	read moment
 }
 
 const accountColumns = `a.id, a.organisation, a.connector, a.auth_option, a.name, a.identifier, a.identifier_type, a.app_id,

@@ -20,6 +20,9 @@ type Lease struct {
 	// Abandoned is when a former holder began a call whose outcome nobody
 	// knows; zero where there is none. The refresh token may be used up then.
 	Abandoned time.Time
+	// Orphan says that this holder never gave the lease back: it died, or it was
+	// stopped or cut off and may still come with an answer (SaveLate).
+	Orphan bool
 
 	owner string
 	fence int64
@@ -35,7 +38,7 @@ func (v *Vault) Lease(ctx context.Context, accountID, owner string, ttl time.Dur
 		owner = v.instance
 	}
 	l := &Lease{v: v, owner: owner}
-	var intentFence int64
+	var intentFence, intentGeneration int64
 	var intentAt time.Time
 	err := v.write(ctx, func(t *tx) error {
 		args := v.clockArgs(nil)
@@ -43,7 +46,7 @@ func (v *Vault) Lease(ctx context.Context, accountID, owner string, ttl time.Dur
 		args = v.clockArgs(args)
 		err := t.row(ctx, `UPDATE accounts SET lease_until = `+v.leaseNow+` + ?, lease_owner = ?, fence = fence + 1
 			WHERE id = ? AND lease_until <= `+v.leaseNow+`
-			RETURNING fence, intent_fence, intent_at`, args...).Scan(&l.fence, &intentFence, timeCol{&intentAt})
+			RETURNING fence, intent_fence, intent_generation, intent_at`, args...).Scan(&l.fence, &intentFence, &intentGeneration, timeCol{&intentAt})
 		if err = v.explain(err); err != nil {
 			if err == ErrNotFound {
 				return v.leased(ctx, t, accountID)
@@ -57,7 +60,7 @@ func (v *Vault) Lease(ctx context.Context, accountID, owner string, ttl time.Dur
 		return nil, err
 	}
 	if intentFence != 0 {
-		l.Abandoned = intentAt
+		l.Abandoned, l.Orphan = intentAt, intentGeneration != 0
 	}
 	return l, nil
 }
@@ -111,11 +114,11 @@ func (l *Lease) Begin(ctx context.Context) error {
 // Release ends the lease without a result: the token endpoint was not called, or
 // it answered that it changed nothing (a 500, a refused connection). With
 // uncertain set the intent stays, because nobody knows what the call did (no
-// answer came); the next holder finds it as Abandoned.
+// answer came); the next holder finds it as Abandoned, but not as Orphan.
 func (l *Lease) Release(ctx context.Context, uncertain bool) error {
-	set := "lease_owner = '', lease_until = 0"
+	set := "lease_owner = '', lease_until = 0, intent_generation = 0"
 	if !uncertain {
-		set += ", intent_fence = 0, intent_generation = 0, intent_at = 0"
+		set += ", intent_fence = 0, intent_at = 0"
 	}
 	return l.update(ctx, set)
 }
@@ -156,7 +159,7 @@ func (l *Lease) save(ctx context.Context, c Credentials, may func(*Account) bool
 			return ErrFenced
 		}
 		a.takeAway() // counts the generation, ends the lease and the intent
-		a.ExpiresAt = whole(c.ExpiresAt)
+		a.ExpiresAt = whole(l.read.toDatabase(c.ExpiresAt))
 		if c.Scopes != nil {
 			a.Scopes = c.Scopes
 		}

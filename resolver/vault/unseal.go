@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"maps"
+	"time"
 
 	"github.com/attache-proxy/attache/providers/secret"
 )
@@ -16,8 +17,9 @@ func (v *Vault) Unseal(ctx context.Context, accountID string) (Unsealed, error) 
 
 func (v *Vault) unsealAccount(ctx context.Context, q querier, id string) (Unsealed, error) {
 	// One statement, so that the row and its secrets are of one moment.
-	rows, err := q.query(ctx, "SELECT "+accountColumns+`, s.field, s.sealed
-		FROM accounts a LEFT JOIN secrets s ON s.owner_id = a.id WHERE a.id = ?`, id)
+	asked := v.now()
+	rows, err := q.query(ctx, "SELECT "+accountColumns+", s.field, s.sealed, "+v.leaseNow+`
+		FROM accounts a LEFT JOIN secrets s ON s.owner_id = a.id WHERE a.id = ?`, append(v.clockArgs(nil), id)...)
 	if err != nil {
 		return Unsealed{}, v.explain(err)
 	}
@@ -25,10 +27,13 @@ func (v *Vault) unsealAccount(ctx context.Context, q querier, id string) (Unseal
 	var u Unsealed
 	values, found := secret.Values{}, false
 	for rows.Next() {
-		found = true
 		var field, sealed sql.NullString
-		if err := rows.Scan(append(u.Account.into(), &field, &sealed)...); err != nil {
+		var now time.Time
+		if err := rows.Scan(append(u.Account.into(), &field, &sealed, timeCol{&now})...); err != nil {
 			return Unsealed{}, v.explain(err)
+		}
+		if !found {
+			u.read, found = momentOf(asked, v.now(), now), true
 		}
 		if !field.Valid {
 			continue
@@ -51,7 +56,7 @@ func (v *Vault) unsealAccount(ctx context.Context, q querier, id string) (Unseal
 func (u *Unsealed) fill(values secret.Values) {
 	u.RefreshToken = values[FieldRefreshToken]
 	u.Credential = secret.Credential{
-		Token: values[FieldToken], Expiry: u.Account.ExpiresAt,
+		Token: values[FieldToken], Expiry: u.read.toLocal(u.Account.ExpiresAt),
 		Scopes: u.Account.Scopes, Generation: u.Account.Generation,
 	}
 	delete(values, FieldToken)

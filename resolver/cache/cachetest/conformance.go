@@ -16,6 +16,10 @@ type Cache interface {
 	Get(ctx context.Context, id string) (*secret.Credential, bool)
 	Put(ctx context.Context, id string, cred *secret.Credential)
 	Fill(ctx context.Context, id string, cred *secret.Credential) *secret.Credential
+	Near(id string) (*secret.Credential, bool)
+	Fetch(ctx context.Context, id string, not *secret.Credential) (*secret.Credential, bool)
+	Keep(id string, cred *secret.Credential)
+	Drop(id string)
 	Delete(ctx context.Context, id string)
 	Lock(ctx context.Context, id string, ttl time.Duration) (unlock func(), ok bool)
 	Watch(id string) (changed <-chan struct{}, stop func())
@@ -27,7 +31,7 @@ func Run(t *testing.T, open func(t *testing.T) Cache) {
 	for name, test := range map[string]func(*testing.T, Cache){
 		"RoundTrip": roundTrip, "Miss": miss, "Replace": replace, "Delete": remove,
 		"Expiry": expiry, "Expired": expired, "Fill": fill, "Watch": watch,
-		"Isolation": isolation, "Concurrent": concurrent, "Lock": lock,
+		"Fetch": fetch, "Keep": keep, "Isolation": isolation, "Concurrent": concurrent, "Lock": lock,
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := open(t)
@@ -155,6 +159,47 @@ func fill(t *testing.T, c Cache) {
 		t.Errorf("Fill() of a full place = %s, want tok-1", got.Token.Reveal())
 	}
 	wantToken(t, c, "a1", "tok-1")
+}
+
+// generation is a credential that counts.
+func generation(n uint64) *secret.Credential {
+	c := Credential(fmt.Sprint("tok-", n))
+	c.Generation = n
+	return c
+}
+
+func fetch(t *testing.T, c Cache) {
+	ctx := t.Context()
+	c.Put(ctx, "a1", generation(1))
+	if got, ok := c.Fetch(ctx, "a1", generation(1)); ok {
+		t.Errorf("Fetch() of another than tok-1 = %s, want nothing", got.Token.Reveal())
+	}
+	if got, ok := c.Fetch(ctx, "a1", nil); !ok || got.Generation != 1 {
+		t.Errorf("Fetch() = %v, %v; want tok-1", got, ok)
+	}
+	c.Put(ctx, "a1", generation(2))
+	if got, ok := c.Fetch(ctx, "a1", generation(1)); !ok || got.Generation != 2 {
+		t.Errorf("Fetch() of another than tok-1 = %v, %v; want tok-2", got, ok)
+	}
+}
+
+func keep(t *testing.T, c Cache) {
+	c.Keep("a1", generation(2))
+	c.Keep("a1", generation(1))
+	if got, ok := c.Near("a1"); !ok || got.Generation != 2 {
+		t.Errorf("Near() after Keep() of an older one = %v, %v; want the newer one", got, ok)
+	}
+	changed, stop := c.Watch("a1")
+	defer stop()
+	c.Drop("a1")
+	if _, ok := c.Near("a1"); ok {
+		t.Error("Near() after Drop() = a credential")
+	}
+	select {
+	case <-changed:
+	case <-time.After(time.Second):
+		t.Error("Drop() did not wake the watcher")
+	}
 }
 
 func watch(t *testing.T, c Cache) {

@@ -1,0 +1,203 @@
+package resolver
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+
+	"github.com/attache-proxy/attache/providers/oauth"
+)
+
+const (
+	// tripAfter failures in a row, of any accounts, an endpoint is left alone.
+	tripAfter = 5
+	// restFor is for how long; then one request tries.
+	restFor = 10 * time.Second
+	// maxAtEndpoint is how many requests one endpoint gets from us at a time: a
+	// thousand accounts must not find out together that it is dead.
+	maxAtEndpoint = 64
+)
+
+// endpoints are the token endpoints by host, each with a circuit and a bound.
+// The zero value is ready.
+type endpoints struct{ m sync.Map } // host → *endpoint
+
+type endpoint struct {
+	circuit *gobreaker.CircuitBreaker[*http.Response]
+	slots   chan struct{}
+}
+
+func (s *endpoints) of(host string) *endpoint {
+	if v, ok := s.m.Load(host); ok {
+		return v.(*endpoint)
+	}
+	v, _ := s.m.LoadOrStore(host, &endpoint{
+		circuit: gobreaker.NewCircuitBreaker[*http.Response](gobreaker.Settings{
+			Name: host, Timeout: restFor,
+			ReadyToTrip: func(n gobreaker.Counts) bool { return n.ConsecutiveFailures >= tripAfter },
+			IsExcluded:  func(err error) bool { return errors.Is(err, context.Canceled) || errors.As(err, new(*lateError)) },
+		}),
+		slots: make(chan struct{}, maxAtEndpoint),
+	})
+	return v.(*endpoint)
+}
+
+// check returns an error while the circuit of host is open.
+func (s *endpoints) check(host string) error {
+	if s.of(host).circuit.State() == gobreaker.StateOpen {
+		return resting(host)
+	}
+	return nil
+}
+
+// resting is the error of a request that is not made.
+func resting(host string) error {
+	return &oauth.Error{Endpoint: host, Temporary: true, Unsent: true,
+		Description: fmt.Sprintf("it failed %d times in a row and is left alone for %v", tripAfter, restFor)}
+}
+
+// circuit puts the endpoints' circuits before a client.
+func (s *endpoints) circuit(d oauth.Doer) oauth.Doer { return &circuited{s, d} }
+
+type circuited struct {
+	endpoints *endpoints
+	doer      oauth.Doer
+}
+
+// brokenError is an answer that counts as a failure of the endpoint.
+type brokenError struct{ res *http.Response }
+
+func (e *brokenError) Error() string { return e.res.Status }
+
+// restingError is a request that the circuit held back.
+type restingError struct{ host string }
+
+func (e *restingError) Error() string   { return resting(e.host).(*oauth.Error).Description }
+func (e *restingError) NeverLeft() bool { return true }
+
+// Do implements oauth.Doer.
+func (d *circuited) Do(req *http.Request) (*http.Response, error) {
+	e := d.endpoints.of(req.URL.Host)
+	select {
+	case e.slots <- struct{}{}:
+	case <-req.Context().Done():
+		return nil, &lateError{}
+	}
+	var once sync.Once
+	leave := func() { once.Do(func() { <-e.slots }) }
+	res, err := e.circuit.Execute(func() (*http.Response, error) {
+		res, err := d.doer.Do(req)
+		if err == nil && (res.StatusCode >= 500 || res.StatusCode == http.StatusTooManyRequests) {
+			return nil, &brokenError{res}
+		}
+		return res, err
+	})
+	var broken *brokenError
+	switch {
+	case errors.As(err, &broken):
+		res, err = broken.res, nil
+	case errors.Is(err, gobreaker.ErrOpenState), errors.Is(err, gobreaker.ErrTooManyRequests):
+		err = &restingError{req.URL.Host}
+	}
+	if err != nil {
+		leave()
+		return nil, err
+	}
+	res.Body = &leaving{res.Body, leave}
+	return res, nil
+}
+
+// leaving frees a place when the answer has been read.
+type leaving struct {
+	io.ReadCloser
+	leave func()
+}
+
+func (l *leaving) Close() error {
+	l.leave()
+	return l.ReadCloser.Close()
+}
+
+// inTime is a client that sends nothing after a moment. It looks once more when
+// the body is read, right before it goes out: a process that was stopped between
+// taking its lease and sending must not use a refresh token that another replica
+// has used meanwhile.
+type inTime struct {
+	doer   oauth.Doer
+	ends   time.Time
+	missed *atomic.Bool // a request was held back
+}
+
+// errTooLate is joined to the error of a token request that was held back.
+var errTooLate = errors.New("the lease was about to end")
+
+// lateError is a request that was not sent because its time was over.
+type lateError struct{}
+
+func (*lateError) Error() string   { return "it was too late to send the request" }
+func (*lateError) NeverLeft() bool { return true }
+
+// Do implements oauth.Doer.
+func (d *inTime) Do(req *http.Request) (*http.Response, error) {
+	if d.late() {
+		return nil, &lateError{}
+	}
+	if req.Body == nil || req.Body == http.NoBody {
+		return d.doer.Do(req)
+	}
+	req = req.Clone(req.Context())
+	req.Body = &timely{req.Body, d}
+	if get := req.GetBody; get != nil {
+		req.GetBody = func() (io.ReadCloser, error) {
+			body, err := get()
+			if err != nil {
+				return nil, err
+			}
+			return &timely{body, d}, nil
+		}
+	}
+	return d.doer.Do(req)
+}
+
+// late compares by the monotonic clock, which goes on while a process is
+// stopped, and by the other, which goes on while a machine is.
+func (d *inTime) late() bool {
+	now := time.Now()
+	if now.After(d.ends) || now.Round(0).After(d.ends.Round(0)) {
+		d.missed.Store(true)
+		return true
+	}
+	return false
+}
+
+// WithCertificate implements oauth.Presenter.
+func (d *inTime) WithCertificate(pair tls.Certificate) (oauth.Doer, error) {
+	inner, err := oauth.WithCertificate(d.doer, pair)
+	return &inTime{inner, d.ends, d.missed}, err
+}
+
+// WithCertificate implements oauth.Presenter.
+func (d *circuited) WithCertificate(pair tls.Certificate) (oauth.Doer, error) {
+	inner, err := oauth.WithCertificate(d.doer, pair)
+	return &circuited{d.endpoints, inner}, err
+}
+
+type timely struct {
+	io.ReadCloser
+	d *inTime
+}
+
+func (b *timely) Read(p []byte) (int, error) {
+	if b.d.late() {
+		return 0, &lateError{}
+	}
+	return b.ReadCloser.Read(p)
+}

@@ -1,0 +1,287 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/attache-proxy/attache/providers/oauth"
+	"github.com/attache-proxy/attache/providers/secret"
+)
+
+// flight is the one token request of an account in this process, and what the
+// last one taught.
+type flight struct {
+	mu      sync.Mutex
+	running *attempt
+	// After failures nobody asks the endpoint again before notBefore, and nobody
+	// looks for another replica's token more often than every lookEvery.
+	failures   int
+	notBefore  time.Time
+	looked     time.Time
+	lastErr    error
+	endpoint   string // host, where one is known
+	generation uint64 // of accounts without a store
+	// forced is the generation that a 401 brought about, and when.
+	forced   uint64
+	forcedAt time.Time
+}
+
+const lookEvery = 200 * time.Millisecond
+
+// attempt is a token request that runs; done is closed when cred and err are set.
+type attempt struct {
+	done chan struct{}
+	cred *secret.Credential
+	err  error
+}
+
+func (c *Credentials) flight(a *Account) *flight {
+	if v, ok := c.flights.Load(a.CacheKey); ok {
+		return v.(*flight)
+	}
+	v, _ := c.flights.LoadOrStore(a.CacheKey, &flight{generation: rand.Uint64()})
+	return v.(*flight)
+}
+
+// wait joins the running attempt or starts one. The caller may hang up; the
+// attempt goes on for the others. An attempt that began before the caller's
+// token was rejected may bring just that: then there is another one.
+func (c *Credentials) wait(ctx context.Context, a *Account, rejected *secret.Credential) (*secret.Credential, error) {
+	late := time.NewTimer(c.tokenTimeout())
+	defer late.Stop()
+	for range 3 {
+		at, err := c.start(ctx, a, rejected)
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case <-at.done:
+			if at.err != nil || newer(a, at.cred, rejected) {
+				return at.cred, at.err
+			}
+		case <-late.C:
+			return nil, &Refusal{Code: "token_endpoint_unavailable", Detail: noToken(a) + fmt.Sprintf(": none came within %v", c.tokenTimeout()),
+				Next: "Try again in a minute; if it goes on, tell the operator."}
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return nil, &Refusal{Code: "token_endpoint_unavailable", Detail: noToken(a) + ": the service rejects each one", Next: "Tell the operator."}
+}
+
+// start begins an attempt unless one runs. Where memory already holds a newer
+// credential than old, another request was faster: that one is taken.
+func (c *Credentials) start(ctx context.Context, a *Account, old *secret.Credential) (*attempt, error) {
+	f := c.flight(a)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.running != nil {
+		return f.running, nil
+	}
+	now := c.now()
+	if cred, ok := c.Cache.Near(a.CacheKey); ok && fits(a, cred, old, now) {
+		at := &attempt{done: make(chan struct{}), cred: cred}
+		close(at.done)
+		return at, nil
+	}
+	if now.Before(f.notBefore) {
+		if now.Sub(f.looked).Abs() < lookEvery {
+			return nil, f.lastErr
+		}
+		f.looked = now
+	}
+	at := &attempt{done: make(chan struct{})}
+	f.running = at
+	f.generation++
+	c.running.Add(1)
+	go c.obtain(context.WithoutCancel(ctx), a, f, at, old)
+	return at, nil
+}
+
+// obtain gets a token once and hands it out. It ends by itself: each call that
+// it makes is bounded, and so is the time for which it waits for others.
+func (c *Credentials) obtain(ctx context.Context, a *Account, f *flight, at *attempt, old *secret.Credential) {
+	defer c.running.Done()
+	ctx, cancel := context.WithTimeout(ctx, c.leaseFor()+c.tokenTimeout())
+	defer cancel()
+	cred, err := c.request(ctx, a, f, old)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err != nil {
+		at.err = tokenRefusal(a, err)
+		f.fail(c.now(), at.err, err)
+	} else {
+		at.cred, f.failures, f.notBefore, f.lastErr = cred, 0, time.Time{}, nil
+	}
+	f.running = nil
+	close(at.done)
+}
+
+// fail decides for how long nobody asks again. The caller holds mu.
+func (f *flight) fail(now time.Time, refusal, err error) {
+	var e *oauth.Error
+	if errors.As(err, &e) {
+		f.endpoint = e.Endpoint
+	}
+	switch {
+	case errors.Is(err, errBackingOff) && now.Before(f.notBefore):
+		return // nothing new
+	case errors.Is(err, errBackingOff), errors.Is(err, ErrStoreAway):
+		f.notBefore = now.Add(lookEvery)
+	default:
+		f.failures++
+		f.notBefore = now.Add(backoff(f.failures, err))
+	}
+	f.lastErr = refusal
+}
+
+// errBackingOff is what an attempt ends with that found no token elsewhere and
+// must not ask the endpoint yet.
+var errBackingOff = errors.New("the token endpoint is given time to recover")
+
+// mayAsk reports, as an error, that the endpoint must not be asked now: it
+// failed a moment ago, for this account or for others.
+func (c *Credentials) mayAsk(f *flight) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if c.now().Before(f.notBefore) {
+		return errors.Join(errBackingOff, f.lastErr)
+	}
+	if f.endpoint != "" {
+		if err := c.endpoints.check(f.endpoint); err != nil {
+			return errors.Join(errBackingOff, err)
+		}
+	}
+	return nil
+}
+
+// request looks in the shared cache, then where the account is remembered, and
+// asks the token endpoint last.
+func (c *Credentials) request(ctx context.Context, a *Account, f *flight, old *secret.Credential) (*secret.Credential, error) {
+	turn := c.turnWithStore
+	if a.Store == nil {
+		turn = c.turnWithLock
+	}
+	for n := 0; ; n++ {
+		changed, stop := c.Cache.Watch(a.CacheKey)
+		cred, left, err := turn(ctx, a, f, old)
+		if left > 0 { // somebody else is at it
+			err = awaitChange(ctx, changed, n, left)
+			if err == nil {
+				stop()
+				continue
+			}
+		}
+		stop()
+		return cred, err
+	}
+}
+
+// awaitChange waits until the account's credential changes. It also ends after a
+// while, since who is at it may fail or die, and when left is over.
+func awaitChange(ctx context.Context, changed <-chan struct{}, n int, left time.Duration) error {
+	d := min(50*time.Millisecond<<min(n, 4), left) // up to 800 ms
+	t := time.NewTimer(max(d/2+rand.N(d/2+1), 5*time.Millisecond))
+	defer t.Stop()
+	select {
+	case <-changed:
+	case <-t.C:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
+
+// turnWithLock is one try for an account that only the cache knows. It returns
+// how long to wait at most where another replica is at it.
+func (c *Credentials) turnWithLock(ctx context.Context, a *Account, f *flight, old *secret.Credential) (*secret.Credential, time.Duration, error) {
+	if cred, ok := c.Cache.Fetch(ctx, a.CacheKey, old); ok && fits(a, cred, old, c.now()) {
+		return cred, 0, nil
+	}
+	if err := c.mayAsk(f); err != nil {
+		return nil, 0, err
+	}
+	unlock, ok := c.Cache.Lock(ctx, a.CacheKey, c.leaseFor())
+	if !ok {
+		return nil, c.leaseFor(), nil
+	}
+	defer unlock()
+	if cred, ok := c.Cache.Fetch(ctx, a.CacheKey, old); ok && fits(a, cred, old, c.now()) {
+		return cred, 0, nil // the last holder was faster
+	}
+	began := c.now()
+	tok, err := c.ask(ctx, a, oauth.Request{Fields: a.Fields}, time.Now().Add(c.leaseFor()))
+	if errors.Is(err, errTooLate) {
+		return nil, time.Millisecond, nil
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	cred := tok.Credential
+	if cred.Fields == nil {
+		cred.Fields = a.Fields
+	}
+	cred.Generation = f.generation
+	c.ready(a, &cred, began)
+	c.Cache.Put(ctx, a.CacheKey, &cred)
+	return &cred, 0, nil
+}
+
+// ready fixes when a new credential is renewed ahead of time.
+func (c *Credentials) ready(a *Account, cred *secret.Credential, issued time.Time) {
+	cred.RefreshAt = schedule(cred.Expiry, issued, a.Option.OAuth.Margin(), rand.Float64())
+}
+
+// ask makes the one call to the token endpoint. It is sent only while there is
+// time before the lease ends, and given up before that.
+func (c *Credentials) ask(ctx context.Context, a *Account, r oauth.Request, leaseEnds time.Time) (*oauth.Token, error) {
+	ends := time.Now().Add(c.tokenTimeout())
+	if last := leaseEnds.Add(-c.leaseFor() / 10); last.Before(ends) {
+		ends = last
+	}
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), ends)
+	defer cancel()
+	guard := &inTime{c.endpoints.circuit(c.HTTP(a.Connector)), ends, new(atomic.Bool)}
+	r.HTTP, r.App, r.Account, r.Now = guard, a.App, a.Meta, c.Now
+	began := c.now()
+	tok, err := a.Option.OAuth.Token(ctx, r)
+	if err != nil && guard.missed.Load() {
+		return tok, errors.Join(errTooLate, err)
+	}
+	if c.Observer != nil {
+		c.Observer.TokenRequest(a, c.now().Sub(began), err)
+	}
+	return tok, err
+}
+
+// noToken is how a refusal begins.
+func noToken(a *Account) string {
+	return fmt.Sprintf("no token for account %s of connector %s", a.Name, a.Connector.Key)
+}
+
+// tokenRefusal tells the agent why there is no token.
+func tokenRefusal(a *Account, err error) error {
+	if ref, ok := AsRefusal(err); ok {
+		return ref // of an attempt before
+	}
+	about := noToken(a)
+	if errors.Is(err, ErrStoreAway) {
+		return &Refusal{Code: "account_error", Status: 503, Err: err, Detail: about + ": the vault cannot be reached, and the token has ended", Next: "Try again in a few seconds."}
+	}
+	if errors.Is(err, oauth.ErrInvalidGrant) || errors.Is(err, oauth.ErrNeedsConsent) {
+		return &Refusal{Code: "account_expired", ConnectURL: a.ConnectURL, Err: err, Detail: about + ": " + err.Error(), Next: connectStep(a)}
+	}
+	var e *oauth.Error
+	if errors.As(err, &e) && e.Temporary {
+		return &Refusal{Code: "token_endpoint_unavailable", Err: err, Detail: about + ": " + e.Error(), Next: "Try again in a minute; if it goes on, tell the operator."}
+	}
+	if errors.As(err, &e) {
+		return &Refusal{Code: "token_endpoint_unavailable", Err: err, Detail: about + ": " + e.Error(), Next: "Do not repeat this request. Tell the operator what the token endpoint said."}
+	}
+	return &Refusal{Code: "token_endpoint_unavailable", Err: err, Detail: about, Next: "Tell the operator; the log has the cause."}
+}
