@@ -181,6 +181,7 @@ func (o office) Check(def *providers.Definition) (*providers.Connector, error) {
 	if err != nil {
 		return nil, err
 	}
+	def.AllowHTTPTo(o.app.guard.Names)
 	defs[def.Key] = def
 	cs, err := providers.CompileAll(defs, []string{def.Key})
 	if err != nil {

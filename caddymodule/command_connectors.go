@@ -16,7 +16,7 @@ import (
 
 var connectorsCommand = caddycmd.Command{
 	Name:  "connectors",
-	Usage: "list|show|validate|schema",
+	Usage: "list|show|validate|schema|mcp",
 	Short: "Lists, shows and checks connectors",
 	Long: `
 Connectors say what services look like. Most are built in; one's own are YAML
@@ -30,13 +30,14 @@ Examples:
   attache connectors show zendesk --json
   attache connectors validate connectors/ more/mine.yaml
   attache connectors schema > connector.schema.json
+  attache connectors mcp https://mcp.example.com/mcp > connectors/files.yaml
 
 For completion and checks in an editor, begin a file with:
 
   # yaml-language-server: $schema=connector.schema.json
 `,
 	CobraFunc: func(cmd *cobra.Command) {
-		cmd.AddCommand(listConnectorsCommand(), showConnectorCommand(), validateConnectorsCommand(), &cobra.Command{
+		cmd.AddCommand(listConnectorsCommand(), showConnectorCommand(), validateConnectorsCommand(), mcpConnectorCommand(), &cobra.Command{
 			Use: "schema", Short: "Prints the JSON Schema of connector files", Args: cobra.NoArgs,
 			RunE: told(func(cmd *cobra.Command, _ []string) error {
 				_, err := cmd.OutOrStdout().Write(schema.JSON())

@@ -197,6 +197,7 @@ func (s *connectorSet) fromVault(ctx context.Context) ([]*providers.Connector, e
 			s.app.logger.Error("a connector of the vault cannot be used", zap.String("connector", c.Key), zap.Error(err))
 			continue
 		}
+		d.AllowHTTPTo(s.app.guard.Names)
 		defs[c.Key] = d
 		keys = append(keys, c.Key)
 	}

@@ -237,3 +237,14 @@ func (d *Definition) AllowHTTP() {
 		d.Auth[i].OAuth.AllowHTTP = true
 	}
 }
+
+// AllowHTTPTo is AllowHTTP for those options all of whose http:// endpoints are
+// on hosts that named reports: of the API's connectors the operator named only
+// addresses.
+func (d *Definition) AllowHTTPTo(named func(host string) bool) {
+	d.Auth = slices.Clone(d.Auth)
+	for i := range d.Auth {
+		hosts, known := d.Auth[i].OAuth.PlainHosts()
+		d.Auth[i].OAuth.AllowHTTP = known && len(hosts) > 0 && !slices.ContainsFunc(hosts, func(h string) bool { return !named(h) })
+	}
+}

@@ -30,9 +30,15 @@ func (c *Connector) compileOption(d *OptionDef) (*Option, error) {
 		return nil, errors.New("its name must be lower-case letters, digits, hyphens and underscores")
 	}
 	switch d.Type {
-	case TypeCredentials, TypeMCP:
-	case TypeOAuth2, TypeOAuth1:
-		cfg, err := oauth.Compile(d.OAuth)
+	case TypeCredentials:
+	case TypeOAuth2, TypeOAuth1, TypeMCP:
+		spec := d.OAuth
+		if d.Type == TypeMCP {
+			if err := completeMCP(&spec); err != nil {
+				return nil, err
+			}
+		}
+		cfg, err := oauth.Compile(spec)
 		if err != nil {
 			return nil, err
 		}

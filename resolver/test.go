@@ -93,8 +93,8 @@ func (r *Resolver) Probe(ctx context.Context, acct *Account) (p Probed, err erro
 	}
 	defer res.Body.Close()
 	p.Status = res.StatusCode
-	body, _ := io.ReadAll(io.LimitReader(res.Body, 1<<20))
-	if p.OK() {
+	if p.OK() && c.Identity != (providers.IdentityDef{}) { // else the body may be a stream without end
+		body, _ := io.ReadAll(io.LimitReader(res.Body, 1<<20))
 		p.identify(c.Identity, body)
 	}
 	return p, nil
@@ -103,9 +103,6 @@ func (r *Resolver) Probe(ctx context.Context, acct *Account) (p Probed, err erro
 // identify reads whose account it is. Services that say no with status 200 do
 // not say whose it is: then the credential was not taken.
 func (p *Probed) identify(paths providers.IdentityDef, body []byte) {
-	if paths == (providers.IdentityDef{}) {
-		return
-	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
 	var doc any

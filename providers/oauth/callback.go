@@ -38,15 +38,16 @@ func (c *Config) Callback(q url.Values) (*Callback, error) {
 			return nil, fmt.Errorf("callback: %s stands twice", name)
 		}
 	}
+	// Before everything else: a refusal from another provider is none of ours.
+	if iss := q.Get("iss"); iss != "" && c.spec.Issuer != "" && iss != c.spec.Issuer {
+		return nil, fmt.Errorf("callback: iss is not that of the connector; the answer is from another provider")
+	}
 	var hide redactor
 	if code := q.Get("error"); code != "" {
 		return nil, &DeniedError{Code: hide.code(code), Description: hide.clean(q.Get("error_description")), State: q.Get("state")}
 	}
-	switch iss := q.Get("iss"); {
-	case iss == "" && c.spec.Callback.IssRequired:
+	if q.Get("iss") == "" && c.spec.Callback.IssRequired {
 		return nil, fmt.Errorf("callback: iss is missing; the answer may be from another provider")
-	case iss != "" && c.spec.Issuer != "" && iss != c.spec.Issuer:
-		return nil, fmt.Errorf("callback: iss is not that of the connector; the answer is from another provider")
 	}
 	cb := &Callback{Code: secret.New(q.Get(c.codeParam())), State: q.Get("state")}
 	if cb.Code.IsZero() {

@@ -1,6 +1,9 @@
 package oauth
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+)
 
 // Compile checks s and prepares it. Its errors say which key is wrong and what
 // to write instead.
@@ -16,6 +19,7 @@ func Compile(s Spec) (*Config, error) {
 	if g.defaults != nil {
 		g.defaults(&s)
 	}
+	s.sendResource()
 	c := &Config{spec: s, grant: g, compiler: &compiler{s.AllowHTTP, map[string]bool{}}}
 	err := c.checkWords()
 	if err != nil {
@@ -41,6 +45,21 @@ func Compile(s Spec) (*Config, error) {
 		}
 	}
 	return c, nil
+}
+
+// sendResource adds resource to every request that has a place for it.
+func (s *Spec) sendResource() {
+	if s.Resource == "" {
+		return
+	}
+	for _, params := range []*Params{&s.AuthorizeParams, &s.DeviceParams, &s.TokenParams, &s.RefreshParams} {
+		if *params = maps.Clone(*params); *params == nil {
+			*params = Params{}
+		}
+		if _, own := (*params)["resource"]; !own {
+			(*params)["resource"] = s.Resource
+		}
+	}
 }
 
 // url returns the Spec's URL by its key.

@@ -25,6 +25,10 @@ type Spec struct {
 	Scopes         List   `yaml:"scopes"`
 	ScopeSeparator string `yaml:"scope_separator"`
 
+	// Resource is the API that tokens are for (RFC 8707). It is sent with
+	// authorization, device, token and refresh requests.
+	Resource string `yaml:"resource"`
+
 	// PKCE is supported when empty; required means the same for us (S256 is
 	// always sent), off sends none.
 	PKCE string `yaml:"pkce"`
