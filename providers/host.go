@@ -130,6 +130,45 @@ func isASCII(s string) bool {
 	return true
 }
 
+// FieldsOf reads the fields that stand in the pattern out of a host name that
+// fits it; nil where none does. A port stays out of what it reads.
+func (h *Host) FieldsOf(host string) map[string]string {
+	if h.template == nil {
+		return nil
+	}
+	if name, _, ok := strings.Cut(host, ":"); ok && h.glob != "*" {
+		host = name
+	}
+	var names []string
+	shape := "(?i)^"
+	for rest := h.Pattern; rest != ""; {
+		literal, after, found := strings.Cut(rest, "{fields.")
+		shape += strings.ReplaceAll(regexp.QuoteMeta(literal), `\*`, `[^.]+`)
+		if !found {
+			break
+		}
+		name, tail, ok := strings.Cut(after, "}")
+		if !ok || !fieldName.MatchString(name) {
+			return nil
+		}
+		names, rest = append(names, name), tail
+		if h.glob == "*" {
+			shape += "(.+)"
+		} else {
+			shape += "([^.]+)"
+		}
+	}
+	m := regexp.MustCompile(shape + "$").FindStringSubmatch(host)
+	if m == nil {
+		return nil
+	}
+	out := map[string]string{}
+	for i, name := range names {
+		out[name] = m[i+1]
+	}
+	return out
+}
+
 // exact reports whether the pattern names one host.
 func (h *Host) exact() bool { return !strings.Contains(h.glob, "*") }
 

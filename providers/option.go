@@ -124,6 +124,10 @@ func (o *Option) env() sign.Env {
 			e.Optional = append(e.Optional, f.Name)
 		}
 	}
+	if o.Type == TypeOAuth1 {
+		// Sign-in brings this one; key and token are the app's and the token.
+		e.Fields = append(e.Fields, "token_secret")
+	}
 	return e
 }
 

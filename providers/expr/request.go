@@ -114,13 +114,18 @@ func lowerHeaders(r *http.Request) map[string]string {
 // target is path and query as on the request line.
 func target(r *http.Request) string {
 	if r.URL.RawQuery == "" {
-		return wirePath(r)
+		return Path(r)
 	}
-	return wirePath(r) + "?" + r.URL.RawQuery
+	return Path(r) + "?" + r.URL.RawQuery
 }
 
-// wirePath is the path as it is sent, with its percent-encoding.
-func wirePath(r *http.Request) string {
+// Path is the path as it is sent, with its percent-encoding. Opaque is set
+// only for a request that is printed and not sent: its path is to be signed as
+// it was written.
+func Path(r *http.Request) string {
+	if r.URL.Opaque != "" {
+		return r.URL.Opaque
+	}
 	if p := r.URL.EscapedPath(); p != "" {
 		return p
 	}

@@ -44,7 +44,7 @@ var variables = map[string]variable{
 	"request.scheme":       requestText("https or http", func(q *http.Request) string { return q.URL.Scheme }),
 	"request.host":         requestText("the host, with its port unless that is the default", Host),
 	"request.hostname":     requestText("the host without a port", hostname),
-	"request.path":         requestText("the path with its percent-encoding", wirePath),
+	"request.path":         requestText("the path with its percent-encoding", Path),
 	"request.query":        requestText("the query as it is sent, without ?", func(q *http.Request) string { return q.URL.RawQuery }),
 	"request.target":       requestText("path and query, as on the request line", target),
 	"request.url":          requestText("the whole URL", func(q *http.Request) string { return q.URL.Scheme + "://" + Host(q) + target(q) }),

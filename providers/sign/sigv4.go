@@ -168,7 +168,7 @@ func (s *awsSigner) place(r *http.Request, in *Input) error {
 			return err
 		}
 	}
-	o.SignLength = !once && s.scheme.SignsLength
+	o.SignLength = !once && s.scheme.SignsLength && in.agentHeader(r, "Content-Length") != ""
 	return failed(sigv4.Header(r, o))
 }
 

@@ -64,7 +64,7 @@ func signHeader(r *http.Request, o Options) (*seed, error) {
 	delete(r.Header, "Authorization")
 	names := choose(r, o.Scope, o.SignedHeaders, o.SignLength)
 	c := canonical{
-		method: r.Method, path: canonicalPath(wirePath(r), o.PathOnce), query: expr.CanonicalQuery(r.URL.RawQuery),
+		method: r.Method, path: canonicalPath(expr.Path(r), o.PathOnce), query: expr.CanonicalQuery(r.URL.RawQuery),
 		headers: headerLines(r, names), names: names, hash: o.Hash,
 	}
 	signature, err := s.sign(c.toSign(algorithm, o.scope()))
@@ -110,7 +110,7 @@ func Presign(r *http.Request, o Options, expires int) error {
 	}
 	add("SignedHeaders", strings.Join(names, ";"))
 	c := canonical{
-		method: r.Method, path: canonicalPath(wirePath(r), o.PathOnce), query: expr.CanonicalQuery(raw),
+		method: r.Method, path: canonicalPath(expr.Path(r), o.PathOnce), query: expr.CanonicalQuery(raw),
 		headers: headerLines(r, names), names: names, hash: o.Hash,
 	}
 	signature, err := s.sign(c.toSign(algorithm, o.scope()))
@@ -160,5 +160,3 @@ func (o Options) scope() Scope {
 	}
 	return s
 }
-
-func wirePath(r *http.Request) string { return r.URL.EscapedPath() }

@@ -1,0 +1,116 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/attache-proxy/attache/providers/expr"
+	"github.com/attache-proxy/attache/providers/sign"
+)
+
+// sentValue is what a request holds in a place that its signer writes.
+type sentValue struct{ name, value string }
+
+type sentValues []sentValue
+
+// sentBefore are the values that the request, signed before with whatever keys,
+// holds in the places p.
+func sentBefore(req *http.Request, body []byte, p sign.Places) sentValues {
+	var all sentValues
+	add := func(name, value string) {
+		if value != "" {
+			all = append(all, sentValue{name, value})
+		}
+	}
+	for _, name := range p.Headers {
+		add(name, req.Header.Get(name))
+	}
+	query := expr.ParsePairs(req.URL.RawQuery)
+	for _, pair := range query {
+		if strings.HasSuffix(pair.Name, "-Date") { // of a presigned URL
+			add(pair.Name, pair.Value)
+		}
+	}
+	for _, name := range p.Query {
+		for _, pair := range query {
+			if pair.Name == name {
+				add(name, pair.Value)
+			}
+		}
+	}
+	// OAuth 1.0a, Hawk, EdgeGrid and others: name="value" after the scheme.
+	for _, m := range authParam.FindAllStringSubmatch(req.Header.Get("Authorization"), -1) {
+		add(m[1], m[2])
+	}
+	switch {
+	case strings.HasPrefix(req.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
+		for _, pair := range expr.ParsePairs(string(body)) {
+			for _, name := range p.Form {
+				if name == pair.Name {
+					add(name, pair.Value)
+				}
+			}
+		}
+	case len(p.JSON) > 0:
+		var members map[string]json.RawMessage
+		if json.Unmarshal(body, &members) == nil {
+			for _, name := range p.JSON {
+				add(name, strings.Trim(string(members[name]), `"`))
+			}
+		}
+	}
+	return all
+}
+
+var authParam = regexp.MustCompile(`([A-Za-z_]+)="?([^",; ]*)"?`)
+
+var (
+	timeName  = regexp.MustCompile(`(?i)(^|[-_])(date|time|timestamp|ts|t|created)$|timestamp$`)
+	nonceName = regexp.MustCompile(`(?i)nonce`)
+)
+
+// time is the first of the values that is a time, with its name; the vendor's
+// own header comes before Date.
+func (all sentValues) time() (t time.Time, name string) {
+	for _, v := range all {
+		if !timeName.MatchString(v.name) {
+			continue
+		}
+		if at, ok := readTime(v.value); ok && (name == "" || name == "Date") {
+			t, name = at, v.name
+		}
+	}
+	return t, name
+}
+
+func (all sentValues) nonce() (nonce, name string) {
+	for _, v := range all {
+		if nonceName.MatchString(v.name) {
+			return v.value, v.name
+		}
+	}
+	return "", ""
+}
+
+// readTime reads a time in one of the forms that services use.
+func readTime(s string) (time.Time, bool) {
+	for _, layout := range []string{time.RFC3339Nano, "20060102T150405Z", "20060102T15:04:05-0700", "2006-01-02T15:04:05.999999999", http.TimeFormat, time.RFC1123Z} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t, true
+		}
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	switch {
+	case err != nil:
+		return time.Time{}, false
+	case n >= 1e9 && n < 1e10:
+		return time.Unix(n, 0), true
+	case n >= 1e12 && n < 1e13:
+		return time.UnixMilli(n), true
+	}
+	return time.Time{}, false
+}
