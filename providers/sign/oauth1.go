@@ -180,7 +180,7 @@ func (o *oauth1) params(r *http.Request, in *Input) ([]expr.Pair, error) {
 	own = append(own, expr.Pair{Name: "oauth_signature_method", Value: o.method},
 		expr.Pair{Name: "oauth_timestamp", Value: strconv.FormatInt(in.Time().Unix(), 10)},
 		expr.Pair{Name: "oauth_nonce", Value: in.Random()})
-	if !o.noVersion {
+	if _, version, signed := agentsOAuth(r, in); !o.noVersion && (version || !signed) {
 		own = append(own, expr.Pair{Name: "oauth_version", Value: "1.0"})
 	}
 	if o.bodyHash && !formBody(r) {
@@ -193,6 +193,27 @@ func (o *oauth1) params(r *http.Request, in *Input) ([]expr.Pair, error) {
 		own = append(own, expr.Pair{Name: "oauth_body_hash", Value: base64.StdEncoding.EncodeToString(h.Sum(nil))})
 	}
 	return own, nil
+}
+
+// agentsOAuth reads what the agent's SDK, signing with dummy keys, chose freely:
+// a realm, and whether to name the version. It reports false where it signed
+// nothing.
+func agentsOAuth(r *http.Request, in *Input) (realm string, version, signed bool) {
+	params, ok := strings.CutPrefix(in.agentHeader(r, "Authorization"), "OAuth ")
+	if !ok {
+		return "", false, false
+	}
+	for part := range strings.SplitSeq(params, ",") {
+		switch name, v, _ := strings.Cut(strings.TrimSpace(part), "="); name {
+		case "realm":
+			realm = strings.Trim(v, `"`)
+		case "oauth_version":
+			version = true
+		case "oauth_signature":
+			signed = true
+		}
+	}
+	return realm, version, signed
 }
 
 func (o *oauth1) formFields(r *http.Request, in *Input) ([]expr.Pair, error) {
@@ -263,6 +284,9 @@ func (o *oauth1) placeHeader(r *http.Request, in *Input, own []expr.Pair) error 
 	realm, err := value(o.realm, in)
 	if err != nil {
 		return explain("oauth1 realm", err)
+	}
+	if realm == "" {
+		realm, _, _ = agentsOAuth(r, in)
 	}
 	if hasControl(realm) || strings.ContainsAny(realm, `"\`) {
 		return cannot("oauth1 realm: it holds a quote or a control character")
