@@ -118,6 +118,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	code := 0
 	ref, refused := resolver.AsRefusal(err)
 	if refused {
+		if offersBody(r) {
+			w.Header().Set("Connection", "close")
+		}
 		ref.WriteTo(w)
 		code, err = ref.HTTPStatus(), nil
 		h.logRefusal(v, ref)
@@ -135,19 +138,8 @@ func (v *visit) serve(next caddyhttp.Handler) error {
 	v.setPlaceholders()
 	v.w.Header().Del("Alt-Svc")
 	dropH2C(v.r.Header)
-	v.letServiceAnswerFirst()
 	caddyhttp.SetVar(v.r.Context(), callKey, v.call)
-	return next.ServeHTTP(v.w, v.r)
-}
-
-// letServiceAnswerFirst lets a service refuse a body that the client offers
-// with Expect: 100-continue. On a connection that goes on, net/http reads the
-// body before it writes the head of our answer, and the client uploads for
-// nothing; so the connection ends with the answer.
-func (v *visit) letServiceAnswerFirst() {
-	if v.r.ProtoMajor == 1 && v.r.Header.Get("Expect") != "" {
-		v.w.Header().Set("Connection", "close")
-	}
+	return next.ServeHTTP(v.answerWriter(), v.r)
 }
 
 // maxInnerHeaderBytes is the limit on a request's headers inside tunnels. In

@@ -9,6 +9,7 @@
 //	ATTACHE_BIN          the binary (built here if unset)
 //	ATTACHE_RACE_BIN     the same with the race detector; preferred where nothing is measured
 //	ATTACHE_NODE_DIR     where npm has installed the packages of node/package.json
+//	ATTACHE_TOOLS        where servers lie that are Go programs
 package integration_test
 
 import (
@@ -73,7 +74,7 @@ func program(t testing.TB, name string) string {
 	if p, err := exec.LookPath(name); err == nil {
 		return p
 	}
-	for _, dir := range []string{"/usr/sbin", "/sbin", "/usr/local/sbin"} {
+	for _, dir := range []string{os.Getenv("ATTACHE_TOOLS"), "/usr/sbin", "/sbin", "/usr/local/sbin"} {
 		if p := filepath.Join(dir, name); executable(p) {
 			return p
 		}

@@ -202,6 +202,14 @@ func TestExpectContinue(t *testing.T) {
 			if res.StatusCode != 403 || sent.n != 0 {
 				t.Errorf("a refused upload = %s after %d bytes of body, want 403 after none", res.Status, sent.n)
 			}
+			res = at.do(t, http.MethodPost, "/status/403", sent, func(r *http.Request) {
+				r.Header.Set("Expect", "100-continue")
+				r.Header.Set("Attache-Account", "nobody") // our own refusal
+				r.ContentLength = 1 << 20
+			})
+			if res.StatusCode != 404 || sent.n != 0 {
+				t.Errorf("an upload that we refuse = %s after %d bytes of body, want 404 after none", res.Status, sent.n)
+			}
 			res = at.do(t, http.MethodPost, "/upload", strings.NewReader("accepted"), func(r *http.Request) {
 				r.Header.Set("Expect", "100-continue")
 			})

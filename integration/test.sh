@@ -13,6 +13,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
 govulncheck=golang.org/x/vuln/cmd/govulncheck@v1.8.0
+# Servers of object storage that look at every signature or token.
+servers=(github.com/versity/versitygw/cmd/versitygw@v1.8.0 github.com/fsouza/fake-gcs-server@v1.56.1)
 
 passed=0 failed=0
 group= # process group of what runs now
@@ -69,6 +71,8 @@ packages() {
 	done
 	[ -f /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
 	[ -x /usr/lib/git-core/git-http-backend ] || echo git
+	[ -x /usr/bin/aws ] || echo awscli
+	[ -f /usr/lib/apache2/modules/mod_auth_digest.so ] || echo apache2-bin
 	[ -n "$(pgbin)" ] || echo postgresql
 	have_node || echo nodejs
 	have_java || echo default-jdk-headless
@@ -76,6 +80,7 @@ packages() {
 	have_python httpx || echo python3-httpx
 	have_python h2 || echo python3-h2
 	have_python urllib3 || echo python3-urllib3
+	have_python boto3 || echo python3-boto3
 }
 
 install() {
@@ -105,6 +110,12 @@ node_modules() {
 	cp integration/node/* "$state/node/"
 	(cd "$state/node" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
 	export ATTACHE_NODE_DIR=$state/node
+}
+
+go_servers() {
+	local server
+	for server in "${servers[@]}"; do GOBIN=$state/bin plain go install "$server"; done
+	export ATTACHE_TOOLS=$state/bin
 }
 
 # --- checks -------------------------------------------------------------------
@@ -182,6 +193,7 @@ have_go || { echo "missing: Go, at least $(sed -n 's/^go //p' go.mod) (https://g
 say "what the tests need"
 install
 node_modules
+go_servers
 build
 [ ${#race[@]} -eq 0 ] || build_race
 

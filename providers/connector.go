@@ -30,6 +30,9 @@ type Connector struct {
 	// KeyHeaders are the headers in which SDKs send the service's key, beside
 	// Authorization: those that the signers write.
 	KeyHeaders []string
+	// MetaPrefixes begin the answer's headers that hold people's own metadata,
+	// whose names the service writes in lower case and SDKs show: X-Amz-Meta-.
+	MetaPrefixes []string
 	// ByPath says that paths decide: some host has a path prefix.
 	ByPath bool
 	read   []readRule
@@ -100,8 +103,12 @@ func (c *Connector) compile() error {
 func (c *Connector) findKeyHeaders() {
 	add := func(s sign.Signer) {
 		for _, name := range s.Places().Headers {
-			if name != "Authorization" && !slices.Contains(c.KeyHeaders, name) {
-				c.KeyHeaders = append(c.KeyHeaders, name)
+			if name == "Authorization" || slices.Contains(c.KeyHeaders, name) {
+				continue
+			}
+			c.KeyHeaders = append(c.KeyHeaders, name)
+			if name == "X-Amz-Date" || name == "X-Goog-Date" {
+				c.MetaPrefixes = append(c.MetaPrefixes, strings.TrimSuffix(name, "Date")+"Meta-")
 			}
 		}
 	}
