@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/providers/oauth/ambient"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver"
 )
@@ -120,7 +121,7 @@ func (a *App) buildAccount(c *providers.Connector, ac AccountConfig) (*resolver.
 	name := cmp.Or(ac.Name, "default")
 	id := c.Key + ":" + name
 	acct := &resolver.Account{
-		ID: id, Name: name, Connector: c, Option: o, Fields: fields, App: app,
+		ID: id, Name: name, Connector: c, Option: o, Fields: fields, App: app, Ambient: ambient.Machine{},
 		State: resolver.StateActive, Default: ac.Default,
 		CacheKey: id + "@" + fingerprint(a.Connectors[c.Key].Definition, fields, app),
 		Meta:     map[string]string{"name": name, "id": id},

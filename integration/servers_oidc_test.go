@@ -179,7 +179,7 @@ func (p *person) approve(page string) (*url.URL, string) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	at, body := start, url.Values(nil)
+	at, body, no := start, url.Values(nil), false
 	for range 20 {
 		res, text := p.send(at, body)
 		body = nil
@@ -191,7 +191,7 @@ func (p *person) approve(page string) (*url.URL, string) {
 			continue
 		}
 		action, fields := form(text)
-		if action == "" {
+		if action == "" || no {
 			return nil, text
 		}
 		if at, err = at.Parse(action); err != nil {
@@ -207,6 +207,7 @@ func (p *person) approve(page string) (*url.URL, string) {
 		case p.Deny && fields.Get("confirm") != "":
 			fields.Del("confirm")
 			fields.Set("abort", "yes")
+			no = true
 		}
 		body = fields
 	}

@@ -3,6 +3,7 @@ package providers
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/mail"
 	"net/url"
 	"regexp"
@@ -124,9 +125,18 @@ func (o *Option) env() sign.Env {
 			e.Optional = append(e.Optional, f.Name)
 		}
 	}
-	if o.Type == TypeOAuth1 {
-		// Sign-in brings this one; key and token are the app's and the token.
-		e.Fields = append(e.Fields, "token_secret")
+	if o.OAuth == nil {
+		return e
+	}
+	brings := o.OAuth.Brings()
+	for _, name := range slices.Sorted(maps.Keys(brings)) {
+		if slices.Contains(e.Fields, name) {
+			continue
+		}
+		e.Fields = append(e.Fields, name)
+		if !brings[name] {
+			e.Optional = append(e.Optional, name)
+		}
 	}
 	return e
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/expr"
+	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/providers/secret"
 )
 
@@ -49,7 +50,10 @@ type Account struct {
 	// Fields are the pasted values; App the OAuth client.
 	Fields secret.Values
 	App    secret.Values
-	State  State
+	// Ambient is the machine's own identity, which only accounts of the
+	// operator's configuration may use; nil for others.
+	Ambient oauth.Ambient
+	State   State
 	// Generation counts the credentials that a Store has had for it: what is
 	// cached of an older one than this belongs to a connection that is over.
 	Generation uint64

@@ -247,7 +247,7 @@ func (c *Credentials) ask(ctx context.Context, a *Account, r oauth.Request, leas
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), ends)
 	defer cancel()
 	guard := &inTime{c.endpoints.circuit(c.HTTP(a.Connector)), ends, new(atomic.Bool)}
-	r.HTTP, r.App, r.Account, r.Now = guard, a.App, a.Meta, c.Now
+	r.HTTP, r.App, r.Account, r.Ambient, r.Now = guard, a.App, a.Meta, a.Ambient, c.Now
 	began := c.now()
 	tok, err := a.Option.OAuth.Token(ctx, r)
 	if err != nil && guard.missed.Load() {

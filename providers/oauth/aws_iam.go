@@ -151,6 +151,10 @@ func (r *run) roleParams(action string) ([]param, error) {
 			return nil
 		}
 		value, err := t.Eval(&r.vars)
+		var missing *expr.MissingError
+		if err == nil && value == "" || errors.As(err, &missing) && optionalAWS[key] {
+			return nil
+		}
 		if err != nil {
 			return fmt.Errorf("aws.%s: %w", key, err)
 		}
@@ -180,16 +184,21 @@ func (r *run) roleParams(action string) ([]param, error) {
 	return std, nil
 }
 
+// optionalAWS are the values that an account may leave out, where the connector
+// has them as {fields.…}.
+var optionalAWS = map[string]bool{"external_id": true, "policy": true}
+
 var notInSessionName = regexp.MustCompile(`[^A-Za-z0-9_+=,.@-]+`)
 
 // sessionName follows the rules of RoleSessionName: 2 to 64 characters out of a
 // small set. It shows in CloudTrail, so it is the account's name by default.
 func (r *run) sessionName() (string, error) {
-	name, err := evalOr(r.c.aws.session, &r.vars, or(r.Account["name"], "attache"))
-	if err != nil {
+	name, err := evalOr(r.c.aws.session, &r.vars, "")
+	var missing *expr.MissingError
+	if err != nil && !errors.As(err, &missing) {
 		return "", fmt.Errorf("aws.session_name: %w", err)
 	}
-	name = notInSessionName.ReplaceAllString(name, "-")
+	name = notInSessionName.ReplaceAllString(or(or(name, r.Account["name"]), "attache"), "-")
 	if len(name) < 2 {
 		name = "attache-" + name
 	}

@@ -44,18 +44,29 @@ var ownFields = []string{"refresh_token", "code", "code_verifier", "device_code"
 // What the Spec's own steps bring is not among them.
 func (c *Config) Fields() []string {
 	names := maps.Clone(c.compiler.fields)
-	for _, name := range ownFields {
+	for _, name := range slices.Concat(ownFields, slices.Collect(maps.Keys(c.Brings()))) {
 		delete(names, name)
 	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// Brings are the secret fields that a credential has besides the account's: kept
+// from answers, or made by the grant type. A signer may use them. The value is
+// false for one that may be missing.
+func (c *Config) Brings() map[string]bool {
+	names := map[string]bool{}
 	for _, steps := range [][]*step{{c.token}, {c.refresh}, c.obtain, c.then, c.resolve} {
 		for _, s := range steps {
 			if s == nil {
 				continue
 			}
 			for name := range s.response.fields {
-				delete(names, name)
+				names[name] = true
 			}
 		}
 	}
-	return slices.Sorted(maps.Keys(names))
+	if c.aws != nil {
+		names[awsKeyID], names[awsSecretKey], names[awsSessionToken] = true, true, false
+	}
+	return names
 }
