@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/attache-proxy/attache/caddymodule/admin"
 	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/egress"
 	"github.com/attache-proxy/attache/resolver/vault"
@@ -67,6 +69,7 @@ func (h *AdminHandler) Provision(ctx caddy.Context) error {
 	h.api = admin.New(admin.Config{
 		Vault: app.vault, Catalogue: office, Tester: office, Connections: office, Declared: office,
 		HTTP: app.guardedClient(30 * time.Second), Hosts: h.Hosts, TrustSocket: h.TrustSocket, OIDC: people,
+		PublicURL: app.publicURL, Links: app.ConnectLinks,
 		Version: version, Log: slog.New(zapslog.NewHandler(ctx.Logger().Core())),
 	})
 	var run context.Context
@@ -87,6 +90,9 @@ func (h *AdminHandler) Cleanup() error {
 func (h *AdminHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if !admin.Serves(r.URL.Path) {
 		return next.ServeHTTP(w, r)
+	}
+	if admin.Secret(r.URL.Path) {
+		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 	}
 	h.api.ServeHTTP(w, r)
 	return nil
@@ -226,8 +232,16 @@ func (o office) trialAccount(ctx context.Context, t admin.Trial) (*resolver.Acco
 	}
 	acct := &resolver.Account{ID: "trial", Name: "trial", Connector: t.Connector, Option: t.Option, Fields: t.Fields, App: t.App,
 		State: resolver.StateActive, CacheKey: "trial@" + fingerprint(nil, t.Fields, t.App), Meta: map[string]string{}}
+	maps.Copy(acct.Meta, t.Meta)
+	if t.Credential != nil {
+		acct.Hold(t.Credential)
+		return acct, nil
+	}
 	return acct, acct.Prepare()
 }
+
+// Client implements admin.Connections.
+func (o office) Client(c *providers.Connector) oauth.Doer { return o.app.tokenClients.of(c) }
 
 // Refresh implements admin.Connections.
 func (o office) Refresh(ctx context.Context, accountID string) error {

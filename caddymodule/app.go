@@ -49,6 +49,13 @@ type App struct {
 	// Key seals what leaves the process: placeholders, the first seals, all
 	// open. Not needed while nothing leaves it.
 	Key []string `json:"key,omitempty"`
+	// PublicURL is the origin at which people reach attache_admin: connect links
+	// lead there, and services send people back there. A placeholder is resolved.
+	// Without it agents get no connect_url.
+	PublicURL string `json:"public_url,omitempty"`
+	// ConnectLinks says what the links do that agents get: open (default),
+	// sign_in or off.
+	ConnectLinks string `json:"connect_links,omitempty"`
 	// Audit is where audit events go.
 	Audit AuditConfig `json:"audit,omitzero"`
 
@@ -68,6 +75,9 @@ type App struct {
 	directory   *live.Directory
 	guard       *egress.Guard
 	set         *connectorSet
+
+	publicURL    string // PublicURL, resolved
+	tokenClients tokenClients
 }
 
 // CaddyModule returns the Caddy module information.
@@ -87,6 +97,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	a.metrics = m
 	if a.audit, err = newAuditor(ctx, a.Audit); err != nil {
+		return err
+	}
+	if err := a.resolvePublicURL(); err != nil {
 		return err
 	}
 	if err := a.openVault(); err != nil {
@@ -125,10 +138,10 @@ func (a *App) buildResolver(connectors []*providers.Connector) error {
 	if err != nil {
 		return err
 	}
-	clients := newTokenClients(a.guard, routes, a.tokenTimeout())
+	a.tokenClients = newTokenClients(a.guard, routes, a.tokenTimeout())
 	a.credentials = &resolver.Credentials{
 		Cache:        cache,
-		HTTP:         func(c *providers.Connector) oauth.Doer { return clients.of(c) },
+		HTTP:         func(c *providers.Connector) oauth.Doer { return a.tokenClients.of(c) },
 		Observer:     observer{a},
 		TokenTimeout: a.tokenTimeout(),
 	}
@@ -139,6 +152,7 @@ func (a *App) buildResolver(connectors []*providers.Connector) error {
 		Transports:  resolver.Transports{Guard: a.guard, Routes: routes},
 		Observer:    observer{a},
 		Reindex:     a.set.index,
+		MoreURL:     a.moreURL,
 	})
 	return nil
 }

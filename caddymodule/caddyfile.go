@@ -7,6 +7,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/attache-proxy/attache/caddymodule/admin"
 )
 
 func init() {
@@ -24,6 +26,8 @@ func init() {
 //		vault         sqlite [<file>]|postgres <url>
 //		cache         memory|redis <url…> [{ … }]
 //		token_timeout <duration>
+//		public_url    <origin>
+//		connect_links open|sign_in|off
 //		ca            <id>
 //		connectors    <directory>
 //		allow_address <address or prefix…>
@@ -64,6 +68,15 @@ func (a *App) parseOption(d *caddyfile.Dispenser) error {
 		return a.parseTokenTimeout(d)
 	case "vault":
 		return a.parseVault(d)
+	case "public_url":
+		return oneArg(d, &a.PublicURL)
+	case "connect_links":
+		if err := oneArg(d, &a.ConnectLinks); err != nil {
+			return err
+		}
+		if !admin.KnownLinks(a.ConnectLinks) {
+			return d.Errf("connect_links %q: want open, sign_in or off", a.ConnectLinks)
+		}
 	case "ca":
 		return oneArg(d, &a.CA)
 	case "connectors":
@@ -81,7 +94,7 @@ func (a *App) parseOption(d *caddyfile.Dispenser) error {
 	case "agent":
 		return a.parseAgent(d)
 	default:
-		return d.Errf("unknown option %q in attache; known here: vault, key, cache, token_timeout, ca, connectors, allow_address, audit, connector, agent", d.Val())
+		return d.Errf("unknown option %q in attache; known here: vault, key, public_url, connect_links, cache, token_timeout, ca, connectors, allow_address, audit, connector, agent", d.Val())
 	}
 	return nil
 }

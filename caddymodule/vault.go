@@ -259,7 +259,7 @@ func (a *App) buildDirectory(cache sharedCache) resolver.Directory {
 	a.directory = live.New(live.Config{
 		Vault: a.vault, Static: a.static,
 		Connector:  func(key string) (*providers.Connector, bool) { return a.resolver.Index().ByKey(key) },
-		ConnectURL: func(string) string { return "" },
+		ConnectURL: a.connectURL,
 		Changed:    func(string) { a.resolver.Reindex() },
 		LeaseFor:   resolver.LeaseFor(a.tokenTimeout()),
 		Refreshed:  cache.Drop,

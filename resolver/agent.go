@@ -96,6 +96,10 @@ func (a *Account) Prepare() error {
 	return err
 }
 
+// Hold makes the account work with this credential alone, which is not
+// refreshed: for trying a token before it is stored.
+func (a *Account) Hold(cred *secret.Credential) { a.static = cred }
+
 // vars is what templates of hosts and URLs may read.
 func (a *Account) vars() *expr.Vars {
 	return &expr.Vars{Cred: &secret.Credential{Fields: a.Fields}, App: a.App, Account: a.Meta}

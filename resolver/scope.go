@@ -10,8 +10,16 @@ import (
 	"github.com/attache-proxy/attache/providers/oauth/bearer"
 )
 
-// enough passes an answer on, unless it says that the token's scopes do not
-// reach far enough (RFC 6750 §3.1): more of them only a person can give.
+// Headers that only we set in an answer.
+const (
+	headerError      = "Attache-Error"
+	headerConnectURL = "Attache-Connect-Url"
+)
+
+// enough passes an answer on. Where it says that the token's scopes do not reach
+// far enough (RFC 6750 §3.1), more of them only a person can give: the service's
+// answer stays as it is, body and challenge, and our headers beside it say where
+// a person can. An answer without a body gets ours.
 func (x *exchange) enough(res *http.Response) (*http.Response, error) {
 	if res.StatusCode != http.StatusForbidden || x.call.Account.Option.OAuth == nil {
 		return res, nil
@@ -23,6 +31,11 @@ func (x *exchange) enough(res *http.Response) (*http.Response, error) {
 	at := x.r.moreURL(x.call.Account, c.Scopes)
 	if at == "" {
 		return res, nil // nobody can help with a link: the service's own words say more
+	}
+	if res.ContentLength != 0 && res.Body != http.NoBody {
+		res.Header.Set(headerError, "insufficient_scope")
+		res.Header.Set(headerConnectURL, at)
+		return res, nil
 	}
 	discard(res)
 	a := x.call.Account

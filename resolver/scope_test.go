@@ -2,6 +2,7 @@ package resolver_test
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -75,6 +76,50 @@ func TestInsufficientScope(t *testing.T) {
 				t.Errorf("the answer is %d %s", rec.Code, rec.Body)
 			}
 		})
+	}
+}
+
+// What the service says about it reaches the agent as it was sent; only our own
+// two headers come with it, and no service can set them.
+func TestInsufficientScopeKeepsTheAnswer(t *testing.T) {
+	s := &tokenService{life: 3600}
+	srv := httptest.NewServer(http.HandlerFunc(s.token))
+	t.Cleanup(srv.Close)
+	const challenge = `Bearer error="insufficient_scope", scope="files:write"`
+	const body = `{"error":"insufficient_scope","documentation":"https://svc.example/scopes"}`
+	status, link := 403, "https://c.example/x"
+	acct := &resolver.Account{Name: "a", App: secret.Values{"client_id": secret.New("id"), "client_secret": secret.New("secret-0123456789")}}
+	w := newWorld(t, worldConfig{accounts: []*resolver.Account{acct},
+		yaml: "key: svc\nhosts: [svc.example]\nauth: {oauth2: {type: oauth2, grant_type: client_credentials, token_url: '" + srv.URL + "'}}\n",
+		service: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h := w.Header()
+			h.Set("WWW-Authenticate", challenge)
+			h.Set("Content-Type", "application/json")
+			h.Set("Attache-Error", "account_expired")
+			h.Set("Attache-Connect-Url", "https://evil.example/")
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, body)
+		}),
+		moreURL: func(*resolver.Account, []string) string { return link },
+	})
+	for _, c := range []struct {
+		status     int
+		link       string
+		code, want string
+	}{{403, "https://c.example/x", "insufficient_scope", "https://c.example/x"}, {403, "", "", ""}, {400, "https://c.example/x", "", ""}, {200, "https://c.example/x", "", ""}} {
+		status, link = c.status, c.link
+		res, err := w.do("GET", "/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _ := io.ReadAll(res.Body)
+		res.Body.Close()
+		if res.StatusCode != c.status || string(got) != body || res.Header.Get("WWW-Authenticate") != challenge {
+			t.Errorf("%d: the answer is %d %s with %v, want the service's own", c.status, res.StatusCode, got, res.Header)
+		}
+		if res.Header.Get("Attache-Error") != c.code || res.Header.Get("Attache-Connect-Url") != c.want {
+			t.Errorf("%d, link %q: our headers are %q and %q", c.status, c.link, res.Header.Get("Attache-Error"), res.Header.Get("Attache-Connect-Url"))
+		}
 	}
 }
 

@@ -161,6 +161,8 @@ func (x *exchange) roundTrip(out *http.Request, s *scrubber) (*http.Response, er
 	res.Request = x.req
 	res.Header.Del("Alt-Svc")
 	x.call.countResponse(res)
+	delete(res.Header, headerError) // ours alone
+	delete(res.Header, headerConnectURL)
 	if s == nil {
 		return res, nil
 	}

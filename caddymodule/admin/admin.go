@@ -1,8 +1,8 @@
 // Package admin is the REST API over the vault: connectors, accounts, agents,
-// grants, audit, webhooks. It is plain net/http; the directive attache_admin
-// mounts it.
+// grants, audit, webhooks; the pages on which people connect accounts; and the
+// dashboard. It is plain net/http; the directive attache_admin mounts it.
 //
-// A request passes guard (Host, Origin, content type), then authenticate (an
+// A request of the API passes guard (Host, Origin, content type), then authenticate (an
 // admin token, or the unix socket), then idempotency keys, then huma, which
 // validates it against the OpenAPI document that it is also documented by, and
 // then its handler: a function from a Caller and an input to an output. The
@@ -17,12 +17,14 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
@@ -44,6 +46,13 @@ type Config struct {
 	// Hosts are names, without port, by which the API may be called besides
 	// those of the loopback interface.
 	Hosts []string
+	// PublicURL is the origin (https://connect.example.com) at which people reach
+	// the connect pages, and to which services send them back. Empty: the host by
+	// which the API is called.
+	PublicURL string
+	// Links says what the links do that agents are given (connect_url): LinksOpen
+	// when empty.
+	Links string
 	// TrustSocket lets whoever can open the unix socket do everything: the
 	// socket's file mode is the permission.
 	TrustSocket bool
@@ -80,6 +89,10 @@ type Trial struct {
 	AccountID string
 	Fields    secret.Values
 	App       secret.Values
+	// Credential is a token that was obtained just now and is not stored yet, and
+	// Meta what came with it; nil where Fields are all there is.
+	Credential *secret.Credential
+	Meta       map[string]string
 }
 
 // Verdict is what a test request showed.
@@ -101,8 +114,12 @@ type Verdict struct {
 type Connections interface {
 	// Refresh obtains a new token now.
 	Refresh(ctx context.Context, accountID string) error
-	// Revoke takes the account's tokens back at the service, if it can do that.
+	// Revoke takes the account's tokens back at the service. It returns
+	// oauth.ErrCannotRevoke where the service has no way to.
 	Revoke(ctx context.Context, accountID string) error
+	// Client sends requests to a connector's authorization and token endpoints. It
+	// refuses addresses that are not public, and follows no redirects.
+	Client(c *providers.Connector) oauth.Doer
 }
 
 // Declared is what the configuration file says; it is shown and cannot be edited.
@@ -145,6 +162,8 @@ type API struct {
 	handler  http.Handler
 	failures failures
 	provider *provider // nil where people cannot sign in
+	starts   starts
+	wake     chan struct{} // a device code was given out here
 	done     chan struct{}
 }
 
@@ -153,7 +172,7 @@ const Base = "/api/v1"
 
 // New makes the API. Run must run for webhooks to be sent.
 func New(c Config) *API {
-	a := &API{c: c, v: c.Vault, log: c.Log, mux: http.NewServeMux(), done: make(chan struct{})}
+	a := &API{c: c, v: c.Vault, log: c.Log, mux: http.NewServeMux(), wake: make(chan struct{}, 1), done: make(chan struct{})}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
@@ -162,24 +181,30 @@ func New(c Config) *API {
 	}
 	a.huma = humago.New(a.mux, humaConfig(c.Version))
 	for _, mount := range []func(*API){
-		mountMe, mountSession, mountConnectors, mountConnectorEdits, mountApps, mountAccounts, mountAccountActions, mountAccountReports, mountBulk,
+		mountMe, mountSession, mountConnectors, mountConnectorEdits, mountApps, mountAccounts, mountAccountActions, mountAccountReports, mountAuthorize, mountConnectSessions, mountBulk,
 		mountAgents, mountAgentTokens, mountGrants, mountAudit, mountEvents, mountWebhooks, mountTokens,
 	} {
 		mount(a)
 	}
 	finishDocument(a.huma.OpenAPI())
-	api, ui := a.authenticate(a.idempotent(http.HandlerFunc(a.route))), dashboard()
-	a.handler = a.guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == UI || strings.HasPrefix(r.URL.Path, UI+"/") {
+	api, ui := a.guard(a.authenticate(a.idempotent(http.HandlerFunc(a.route)))), a.guard(dashboard())
+	pages, signIn := a.guardPages(a.pages()), a.guard(http.HandlerFunc(a.serveSignIn))
+	a.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case below(r.URL.Path, UI):
 			ui.ServeHTTP(w, r)
-			return
-		}
-		if !a.serveSignIn(w, r) {
+		case below(r.URL.Path, ConnectPath) || r.URL.Path == CallbackPath:
+			pages.ServeHTTP(w, r)
+		case a.provider != nil && (r.URL.Path == SignInPath || r.URL.Path == SignInCallback):
+			signIn.ServeHTTP(w, r)
+		default:
 			api.ServeHTTP(w, r)
 		}
-	}))
+	})
 	return a
 }
+
+func below(path, base string) bool { return path == base || strings.HasPrefix(path, base+"/") }
 
 // ServeHTTP answers one request.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -223,10 +248,13 @@ func (s *statusOnly) Header() http.Header         { return s.header }
 func (s *statusOnly) Write(b []byte) (int, error) { return len(b), nil }
 func (s *statusOnly) WriteHeader(status int)      { s.status = status }
 
-// Run sends webhooks until ctx ends.
+// Run sends webhooks, and asks services about device codes, until ctx ends.
 func (a *API) Run(ctx context.Context) {
 	defer close(a.done)
-	(&courier{v: a.v, http: a.c.HTTP, log: a.log, now: time.Now}).run(ctx)
+	var both sync.WaitGroup
+	both.Go(func() { (&courier{v: a.v, http: a.c.HTTP, log: a.log, now: time.Now}).run(ctx) })
+	both.Go(func() { a.pollDevices(ctx) })
+	both.Wait()
 }
 
 // OpenAPI is the document that describes the API, as JSON.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/attache-proxy/attache/caddymodule/admin"
 	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver/vault"
 	"github.com/attache-proxy/attache/resolver/vault/vaulttest"
@@ -156,6 +157,8 @@ func (s *service) Refresh(ctx context.Context, id string) error {
 	_, err = l.Save(ctx, vault.Credentials{Token: secret.New("fresh"), ExpiresAt: time.Now().Add(time.Hour)})
 	return err
 }
+
+func (s *service) Client(*providers.Connector) oauth.Doer { return http.DefaultClient }
 
 func (s *service) Revoke(context.Context, string) error { return errors.New("the service is away") }
 

@@ -15,6 +15,9 @@ func mountApps(a *API) {
 		detail: "managed: the operator's, for every organisation. own: of one organisation, for its accounts."}, a.createApp)
 	register(a, operation{id: "get-app", method: http.MethodGet, path: "/apps/{id}", role: vault.RoleViewer, noun: "APP", summary: "Read an OAuth client"}, a.getApp)
 	register(a, operation{id: "update-app", method: http.MethodPatch, path: "/apps/{id}", role: vault.RoleOperator, noun: "APP", summary: "Edit an OAuth client"}, a.patchApp)
+	register(a, operation{id: "get-app-mode", method: http.MethodGet, path: "/connectors/{key}/app-mode", role: vault.RoleViewer, noun: "CONNECTOR", summary: "Which OAuth clients a connector's accounts are connected through"}, a.getAppMode)
+	register(a, operation{id: "set-app-mode", method: http.MethodPut, path: "/connectors/{key}/app-mode", role: vault.RoleOperator, noun: "CONNECTOR", summary: "Choose which OAuth clients a connector's accounts are connected through",
+		detail: "For the token's organisation, or for everybody with a token of every organisation. Accounts stay with the client that they were connected through until they are connected again."}, a.setAppMode)
 	register(a, operation{id: "delete-app", method: http.MethodDelete, path: "/apps/{id}", role: vault.RoleOperator, noun: "APP", status: http.StatusNoContent, summary: "Delete an OAuth client that no account uses"}, a.deleteApp)
 }
 
@@ -26,6 +29,8 @@ type App struct {
 	Name         string            `json:"name"`
 	ClientID     string            `json:"client_id,omitempty"`
 	Params       map[string]string `json:"params,omitempty" doc:"Further values that are not secret."`
+	RedirectURI  string            `json:"redirect_uri,omitempty" doc:"Our callback: register it at the service."`
+	RedirectURIs []string          `json:"redirect_uris,omitempty" doc:"Callbacks of your own that authorize may be given."`
 	Active       bool              `json:"active"`
 	Secrets      []SecretInfo      `json:"secrets,omitempty"`
 	CreatedAt    time.Time         `json:"created_at"`
@@ -35,7 +40,7 @@ type App struct {
 
 func appOf(x vault.App) App {
 	return App{ID: x.ID, Organisation: x.Organisation, Connector: x.Connector, Mode: x.Mode, Name: x.Name, ClientID: x.ClientID,
-		Params: x.Params, Active: x.Active, CreatedAt: x.CreatedAt, UpdatedAt: x.UpdatedAt, Version: x.Version}
+		Params: x.Params, RedirectURIs: x.RedirectURIs, Active: x.Active, CreatedAt: x.CreatedAt, UpdatedAt: x.UpdatedAt, Version: x.Version}
 }
 
 type appOut struct {
@@ -50,6 +55,7 @@ func (a *API) shownApp(ctx context.Context, c *Caller, x vault.App) (*appOut, er
 		return nil, err
 	}
 	out := &appOut{ETag: etag(x.Version), Body: appOf(x)}
+	out.Body.RedirectURI = c.origin + CallbackPath
 	out.Body.Secrets = secretsOf(infos)
 	return out, nil
 }
@@ -73,6 +79,7 @@ type createAppIn struct {
 		Name         string            `json:"name,omitempty" maxLength:"128" doc:"Default: \"default\"."`
 		ClientID     string            `json:"client_id,omitempty" maxLength:"2048"`
 		Params       map[string]string `json:"params,omitempty"`
+		RedirectURIs []string          `json:"redirect_uris,omitempty" maxItems:"20" doc:"Callbacks of your own, as they are registered at the service."`
 		Secrets      map[string]string `json:"secrets,omitempty" writeOnly:"true" doc:"client_secret, private_key and the like."`
 	}
 }
@@ -91,7 +98,7 @@ func (a *API) createApp(ctx context.Context, c *Caller, in *createAppIn) (*appOu
 		return nil, problem(http.StatusUnprocessableEntity, "CONNECTOR_NOT_FOUND", "There is no connector of that key.").at("body.connector", "is no connector")
 	}
 	x, err := c.CreateApp(ctx, vault.App{Connector: in.Body.Connector, Mode: in.Body.Mode, Organisation: in.Body.Organisation, Name: in.Body.Name,
-		ClientID: in.Body.ClientID, Params: in.Body.Params}, secretValues(in.Body.Secrets))
+		ClientID: in.Body.ClientID, Params: in.Body.Params, RedirectURIs: in.Body.RedirectURIs}, secretValues(in.Body.Secrets))
 	if err != nil {
 		return nil, err
 	}
@@ -114,12 +121,13 @@ type patchAppIn struct {
 	PathID
 	IfMatch
 	Body struct {
-		Name     *string           `json:"name,omitempty" minLength:"1" maxLength:"128"`
-		ClientID *string           `json:"client_id,omitempty" maxLength:"2048"`
-		Params   map[string]string `json:"params,omitempty" doc:"Replaces all of it."`
-		Active   *bool             `json:"active,omitempty"`
-		Secrets  map[string]string `json:"secrets,omitempty" writeOnly:"true" doc:"Replaces those that are named; an empty one is deleted."`
-		Version  int64             `json:"version,omitempty" doc:"The version that is edited; or use If-Match."`
+		Name         *string           `json:"name,omitempty" minLength:"1" maxLength:"128"`
+		ClientID     *string           `json:"client_id,omitempty" maxLength:"2048"`
+		Params       map[string]string `json:"params,omitempty" doc:"Replaces all of it."`
+		RedirectURIs []string          `json:"redirect_uris,omitempty" maxItems:"20" doc:"Replaces all of them."`
+		Active       *bool             `json:"active,omitempty"`
+		Secrets      map[string]string `json:"secrets,omitempty" writeOnly:"true" doc:"Replaces those that are named; an empty one is deleted."`
+		Version      int64             `json:"version,omitempty" doc:"The version that is edited; or use If-Match."`
 	}
 }
 
@@ -128,7 +136,7 @@ func (a *API) patchApp(ctx context.Context, c *Caller, in *patchAppIn) (*appOut,
 	if err != nil {
 		return nil, err
 	}
-	x, err := c.UpdateApp(ctx, in.ID, version, vault.AppEdit{Name: in.Body.Name, ClientID: in.Body.ClientID, Params: in.Body.Params, Active: in.Body.Active, Secrets: secretValues(in.Body.Secrets)})
+	x, err := c.UpdateApp(ctx, in.ID, version, vault.AppEdit{Name: in.Body.Name, ClientID: in.Body.ClientID, Params: in.Body.Params, RedirectURIs: in.Body.RedirectURIs, Active: in.Body.Active, Secrets: secretValues(in.Body.Secrets)})
 	if err != nil {
 		return nil, err
 	}

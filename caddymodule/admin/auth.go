@@ -30,6 +30,7 @@ func (a *API) authenticate(next http.Handler) http.Handler {
 			a.refuseCaller(w, r, err)
 			return
 		}
+		c.origin = a.origin(r)
 		c.conditional = r.Header.Get("If-Match") != ""
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, c)))
 	})

@@ -23,8 +23,8 @@ func (a *API) guard(next http.Handler) http.Handler {
 }
 
 func (a *API) refuse(r *http.Request) *Problem {
-	if !overSocket(r) && !a.knownHost(r.Host) {
-		return problem(http.StatusMisdirectedRequest, "HOST_NOT_ALLOWED", "The API is not called by this host name. Name it with host in attache_admin, or use localhost.")
+	if p := a.refuseHost(r); p != nil {
+		return p
 	}
 	if !sameOrigin(r) && !a.arrives(r) {
 		return problem(http.StatusForbidden, "ORIGIN_NOT_ALLOWED", "The API takes no requests from pages of other origins.")
@@ -34,6 +34,13 @@ func (a *API) refuse(r *http.Request) *Problem {
 		if kind != "application/json" && kind != "application/merge-patch+json" {
 			return problem(http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE", "Send the body as application/json.")
 		}
+	}
+	return nil
+}
+
+func (a *API) refuseHost(r *http.Request) *Problem {
+	if !overSocket(r) && !a.knownHost(r.Host) {
+		return problem(http.StatusMisdirectedRequest, "HOST_NOT_ALLOWED", "The API is not called by this host name. Name it with host in attache_admin, or use localhost.")
 	}
 	return nil
 }
@@ -60,7 +67,7 @@ func (a *API) knownHost(host string) bool {
 		name = h
 	}
 	name = strings.ToLower(strings.TrimSuffix(strings.Trim(name, "[]"), "."))
-	if ip := net.ParseIP(name); ip != nil && ip.IsLoopback() || name == "localhost" {
+	if Loopback(host) || name != "" && strings.EqualFold(name, a.c.publicHost()) {
 		return true
 	}
 	return slices.ContainsFunc(a.c.Hosts, func(h string) bool { return strings.EqualFold(h, name) })

@@ -22,6 +22,8 @@ type Caller struct {
 	// nil for tokens.
 	session *vault.SignIn
 	csrf    string
+	// origin is where people reach this server's pages.
+	origin string
 	// conditional says that the request has an If-Match.
 	conditional bool
 	// once are the names of members of the answer that are shown this once.

@@ -45,12 +45,6 @@ func (a *API) cookieName(r *http.Request, name string) string {
 	return name
 }
 
-// secure reports whether the browser speaks HTTPS: to us, or to what stands in
-// front of us where redirect_url says so.
-func (a *API) secure(r *http.Request) bool {
-	return r.TLS != nil || strings.HasPrefix(a.provider.c.RedirectURL, "https://")
-}
-
 func (a *API) setCookie(w http.ResponseWriter, r *http.Request, name, value string, mode http.SameSite, life time.Duration) {
 	c := &http.Cookie{Name: a.cookieName(r, name), Value: value, HttpOnly: true, SameSite: mode, Secure: a.secure(r), MaxAge: int(life.Seconds()), Path: Base}
 	if c.Secure {
@@ -62,15 +56,12 @@ func (a *API) setCookie(w http.ResponseWriter, r *http.Request, name, value stri
 	http.SetCookie(w, c)
 }
 
-// serveSignIn answers the two addresses of signing in; false for any other.
-func (a *API) serveSignIn(w http.ResponseWriter, r *http.Request) bool {
-	if a.provider == nil || r.URL.Path != SignInPath && r.URL.Path != SignInCallback {
-		return false
-	}
+// serveSignIn answers the two addresses of signing in.
+func (a *API) serveSignIn(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet {
 		w.Header().Set("Allow", http.MethodGet)
 		writeProblem(w, problem(http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED", "This path takes GET."))
-		return true
+		return
 	}
 	w.Header().Set("Referrer-Policy", "no-referrer") // the code stands in the address
 	if r.URL.Path == SignInPath {
@@ -78,7 +69,6 @@ func (a *API) serveSignIn(w http.ResponseWriter, r *http.Request) bool {
 	} else {
 		a.endSignIn(w, r)
 	}
-	return true
 }
 
 // redirectURL is where the provider sends people back to. The host is one that
@@ -87,11 +77,7 @@ func (a *API) redirectURL(r *http.Request) string {
 	if u := a.provider.c.RedirectURL; u != "" {
 		return u
 	}
-	scheme := "http"
-	if a.secure(r) {
-		scheme = "https"
-	}
-	return scheme + "://" + r.Host + SignInCallback
+	return a.origin(r) + SignInCallback
 }
 
 func (a *API) beginSignIn(w http.ResponseWriter, r *http.Request) {

@@ -4,7 +4,6 @@ import (
 	"embed"
 	"io/fs"
 	"net/http"
-	"strings"
 )
 
 //go:embed ui
@@ -15,14 +14,16 @@ var uiFiles embed.FS
 // stays in the tab and is sent as a header, so that no other page can use it.
 const UI = "/ui"
 
-// Serves reports whether a path is ours: the API's or the dashboard's.
+// Serves reports whether a path is ours: the API's, the dashboard's, the connect
+// pages' or the OAuth callback.
 func Serves(path string) bool {
-	for _, base := range []string{Base, UI} {
-		if path == base || strings.HasPrefix(path, base+"/") {
-			return true
-		}
-	}
-	return false
+	return below(path, Base) || below(path, UI) || below(path, ConnectPath) || path == CallbackPath
+}
+
+// Secret reports whether a path or its query may hold a secret, so that it must
+// not stand in a log: a connect link's token, a callback's code and state.
+func Secret(path string) bool {
+	return below(path, ConnectPath) || path == CallbackPath || path == SignInCallback
 }
 
 // uiPolicy lets the page load its own files and talk to this server, and
@@ -45,7 +46,8 @@ func dashboard() http.Handler {
 		h.Set("Content-Security-Policy", uiPolicy)
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		// The dashboard hears from the pop-ups that it opens for connecting.
+		h.Set("Cross-Origin-Opener-Policy", "same-origin-allow-popups")
 		h.Set("Cache-Control", "no-cache")
 		if r.URL.Path == UI {
 			http.Redirect(w, r, UI+"/", http.StatusMovedPermanently)

@@ -21,7 +21,7 @@ type Config struct {
 	// Connector returns a connector that is in use.
 	Connector func(key string) (*providers.Connector, bool)
 	// ConnectURL is where a person can connect an account again; may return "".
-	ConnectURL func(account string) string
+	ConnectURL func(account *vault.Account) string
 	// LeaseFor is how long a replica has the right to refresh an account.
 	LeaseFor time.Duration
 	// Changed hears that a connector may have come into use, or out of it, or
@@ -106,7 +106,7 @@ func (d *Directory) build(ctx context.Context, u *vault.Unsealed) (*resolver.Acc
 	}
 	a := &resolver.Account{
 		ID: row.ID, Name: row.Name, Connector: c, Option: o, Fields: u.Credential.Fields,
-		State: resolver.State(row.State), Generation: row.Generation, ConnectURL: d.c.ConnectURL(row.ID), Meta: meta(row),
+		State: resolver.State(row.State), Generation: row.Generation, ConnectURL: d.c.ConnectURL(row), Meta: meta(row),
 		Limits: resolver.Limits{PerMinute: row.Settings.RateLimit, Timeout: row.Settings.Timeout(), Retries: row.Settings.RetryAttempts, NoRefresh: !row.Settings.Refreshes()},
 	}
 	if o.OAuth != nil {

@@ -49,7 +49,7 @@ func newReplica(t *testing.T, v *vault.Vault, c *providers.Connector, client oau
 	d := live.New(live.Config{
 		Vault: v, Static: static,
 		Connector:  func(key string) (*providers.Connector, bool) { return c, key == c.Key },
-		ConnectURL: func(string) string { return "" },
+		ConnectURL: func(*vault.Account) string { return "" },
 		Changed:    func(string) {},
 		LeaseFor:   resolver.LeaseFor(resolver.DefaultTokenTimeout),
 		Refreshed:  mem.Drop,

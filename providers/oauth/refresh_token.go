@@ -25,7 +25,13 @@ func refreshToken(ctx context.Context, r *run) (*Token, error) {
 			std = append(std, p)
 		}
 	}
-	t, err := r.ask(ctx, r.c.refresh, std)
+	a, err := r.c.refresh.exchange(ctx, r, std)
+	if err != nil {
+		return nil, err
+	}
+	// An answer without scope means that nothing has changed (§6): the scopes of
+	// the account stay, whatever the connector asks for by now.
+	t, err := r.c.refresh.response.token(a, r.now, r.Scopes, r.c.spec.ScopeSeparator)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,10 @@ package vault
 
 import (
 	"context"
+	"maps"
+	"net"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/attache-proxy/attache/providers/secret"
@@ -17,7 +21,10 @@ type App struct {
 	ClientID     string
 	// Params are further values that are not secret, such as a tenant.
 	Params map[string]string
-	Active bool
+	// RedirectURIs are the addresses, besides our own callback, to which people
+	// may be sent back with a code. They stand at the service too.
+	RedirectURIs []string
+	Active       bool
 
 	CreatedAt, UpdatedAt time.Time
 	Version              int64
@@ -35,7 +42,26 @@ const appColumns = "id, organisation, connector, mode, name, client_id, params, 
 func scanApp(s scanner) (a App, err error) {
 	err = s.Scan(&a.ID, &a.Organisation, &a.Connector, &a.Mode, &a.Name, &a.ClientID, jsonCol{&a.Params}, bitCol{&a.Active},
 		timeCol{&a.CreatedAt}, timeCol{&a.UpdatedAt}, &a.Version)
+	a.RedirectURIs = strings.Fields(a.Params[redirectParam])
+	delete(a.Params, redirectParam)
 	return a, err
+}
+
+// redirectParam is where RedirectURIs stand in the column params, with spaces
+// between them, which no URI has.
+const redirectParam = "@redirect_uris"
+
+// paramsText is the column params.
+func (a *App) paramsText() string {
+	if len(a.RedirectURIs) == 0 {
+		return jsonText(a.Params)
+	}
+	all := maps.Clone(a.Params)
+	if all == nil {
+		all = map[string]string{}
+	}
+	all[redirectParam] = strings.Join(a.RedirectURIs, " ")
+	return jsonText(all)
 }
 
 func (a *App) check() error {
@@ -49,6 +75,44 @@ func (a *App) check() error {
 		return invalid("mode", "must be managed or own")
 	case len(a.ClientID) > maxText:
 		return invalid("client_id", "is longer than %d bytes", maxText)
+	case len(a.RedirectURIs) > maxRedirectURIs:
+		return invalid("redirect_uris", "are more than %d", maxRedirectURIs)
+	}
+	for name := range a.Params {
+		if strings.HasPrefix(name, "@") {
+			return invalid("params", "has a name that begins with @")
+		}
+	}
+	for _, uri := range a.RedirectURIs {
+		if err := checkRedirectURI(uri); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const maxRedirectURIs = 20
+
+// checkRedirectURI takes absolute URIs without a fragment (RFC 6749 §3.1.2); plain
+// HTTP only to this machine, and schemes of one's own for apps on phones.
+func checkRedirectURI(uri string) error {
+	u, err := url.Parse(uri)
+	switch {
+	case err != nil || u.Scheme == "" || len(uri) > maxText || strings.ContainsFunc(uri, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return invalid("redirect_uris", "has one that is no absolute URI")
+	case strings.Contains(uri, "#"):
+		return invalid("redirect_uris", "has one with a fragment (#)")
+	case u.User != nil:
+		return invalid("redirect_uris", "has one with a user name")
+	case u.Scheme == "https" && u.Host != "":
+		return nil
+	case u.Scheme == "http":
+		if ip := net.ParseIP(u.Hostname()); u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return invalid("redirect_uris", "has one with http:// that is not for this machine")
+		}
+		return nil
+	case !strings.Contains(u.Scheme, "."): // RFC 8252 §7.1: com.example.app; keeps javascript: and data: away
+		return invalid("redirect_uris", "has a scheme that is neither https nor a reversed domain name such as com.example.app")
 	}
 	return nil
 }
@@ -76,7 +140,7 @@ func (s *View) CreateApp(ctx context.Context, a App, secrets secret.Values) (App
 	}
 	err = s.v.write(ctx, func(t *tx) error {
 		_, err := t.exec(ctx, "INSERT INTO apps ("+appColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			a.ID, a.Organisation, a.Connector, a.Mode, a.Name, a.ClientID, jsonText(a.Params), bit(a.Active), micros(now), micros(now), a.Version)
+			a.ID, a.Organisation, a.Connector, a.Mode, a.Name, a.ClientID, a.paramsText(), bit(a.Active), micros(now), micros(now), a.Version)
 		if err != nil {
 			return err
 		}
@@ -145,17 +209,24 @@ func (v *Vault) UnsealApp(ctx context.Context, id string) (App, secret.Values, e
 }
 
 // AppsFor lists the active apps that an organisation may connect a connector's
-// accounts through: its own first, then managed ones, older before newer.
+// accounts through: its own first, then managed ones, older before newer; only
+// those of the mode that was chosen (SetAppMode).
 func (v *Vault) AppsFor(ctx context.Context, connector, org string) ([]App, error) {
-	return collect(ctx, v, v.r, scanApp, "SELECT "+appColumns+` FROM apps
+	mode, err := v.AppMode(ctx, connector, org)
+	if err != nil {
+		return nil, err
+	}
+	apps, err := collect(ctx, v, v.r, scanApp, "SELECT "+appColumns+` FROM apps
 		WHERE connector = ? AND organisation IN (?, '*') AND active = 1
 		ORDER BY CASE WHEN mode = 'own' THEN 0 ELSE 1 END, id`, connector, org)
+	return inMode(apps, mode), err
 }
 
 // AppEdit is what may be changed; nil leaves a thing as it is.
 type AppEdit struct {
 	Name, ClientID *string
 	Params         map[string]string
+	RedirectURIs   []string
 	Active         *bool
 	// Secrets that are named are replaced, or deleted where zero.
 	Secrets secret.Values
@@ -173,6 +244,9 @@ func (s *View) UpdateApp(ctx context.Context, id string, version int64, e AppEdi
 		if e.Params != nil {
 			a.Params = e.Params
 		}
+		if e.RedirectURIs != nil {
+			a.RedirectURIs = e.RedirectURIs
+		}
 		if err := a.check(); err != nil {
 			return err
 		}
@@ -182,7 +256,7 @@ func (s *View) UpdateApp(ctx context.Context, id string, version int64, e AppEdi
 		a.Version++
 		a.UpdatedAt = s.v.moment()
 		_, err := t.exec(ctx, "UPDATE apps SET name = ?, client_id = ?, params = ?, active = ?, updated_at = ?, version = ? WHERE id = ?",
-			a.Name, a.ClientID, jsonText(a.Params), bit(a.Active), micros(a.UpdatedAt), a.Version, id)
+			a.Name, a.ClientID, a.paramsText(), bit(a.Active), micros(a.UpdatedAt), a.Version, id)
 		if err != nil {
 			return err
 		}

@@ -14,7 +14,7 @@ type Session struct {
 	ID           string // ses_…
 	Organisation string
 	AccountID    string
-	Flow         string // "redirect", "device", "form", "exchange"
+	Flow         string // FlowRedirect, FlowDevice, FlowExchange; empty until one is chosen
 	Stage        Stage
 	Scopes       []string
 	// Data is what the flow needs and is not secret (a redirect address).
@@ -25,6 +25,14 @@ type Session struct {
 	ExpiresAt time.Time
 	Version   int64
 }
+
+// Flows of a session.
+const (
+	FlowRedirect = "redirect" // the service sends the person's browser back to us
+	FlowExchange = "exchange" // it sends it elsewhere, and our caller brings what came
+	FlowDevice   = "device"   // the person types a code, and we ask the service whether they did
+	FlowForm     = "form"     // credentials were pasted
+)
 
 // Stage is how far a session got.
 type Stage string
@@ -218,6 +226,9 @@ func (x *Session) apply(e SessionEdit) {
 	}
 	if e.Stage != "" {
 		x.Stage = e.Stage
+	}
+	if e.Stage == SessionAuthorizing {
+		x.Error = "" // it is tried once more
 	}
 	if e.Scopes != nil {
 		x.Scopes = e.Scopes

@@ -26,6 +26,8 @@ type Options struct {
 	// ClientID and ClientSecret are required when not empty, as HTTP Basic or in the
 	// body.
 	ClientID, ClientSecret string
+	// Issuer goes along with authorization answers (RFC 9207) when not empty.
+	Issuer string
 	// Interval of device polling; 5 s when zero.
 	Interval time.Duration
 	// Fault is asked at each token request what shall go wrong; nil: nothing.

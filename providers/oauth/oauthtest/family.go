@@ -5,6 +5,7 @@ import "time"
 // family is all tokens that come from one consent.
 type family struct {
 	account  string
+	scope    string // that was asked for
 	current  string // refresh token
 	previous string
 	rotated  time.Time // when current replaced previous

@@ -10,7 +10,7 @@ import (
 
 // code is an authorization code.
 type code struct {
-	account, challenge, redirectURI string
+	account, challenge, redirectURI, scope string
 }
 
 // device is a device's request for consent.
@@ -33,6 +33,9 @@ func (e *Endpoint) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	out := back.Query()
 	out.Set("state", q.Get("state"))
+	if e.o.Issuer != "" {
+		out.Set("iss", e.o.Issuer)
+	}
 	switch method := q.Get("code_challenge_method"); {
 	case q.Get("login_hint") == "nobody":
 		out.Set("error", "access_denied")
@@ -43,7 +46,7 @@ func (e *Endpoint) authorize(w http.ResponseWriter, r *http.Request) {
 		if account == "" {
 			account = "somebody"
 		}
-		out.Set("code", e.newCode(code{account, q.Get("code_challenge"), q.Get("redirect_uri")}))
+		out.Set("code", e.newCode(code{account, q.Get("code_challenge"), q.Get("redirect_uri"), q.Get("scope")}))
 	}
 	back.RawQuery = out.Encode()
 	http.Redirect(w, r, back.String(), http.StatusFound)
@@ -189,6 +192,9 @@ func (e *Endpoint) grant(form url.Values) (f *family, tokens map[string]any, cod
 		return nil, nil, "unsupported_grant_type"
 	}
 	tokens = map[string]any{"access_token": e.mint(f), "token_type": "Bearer"}
+	if f.scope != "" && form.Get("grant_type") == "authorization_code" {
+		tokens["scope"] = f.scope
+	}
 	if e.o.Lifetime > 0 {
 		tokens["expires_in"] = e.o.Lifetime.Seconds()
 	}
@@ -211,7 +217,9 @@ func (e *Endpoint) redeem(form url.Values) (*family, bool) {
 			return nil, false
 		}
 	}
-	return e.newFamily(c.account), true
+	f := e.newFamily(c.account)
+	f.scope = c.scope
+	return f, true
 }
 
 // poll answers a device (RFC 8628 §3.5).

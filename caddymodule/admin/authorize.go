@@ -1,0 +1,146 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/vault"
+)
+
+func mountAuthorize(a *API) {
+	register(a, operation{id: "authorize-account", method: http.MethodPost, path: "/accounts/{id}/authorize", role: vault.RoleOperator, noun: "ACCOUNT", summary: "Begin to connect an account by OAuth",
+		detail: "popup_oauth: open authorization_url in a browser; the service sends it back to our callback. device_code: show user_code and verification_uri; this server asks the service until the person has decided. Either way GET /connect/sessions/{session_id} says how it ended. " +
+			"The account changes only when the person approved, the token passed the connector's test, and it is the same identity at the service as before."}, a.authorize)
+	register(a, operation{id: "exchange-code", method: http.MethodPost, path: "/accounts/{id}/exchange", role: vault.RoleOperator, noun: "SESSION", summary: "End an authorization whose callback is your own",
+		detail: "For a redirect_uri that was given to authorize. Send the whole query that the service's redirect brought, as params."}, a.exchange)
+}
+
+type authorizeIn struct {
+	PathID
+	Body *Authorize
+}
+
+// Authorize says how an account is to be connected; without it, as it is.
+type Authorize struct {
+	Option             string            `json:"option,omitempty" maxLength:"128" doc:"Another of the connector's ways to connect; default: the account's."`
+	AppID              string            `json:"app_id,omitempty" maxLength:"128" doc:"Another OAuth client; default: the account's, else the connector's."`
+	Fields             map[string]string `json:"fields,omitempty" writeOnly:"true" doc:"Fields of the option that the account does not have yet, such as a subdomain."`
+	RedirectURI        string            `json:"redirect_uri,omitempty" maxLength:"2048" doc:"Your own callback: one of the app's redirect_uris. Default: ours."`
+	AdditionalScopes   []string          `json:"additional_scopes,omitempty" maxItems:"100" doc:"Beyond the connector's and those that the account has."`
+	AllowOtherIdentity bool              `json:"allow_other_identity,omitempty" doc:"Let the account become somebody else's at the service."`
+}
+
+// Authorization is an attempt to connect that waits for a person.
+type Authorization struct {
+	SessionID               string    `json:"session_id" example:"ses_0sgcas6yb073d30fdcwgd2k734"`
+	Flow                    string    `json:"flow" enum:"popup_oauth,device_code"`
+	AuthorizationURL        string    `json:"authorization_url,omitempty" doc:"Open it in a browser. It works once."`
+	UserCode                string    `json:"user_code,omitempty" doc:"What the person types at verification_uri."`
+	VerificationURI         string    `json:"verification_uri,omitempty"`
+	VerificationURIComplete string    `json:"verification_uri_complete,omitempty" doc:"The same with the code in it."`
+	Interval                int       `json:"interval,omitempty" doc:"Seconds between our questions to the service."`
+	ExpiresAt               time.Time `json:"expires_at"`
+	Scopes                  []string  `json:"scopes,omitempty" doc:"That are asked for."`
+}
+
+type authorizationOut struct{ Body Authorization }
+
+func (a *API) authorize(ctx context.Context, c *Caller, in *authorizeIn) (*authorizationOut, error) {
+	if err := a.editable(in.ID); err != nil {
+		return nil, err
+	}
+	b := in.Body
+	if b == nil {
+		b = &Authorize{}
+	}
+	t, err := a.subject(ctx, c, in.ID, choice{option: b.Option, appID: b.AppID, fields: b.Fields})
+	if err != nil {
+		return nil, err
+	}
+	uri, own := c.origin+CallbackPath, true
+	if b.RedirectURI != "" && b.RedirectURI != uri {
+		if !t.registered(b.RedirectURI) {
+			return nil, problem(http.StatusUnprocessableEntity, "REDIRECT_URI_NOT_REGISTERED", "This redirect_uri is none of the app's redirect_uris. Register it there, and at the service.").at("body.redirect_uri", "is not registered")
+		}
+		uri, own = b.RedirectURI, false
+	}
+	begun, err := a.begin(ctx, t, uri, t.scopes(b.AdditionalScopes))
+	if err != nil {
+		return nil, err
+	}
+	if !own && begun.edit.Flow == vault.FlowRedirect {
+		begun.edit.Flow = vault.FlowExchange
+	}
+	begun.edit.Data[dataReach] = string(reachAPI)
+	if b.AllowOtherIdentity {
+		begun.edit.Data[dataOther] = "1"
+	}
+	s, _, err := a.openSession(ctx, c.View, in.ID, begun, time.Until(begun.until))
+	if err != nil {
+		return nil, err
+	}
+	c.shownOnce("authorization_url", "user_code", "verification_uri_complete")
+	return &authorizationOut{authorizationOf(s, begun)}, nil
+}
+
+// openSession stores an attempt as a session of its own.
+func (a *API) openSession(ctx context.Context, view *vault.View, accountID string, b *begun, life time.Duration) (vault.Session, secret.Value, error) {
+	s, token, err := view.CreateSession(ctx, vault.NewSession{AccountID: accountID, Flow: b.edit.Flow, Lifetime: life})
+	if err == nil {
+		s, err = a.v.UpdateSession(ctx, s.ID, s.Version, b.edit)
+	}
+	if err == nil && b.edit.Flow == vault.FlowDevice {
+		a.soon()
+	}
+	return s, token, err
+}
+
+func authorizationOf(s vault.Session, b *begun) Authorization {
+	out := Authorization{SessionID: s.ID, Flow: flowName(s.Flow), AuthorizationURL: b.url, ExpiresAt: b.until.UTC().Truncate(time.Second), Scopes: s.Scopes}
+	out.UserCode, out.VerificationURI, out.VerificationURIComplete = s.Data[dataUserCode], s.Data[dataVerify], s.Data[dataComplete]
+	out.Interval = seconds(s.Data[dataInterval])
+	return out
+}
+
+type exchangeIn struct {
+	PathID
+	Body struct {
+		SessionID string            `json:"session_id" maxLength:"128"`
+		Params    map[string]string `json:"params" writeOnly:"true" doc:"The query of the callback: state, and code or error, and iss and whatever else came."`
+	}
+}
+
+// exchange ends an authorization whose callback went to our caller. The state is
+// used up before anything else is looked at, so that it works once.
+func (a *API) exchange(ctx context.Context, c *Caller, in *exchangeIn) (*accountOut, error) {
+	s, err := c.Session(ctx, in.Body.SessionID)
+	if err != nil {
+		return nil, err
+	}
+	if s.AccountID != in.ID || s.Flow != vault.FlowExchange {
+		return nil, vault.ErrNotFound
+	}
+	taken, sealed, err := a.v.TakeState(ctx, secret.New(in.Body.Params["state"]))
+	if err != nil {
+		return nil, badState(err)
+	}
+	if taken.ID != s.ID {
+		_, _ = a.settle(ctx, taken, errOtherSession)
+		return nil, errOtherSession
+	}
+	q := url.Values{}
+	for name, v := range in.Body.Params {
+		q.Set(name, v)
+	}
+	if _, err := a.comeBack(ctx, taken, sealed, q); err != nil {
+		return nil, err
+	}
+	acct, err := c.Account(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return a.shown(ctx, c, acct)
+}

@@ -1,0 +1,129 @@
+package admin
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/resolver/vault"
+)
+
+// connectBody is what the page of a connection shows.
+type connectBody struct {
+	Service, Account string
+	// Problem is what went wrong before; empty: nothing.
+	Problem string
+	// Ways are the ways to connect, where there is a choice.
+	Ways []way
+	// Option is the way that is shown.
+	Option, Title, Help string
+	// Person says that the service asks the person itself.
+	Person bool
+	Device *deviceBody
+	Fields []fieldBody
+	Scopes []string
+	More   []string
+	Again  bool // it was connected before
+}
+
+type way struct {
+	Name, Title string
+	Chosen      bool
+}
+
+type fieldBody struct {
+	Name, Title, Description, Value, Error, Type string
+	Enum                                         []string
+	Required, Secret, Long                       bool
+}
+
+type deviceBody struct {
+	UserCode, URI, Direct string
+	Until                 time.Time
+}
+
+// showVisit shows the page of a connection. p is what was wrong with the form.
+func (a *API) showVisit(w http.ResponseWriter, v *visit, status int, p *Problem) {
+	t := v.t
+	name := title(t)
+	switch {
+	case v.s.Stage == vault.SessionDone:
+		a.render(w, http.StatusOK, "notice.html", page{Title: name + " is connected", Session: v.s.ID, Outcome: "done", Body: notice{Good: true, Detail: "You can close this window."}})
+		return
+	case v.s.Stage == vault.SessionFailed:
+		a.render(w, http.StatusOK, "notice.html", page{Title: name + " was not connected", Session: v.s.ID, Outcome: "failed", Body: notice{Detail: v.s.Error}})
+		return
+	case v.reach == reachAgent && t.acct.State == vault.Active && v.s.ID == "" && !v.stepUp:
+		a.render(w, http.StatusOK, "notice.html", page{Title: name + " is connected", Body: notice{Good: true, Detail: "There is nothing to do."}})
+		return
+	}
+	b := connectBody{Service: name, Account: t.acct.Name, Problem: v.s.Error, Option: t.opt.Name, Title: t.opt.Title, Person: needsPerson(t.opt),
+		Fields: fieldsOf(t, p), More: v.more, Again: !neverConnected(&t.acct)}
+	if strings.HasPrefix(t.opt.Help, "https://") {
+		b.Help = t.opt.Help
+	}
+	if p != nil {
+		b.Problem = p.Detail
+	}
+	if b.Person && t.oauth != nil {
+		b.Scopes = t.asked(t.scopes(v.more))
+	}
+	if v.reach == reachLink && v.s.Data[dataPinned] == "" {
+		b.Ways = waysOf(t)
+	}
+	if v.s.Flow == vault.FlowDevice && v.s.Stage == vault.SessionAuthorizing && v.s.Data[dataOption] == t.opt.Name && !attemptOver(v.s, time.Now()) {
+		b.Device = &deviceBody{UserCode: v.s.Data[dataUserCode], URI: v.s.Data[dataVerify], Direct: v.s.Data[dataComplete]}
+	}
+	a.render(w, status, "connect.html", page{Title: "Connect " + name, Session: v.s.ID, Body: b})
+}
+
+// waysOf lists the ways of which a person may choose one.
+func waysOf(t *subject) (out []way) {
+	for _, o := range t.con.Options {
+		if o.Type == providers.TypeDelegate {
+			continue
+		}
+		text := o.Title
+		if text == "" {
+			text = o.Name
+		}
+		out = append(out, way{o.Name, text, o == t.opt})
+	}
+	if len(out) < 2 {
+		return nil
+	}
+	return out
+}
+
+// fieldsOf are the fields to ask for. What is secret is never shown again.
+func fieldsOf(t *subject, p *Problem) (out []fieldBody) {
+	for _, f := range t.opt.Fields {
+		b := fieldBody{Name: f.Name, Title: f.Title, Description: f.Description, Enum: f.Enum, Required: !f.Optional && f.Default == "", Secret: f.Secret, Type: "text"}
+		if b.Title == "" {
+			b.Title = f.Name
+		}
+		if !f.Secret {
+			if b.Value = t.fields.Get(f.Name).Reveal(); b.Value == "" {
+				b.Value = f.Default
+			}
+		}
+		b.Long = slices.ContainsFunc([]string{"private_key", "service_account", "certificate", "pem", "json"}, func(s string) bool { return strings.Contains(f.Name, s) })
+		switch {
+		case f.Secret:
+			b.Type = "password"
+		case f.Format == "email":
+			b.Type = "email"
+		}
+		if p != nil {
+			for _, e := range p.Errors {
+				if e.Location == "body.credentials."+f.Name {
+					b.Error = e.Message
+				}
+			}
+		}
+		out = append(out, b)
+	}
+	return out
+}

@@ -1,0 +1,151 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/attache-proxy/attache/providers/oauth"
+	"github.com/attache-proxy/attache/resolver/vault"
+)
+
+const (
+	// deviceScan is how often a replica looks for device codes that no replica
+	// asks about any more.
+	deviceScan  = 5 * time.Second
+	deviceBatch = 200
+	deviceAtOne = 16
+	// deviceClaim is how long a replica that asks keeps the others away: longer
+	// than one answer may take.
+	deviceClaim = 45 * time.Second
+	// maxInterval bounds what slow_down and outages add up to.
+	maxInterval = 2 * time.Minute
+)
+
+// pollDevices asks services whether people have confirmed their codes, until ctx
+// ends. Every replica does; a session is polled by the one that claims its turn,
+// so that a replica which dies is replaced by another.
+func (a *API) pollDevices(ctx context.Context) {
+	for {
+		next := a.pollDue(ctx)
+		t := time.NewTimer(next)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return
+		case <-a.wake:
+			t.Stop()
+		case <-t.C:
+		}
+	}
+}
+
+// pollDue polls for all sessions whose turn it is, and says how long to wait for
+// the next one.
+func (a *API) pollDue(ctx context.Context) time.Duration {
+	sessions, err := a.v.DeviceSessions(ctx, deviceBatch)
+	if err != nil {
+		if ctx.Err() == nil {
+			a.log.Warn("looking for device codes", "error", err)
+		}
+		return deviceScan
+	}
+	wait := deviceScan
+	slots := make(chan struct{}, deviceAtOne)
+	var all sync.WaitGroup
+	for _, s := range sessions {
+		if left := time.Until(dueAt(s)); left > 0 {
+			wait = min(wait, left)
+			continue
+		}
+		wait = 0
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			if _, err := a.pollDevice(ctx, s); err != nil && ctx.Err() == nil {
+				a.log.Warn("asking about a device code", "session", s.ID, "error", err)
+			}
+		})
+	}
+	all.Wait()
+	return max(wait, 50*time.Millisecond)
+}
+
+// soon makes this replica look at once.
+func (a *API) soon() {
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+func dueAt(s vault.Session) time.Time {
+	ms, _ := strconv.ParseInt(s.Data[dataNext], 10, 64)
+	return time.UnixMilli(ms)
+}
+
+// pollDevice asks the service once, if it is the turn of s and no other replica
+// does so now. It returns the session as it then is.
+func (a *API) pollDevice(ctx context.Context, s vault.Session) (vault.Session, error) {
+	now := time.Now()
+	if s.Flow != vault.FlowDevice || s.Stage != vault.SessionAuthorizing || now.Before(dueAt(s)) {
+		return s, nil
+	}
+	mine, err := a.v.UpdateSession(ctx, s.ID, s.Version, vault.SessionEdit{Data: nextPoll(now.Add(deviceClaim))})
+	switch {
+	case errors.Is(err, vault.ErrConflict), errors.Is(err, vault.ErrUsed), errors.Is(err, vault.ErrExpired), errors.Is(err, vault.ErrNotFound):
+		return s, nil // another replica, or it is over
+	case err != nil:
+		return s, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishFor)
+	defer cancel()
+	wait, err := a.askDevice(ctx, mine)
+	if err == nil && wait > 0 {
+		data := nextPoll(time.Now().Add(wait))
+		data[dataInterval] = strconv.FormatInt(wait.Milliseconds(), 10)
+		return a.v.UpdateSession(ctx, s.ID, 0, vault.SessionEdit{Data: data})
+	}
+	after, err := a.settle(ctx, mine, err)
+	if p := (*Problem)(nil); errors.As(err, &p) {
+		err = nil // the session says so
+	}
+	return after, err
+}
+
+func nextPoll(at time.Time) map[string]string {
+	return map[string]string{dataNext: strconv.FormatInt(at.UnixMilli(), 10)}
+}
+
+// askDevice asks once. A wait of more than 0 says that the person has not decided
+// yet; then the account is connected, or err says why not.
+func (a *API) askDevice(ctx context.Context, s vault.Session) (wait time.Duration, err error) {
+	if attemptOver(s, time.Now()) {
+		return 0, a.flowProblem(nil, &oauth.Error{Code: "expired_token"})
+	}
+	sealed, err := a.v.SessionSecrets(ctx, s.ID)
+	if err != nil {
+		return 0, err
+	}
+	t, err := a.underWay(ctx, s, sealed)
+	if err != nil {
+		return 0, err
+	}
+	req := a.request(t)
+	req.DeviceCode, req.Scopes = sealed.Get(sealedDevice), s.Scopes
+	ms, _ := strconv.ParseInt(s.Data[dataInterval], 10, 64)
+	interval := time.Duration(ms) * time.Millisecond
+	tok, err := t.oauth.Token(ctx, req)
+	if err == nil {
+		return 0, a.finish(ctx, s, t, tok)
+	}
+	if wait, pending := oauth.Pending(err, interval); pending {
+		return min(wait, maxInterval), nil
+	}
+	if e := (*oauth.Error)(nil); errors.As(err, &e) && e.Temporary { // RFC 8628 §3.5: slower
+		return min(2*interval, maxInterval), nil
+	}
+	return 0, a.flowProblem(t, err)
+}

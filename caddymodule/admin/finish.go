@@ -1,0 +1,106 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"time"
+
+	"github.com/attache-proxy/attache/providers/oauth"
+	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/vault"
+)
+
+// finishFor bounds what is done with a token that came: a test request and two
+// transactions. It is done though the person's browser hangs up.
+const finishFor = 90 * time.Second
+
+// finish takes a token that a person's consent brought: it asks the service whose
+// it is and whether it works, and only then is the account changed, at once. What
+// fails leaves the account as it was.
+func (a *API) finish(ctx context.Context, s vault.Session, t *subject, tok *oauth.Token) error {
+	cred := tok.Credential
+	if cred.Fields == nil {
+		cred.Fields = t.fields
+	}
+	v, err := a.proveToken(ctx, t, &cred, tok.Metadata)
+	if err != nil {
+		return err
+	}
+	if p := sameIdentity(s, &t.acct, v.Provider); p != nil {
+		return p
+	}
+	c := credentialsOf(t.opt, cred.Fields)
+	c.Option, c.Token, c.RefreshToken = t.opt.Name, cred.Token, tok.RefreshToken
+	c.ExpiresAt, c.Scopes, c.Captured = cred.Expiry, cred.Scopes, tok.Metadata
+	if tok.RefreshToken.IsZero() && !tok.RefreshTokenGone {
+		if c.RefreshToken, err = a.formerRefreshToken(ctx, t); err != nil {
+			return err
+		}
+	}
+	conn := vault.Connection{Credentials: c, AppID: t.appID}
+	if v.Tested {
+		conn.Provider = &v.Provider
+	}
+	_, err = a.person(t.acct.Organisation).Connect(ctx, t.acct.ID, t.acct.Version, conn)
+	if errors.Is(err, vault.ErrConflict) {
+		return problem(http.StatusConflict, "VERSION_CONFLICT", "Somebody edited the account in the meantime. Begin again.")
+	}
+	return err
+}
+
+// formerRefreshToken is that of an account that works and is only asked for more:
+// some services send a refresh token with the first consent alone, and it goes on
+// working after the next.
+func (a *API) formerRefreshToken(ctx context.Context, t *subject) (secret.Value, error) {
+	if t.acct.State != vault.Active || t.acct.AppID != t.appID || t.acct.Option != t.opt.Name {
+		return secret.Value{}, nil
+	}
+	u, err := a.v.Unseal(ctx, t.acct.ID)
+	return u.RefreshToken, err
+}
+
+// proveToken runs the test request, which also says whose account it is, with a
+// token that is not stored yet.
+func (a *API) proveToken(ctx context.Context, t *subject, cred *secret.Credential, captured map[string]string) (Verdict, error) {
+	if a.c.Tester == nil {
+		return Verdict{}, nil
+	}
+	v, err := a.c.Tester.Test(ctx, Trial{Connector: t.con, Option: t.opt, Fields: maps.Clone(t.fields), App: t.app, Credential: cred, Meta: t.meta(captured)})
+	switch {
+	case err != nil:
+		a.log.Warn("testing a new token", "account", t.acct.ID, "connector", t.con.Key, "error", err)
+		return v, problem(http.StatusBadGateway, "TEST_FAILED", "The test request could not be sent; the log has the cause. The account is as it was.")
+	case !v.Tested || v.OK:
+		return v, nil
+	case v.Rejected:
+		return v, problem(http.StatusUnprocessableEntity, "CREDENTIALS_REJECTED", sentence("the service does not take the token that it gave: "+v.Problem))
+	}
+	return v, problem(http.StatusBadGateway, "TEST_FAILED", sentence("the test request did not succeed: "+v.Problem))
+}
+
+// sameIdentity refuses a token of somebody else than before: an agent that has a
+// link must not be able to put another account in its place, and a person who is
+// signed in to several should hear of it.
+func sameIdentity(s vault.Session, acct *vault.Account, now vault.ProviderAccount) *Problem {
+	link := reachOf(s)
+	switch {
+	case link == reachAgent && (acct.State == vault.Revoked || acct.State == vault.Suspended):
+		return problem(http.StatusConflict, "INVALID_STATE", "The account was "+string(acct.State)+" in the meantime.")
+	case s.Data[dataOther] == "1":
+		return nil
+	case acct.Provider.ID != "" && now.ID == acct.Provider.ID:
+		return nil
+	case acct.Provider.ID != "" && now.ID != "":
+		return problem(http.StatusConflict, "OTHER_IDENTITY", "You signed in to the service as somebody else than the account belongs to. The account is as it was. Sign in there as its owner, and try again.")
+	case link != reachAgent || acct.Provider.ID == "" && neverConnected(acct):
+		return nil
+	}
+	return problem(http.StatusConflict, "IDENTITY_UNKNOWN", "The service does not say whose account this is, so that it cannot be connected again by this link. Ask the operator for one.")
+}
+
+// neverConnected reports whether nobody's credentials were in the account yet.
+func neverConnected(acct *vault.Account) bool {
+	return acct.State == vault.Pending && acct.ConnectedAt.IsZero() && acct.Generation == 0
+}
