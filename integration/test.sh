@@ -28,6 +28,7 @@ finish() {
 	rm -rf "$state"
 }
 state=$(mktemp -d /tmp/attache-test.XXXXXX)
+chmod 711 "$state" # PostgreSQL does not run as root, and its data lies below
 trap finish EXIT
 trap 'exit 130' INT TERM
 

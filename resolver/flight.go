@@ -197,10 +197,21 @@ func awaitChange(ctx context.Context, changed <-chan struct{}, n int, left time.
 	return nil
 }
 
+// shared is what the replicas' cache has, if it works and is not what was
+// rejected. What memory holds, and does not, stands in nobody's way.
+func (c *Credentials) shared(ctx context.Context, a *Account, rejected *secret.Credential) (*secret.Credential, bool) {
+	not := rejected
+	if near, ok := c.Cache.Near(a.CacheKey); ok && !fits(a, near, rejected, c.now()) {
+		not = near
+	}
+	cred, ok := c.Cache.Fetch(ctx, a.CacheKey, not)
+	return cred, ok && fits(a, cred, rejected, c.now())
+}
+
 // turnWithLock is one try for an account that only the cache knows. It returns
 // how long to wait at most where another replica is at it.
 func (c *Credentials) turnWithLock(ctx context.Context, a *Account, f *flight, old *secret.Credential) (*secret.Credential, time.Duration, error) {
-	if cred, ok := c.Cache.Fetch(ctx, a.CacheKey, old); ok && fits(a, cred, old, c.now()) {
+	if cred, ok := c.shared(ctx, a, old); ok {
 		return cred, 0, nil
 	}
 	if err := c.mayAsk(f); err != nil {
@@ -211,7 +222,7 @@ func (c *Credentials) turnWithLock(ctx context.Context, a *Account, f *flight, o
 		return nil, c.leaseFor(), nil
 	}
 	defer unlock()
-	if cred, ok := c.Cache.Fetch(ctx, a.CacheKey, old); ok && fits(a, cred, old, c.now()) {
+	if cred, ok := c.shared(ctx, a, old); ok {
 		return cred, 0, nil // the last holder was faster
 	}
 	began := c.now()

@@ -29,6 +29,7 @@ var ErrStoreAway = errors.New("the store of accounts is away")
 type Stored struct {
 	Credential   secret.Credential
 	RefreshToken secret.Value
+	State        State
 }
 
 // LeasedError says that another replica is refreshing the account.
@@ -67,7 +68,7 @@ var errNoAutoRefresh = fmt.Errorf("the token has ended, and this account is not 
 // before it is used. It returns how long to wait at most where another replica
 // has the lease.
 func (c *Credentials) turnWithStore(ctx context.Context, a *Account, f *flight, rejected *secret.Credential) (*secret.Credential, time.Duration, error) {
-	if cred, ok := c.Cache.Fetch(ctx, a.CacheKey, rejected); ok && fits(a, cred, rejected, c.now()) {
+	if cred, ok := c.shared(ctx, a, rejected); ok {
 		return cred, 0, nil
 	}
 	s, err := a.Store.Stored(ctx, a.ID)
@@ -76,6 +77,9 @@ func (c *Credentials) turnWithStore(ctx context.Context, a *Account, f *flight, 
 	}
 	if cred, ok := c.remembered(a, &s, rejected); ok {
 		return cred, 0, nil
+	}
+	if err := s.usableAs(a); err != nil {
+		return nil, 0, err
 	}
 	if a.Limits.NoRefresh {
 		return nil, 0, errNoAutoRefresh
@@ -99,14 +103,24 @@ func (c *Credentials) turnWithStore(ctx context.Context, a *Account, f *flight, 
 	return cred, 0, err
 }
 
+// usableAs refuses an account that stopped to be active since the caller read it:
+// another replica, which had the lease before, found that only a person can help.
+// An account that was not active then is being tried on purpose.
+func (s *Stored) usableAs(a *Account) error {
+	if a.State != StateActive || s.State == StateActive {
+		return nil
+	}
+	return usable(&Account{State: s.State, Name: a.Name, Connector: a.Connector, ConnectURL: a.ConnectURL})
+}
+
 // remembered is what the store has, if it works and is newer than what was
 // rejected. It is kept in memory from now on.
 func (c *Credentials) remembered(a *Account, s *Stored, rejected *secret.Credential) (*secret.Credential, bool) {
-	if s.Credential.Token.IsZero() || !fits(a, &s.Credential, rejected, c.now()) {
-		return nil, false
-	}
 	cred := s.Credential
 	c.ready(a, &cred, c.now())
+	if cred.Token.IsZero() || !fits(a, &cred, rejected, c.now()) {
+		return nil, false
+	}
 	c.Cache.Keep(a.CacheKey, &cred)
 	return &cred, true
 }
@@ -120,6 +134,9 @@ func (c *Credentials) refresh(ctx context.Context, a *Account, lease Lease, reje
 	s := lease.Stored()
 	if cred, ok := c.remembered(a, &s, rejected); ok { // the last holder was faster
 		return cred, release(ctx, lease)
+	}
+	if err := s.usableAs(a); err != nil {
+		return nil, errors.Join(err, release(ctx, lease))
 	}
 	if _, orphan := lease.Abandoned(); orphan {
 		changed, stop := c.Cache.Watch(a.CacheKey)
@@ -192,9 +209,9 @@ func (c *Credentials) refreshFailed(ctx context.Context, lease Lease, err error)
 	case gone:
 		end = lease.Fail(ctx, StateExpired, "invalid_grant", "the service does not take the refresh token any more")
 	case errors.Is(err, errTooLate):
-		return errors.Join(ErrFenced, lease.Release(ctx, false, nil)) // as good as lost: from the beginning
-	default:
-		end = lease.Release(ctx, uncertain(err), err)
+		return errors.Join(ErrFenced, lease.Release(ctx, abandoned, nil)) // as good as lost: from the beginning
+	default: // a call that failed clearly says nothing about one that was abandoned
+		end = lease.Release(ctx, abandoned || uncertain(err), err)
 	}
 	if errors.Is(end, ErrFenced) && gone {
 		return ErrFenced // the refusal was about a token that is not ours any more
@@ -214,7 +231,8 @@ func uncertain(err error) bool {
 
 // release gives back a lease that was not used.
 func release(ctx context.Context, lease Lease) error {
-	if err := lease.Release(context.WithoutCancel(ctx), false, nil); err != nil && !errors.Is(err, ErrFenced) && !errors.Is(err, ErrStoreAway) {
+	abandoned, _ := lease.Abandoned()
+	if err := lease.Release(context.WithoutCancel(ctx), abandoned, nil); err != nil && !errors.Is(err, ErrFenced) && !errors.Is(err, ErrStoreAway) {
 		return err
 	}
 	return nil

@@ -32,7 +32,7 @@ func (s store) Stored(ctx context.Context, account string) (resolver.Stored, err
 }
 
 func stored(u *vault.Unsealed) resolver.Stored {
-	return resolver.Stored{Credential: u.Credential, RefreshToken: u.RefreshToken}
+	return resolver.Stored{Credential: u.Credential, RefreshToken: u.RefreshToken, State: resolver.State(u.Account.State)}
 }
 
 // Lease implements resolver.Store.

@@ -32,6 +32,8 @@ type Options struct {
 	Interval time.Duration
 	// Fault is asked at each token request what shall go wrong; nil: nothing.
 	Fault func(*Call) Fault
+	// Client says who asks, for Gone; nil: nobody in particular.
+	Client func(*http.Request) string
 	// Now is time.Now when nil.
 	Now func() time.Time
 }
@@ -55,6 +57,8 @@ type Endpoint struct {
 	families map[string]*family // by account
 	refresh  map[string]*family // by refresh token, old ones too
 	access   map[string]*access // by access token
+	open     map[*visit]bool    // token requests that are not answered yet
+	away     map[string]bool    // clients that are Gone
 	codes    map[string]code    // by authorization code
 	devices  map[string]*device // by device code
 }
@@ -66,6 +70,7 @@ func New(o Options) *Endpoint {
 	e := &Endpoint{
 		o: o, mux: http.NewServeMux(), families: map[string]*family{}, refresh: map[string]*family{},
 		access: map[string]*access{}, codes: map[string]code{}, devices: map[string]*device{},
+		open: map[*visit]bool{}, away: map[string]bool{},
 	}
 	if e.o.Now == nil {
 		e.o.Now = time.Now
@@ -110,6 +115,7 @@ func (e *Endpoint) Check(token string) (account string, ok bool) {
 	if a == nil || a.family.killed || a.revoked || !a.expiry.IsZero() && !e.o.Now().Before(a.expiry) {
 		return "", false
 	}
+	a.family.use(a)
 	return a.family.account, true
 }
 

@@ -9,10 +9,62 @@ type family struct {
 	current  string // refresh token
 	previous string
 	rotated  time.Time // when current replaced previous
-	issued   time.Time // of the last access token
+	asked    time.Time // for the last access token
+	newest   *access
 	killed   bool
 	stats    FamilyStats
-	lost     bool // the last answer with a new refresh token was dropped
+	// client got the last new refresh token. Until something of that answer is
+	// used, it may be lost: lost says how it was, if it was.
+	client string
+	used   bool
+	lost   loss
+}
+
+// loss is how an answer with a new refresh token may have been lost.
+type loss int
+
+const (
+	notLost loss = iota
+	dropped      // it was not sent, or nobody was there to read it
+	crashed      // whoever asked for it died or was stopped before it was used
+)
+
+// use notes that an access token is used: the newest one shows that the answer
+// which brought it was kept.
+func (f *family) use(a *access) {
+	if a == f.newest {
+		f.used, f.lost = true, notLost
+	}
+}
+
+// visit is one token request.
+type visit struct {
+	client string
+	asked  time.Time
+	gone   bool // the client went away meanwhile
+}
+
+// Back undoes Gone for what comes from now on.
+func (e *Endpoint) Back(client string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.away, client)
+}
+
+// Gone notes that a client died or was stopped: what it was answered and nobody
+// has used yet may be lost, and so may what it asks for until Back.
+func (e *Endpoint) Gone(client string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.away[client] = true
+	for v := range e.open {
+		v.gone = v.gone || v.client == client
+	}
+	for _, f := range e.families {
+		if f.client == client && !f.used && f.lost == notLost {
+			f.lost = crashed
+		}
+	}
 }
 
 // access is an access token.
@@ -26,7 +78,8 @@ type access struct {
 type FamilyStats struct {
 	// Refreshes counts refresh requests that were answered or dropped.
 	Refreshes int
-	// Early counts refreshes in the first half of the access token's life.
+	// Early counts refreshes in the first quarter of the access token's life, with
+	// the answer that brought it not lost: more than one request per expiry.
 	Early int
 	// Reuses counts old refresh tokens that came; the first of them killed the
 	// family.
@@ -34,8 +87,9 @@ type FamilyStats struct {
 	// Lost counts answers that were dropped after rotating.
 	Lost int
 	// Killed says that the family is dead; KilledAfterLoss, that this was to be
-	// expected since the answer before was dropped.
-	Killed, KilledAfterLoss bool
+	// expected since the answer before was dropped; KilledAfterCrash, since
+	// whoever got it was gone before it was used.
+	Killed, KilledAfterLoss, KilledAfterCrash bool
 }
 
 // Stats is what happened to all.
@@ -47,9 +101,10 @@ type Stats struct {
 	Reuses        int
 	Lost          int
 	Killed        int
-	// KilledAfterLoss is the part of Killed that no client can avoid.
-	KilledAfterLoss int
-	Families        map[string]FamilyStats
+	// KilledAfterLoss and KilledAfterCrash are the part of Killed that no client
+	// can avoid.
+	KilledAfterLoss, KilledAfterCrash int
+	Families                          map[string]FamilyStats
 }
 
 // Stats counts from the start.
@@ -69,6 +124,9 @@ func (e *Endpoint) Stats() Stats {
 		if f.stats.KilledAfterLoss {
 			s.KilledAfterLoss++
 		}
+		if f.stats.KilledAfterCrash {
+			s.KilledAfterCrash++
+		}
 	}
 	return s
 }
@@ -79,7 +137,7 @@ func (e *Endpoint) Issue(account string) (refreshToken, accessToken string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	f := e.newFamily(account)
-	return f.current, e.mint(f)
+	return f.current, e.mint(f, e.o.Now())
 }
 
 // Kill ends an account's family, as its owner can at the provider.
@@ -97,14 +155,14 @@ func (e *Endpoint) newFamily(account string) *family {
 	return f
 }
 
-// mint makes an access token of f.
-func (e *Endpoint) mint(f *family) string {
+// mint makes an access token of f that was asked for at a time.
+func (e *Endpoint) mint(f *family, asked time.Time) string {
 	now := e.o.Now()
 	a := &access{family: f}
 	if e.o.Lifetime > 0 {
 		a.expiry = now.Add(e.o.Lifetime)
 	}
-	f.issued = now
+	f.asked, f.newest = asked, a
 	token := random("at")
 	e.access[token] = a
 	return token
@@ -112,7 +170,7 @@ func (e *Endpoint) mint(f *family) string {
 
 // rotate answers a refresh with the token old. It reports false when old does
 // not work; if it once did, the family is killed.
-func (e *Endpoint) rotate(old string) (f *family, ok bool) {
+func (e *Endpoint) rotate(old string, v *visit) (f *family, ok bool) {
 	f = e.refresh[old]
 	if f == nil || e.families[f.account] != f || f.killed {
 		return f, false
@@ -124,16 +182,21 @@ func (e *Endpoint) rotate(old string) (f *family, ok bool) {
 		return f, true // once more the same
 	default:
 		f.stats.Reuses++
-		f.killed, f.stats.Killed, f.stats.KilledAfterLoss = true, true, f.lost
+		f.killed, f.stats.Killed = true, true
+		f.stats.KilledAfterLoss, f.stats.KilledAfterCrash = f.lost == dropped, f.lost == crashed
 		return f, false
 	}
-	if e.o.Lifetime > 0 && !f.issued.IsZero() && now.Sub(f.issued) < e.o.Lifetime/2 {
+	if e.o.Lifetime > 0 && !f.asked.IsZero() && f.lost == notLost && v.asked.Sub(f.asked) < e.o.Lifetime/4 {
 		f.stats.Early++
 	}
 	f.stats.Refreshes++
-	f.lost = false
+	f.lost = notLost
 	if e.o.Rotate {
 		f.previous, f.current, f.rotated = old, random("rt"), now
+		f.client, f.used = v.client, false
+		if v.gone {
+			f.lost = crashed
+		}
 		e.refresh[f.current] = f
 	}
 	return f, true

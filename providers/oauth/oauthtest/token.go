@@ -91,9 +91,11 @@ func (e *Endpoint) token(w http.ResponseWriter, r *http.Request) {
 		refuse(w, "invalid_request", "not a form")
 		return
 	}
+	v := e.arrive(r)
+	defer e.leave(v)
 	fault := e.fault(r)
 	sleep(r, fault.Delay)
-	if fault.DropBefore {
+	if fault.DropBefore || r.Context().Err() != nil {
 		panic(http.ErrAbortHandler)
 	}
 	if fault.Answer != nil {
@@ -104,13 +106,13 @@ func (e *Endpoint) token(w http.ResponseWriter, r *http.Request) {
 		refuse(w, "invalid_client", "the client is not known")
 		return
 	}
-	f, tokens, code := e.grant(r.PostForm)
+	f, tokens, code := e.grant(r.PostForm, v)
 	if code != "" {
 		refuse(w, code, "")
 		return
 	}
 	sleep(r, fault.DelayAnswer)
-	if fault.DropAfter {
+	if fault.DropAfter || r.Context().Err() != nil {
 		e.lose(f)
 		panic(http.ErrAbortHandler)
 	}
@@ -138,13 +140,32 @@ func (e *Endpoint) fault(r *http.Request) Fault {
 	return f
 }
 
+// arrive notes who asks, until leave.
+func (e *Endpoint) arrive(r *http.Request) *visit {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	v := &visit{asked: e.o.Now()}
+	if e.o.Client != nil {
+		v.client = e.o.Client(r)
+		v.gone = e.away[v.client]
+	}
+	e.open[v] = true
+	return v
+}
+
+func (e *Endpoint) leave(v *visit) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.open, v)
+}
+
 // lose notes that an answer does not arrive. With a refresh token that has been
 // rotated, the client cannot know the new one.
 func (e *Endpoint) lose(f *family) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.o.Rotate {
-		f.lost = true
+		f.lost = dropped
 		f.stats.Lost++
 	}
 }
@@ -166,13 +187,13 @@ func (e *Endpoint) clientOK(r *http.Request) bool {
 }
 
 // grant does what the grant type says; code is the error.
-func (e *Endpoint) grant(form url.Values) (f *family, tokens map[string]any, code string) {
+func (e *Endpoint) grant(form url.Values, v *visit) (f *family, tokens map[string]any, code string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var ok bool
 	switch form.Get("grant_type") {
 	case "refresh_token":
-		if f, ok = e.rotate(form.Get("refresh_token")); !ok {
+		if f, ok = e.rotate(form.Get("refresh_token"), v); !ok {
 			return nil, nil, "invalid_grant"
 		}
 	case "authorization_code":
@@ -191,7 +212,7 @@ func (e *Endpoint) grant(form url.Values) (f *family, tokens map[string]any, cod
 	default:
 		return nil, nil, "unsupported_grant_type"
 	}
-	tokens = map[string]any{"access_token": e.mint(f), "token_type": "Bearer"}
+	tokens = map[string]any{"access_token": e.mint(f, v.asked), "token_type": "Bearer"}
 	if f.scope != "" && form.Get("grant_type") == "authorization_code" {
 		tokens["scope"] = f.scope
 	}
