@@ -23,6 +23,10 @@ type AuditConfig struct {
 	// Sync writes each event before the request is over. Otherwise events are
 	// written within 100 ms, and those of the last 100 ms are lost on kill -9.
 	Sync bool `json:"sync,omitempty"`
+	// Retention is how long the vault keeps events; 0 means 90 days, less than 0
+	// for ever. UsageRetention is the same for usage; 0 means 400 days.
+	Retention      caddy.Duration `json:"retention,omitempty"`
+	UsageRetention caddy.Duration `json:"usage_retention,omitempty"`
 }
 
 // auditor writes audit events without slowing requests.

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -31,7 +32,7 @@ func init() {
 //		ca            <id>
 //		connectors    <directory>
 //		allow_address <address or prefix…>
-//		audit         sync|off
+//		audit         [sync|off] { retention 90d; usage_retention 400d }
 //		connector     <key> { … }
 //		agent         <name> { … }
 //	}
@@ -127,6 +128,33 @@ func (a *App) parseAudit(d *caddyfile.Dispenser) error {
 			return d.Errf("audit %q: want sync or off", word)
 		}
 	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		into := map[string]*caddy.Duration{"retention": &a.Audit.Retention, "usage_retention": &a.Audit.UsageRetention}[d.Val()]
+		if into == nil {
+			return d.Errf("unknown option %q in audit; known here: retention, usage_retention", d.Val())
+		}
+		if err := parseRetention(d, into); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parseRetention reads a duration of at least a day, or forever.
+func parseRetention(d *caddyfile.Dispenser, into *caddy.Duration) error {
+	name, text := d.Val(), ""
+	if err := oneArg(d, &text); err != nil {
+		return err
+	}
+	if text == "forever" {
+		*into = -1
+		return nil
+	}
+	life, err := caddy.ParseDuration(text)
+	if err != nil || life < 24*time.Hour {
+		return d.Errf("%s %q: want a duration of at least 1d, such as 90d, or forever", name, text)
+	}
+	*into = caddy.Duration(life)
 	return nil
 }
 

@@ -65,6 +65,7 @@ func (a *App) openVault() error {
 		defer cancel()
 		v, err := vault.Open(ctx, vault.Config{
 			Driver: a.Vault.Driver, Source: source, Keys: keys, AuditSync: a.Audit.Sync,
+			AuditRetention: time.Duration(a.Audit.Retention), UsageRetention: time.Duration(a.Audit.UsageRetention),
 			Log: slog.New(zapslog.NewHandler(a.logger.Named("vault").Core())),
 		})
 		if err != nil {

@@ -1,18 +1,22 @@
 package caddymodule
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
+	"golang.org/x/term"
 
 	"github.com/attache-proxy/attache/resolver/vault"
 )
@@ -120,9 +124,50 @@ func statusCommand() *cobra.Command {
 	})
 }
 
-// progress writes how far something is to standard error.
+// progress draws how far something is: a bar that is drawn over itself on a
+// terminal, a line now and then in a file.
 func progress(w io.Writer) func(vault.Progress) {
-	return func(p vault.Progress) { fmt.Fprintf(w, "\r%d of %d", p.Done, p.Total) }
+	const width = 40
+	f, _ := w.(*os.File)
+	terminal := f != nil && term.IsTerminal(int(f.Fd()))
+	began, drawn := time.Now(), time.Time{}
+	var first int64 // what an earlier run had done already
+	return func(p vault.Progress) {
+		if drawn.IsZero() {
+			first = p.Done
+		}
+		every := 10 * time.Second
+		if terminal {
+			every = 100 * time.Millisecond
+		}
+		if now := time.Now(); now.Sub(drawn) >= every || p.Done == p.Total {
+			drawn = now
+		} else {
+			return
+		}
+		end := "\n"
+		if terminal {
+			end = "\r"
+		}
+		fmt.Fprint(w, bar(p, width), rate(p.Done-first, time.Since(began)), end)
+	}
+}
+
+// bar is such as [#####     ]  50 %  500 of 1000.
+func bar(p vault.Progress, width int) string {
+	part := 1.0
+	if p.Total > 0 {
+		part = min(1, float64(p.Done)/float64(p.Total))
+	}
+	full := int(part * float64(width))
+	return fmt.Sprintf("[%s%s] %3.0f %%  %d of %d", strings.Repeat("#", full), strings.Repeat(" ", width-full), part*100, p.Done, p.Total)
+}
+
+func rate(done int64, took time.Duration) string {
+	if done <= 0 || took < time.Second {
+		return ""
+	}
+	return fmt.Sprintf("  %.0f/s", float64(done)/took.Seconds())
 }
 
 func rotateCommand() *cobra.Command {
@@ -162,13 +207,45 @@ func importCommand() *cobra.Command {
 			return err
 		}
 		defer f.Close()
-		done, err := v.Import(context.Background(), f, vault.ImportOptions{Name: args[0], Report: progress(c.ErrOrStderr())})
+		total, err := countLines(f)
+		if err != nil {
+			return err
+		}
+		done, err := v.Import(context.Background(), f, vault.ImportOptions{Name: args[0], Total: total, Report: progress(c.ErrOrStderr())})
 		fmt.Fprintln(c.ErrOrStderr())
 		if err != nil {
 			return err
 		}
 		return json.NewEncoder(c.OutOrStdout()).Encode(done)
 	})
+}
+
+// countLines counts the lines that are not empty, and goes back to the start.
+// What cannot go back, a pipe, has 0.
+func countLines(f *os.File) (n int64, err error) {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return 0, nil
+	}
+	in := bufio.NewReaderSize(f, 1<<20)
+	for blank := true; ; {
+		part, err := in.ReadSlice('\n')
+		blank = blank && len(bytes.TrimSpace(part)) == 0
+		if err == bufio.ErrBufferFull {
+			continue
+		}
+		if !blank {
+			n++
+		}
+		blank = true
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	_, err = f.Seek(0, io.SeekStart)
+	return n, err
 }
 
 func createTokenCommand() *cobra.Command {

@@ -110,7 +110,10 @@ func (a *API) testAccount(ctx context.Context, c *Caller, in *PathID) (*testOut,
 		}
 		out.Body.OK = err == nil
 	}
-	out.Body.Tested, out.Body.Status, out.Body.Expected, out.Body.Error = v.Tested, v.Status, v.Expected, v.Problem
+	out.Body.Tested, out.Body.Status, out.Body.Expected = v.Tested, v.Status, v.Expected
+	if !out.Body.OK {
+		out.Body.Error = v.problem()
+	}
 	// The test itself may have fetched a token, which counts as a generation;
 	// pasted credentials change only when somebody sets others.
 	if opt.Type != providers.TypeCredentials {
@@ -136,7 +139,7 @@ func (a *API) afterTest(ctx context.Context, c *Caller, id string, generation ui
 		}
 		now, err = c.Connect(ctx, id, 0, conn)
 	case v.Rejected && same && now.State == vault.Active:
-		now, err = c.SetState(ctx, id, now.Version, vault.Error, vault.Reason{Code: vault.ReasonTestFailed, Detail: v.Problem})
+		now, err = c.SetState(ctx, id, now.Version, vault.Error, vault.Reason{Code: vault.ReasonTestFailed, Detail: v.problem()})
 	}
 	if errors.Is(err, vault.ErrConflict) || errors.Is(err, vault.ErrNotAllowed) { // somebody was faster; theirs stands
 		now, err = c.Account(ctx, id)
@@ -163,6 +166,13 @@ func (a *API) refresh(ctx context.Context, c *Caller, id string) (vault.Account,
 	}
 	if p := notUsable[acct.State]; p != nil {
 		return vault.Account{}, p
+	}
+	_, opt, err := a.option(ctx, c, acct.Connector, acct.Option)
+	if err != nil {
+		return vault.Account{}, err
+	}
+	if opt.Type == providers.TypeCredentials {
+		return vault.Account{}, problem(http.StatusConflict, "NOTHING_TO_REFRESH", "These credentials are used as they are; there is no token to refresh.")
 	}
 	if a.c.Connections == nil {
 		return vault.Account{}, problem(http.StatusNotImplemented, "NOT_AVAILABLE", "Nothing refreshes tokens here.")

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"math"
 	"time"
 
 	"github.com/attache-proxy/attache/resolver/vault"
@@ -20,14 +21,15 @@ type Account struct {
 	StateReason    *Reason           `json:"state_reason,omitempty"`
 	StateSince     *time.Time        `json:"state_since,omitempty"`
 	ConnectedAt    *time.Time        `json:"connected_at,omitempty"`
-	Scopes         []string          `json:"scopes,omitempty" doc:"Granted by the service."`
+	Scopes         []string          `json:"scopes" nullable:"false" doc:"Granted by the service."`
 	Provider       *ProviderAccount  `json:"provider,omitempty" doc:"Who the account is at the service."`
 	Fields         map[string]string `json:"fields,omitempty" doc:"The connector's fields that are not secret."`
-	Metadata       map[string]any    `json:"metadata,omitempty" doc:"The operator's own."`
+	Metadata       map[string]any    `json:"metadata" doc:"The operator's own."`
 	Settings       Settings          `json:"settings"`
 	TestMode       bool              `json:"test_mode"`
-	ExpiresAt      *time.Time        `json:"expires_at,omitempty" doc:"When the access token ends."`
-	LastUsedAt     *time.Time        `json:"last_used_at,omitempty"`
+	ExpiresAt      *time.Time        `json:"expires_at" nullable:"true" doc:"When the access token ends; null where it does not or nobody knows."`
+	LastUsedAt     *time.Time        `json:"last_used_at" nullable:"true" doc:"null: never."`
+	LastError      *LastError        `json:"last_error" doc:"The last call that failed, or why the account is in this state; null: none is known."`
 	Secrets        []SecretInfo      `json:"secrets,omitempty" doc:"Which secrets are stored. Their values are never shown."`
 	CreatedAt      *time.Time        `json:"created_at,omitempty"`
 	UpdatedAt      *time.Time        `json:"updated_at,omitempty"`
@@ -40,6 +42,23 @@ type Reason struct {
 	Detail string `json:"detail,omitempty"`
 }
 
+// LastError is the newer of two failures: of a call, and of the account itself.
+type LastError struct {
+	At    time.Time `json:"at"`
+	Error string    `json:"error" example:"Forbidden"`
+}
+
+func lastErrorOf(a vault.Account) *LastError {
+	e := LastError{a.LastErrorAt, a.LastError}
+	if (a.State == vault.Error || a.State == vault.Expired) && a.StateSince.After(e.At) {
+		e = LastError{a.StateSince, a.Reason.Code}
+	}
+	if e.At.IsZero() {
+		return nil
+	}
+	return &e
+}
+
 type ProviderAccount struct {
 	ID    string `json:"id,omitempty"`
 	Label string `json:"label,omitempty"`
@@ -47,18 +66,18 @@ type ProviderAccount struct {
 }
 
 type Settings struct {
-	AutoRefresh   bool  `json:"auto_refresh" default:"true" doc:"Whether tokens are refreshed by themselves."`
-	RateLimit     int   `json:"rate_limit,omitempty" minimum:"0" maximum:"1000000" doc:"Calls per minute; 0 means no limit."`
-	TimeoutMillis int64 `json:"timeout_ms,omitempty" minimum:"0" maximum:"3600000" doc:"How long a call may wait for its answer to begin; 0 means the default."`
-	RetryAttempts int   `json:"retry_attempts,omitempty" minimum:"0" maximum:"10"`
+	AutoRefresh   bool    `json:"auto_refresh" default:"true" doc:"Whether tokens are refreshed by themselves."`
+	RateLimit     int     `json:"rate_limit" minimum:"0" maximum:"1000000" doc:"Calls per minute; 0 means no limit."`
+	Timeout       float64 `json:"timeout" minimum:"0" maximum:"3600" doc:"How many seconds a call may wait for its answer to begin; 0 means the default."`
+	RetryAttempts int     `json:"retry_attempts" minimum:"0" maximum:"10" doc:"How often a call that can be sent again is, where the service did not answer."`
 }
 
 // SettingsEdit tells a setting that was not sent from one that is zero.
 type SettingsEdit struct {
-	AutoRefresh   *bool  `json:"auto_refresh,omitempty" doc:"Whether tokens are refreshed by themselves; default true."`
-	RateLimit     *int   `json:"rate_limit,omitempty" minimum:"0" maximum:"1000000" doc:"Calls per minute; 0 means no limit."`
-	TimeoutMillis *int64 `json:"timeout_ms,omitempty" minimum:"0" maximum:"3600000" doc:"How long a call may wait for its answer to begin; 0 means the default."`
-	RetryAttempts *int   `json:"retry_attempts,omitempty" minimum:"0" maximum:"10"`
+	AutoRefresh   *bool    `json:"auto_refresh,omitempty" doc:"Whether tokens are refreshed by themselves; default true."`
+	RateLimit     *int     `json:"rate_limit,omitempty" minimum:"0" maximum:"1000000" doc:"Calls per minute; 0 means no limit."`
+	Timeout       *float64 `json:"timeout,omitempty" minimum:"0" maximum:"3600" doc:"How many seconds a call may wait for its answer to begin; 0 means the default."`
+	RetryAttempts *int     `json:"retry_attempts,omitempty" minimum:"0" maximum:"10" doc:"How often a call that can be sent again is, where the service did not answer."`
 }
 
 // over changes what was sent.
@@ -72,8 +91,8 @@ func (in *SettingsEdit) over(s vault.Settings) vault.Settings {
 	if in.RateLimit != nil {
 		s.RateLimit = *in.RateLimit
 	}
-	if in.TimeoutMillis != nil {
-		s.TimeoutMillis = *in.TimeoutMillis
+	if in.Timeout != nil {
+		s.TimeoutMillis = int64(math.Round(*in.Timeout * 1000))
 	}
 	if in.RetryAttempts != nil {
 		s.RetryAttempts = *in.RetryAttempts
@@ -94,10 +113,11 @@ func accountOf(a vault.Account) Account {
 		Identifier: a.Identifier, IdentifierType: a.IdentifierType, AppID: a.AppID,
 		State: string(a.State), StateReason: &Reason{a.Reason.Code, a.Reason.Detail}, StateSince: optionalTime(a.StateSince), ConnectedAt: optionalTime(a.ConnectedAt),
 		Scopes: a.Scopes, Fields: a.Fields, Metadata: a.Metadata, TestMode: a.TestMode,
-		Settings:  Settings{a.Settings.Refreshes(), a.Settings.RateLimit, a.Settings.TimeoutMillis, a.Settings.RetryAttempts},
-		ExpiresAt: optionalTime(a.ExpiresAt), LastUsedAt: optionalTime(a.LastUsed),
+		Settings:  Settings{a.Settings.Refreshes(), a.Settings.RateLimit, a.Settings.Timeout().Seconds(), a.Settings.RetryAttempts},
+		ExpiresAt: optionalTime(a.ExpiresAt), LastUsedAt: optionalTime(a.LastUsed), LastError: lastErrorOf(a),
 		CreatedAt: optionalTime(a.CreatedAt), UpdatedAt: optionalTime(a.UpdatedAt), Version: a.Version,
 	}
+	b.fill()
 	if a.Provider != (vault.ProviderAccount{}) {
 		b.Provider = &ProviderAccount{a.Provider.ID, a.Provider.Label, a.Provider.Email}
 	}
@@ -116,12 +136,24 @@ func secretsOf(infos []vault.SecretInfo) []SecretInfo {
 	return out
 }
 
+// fill makes empty what would be null.
+func (b *Account) fill() {
+	if b.Scopes == nil {
+		b.Scopes = []string{}
+	}
+	if b.Metadata == nil {
+		b.Metadata = map[string]any{}
+	}
+}
+
 // fileAccount shows an account of the configuration file.
 func fileAccount(d DeclaredAccount) Account {
-	return Account{
+	b := Account{
 		ID: fileAccountID(d), Organisation: vault.DefaultOrganisation, Connector: d.Connector, Option: d.Option, Name: d.Name,
 		State: string(vault.Active), Settings: Settings{AutoRefresh: true}, ReadOnly: true,
 	}
+	b.fill()
+	return b
 }
 
 func fileAccountID(d DeclaredAccount) string { return vault.FileAgent + d.Connector + ":" + d.Name }

@@ -13,6 +13,7 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"path"
@@ -108,6 +109,14 @@ type Verdict struct {
 	Problem string
 	// Provider is whose account it is, where the connector can tell.
 	Provider vault.ProviderAccount
+}
+
+// problem is a sentence about a test that failed.
+func (v *Verdict) problem() string {
+	if v.Problem == "" {
+		return fmt.Sprintf("it answered %d where %d was expected", v.Status, v.Expected)
+	}
+	return v.Problem
 }
 
 // Connections does at services what only OAuth can.

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -98,6 +99,15 @@ func (a *API) fileAgent(c *Caller, id string) (Agent, error) {
 	return Agent{}, vault.ErrNotFound
 }
 
+// agent is one of the vault or of the configuration file.
+func (a *API) agent(ctx context.Context, c *Caller, id string) (Agent, error) {
+	if strings.HasPrefix(id, vault.FileAgent) {
+		return a.fileAgent(c, id)
+	}
+	x, err := c.Agent(ctx, id)
+	return agentOf(x), err
+}
+
 type createAgentIn struct {
 	Body struct {
 		Organisation string         `json:"organisation,omitempty" maxLength:"128" doc:"Default: the token's own, or \"default\"."`
@@ -134,7 +144,11 @@ func (a *API) knownConnectors(ctx context.Context, c *Caller, keys []string) err
 		if _, ok := a.c.Catalogue.Connector(key); ok {
 			continue
 		}
-		if _, err := c.Connector(ctx, key); err != nil {
+		_, err := c.Connector(ctx, key)
+		if err != nil && !errors.Is(err, vault.ErrNotFound) {
+			return err
+		}
+		if err != nil {
 			return problem(http.StatusUnprocessableEntity, "CONNECTOR_NOT_FOUND", "There is no connector "+key+".").at("body.connectors", key+" is no connector")
 		}
 	}
@@ -142,12 +156,12 @@ func (a *API) knownConnectors(ctx context.Context, c *Caller, keys []string) err
 }
 
 func (a *API) getAgent(ctx context.Context, c *Caller, in *PathID) (*agentOut, error) {
-	if strings.HasPrefix(in.ID, vault.FileAgent) {
-		b, err := a.fileAgent(c, in.ID)
-		return &agentOut{Body: b}, err
+	b, err := a.agent(ctx, c, in.ID)
+	out := &agentOut{Body: b}
+	if !b.ReadOnly {
+		out.ETag = etag(b.Version)
 	}
-	x, err := c.Agent(ctx, in.ID)
-	return &agentOut{etag(x.Version), agentOf(x)}, err
+	return out, err
 }
 
 type patchAgentIn struct {

@@ -50,9 +50,11 @@ func (a *API) createConnector(ctx context.Context, c *Caller, in *createConnecto
 	if v, err = a.connect(ctx, c, v, work); err != nil {
 		return nil, err
 	}
-	out := a.shownConnector(v)
-	out.Location, out.Body.AccountID = Base+"/connectors/"+key, text(v.Form, formAccount)
-	return out, nil
+	out, err := a.shownConnector(ctx, c, v)
+	if err == nil {
+		out.Location = Base + "/connectors/" + key
+	}
+	return out, err
 }
 
 // build makes the connector of a form or of its YAML.
@@ -123,7 +125,7 @@ func (a *API) patchConnector(ctx context.Context, c *Caller, in *patchConnectorI
 	if v, err = a.connect(ctx, c, v, work); err != nil {
 		return nil, err
 	}
-	return a.shownConnector(v), nil
+	return a.shownConnector(ctx, c, v)
 }
 
 // written are the members of a form that become the connector's YAML.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -18,7 +19,7 @@ import (
 type ConnectorForm struct {
 	Title           *string  `json:"title,omitempty" maxLength:"128"`
 	Active          *bool    `json:"active,omitempty" doc:"Default true."`
-	Hosts           []string `json:"hosts,omitempty" maxItems:"50" doc:"Where its credentials may go: names, *.example.com, with :port and /prefix. Needed, unless definition is given."`
+	Hosts           []string `json:"hosts,omitempty" maxItems:"50" doc:"Where its credentials may go: names, *.example.com, with :port and /prefix. Default: the host of token_url, *.amazonaws.com for aws_iam, storage.googleapis.com for gcs_service_account."`
 	BaseURL         *string  `json:"base_url,omitempty"`
 	GrantType       *string  `json:"grant_type,omitempty" doc:"client_credentials (default), refresh_token, authorization_code, device_code, gcs_service_account, aws_iam, …"`
 	TokenURL        *string  `json:"token_url,omitempty"`
@@ -30,9 +31,9 @@ type ConnectorForm struct {
 	TestPath        *string  `json:"test_path,omitempty" doc:"A path that answers 200 to a GET with a good credential."`
 
 	ServiceAccountEmail *string `json:"service_account_email,omitempty" format:"email" doc:"For gcs_service_account."`
-	ClientID            *string `json:"client_id,omitempty"`
+	ClientID            *string `json:"client_id,omitempty" doc:"For aws_iam: the access key id."`
 	// The secrets of the form. They are stored sealed, with the account.
-	ClientSecret   *string `json:"client_secret,omitempty" writeOnly:"true"`
+	ClientSecret   *string `json:"client_secret,omitempty" writeOnly:"true" doc:"For aws_iam: the secret access key."`
 	RefreshToken   *string `json:"refresh_token,omitempty" writeOnly:"true"`
 	ServiceAccount *string `json:"service_account,omitempty" writeOnly:"true" doc:"The JSON key file of a Google service account."`
 
@@ -105,8 +106,27 @@ func text(form map[string]any, key string) string {
 	return s
 }
 
+// usualHosts are where credentials of a grant type go, if nothing else is said.
+var usualHosts = map[string]string{"gcs_service_account": "storage.googleapis.com", "aws_iam": "*.amazonaws.com"}
+
+// nameHosts fills in hosts that were not named: the token endpoint's own, since
+// who gave a token may see it again. A form of YAML has none.
+func nameHosts(form map[string]any) {
+	if hosts, _ := form["hosts"].([]any); len(hosts) > 0 {
+		return
+	}
+	host := usualHosts[text(form, "grant_type")]
+	if u, err := url.Parse(text(form, "token_url")); err == nil && host == "" {
+		host = u.Host
+	}
+	if host != "" {
+		form["hosts"] = []any{host}
+	}
+}
+
 // definitionOf writes a form as the YAML of a connector.
 func definitionOf(key string, form map[string]any) (string, error) {
+	nameHosts(form)
 	hosts, _ := form["hosts"].([]any)
 	if len(hosts) == 0 {
 		return "", problem(http.StatusUnprocessableEntity, "INVALID_INPUT", "hosts is missing: name the hosts that the credential may go to.").at("body.hosts", "is missing")

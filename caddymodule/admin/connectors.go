@@ -38,6 +38,7 @@ type Connector struct {
 	Definition   string            `json:"definition,omitempty" doc:"The YAML of a custom connector."`
 	Form         map[string]any    `json:"form,omitempty" doc:"What a custom connector was made of, without secrets."`
 	AccountID    string            `json:"account_id,omitempty" doc:"The account that was made with it."`
+	Agents       []string          `json:"agents,omitempty" doc:"Who may use that account; not in lists."`
 	LastError    string            `json:"last_error,omitempty"`
 	CreatedAt    *time.Time        `json:"created_at,omitempty"`
 	UpdatedAt    *time.Time        `json:"updated_at,omitempty"`
@@ -255,14 +256,25 @@ func (a *API) getConnector(ctx context.Context, c *Caller, in *PathKey) (*connec
 	if err != nil {
 		return nil, err
 	}
-	return a.shownConnector(v), nil
+	return a.shownConnector(ctx, c, v)
 }
 
-func (a *API) shownConnector(v vault.Connector) *connectorOut {
+// shownConnector is the answer with one custom connector, and who may use the
+// account that was made with it.
+func (a *API) shownConnector(ctx context.Context, c *Caller, v vault.Connector) (*connectorOut, error) {
 	con, err := a.compiled(v)
 	out := &connectorOut{ETag: etag(v.Version), Body: customOf(v, con)}
 	if err != nil {
 		out.Body.State, out.Body.LastError = "error", err.Error()
 	}
-	return out
+	id := text(v.Form, formAccount)
+	if id == "" {
+		return out, nil
+	}
+	out.Body.AccountID, out.Body.Agents = id, []string{}
+	l, err := c.Grants(ctx, vault.GrantFilter{AccountID: id}, vault.Page{Limit: 500})
+	for _, g := range l.Items {
+		out.Body.Agents = append(out.Body.Agents, g.AgentID)
+	}
+	return out, err
 }

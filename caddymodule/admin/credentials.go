@@ -47,7 +47,7 @@ func validated(opt *providers.Option, pasted map[string]string) (secret.Values, 
 		name, rest, _ := strings.Cut(strings.TrimPrefix(line, "field "), " ")
 		p.at("body.credentials."+name, rest)
 	}
-	p.Detail = sentence(err.Error())
+	p.Detail = sentence(strings.ReplaceAll(err.Error(), "\n", "; "))
 	return nil, p
 }
 
@@ -164,9 +164,9 @@ func (a *API) try(ctx context.Context, t Trial) (Verdict, error) {
 	case !v.Tested || v.OK:
 		return v, nil
 	case v.Rejected:
-		return v, problem(http.StatusUnprocessableEntity, "CREDENTIALS_REJECTED", sentence("the service does not take these credentials: "+v.Problem))
+		return v, problem(http.StatusUnprocessableEntity, "CREDENTIALS_REJECTED", sentence("the service does not take these credentials: "+v.problem()))
 	}
-	return v, problem(http.StatusBadGateway, "TEST_FAILED", sentence("the test request did not succeed: "+v.Problem))
+	return v, problem(http.StatusBadGateway, "TEST_FAILED", sentence("the test request did not succeed: "+v.problem()))
 }
 
 type setCredentialsIn struct {

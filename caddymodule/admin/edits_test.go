@@ -68,7 +68,7 @@ func TestAccountStates(t *testing.T) {
 		w.want(409, "ACCOUNT_SUSPENDED", "PUT", "/accounts/"+id+"/credentials", `{"credentials":{"token":"good-2"}}`)
 		w.want(200, "", "POST", "/accounts/"+id+"/resume", "")
 		state("active")
-		w.want(502, "REFRESH_FAILED", "POST", "/accounts/"+id+"/refresh", "")
+		w.want(409, "NOTHING_TO_REFRESH", "POST", "/accounts/"+id+"/refresh", "")
 
 		// Credentials that are not taken change nothing.
 		w.want(422, "CREDENTIALS_REJECTED", "PUT", "/accounts/"+id+"/credentials", `{"credentials":{"token":"bad"}}`)
@@ -140,8 +140,18 @@ func TestReports(t *testing.T) {
 			t.Errorf("usage = %s", u.raw)
 		}
 		h := w.want(200, "", "GET", "/accounts/"+id+"/health", "")
-		if h.get("api_error_rate") != 0.1 || h.get("auth_success_rate") != 0.9 || h.str("last_error") != "Unauthorized" || h.str("last_success_at") == "" {
+		if h.get("api_error_rate") != 0.1 || h.get("auth_success_rate") != 0.9 || h.str("last_error") != "401 Unauthorized" || h.str("last_success_at") == "" {
 			t.Errorf("health = %s", h.raw)
+		}
+		acct := w.want(200, "", "GET", "/accounts/"+id, "")
+		if acct.str("last_error.error") != "401 Unauthorized" || acct.str("last_error.at") == "" || acct.str("last_used_at") == "" {
+			t.Errorf("the account does not tell its last use and error: %s", acct.raw)
+		}
+		unused := w.want(200, "", "GET", "/accounts/"+w.account("unused"), "")
+		for _, member := range []string{"expires_at", "last_used_at", "last_error"} {
+			if v, there := unused.body[member]; v != nil || !there {
+				t.Errorf("%s of an unused account = %v, want null", member, v)
+			}
 		}
 		if u := w.want(200, "", "GET", "/accounts/"+id+"/usage?start=2020-01-01&end=2020-01-31", ""); u.get("calls") != 0.0 || u.str("start") != "2020-01-01" {
 			t.Errorf("usage of another month = %s", u.raw)
@@ -177,8 +187,9 @@ func TestVersions(t *testing.T) {
 		if a := w.do("GET", "/accounts/"+id, "", "If-None-Match", tag); a.status != 304 || a.raw != "" {
 			t.Errorf("If-None-Match = %d %q, want 304", a.status, a.raw)
 		}
-		edited := w.want(200, "", "PATCH", "/accounts/"+id, `{"name":"w","settings":{"rate_limit":5}}`, "If-Match", tag)
-		if edited.str("name") != "w" || edited.get("settings.rate_limit") != 5.0 || edited.get("settings.auto_refresh") != true || edited.header.Get("ETag") == tag {
+		edited := w.want(200, "", "PATCH", "/accounts/"+id, `{"name":"w","settings":{"rate_limit":5,"timeout":1.5,"retry_attempts":2,"auto_refresh":false}}`, "If-Match", tag)
+		if edited.str("name") != "w" || edited.get("settings.rate_limit") != 5.0 || edited.get("settings.auto_refresh") != false ||
+			edited.get("settings.timeout") != 1.5 || edited.get("settings.retry_attempts") != 2.0 || edited.header.Get("ETag") == tag {
 			t.Errorf("PATCH = %s", edited.raw)
 		}
 		w.want(200, "", "GET", "/accounts/"+id, "", "If-None-Match", tag)
@@ -443,6 +454,8 @@ func TestConnectorKinds(t *testing.T) {
 			{`{"name":"a","hosts":["a.example"],"grant_type":"refresh_token","token_url":"https://a.example/t","client_id":"good","refresh_token":"good-r"}`, "OAUTH2", "refresh_token"},
 			{`{"name":"b","hosts":["storage.googleapis.com"],"grant_type":"gcs_service_account","scope":"https://www.googleapis.com/auth/devstorage.read_only","service_account_email":"good@p.iam.gserviceaccount.com","service_account":"{}"}`, "GCS_SERVICE_ACCOUNT", "service_account"},
 			{`{"name":"c","hosts":["*.amazonaws.com"],"grant_type":"aws_iam"}`, "AWS_IAM", ""},
+			{`{"name":"aws","hosts":["s3.eu-west-1.example"],"grant_type":"aws_iam","client_id":"AKIDgood","client_secret":"good-aws-secret-key"}`, "AWS_IAM", "secret_access_key"},
+			{`{"name":"own","token_url":"https://own.example/t","client_id":"good","client_secret":"good-s"}`, "OAUTH2", ""},
 			{`{"name":"d","definition":"key: d\ntitle: D\nhosts: [d.example]\nauth:\n  key: {type: credentials, fields: {key: {secret: true}}, sign: {header: {X-Key: \"{fields.key}\"}}}\n"}`, "API_KEY", ""},
 			{`{"name":"e","hosts":["e.example"],"grant_type":"authorization_code","token_url":"https://e.example/t","authorize_url":"https://e.example/a"}`, "OAUTH2", ""},
 			{`{"name":"f","hosts":["f.example"],"grant_type":"device_code","token_url":"https://f.example/t","device_url":"https://f.example/d"}`, "OAUTH2", ""},
@@ -457,6 +470,20 @@ func TestConnectorKinds(t *testing.T) {
 				}
 			}
 		}
+		// Where nothing else is said, the credential goes back to who gave it.
+		if c := w.want(200, "", "GET", "/connectors/own", ""); c.str("hosts.0") != "own.example" || c.len("hosts") != 1 {
+			t.Errorf("hosts of a form without them = %s", c.raw)
+		}
+		agent := w.agent("form-bot")
+		if c := w.want(200, "", "PATCH", "/connectors/own", `{"agents":["`+agent+`","file:local"]}`); c.len("agents") != 2 || c.str("agents.0") != agent && c.str("agents.1") != agent {
+			t.Errorf("agents of a form = %s", c.raw)
+		}
+		if c := w.want(200, "", "PATCH", "/connectors/own", `{"agents":["file:local"]}`); c.len("agents") != 1 || c.str("agents.0") != "file:local" {
+			t.Errorf("agents of a form after one was left out = %s", c.raw)
+		}
+		acme := w.want(201, "", "POST", "/agents", `{"name":"other","organisation":"acme"}`).str("id")
+		w.want(403, "ORGANISATION_MISMATCH", "POST", "/connectors", `{"name":"half","hosts":["half.example"],"token_url":"https://half.example/t","client_id":"good","agents":["`+acme+`"]}`)
+		w.want(404, "CONNECTOR_NOT_FOUND", "GET", "/connectors/half", "")
 		if m := w.want(200, "", "GET", "/connectors/f/metadata", ""); m.str("options.0.flow") != "device_code" {
 			t.Errorf("metadata of f = %s", m.raw)
 		}
@@ -483,7 +510,7 @@ func TestConnectorKinds(t *testing.T) {
 		}
 		if l := w.want(200, "", "GET", "/connectors?custom=true&limit=4", ""); l.len("items") != 4 || l.str("next") == "" {
 			t.Errorf("custom connectors = %s", l.raw)
-		} else if rest := w.want(200, "", "GET", "/connectors?custom=true&limit=4&after="+l.str("next"), ""); rest.len("items") != 2 {
+		} else if rest := w.want(200, "", "GET", "/connectors?custom=true&limit=4&after="+l.str("next"), ""); rest.len("items") != 4 {
 			t.Errorf("the rest = %s", rest.raw)
 		}
 		if l := w.want(200, "", "GET", "/connectors?q=des&type=BASIC_AUTH", ""); l.len("items") != 1 || l.str("items.0.key") != "desk" {

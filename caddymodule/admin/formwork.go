@@ -28,11 +28,19 @@ func (f *ConnectorForm) hasCredentials() bool {
 	return f.ClientID != nil || f.ClientSecret != nil || f.RefreshToken != nil || f.ServiceAccount != nil || f.ServiceAccountEmail != nil
 }
 
+// organisation is the one of the form's account.
+func (f *ConnectorForm) organisation() string {
+	if f.Organisation != nil && *f.Organisation != "" {
+		return *f.Organisation
+	}
+	return vault.DefaultOrganisation
+}
+
 // prepareCredentials checks and tests the credentials of a form before anything
 // is stored. stored is the form so far, with the ids of the account and the app
 // that were made of it. It returns nil where there is nothing to do.
 func (a *API) prepareCredentials(ctx context.Context, c *Caller, con *providers.Connector, f *ConnectorForm, stored map[string]any) (*formWork, error) {
-	if err := a.knownAgents(ctx, c, f.Agents); err != nil {
+	if err := a.knownAgents(ctx, c, f.Agents, f.organisation()); err != nil {
 		return nil, err
 	}
 	opt, ok := con.Option("")
@@ -46,15 +54,26 @@ func (a *API) prepareCredentials(ctx context.Context, c *Caller, con *providers.
 		return &formWork{form: f, opt: opt}, nil
 	}
 	w := &formWork{form: f, opt: opt, app: secret.Values{}}
-	if f.ClientSecret != nil {
+	if f.ClientSecret != nil && !w.awsKeys() {
 		w.app["client_secret"] = secret.New(*f.ClientSecret)
 	}
 	return w, a.prepareAccount(ctx, con, w, stored)
 }
 
-func (a *API) knownAgents(ctx context.Context, c *Caller, ids []string) error {
+// awsKeys reports whether client id and secret are a pair of AWS keys, which are
+// the account's, not an OAuth client.
+func (w *formWork) awsKeys() bool {
+	return w.opt.OAuth != nil && w.opt.OAuth.GrantType() == "aws_iam"
+}
+
+// knownAgents refuses agents that cannot be granted accounts of organisation org,
+// before anything is stored.
+func (a *API) knownAgents(ctx context.Context, c *Caller, ids []string, org string) error {
 	for i, id := range ids {
-		_, err := c.Agent(ctx, id)
+		agent, err := a.agent(ctx, c, id)
+		if err == nil && agent.Organisation != org {
+			return vault.ErrOrganisation
+		}
 		if errors.Is(err, vault.ErrNotFound) {
 			return problem(http.StatusUnprocessableEntity, "AGENT_NOT_FOUND", "There is no agent "+id+" here.").at(fmt.Sprintf("body.agents[%d]", i), "is no agent")
 		}
@@ -71,7 +90,11 @@ func (a *API) prepareAccount(ctx context.Context, con *providers.Connector, w *f
 	if err != nil {
 		return err
 	}
-	for name, v := range map[string]*string{"refresh_token": w.form.RefreshToken, "service_account": w.form.ServiceAccount, "service_account_email": w.form.ServiceAccountEmail} {
+	sent := map[string]*string{"refresh_token": w.form.RefreshToken, "service_account": w.form.ServiceAccount, "service_account_email": w.form.ServiceAccountEmail}
+	if w.awsKeys() {
+		sent["access_key_id"], sent["secret_access_key"] = w.form.ClientID, w.form.ClientSecret
+	}
+	for name, v := range sent {
 		switch {
 		case v == nil:
 		case w.opt.HasField(name):
@@ -92,7 +115,7 @@ func (a *API) prepareAccount(ctx context.Context, con *providers.Connector, w *f
 		return nil
 	}
 	maps.Copy(app, w.app)
-	if w.form.ClientID != nil {
+	if w.form.ClientID != nil && !w.awsKeys() {
 		app["client_id"] = secret.New(*w.form.ClientID)
 	}
 	verdict, err := a.try(ctx, Trial{Connector: con, Option: w.opt, Fields: values, App: app})
@@ -131,10 +154,7 @@ func (a *API) connect(ctx context.Context, c *Caller, v vault.Connector, w *form
 	if w == nil {
 		return v, nil
 	}
-	org := vault.DefaultOrganisation
-	if w.form.Organisation != nil {
-		org = *w.form.Organisation
-	}
+	org := w.form.organisation()
 	appID, err := a.saveApp(ctx, c, v, w, org)
 	if err != nil {
 		return v, err
@@ -173,7 +193,7 @@ func (a *API) connect(ctx context.Context, c *Caller, v vault.Connector, w *form
 // saveApp stores the OAuth client of a form; it returns "" where there is none.
 func (a *API) saveApp(ctx context.Context, c *Caller, v vault.Connector, w *formWork, org string) (string, error) {
 	id := text(v.Form, formApp)
-	if w.form.ClientID == nil && w.form.ClientSecret == nil {
+	if w.form.ClientID == nil && w.form.ClientSecret == nil || w.awsKeys() {
 		return id, nil
 	}
 	if id != "" {

@@ -125,7 +125,7 @@ func ownProblems(_ huma.Context, _ string, v any) (any, error) {
 		p.at(d.Location, d.Message)
 	}
 	if len(p.Errors) > 0 {
-		p.Detail = sentence(p.Errors[0].Location + ": " + p.Errors[0].Message)
+		p.Detail = "The request is wrong: " + p.Errors[0].Location + " " + p.Errors[0].Message + "."
 	}
 	return p, nil
 }

@@ -90,8 +90,7 @@ func (d *Directory) heard(c vault.Change) {
 		d.forget(c.ID)
 		d.c.Changed(c.Connector)
 	case vault.KindAgent: // its tokens, or the connectors that it may use
-		d.agents.InvalidateAll()
-		d.permits.InvalidateAll()
+		d.forgetAgent(c.Agent)
 	case vault.KindGrant:
 		d.permits.Invalidate(permitKey{c.Agent, c.Connector})
 		d.c.Changed(c.Connector)
@@ -102,6 +101,22 @@ func (d *Directory) heard(c vault.Change) {
 		d.agents.InvalidateAll()
 		d.forgetAll()
 		d.c.Changed("")
+	}
+}
+
+// forgetAgent lets go of one agent, and of tokens that open nothing: it may have
+// been given one of them. Others stay, or each edit would send every agent's next
+// request to the database.
+func (d *Directory) forgetAgent(id string) {
+	for sum, e := range d.agents.All() {
+		if e.agent == nil || e.agent.ID == id || id == "" {
+			d.agents.Invalidate(sum)
+		}
+	}
+	for key := range d.permits.All() {
+		if key.agent == id || id == "" {
+			d.permits.Invalidate(key)
+		}
 	}
 }
 

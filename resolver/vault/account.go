@@ -55,6 +55,9 @@ type Account struct {
 
 	// LastUsed is zero unless the account was read with its usage (lists, Account).
 	LastUsed time.Time
+	// LastErrorAt and LastError are of the last call that failed, also from the usage.
+	LastErrorAt time.Time
+	LastError   string
 
 	leaseOwner       string
 	leaseUntil       int64
@@ -140,12 +143,15 @@ func scanAccount(s scanner) (Account, error) {
 	return a, s.Scan(a.into()...)
 }
 
-// lastUsedColumn reads the newest day of usage; an index look-up per row.
-const lastUsedColumn = `COALESCE((SELECT u.last_used FROM usage u WHERE u.account_id = a.id ORDER BY u.day DESC LIMIT 1), 0)`
+// usedColumns read the newest day of usage, and the newest with an error; two
+// or three index look-ups per row.
+const usedColumns = `COALESCE((SELECT u.last_used FROM usage u WHERE u.account_id = a.id ORDER BY u.day DESC LIMIT 1), 0),
+	COALESCE((SELECT u.last_error_at FROM usage u WHERE u.account_id = a.id AND u.last_error_at > 0 ORDER BY u.day DESC LIMIT 1), 0),
+	COALESCE((SELECT u.last_error FROM usage u WHERE u.account_id = a.id AND u.last_error_at > 0 ORDER BY u.day DESC LIMIT 1), '')`
 
 func scanAccountUsed(s scanner) (Account, error) {
 	var a Account
-	return a, s.Scan(append(a.into(), timeCol{&a.LastUsed})...)
+	return a, s.Scan(append(a.into(), timeCol{&a.LastUsed}, timeCol{&a.LastErrorAt}, &a.LastError)...)
 }
 
 // values are the arguments of an INSERT in the order of accountColumns.
@@ -191,7 +197,7 @@ func (s Settings) check() error {
 	case s.RateLimit < 0 || s.RateLimit > maxRateLimit:
 		return invalid("settings.rate_limit", "must be from 0 (no limit) to %d calls per minute", maxRateLimit)
 	case s.TimeoutMillis < 0 || s.TimeoutMillis > maxTimeout.Milliseconds():
-		return invalid("settings.timeout_ms", "must be from 0 (the default) to %d milliseconds", maxTimeout.Milliseconds())
+		return invalid("settings.timeout", "must be from 0 (the default) to %.0f seconds", maxTimeout.Seconds())
 	case s.RetryAttempts < 0 || s.RetryAttempts > maxRetries:
 		return invalid("settings.retry_attempts", "must be from 0 to %d", maxRetries)
 	}

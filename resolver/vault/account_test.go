@@ -96,7 +96,7 @@ func TestBadAccounts(t *testing.T) {
 			{"organisation", func(n *vault.NewAccount) { n.Organisation = "*" }},
 			{"identifier_type", func(n *vault.NewAccount) { n.Identifier, n.IdentifierType = "x", "team" }},
 			{"settings.rate_limit", func(n *vault.NewAccount) { n.Settings.RateLimit = -1 }},
-			{"settings.timeout_ms", func(n *vault.NewAccount) { n.Settings.TimeoutMillis = 1 << 40 }},
+			{"settings.timeout", func(n *vault.NewAccount) { n.Settings.TimeoutMillis = 1 << 40 }},
 			{"settings.retry_attempts", func(n *vault.NewAccount) { n.Settings.RetryAttempts = 99 }},
 			{"metadata", func(n *vault.NewAccount) { n.Metadata = map[string]any{"x": strings.Repeat("y", 20_000)} }},
 			{"credentials.@token", func(n *vault.NewAccount) {

@@ -130,7 +130,7 @@ func (s *View) tell(ctx context.Context, t *tx, a *Account, event string, why Re
 
 // Account returns one account, or ErrNotFound.
 func (s *View) Account(ctx context.Context, id string) (Account, error) {
-	a, err := one(ctx, s.v, s.v.r, scanAccountUsed, "SELECT "+accountColumns+", "+lastUsedColumn+" FROM accounts a WHERE a.id = ?", id)
+	a, err := one(ctx, s.v, s.v.r, scanAccountUsed, "SELECT "+accountColumns+", "+usedColumns+" FROM accounts a WHERE a.id = ?", id)
 	return s.ownAccount(a, err)
 }
 
@@ -176,7 +176,7 @@ func (s *View) Accounts(ctx context.Context, f AccountFilter, p Page) (List[Acco
 }
 
 var accountList = listing[Account]{
-	columns: accountColumns + ", " + lastUsedColumn, from: "accounts a", key: "a.id",
+	columns: accountColumns + ", " + usedColumns, from: "accounts a", key: "a.id",
 	scan: scanAccountUsed, id: func(a Account) string { return a.ID },
 }
 

@@ -41,7 +41,10 @@ type ImportOptions struct {
 	// Name tells this import from others, so that it can go on where it stopped:
 	// the file's path. Empty means to begin at the beginning.
 	Name string
-	// Report may be nil. Its Total is 0 for files without a header.
+	// Total is how many lines a file without a header has, for Report; 0 where
+	// nobody knows.
+	Total int64
+	// Report may be nil.
 	Report func(Progress)
 }
 
@@ -163,6 +166,7 @@ func (im *importer) begin(ctx context.Context, first []byte) error {
 	if err := json.Unmarshal(first, &h); err != nil {
 		return &ImportError{1, errors.New("not JSON; want the output of `attache vault export`, or lines {\"account\":{…}}")}
 	}
+	im.total = im.o.Total
 	if im.header = h.Vault != 0; im.header {
 		// An older export has every column that is needed, or its rows say which is missing.
 		if h.Vault != exportVersion || h.Schema > SchemaVersion {

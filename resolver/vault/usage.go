@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -89,8 +90,10 @@ func (s *usageSum) add(e *Event) {
 		s.authErrors++
 	}
 	s.lastErrorAt, s.lastError = e.At, e.Code
-	if e.Code == "" {
-		s.lastError = http.StatusText(e.Status)
+	if e.Code == "" && e.Status > 0 {
+		s.lastError = strings.TrimSpace(strconv.Itoa(e.Status) + " " + http.StatusText(e.Status))
+	} else if e.Code == "" {
+		s.lastError = "no answer"
 	}
 }
 
