@@ -5,11 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -138,120 +135,6 @@ func (a *App) configuredKeys() (*vault.Keyring, error) {
 	return vault.ParseKeys(secret.New(strings.Join(all, "\n")))
 }
 
-// connectorSet finds the connectors in use: of the configuration, made through
-// the API, and of the catalogue where somebody has an account.
-type connectorSet struct {
-	app *App
-	// base are the configuration's own.
-	base []*providers.Connector
-
-	once sync.Once // for all: the whole catalogue, in use or not
-	all  []*providers.Connector
-}
-
-// maxBindings bounds how many accounts of one connector are looked at for
-// hosts of their own.
-const maxBindings = 10_000
-
-// index builds the index of what is in use now.
-func (s *connectorSet) index(ctx context.Context) (*providers.Index, error) {
-	all := slices.Clone(s.base)
-	var bindings []providers.Binding
-	for _, acct := range s.app.accounts {
-		bindings = append(bindings, acct.Bindings()...)
-	}
-	if s.app.vault != nil {
-		more, err := s.fromVault(ctx)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, more...)
-		for _, c := range all {
-			b, err := s.bindings(ctx, c)
-			if err != nil {
-				return nil, err
-			}
-			bindings = append(bindings, b...)
-		}
-	}
-	return providers.NewIndex(all, bindings...)
-}
-
-// fromVault compiles the connectors that only the vault brings into use.
-func (s *connectorSet) fromVault(ctx context.Context) ([]*providers.Connector, error) {
-	defs, err := s.app.definitions()
-	if err != nil {
-		return nil, err
-	}
-	view := s.app.vault.System()
-	custom, err := view.Connectors(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var keys []string
-	for _, c := range custom {
-		if c.State != "active" || s.app.Connectors[c.Key] != nil {
-			continue
-		}
-		d, err := providers.Parse("connector "+c.Key+" (made through the API)", []byte(c.Definition))
-		if err != nil {
-			s.app.logger.Error("a connector of the vault cannot be used", zap.String("connector", c.Key), zap.Error(err))
-			continue
-		}
-		d.AllowHTTPTo(s.app.guard.Names)
-		defs[c.Key] = d
-		keys = append(keys, c.Key)
-	}
-	used, err := s.app.vault.ConnectorsInUse(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, key := range used {
-		if defs[key] != nil && s.app.Connectors[key] == nil && !slices.Contains(keys, key) {
-			keys = append(keys, key)
-		}
-	}
-	slices.Sort(keys)
-	var out []*providers.Connector
-	for _, key := range keys {
-		c, err := providers.CompileAll(defs, []string{key})
-		if err != nil { // one bad connector must not take the others away
-			s.app.logger.Error("a connector of the vault cannot be used", zap.String("connector", key), zap.Error(err))
-			continue
-		}
-		out = append(out, c...)
-	}
-	return out, nil
-}
-
-// bindings are the hosts that accounts of the vault add to connectors whose
-// hosts are templates.
-func (s *connectorSet) bindings(ctx context.Context, c *providers.Connector) ([]providers.Binding, error) {
-	if !c.HasHostTemplates() {
-		return nil, nil
-	}
-	var out []providers.Binding
-	page := vault.Page{Limit: 500}
-	for n := 0; n < maxBindings; n += 500 {
-		list, err := s.app.vault.System().Accounts(ctx, vault.AccountFilter{Connector: c.Key}, page)
-		if err != nil {
-			return nil, err
-		}
-		for _, row := range list.Items {
-			fields := secret.Values{}
-			for name, v := range row.Fields {
-				fields[name] = secret.New(v)
-			}
-			a := resolver.Account{Connector: c, Fields: fields, Meta: maps.Clone(row.Captured)}
-			out = append(out, a.Bindings()...)
-		}
-		if page.After = list.Next; page.After == "" {
-			break
-		}
-	}
-	return out, nil
-}
-
 // buildDirectory joins the configuration's agents with the vault's.
 func (a *App) buildDirectory(cache sharedCache) resolver.Directory {
 	if a.vault == nil {
@@ -261,7 +144,7 @@ func (a *App) buildDirectory(cache sharedCache) resolver.Directory {
 		Vault: a.vault, Static: a.static,
 		Connector:  func(key string) (*providers.Connector, bool) { return a.resolver.Index().ByKey(key) },
 		ConnectURL: a.connectURL,
-		Changed:    func(string) { a.resolver.Reindex() },
+		Changed:    a.set.changed,
 		LeaseFor:   resolver.LeaseFor(a.tokenTimeout()),
 		Refreshed:  cache.Drop,
 		Edited:     func(id string) { cache.Drop(id); go cache.Delete(context.Background(), id) },

@@ -21,6 +21,14 @@ type Agent struct {
 	// ID is unique; agents of the Caddyfile have their name here.
 	ID   string
 	Name string
+	// Only are the connectors that it may use, whatever it was granted; nil
+	// means any.
+	Only []string
+}
+
+// MayUse reports whether the agent is not kept from a connector.
+func (a *Agent) MayUse(connector string) bool {
+	return a.Only == nil || slices.Contains(a.Only, connector)
 }
 
 // State is an account's state.

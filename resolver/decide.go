@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/attache-proxy/attache/providers"
 )
@@ -22,10 +20,8 @@ type Resolver struct {
 	observer    Observer
 	moreURL     func(*Account, []string) string
 
-	// reindex makes the index anew; stale says that it must be done.
-	reindex    func(context.Context) (*providers.Index, error)
-	stale      atomic.Bool
-	rebuilding sync.Mutex
+	// renewal of the index; nil where it never changes.
+	renewal *renewal
 }
 
 // Config is what a Resolver is made of.
@@ -50,50 +46,32 @@ type Config struct {
 
 // New makes a Resolver.
 func New(c Config) *Resolver {
-	r := &Resolver{directory: c.Directory, credentials: c.Credentials, observer: c.Observer, transports: newTransports(c.Transports), reindex: c.Reindex, moreURL: c.MoreURL}
+	r := &Resolver{directory: c.Directory, credentials: c.Credentials, observer: c.Observer, transports: newTransports(c.Transports), moreURL: c.MoreURL}
 	if r.observer == nil {
 		r.observer = nobody{}
 	}
 	r.index.Store(c.Index)
+	if c.Reindex != nil {
+		r.renewal = &renewal{make: c.Reindex, store: r.index.Store}
+	}
 	return r
 }
 
 // Index is the index in force.
 func (r *Resolver) Index() *providers.Index {
-	if r.stale.Load() {
-		r.rebuild()
-	}
+	r.renewal.wait()
 	return r.index.Load()
 }
 
+// Known is the index as it is, for those who may not wait.
+func (r *Resolver) Known() *providers.Index { return r.index.Load() }
+
 // Reindex says that connectors or accounts have changed. It holds from the next
 // request on.
-func (r *Resolver) Reindex() {
-	if r.reindex != nil {
-		r.stale.Store(true)
-	}
-}
+func (r *Resolver) Reindex() { r.renewal.need() }
 
-// rebuild makes the index anew. Where that fails the old one stays, and the
-// next request tries again.
-func (r *Resolver) rebuild() {
-	r.rebuilding.Lock()
-	defer r.rebuilding.Unlock()
-	if !r.stale.CompareAndSwap(true, false) {
-		return // another request did it
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), rebuildTimeout)
-	defer cancel()
-	x, err := r.reindex(ctx)
-	if err != nil {
-		r.stale.Store(true)
-		return
-	}
-	r.index.Store(x)
-}
-
-// rebuildTimeout bounds how long a request waits for the index.
-const rebuildTimeout = 5 * time.Second
+// ReindexSoon says the same where nobody waits for it: within two seconds.
+func (r *Resolver) ReindexSoon() { r.renewal.soon() }
 
 // Close drops idle connections.
 func (r *Resolver) Close() { r.transports.close() }

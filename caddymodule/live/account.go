@@ -25,18 +25,27 @@ type Config struct {
 	// LeaseFor is how long a replica has the right to refresh an account.
 	LeaseFor time.Duration
 	// Changed hears that a connector may have come into use, or out of it, or
-	// changed; empty means any. Refreshed hears that an account has a new token,
+	// changed; empty means any. account is the account because of which, if it is
+	// one. Refreshed hears that an account has a new token,
 	// Edited that it has other credentials or is gone. All are called under a
 	// lock and must be quick.
-	Changed   func(connector string)
+	Changed   func(connector, account string)
 	Refreshed func(account string)
 	Edited    func(account string)
 }
 
 // addPermit adds one grant with its account. An account that cannot be used is
 // added too, in a state that says so.
-func (d *Directory) addPermit(ctx context.Context, e *permitEntry, p *vault.Permit, epoch uint64) error {
-	a, err := d.account(ctx, p.Account.ID, epoch)
+func (d *Directory) addPermit(ctx context.Context, e *permitEntry, p *vault.OpenPermit, epoch uint64) error {
+	a, ok := d.kept(p.Grant.AccountID)
+	var err error
+	switch {
+	case ok:
+	case p.Account == nil: // it was kept when the grants were read, and is not any more
+		a, err = d.account(ctx, p.Grant.AccountID, epoch)
+	default:
+		a, err = d.add(ctx, p.Account, epoch)
+	}
 	if err != nil {
 		return err
 	}
@@ -73,8 +82,22 @@ func (d *Directory) Account(ctx context.Context, id string) (*resolver.Account, 
 	return a.Account, nil
 }
 
+// kept returns an account that is in memory and has not changed since.
+func (d *Directory) kept(id string) (*account, bool) {
+	a, ok := d.accounts.GetIfPresent(id)
+	return a, ok && !a.stale.Load()
+}
+
+// has reports whether an account need not be read.
+func (d *Directory) has(id string) bool {
+	_, ok := d.kept(id)
+	return ok
+}
+
+// account returns nil, nil for an account that is not there, or whose connector
+// is not in use.
 func (d *Directory) account(ctx context.Context, id string, epoch uint64) (*account, error) {
-	if a, ok := d.accounts.GetIfPresent(id); ok && !a.stale.Load() {
+	if a, ok := d.kept(id); ok {
 		return a, nil
 	}
 	u, err := d.v.Unseal(ctx, id)
@@ -84,12 +107,17 @@ func (d *Directory) account(ctx context.Context, id string, epoch uint64) (*acco
 	if err != nil {
 		return nil, err
 	}
-	built, err := d.build(ctx, &u)
+	return d.add(ctx, &u, epoch)
+}
+
+// add keeps an account that was read.
+func (d *Directory) add(ctx context.Context, u *vault.Unsealed, epoch uint64) (*account, error) {
+	built, err := d.build(ctx, u)
 	if err != nil || built == nil {
 		return nil, err
 	}
 	a := &account{Account: built}
-	d.keep(epoch, func() { d.accounts.Set(id, a) })
+	d.keep(epoch, func() { d.accounts.Set(u.Account.ID, a) })
 	return a, nil
 }
 

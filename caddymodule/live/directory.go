@@ -7,7 +7,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -88,34 +87,29 @@ func (d *Directory) heard(c vault.Change) {
 			return
 		}
 		d.forget(c.ID)
-		d.c.Changed(c.Connector)
-	case vault.KindAgent: // its tokens, or the connectors that it may use
+		d.c.Changed(c.Connector, c.ID)
+	case vault.KindAgent: // its name, its tokens, the connectors that it may use
 		d.forgetAgent(c.Agent)
 	case vault.KindGrant:
 		d.permits.Invalidate(permitKey{c.Agent, c.Connector})
-		d.c.Changed(c.Connector)
 	case vault.KindConnector, vault.KindApp:
 		d.forgetAll()
-		d.c.Changed(c.Connector)
+		d.c.Changed(c.Connector, "")
 	case vault.KindEverything:
 		d.agents.InvalidateAll()
 		d.forgetAll()
-		d.c.Changed("")
+		d.c.Changed("", "")
 	}
 }
 
 // forgetAgent lets go of one agent, and of tokens that open nothing: it may have
 // been given one of them. Others stay, or each edit would send every agent's next
-// request to the database.
+// request to the database. Its grants stay too: who is no agent any more gets to
+// none, and which connectors it may use stands with the agent.
 func (d *Directory) forgetAgent(id string) {
 	for sum, e := range d.agents.All() {
 		if e.agent == nil || e.agent.ID == id || id == "" {
 			d.agents.Invalidate(sum)
-		}
-	}
-	for key := range d.permits.All() {
-		if key.agent == id || id == "" {
-			d.permits.Invalidate(key)
 		}
 	}
 }
@@ -174,7 +168,7 @@ func (d *Directory) readAgent(ctx context.Context, sum [sha256.Size]byte, token 
 	case err != nil:
 		return nil, err
 	default:
-		e.agent = &resolver.Agent{ID: a.ID, Name: a.Name}
+		e.agent = &resolver.Agent{ID: a.ID, Name: a.Name, Only: a.Connectors}
 	}
 	d.keep(epoch, func() { d.agents.Set(sum, e) })
 	return e, nil
@@ -187,46 +181,47 @@ func (d *Directory) AgentByName(ctx context.Context, name string) (*resolver.Age
 }
 
 // Granted implements resolver.Directory. Agents of the configuration file have
-// the grants that stand there, and those that were given to them here.
+// the grants that stand there, and those that were given to them here. An agent
+// of the vault that is called like one of them has only its own.
 func (d *Directory) Granted(ctx context.Context, agent *resolver.Agent, connector string) ([]resolver.Granted, error) {
+	if !agent.MayUse(connector) {
+		return nil, nil
+	}
+	if !d.c.Static.Has(agent) {
+		e, err := d.permitsOf(ctx, permitKey{agent.ID, connector})
+		if err != nil {
+			return nil, err
+		}
+		return e.granted, nil
+	}
 	fixed, err := d.c.Static.Granted(ctx, agent, connector)
 	if err != nil {
 		return nil, err
 	}
-	id := agent.ID
-	if d.c.Static.Has(agent) {
-		id = vault.FileAgent + agent.Name
-	}
-	e, err := d.permitsOf(ctx, permitKey{id, connector})
-	if err != nil {
-		if len(fixed) > 0 {
-			return fixed, nil // what the file says holds without the vault
-		}
+	e, err := d.permitsOf(ctx, permitKey{vault.FileAgent + agent.Name, connector})
+	switch {
+	case err != nil && len(fixed) > 0:
+		return fixed, nil // what the file says holds without the vault
+	case err != nil:
 		return nil, err
-	}
-	if len(fixed) == 0 {
+	case len(fixed) == 0:
 		return e.granted, nil
 	}
 	return append(fixed[:len(fixed):len(fixed)], e.granted...), nil
 }
 
+// permitsOf reads what an agent was granted for a connector, with the accounts
+// and their secrets, in one round trip to the database.
 func (d *Directory) permitsOf(ctx context.Context, key permitKey) (*permitEntry, error) {
 	if e, ok := d.permits.GetIfPresent(key); ok && e.fresh() {
 		return e, nil
 	}
 	epoch := d.v.Epoch()
-	permits, err := d.v.Permits(ctx, key.agent, key.connector)
+	permits, err := d.v.OpenPermits(ctx, key.agent, key.connector, d.has)
 	if err != nil {
 		return nil, err
 	}
 	e := &permitEntry{}
-	may, err := d.mayUse(ctx, key)
-	if err != nil {
-		return nil, err
-	}
-	if !may {
-		permits = nil
-	}
 	for i := range permits {
 		if err := d.addPermit(ctx, e, &permits[i], epoch); err != nil {
 			return nil, err
@@ -234,19 +229,6 @@ func (d *Directory) permitsOf(ctx context.Context, key permitKey) (*permitEntry,
 	}
 	d.keep(epoch, func() { d.permits.Set(key, e) })
 	return e, nil
-}
-
-// mayUse reports whether the connector is among those that the agent may use,
-// whatever it was granted.
-func (d *Directory) mayUse(ctx context.Context, key permitKey) (bool, error) {
-	if strings.HasPrefix(key.agent, vault.FileAgent) {
-		return true, nil
-	}
-	a, err := d.v.System().Agent(ctx, key.agent)
-	if errors.Is(err, vault.ErrNotFound) {
-		return false, nil
-	}
-	return err == nil && a.MayUse(key.connector), err
 }
 
 func (e *permitEntry) fresh() bool {

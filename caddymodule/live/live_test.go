@@ -50,7 +50,7 @@ func newReplica(t *testing.T, v *vault.Vault, c *providers.Connector, client oau
 		Vault: v, Static: static,
 		Connector:  func(key string) (*providers.Connector, bool) { return c, key == c.Key },
 		ConnectURL: func(*vault.Account) string { return "" },
-		Changed:    func(string) {},
+		Changed:    func(string, string) {},
 		LeaseFor:   resolver.LeaseFor(resolver.DefaultTokenTimeout),
 		Refreshed:  mem.Drop,
 		Edited:     mem.Drop,
@@ -113,9 +113,12 @@ func TestChangesHoldOnTheNextRequest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	agent := must[*resolver.Agent](t)(r.AgentByToken(ctx, "bot", token.Reveal()))
 	granted := func(r *replica) string {
 		t.Helper()
+		agent, err := r.AgentByToken(ctx, "bot", token.Reveal()) // as each request does
+		if err != nil {
+			return err.Error()
+		}
 		got, err := r.Granted(ctx, agent, "svc")
 		if err != nil {
 			return err.Error()
@@ -285,5 +288,84 @@ func TestInvalidGrantExpiresTheAccount(t *testing.T) {
 	}
 	if got := must[*resolver.Account](t)(r.Account(t.Context(), acct.ID)); got.State != resolver.StateExpired {
 		t.Errorf("state = %s, want expired", got.State)
+	}
+}
+
+// TestReadsOfARequest: two statements for an agent that is not in memory, however
+// many accounts there are, and none for one that is.
+func TestReadsOfARequest(t *testing.T) {
+	v := openVault(t, filepath.Join(t.TempDir(), "v.db"), keys(t))
+	r := newReplica(t, v, compile(t, pasted), nil)
+	ctx, sys := t.Context(), v.System()
+	row, token, err := sys.CreateAgent(ctx, vault.NewAgent{Name: "bot"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		acct := newAccount(t, v, "key", fmt.Sprint("a", i), vault.Credentials{Secrets: secret.Values{"key": secret.New(fmt.Sprint("key-of-", i))}})
+		must[vault.Grant](t)(sys.CreateGrant(ctx, vault.NewGrant{AgentID: row.ID, AccountID: acct.ID, Scopes: []string{"read"}}))
+	}
+	request := func() uint64 {
+		t.Helper()
+		before := v.Reads()
+		agent := must[*resolver.Agent](t)(r.AgentByToken(ctx, "bot", token.Reveal()))
+		got := must[[]resolver.Granted](t)(r.Granted(ctx, agent, "svc"))
+		if len(got) != 3 {
+			t.Fatalf("Granted = %d accounts, want 3", len(got))
+		}
+		for i, g := range got {
+			if cred, err := r.creds.For(ctx, g.Account, nil); err != nil || cred.Fields.Get("key").Reveal() != fmt.Sprint("key-of-", i) {
+				t.Errorf("the credential of %s = %v, %v", g.Account.Name, cred, err)
+			}
+		}
+		return v.Reads() - before
+	}
+	if n := request(); n != 2 {
+		t.Errorf("a request from cold reads %d times, want 2", n)
+	}
+	for range 1000 {
+		if n := request(); n != 0 {
+			t.Fatalf("a request in the steady state reads %d times, want none", n)
+		}
+	}
+	// Somebody else's edits change nothing of that.
+	other, _, err := sys.CreateAgent(ctx, vault.NewAgent{Name: "other"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	must[vault.Agent](t)(sys.UpdateAgent(ctx, other.ID, 0, vault.AgentEdit{Name: ptr("renamed")}))
+	newAccount(t, v, "key", "another", vault.Credentials{Secrets: secret.Values{"key": secret.New("key-of-another")}})
+	if n := request(); n != 0 {
+		t.Errorf("after edits of others a request reads %d times, want none", n)
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// TestAgentsOfOneName: an agent of the vault that is called like one of the
+// configuration file gets nothing of what stands there.
+func TestAgentsOfOneName(t *testing.T) {
+	v := openVault(t, filepath.Join(t.TempDir(), "v.db"), keys(t))
+	c := compile(t, pasted)
+	static := resolver.NewStatic([]*resolver.Account{{ID: "svc:default", Name: "default", Connector: c, Option: c.Options[0], State: resolver.StateActive}})
+	if err := static.AddAgent("filed", nil, []resolver.Grant{{Connector: "svc"}}); err != nil {
+		t.Fatal(err)
+	}
+	d := live.New(live.Config{
+		Vault: v, Static: static, Connector: func(key string) (*providers.Connector, bool) { return c, key == c.Key },
+		ConnectURL: func(*vault.Account) string { return "" }, Changed: func(string, string) {}, Refreshed: func(string) {},
+	})
+	t.Cleanup(d.Close)
+	filed := must[*resolver.Agent](t)(d.AgentByName(t.Context(), "filed"))
+	if got := must[[]resolver.Granted](t)(d.Granted(t.Context(), filed, "svc")); len(got) != 1 {
+		t.Fatalf("the file's own agent has %d accounts, want 1: the test shows nothing", len(got))
+	}
+	_, token, err := v.As(vault.Actor{Kind: "test"}, "acme").CreateAgent(t.Context(), vault.NewAgent{Name: "filed"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	impostor := must[*resolver.Agent](t)(d.AgentByToken(t.Context(), "filed", token.Reveal()))
+	if got := must[[]resolver.Granted](t)(d.Granted(t.Context(), impostor, "svc")); len(got) != 0 {
+		t.Errorf("an agent of another organisation that is called like it has %d accounts, want none", len(got))
 	}
 }

@@ -274,13 +274,14 @@ func (s *View) DeleteAgentToken(ctx context.Context, agentID, tokenID string) er
 	return err
 }
 
+const agentByTokenText = "SELECT " + agentColumns + ", k.expires_at FROM agent_tokens k JOIN agents g ON g.id = k.agent_id WHERE k.hash = ?"
+
 // AgentByToken returns the live agent whose token that is. Until is when the
 // token or the agent ends, zero for never: who caches the answer keeps it no
 // longer. It returns ErrNotFound for every token that opens nothing.
 func (v *Vault) AgentByToken(ctx context.Context, token secret.Value) (a Agent, until time.Time, err error) {
 	var end time.Time
-	err = v.r.keep().row(ctx, "SELECT "+agentColumns+", k.expires_at FROM agent_tokens k JOIN agents g ON g.id = k.agent_id WHERE k.hash = ?",
-		hashToken(token.Reveal())).Scan(append(a.into(), timeCol{&end})...)
+	err = v.r.keep().row(ctx, agentByTokenText, hashToken(token.Reveal())).Scan(append(a.into(), timeCol{&end})...)
 	if err != nil {
 		return Agent{}, time.Time{}, v.explain(err)
 	}

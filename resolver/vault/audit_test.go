@@ -64,7 +64,7 @@ func TestAuditBatches(t *testing.T) {
 			t.Errorf("TopPaths() = %+v, want all of them for GET /users/*/repos", paths)
 		}
 		h := must[vault.Health](t)(s.AccountHealth(ctx, a.ID, today.Add(-time.Hour)))
-		if h.Calls != n64(n) || h.AuthErrors != n64(n/10) || h.LastSuccess.IsZero() || h.LastError != "Unauthorized" || h.State != vault.Active {
+		if h.Calls != n64(n) || h.AuthErrors != n64(n/10) || h.LastSuccess.IsZero() || h.LastError != "401 Unauthorized" || h.State != vault.Active {
 			t.Errorf("AccountHealth() = %+v", h)
 		}
 		if got := must[vault.Account](t)(s.Account(ctx, a.ID)); time.Since(got.LastUsed) > time.Minute {

@@ -32,6 +32,7 @@ var postgresDialect = dialect{
 	name:           "postgres",
 	goose:          goose.DialectPostgres,
 	numbered:       true,
+	conns:          postgresConns,
 	now:            "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
 	lock:           " FOR UPDATE",
 	snapshot:       sql.LevelRepeatableRead,
@@ -52,15 +53,22 @@ func openPostgres(ctx context.Context, source string) (w, r *sql.DB, err error) 
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = 5 * time.Second
 	}
-	db := stdlib.OpenDB(*cfg)
+	db := stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(withoutJIT))
 	db.SetMaxOpenConns(postgresConns)
+	// They stay open: a new one costs a request ten times what its query does.
 	db.SetMaxIdleConns(postgresConns)
-	db.SetConnMaxIdleTime(5 * time.Minute)
 	if err := db.PingContext(ctx); err != nil {
 		db.Close()
 		return nil, nil, fmt.Errorf("connecting to PostgreSQL: %w", err)
 	}
 	return db, db, nil
+}
+
+// withoutJIT: compiling a plan takes longer than any of our queries runs. It is
+// no start-up parameter, which a pooler between us may refuse.
+func withoutJIT(ctx context.Context, c *pgx.Conn) error {
+	_, err := c.Exec(ctx, "SET jit = off")
+	return err
 }
 
 func inspectPostgres(ctx context.Context, source string) (*sql.DB, error) {

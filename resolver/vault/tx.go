@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,6 +17,8 @@ type reader struct {
 	d  *dialect
 	// kept are prepared statements by their text; see prepared.
 	kept sync.Map
+	// asked counts statements.
+	asked atomic.Uint64
 }
 
 // querier is what queries run on: the readers' pool or a transaction.
@@ -52,6 +55,7 @@ func (k keeper) statement(ctx context.Context, text string) (*sql.Stmt, error) {
 }
 
 func (k keeper) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	k.r.asked.Add(1)
 	s, err := k.statement(ctx, text)
 	if err != nil {
 		return nil, err
@@ -64,14 +68,17 @@ func (k keeper) row(ctx context.Context, text string, args ...any) *sql.Row {
 	if err != nil {
 		return k.r.row(ctx, text, args...)
 	}
+	k.r.asked.Add(1)
 	return s.QueryRowContext(ctx, args...)
 }
 
 func (r *reader) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	r.asked.Add(1)
 	return r.db.QueryContext(ctx, r.d.rebind(text), args...)
 }
 
 func (r *reader) row(ctx context.Context, text string, args ...any) *sql.Row {
+	r.asked.Add(1)
 	return r.db.QueryRowContext(ctx, r.d.rebind(text), args...)
 }
 

@@ -18,8 +18,7 @@ func (v *Vault) Unseal(ctx context.Context, accountID string) (Unsealed, error) 
 func (v *Vault) unsealAccount(ctx context.Context, q querier, id string) (Unsealed, error) {
 	// One statement, so that the row and its secrets are of one moment.
 	asked := v.now()
-	rows, err := q.query(ctx, "SELECT "+accountColumns+", s.field, s.sealed, "+v.leaseNow+`
-		FROM accounts a LEFT JOIN secrets s ON s.owner_id = a.id WHERE a.id = ?`, append(v.clockArgs(nil), id)...)
+	rows, err := q.query(ctx, v.unsealText(), append(v.clockArgs(nil), id)...)
 	if err != nil {
 		return Unsealed{}, v.explain(err)
 	}
@@ -27,19 +26,15 @@ func (v *Vault) unsealAccount(ctx context.Context, q querier, id string) (Unseal
 	var u Unsealed
 	values, found := secret.Values{}, false
 	for rows.Next() {
-		var field, sealed sql.NullString
-		var now time.Time
-		if err := rows.Scan(append(u.Account.into(), &field, &sealed, timeCol{&now})...); err != nil {
+		var s sealedField
+		if err := rows.Scan(append(u.Account.into(), s.into()...)...); err != nil {
 			return Unsealed{}, v.explain(err)
 		}
 		if !found {
-			u.read, found = momentOf(asked, v.now(), now), true
+			u.read, found = momentOf(asked, v.now(), s.now), true
 		}
-		if !field.Valid {
-			continue
-		}
-		if values[field.String], err = v.keys.open(id, field.String, sealed.String); err != nil {
-			return Unsealed{}, fmt.Errorf("opening %s of %s: %w", field.String, id, err)
+		if err := s.open(v, id, values); err != nil {
+			return Unsealed{}, err
 		}
 	}
 	if err := rows.Err(); err != nil {
@@ -50,6 +45,126 @@ func (v *Vault) unsealAccount(ctx context.Context, q querier, id string) (Unseal
 	}
 	u.fill(values)
 	return u, nil
+}
+
+func (v *Vault) unsealText() string {
+	return "SELECT " + accountColumns + ", " + v.sealedColumns() + `
+	FROM accounts a LEFT JOIN secrets s ON s.owner_id = a.id WHERE a.id = ?`
+}
+
+// openPermitsText: the order brings the rows of one grant together.
+func (v *Vault) openPermitsText() string {
+	return "SELECT " + grantColumns + ", " + accountColumns + ", " + v.sealedColumns() + `
+	FROM grants r JOIN accounts a ON a.id = r.account_id LEFT JOIN secrets s ON s.owner_id = a.id
+	WHERE r.agent_id = ? AND r.connector = ? AND (r.expires_at = 0 OR r.expires_at > ?)
+	ORDER BY a.name, a.id LIMIT 20000`
+}
+
+// warm opens the connections that read, and lets the database plan on each what
+// requests ask from cold, so that no request waits for it. It only helps, and so
+// it does not fail.
+func (v *Vault) warm(ctx context.Context) {
+	if v.d.conns == 0 {
+		return
+	}
+	var held []*sql.Conn
+	defer func() {
+		for _, c := range held {
+			c.Close()
+		}
+	}()
+	for range v.d.conns - 1 { // somebody may want one meanwhile
+		c, err := v.r.db.Conn(ctx)
+		if err != nil {
+			return
+		}
+		held = append(held, c)
+		for text, args := range map[string][]any{
+			agentByTokenText:    {""},
+			v.openPermitsText(): append(v.clockArgs(nil), "", "", int64(0)),
+			v.unsealText():      append(v.clockArgs(nil), ""),
+		} {
+			rows, err := c.QueryContext(ctx, v.d.rebind(text), args...)
+			if err != nil {
+				return
+			}
+			rows.Close()
+		}
+	}
+}
+
+// sealedField is one secret beside its owner's row, which may have none, and the
+// database's time.
+type sealedField struct {
+	field, sealed sql.NullString
+	now           time.Time
+}
+
+// sealedColumns has one parameter more where the clock is given.
+func (v *Vault) sealedColumns() string { return "s.field, s.sealed, " + v.leaseNow }
+
+func (s *sealedField) into() []any { return []any{&s.field, &s.sealed, timeCol{&s.now}} }
+
+// open adds the secret to values.
+func (s *sealedField) open(v *Vault, owner string, values secret.Values) (err error) {
+	if !s.field.Valid {
+		return nil
+	}
+	if values[s.field.String], err = v.keys.open(owner, s.field.String, s.sealed.String); err != nil {
+		return fmt.Errorf("opening %s of %s: %w", s.field.String, owner, err)
+	}
+	return nil
+}
+
+// OpenPermit is a grant with its account and the account's secrets.
+type OpenPermit struct {
+	Grant Grant
+	// Account is nil where the caller has it.
+	Account *Unsealed
+}
+
+// OpenPermits is Permits with the accounts' secrets open, read in one statement:
+// what a request costs whose agent is not in memory. Accounts for which has is
+// true are left out, and their secrets stay sealed.
+func (v *Vault) OpenPermits(ctx context.Context, agentID, connector string, has func(accountID string) bool) ([]OpenPermit, error) {
+	asked := v.now()
+	rows, err := v.r.keep().query(ctx, v.openPermitsText(), append(v.clockArgs(nil), agentID, connector, micros(asked))...)
+	if err != nil {
+		return nil, v.explain(err)
+	}
+	defer rows.Close()
+	var out []OpenPermit
+	var values secret.Values // of the last of out
+	for rows.Next() {
+		var g Grant
+		var a Account
+		var s sealedField
+		if err := rows.Scan(append(append(g.into(), a.into()...), s.into()...)...); err != nil {
+			return nil, v.explain(err)
+		}
+		if n := len(out); n == 0 || out[n-1].Grant.ID != g.ID {
+			closePermit(out, values)
+			out, values = append(out, OpenPermit{Grant: g}), secret.Values{}
+			if !has(a.ID) {
+				out[n].Account = &Unsealed{Account: a, read: momentOf(asked, v.now(), s.now)}
+			}
+		}
+		if out[len(out)-1].Account == nil {
+			continue
+		}
+		if err := s.open(v, a.ID, values); err != nil {
+			return nil, err
+		}
+	}
+	closePermit(out, values)
+	return out, v.explain(rows.Err())
+}
+
+// closePermit fills in the secrets of the last permit, once all were read.
+func closePermit(out []OpenPermit, values secret.Values) {
+	if n := len(out); n > 0 && out[n-1].Account != nil {
+		out[n-1].Account.fill(values)
+	}
 }
 
 // fill sorts the opened values into credential and refresh token.

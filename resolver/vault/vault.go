@@ -169,6 +169,7 @@ func (v *Vault) begin(ctx context.Context) error {
 	v.work.Go(func() { v.d.listen(run, v) })
 	v.work.Go(func() { v.audit.run(run) })
 	v.work.Go(func() { v.sweepAlways(run) })
+	v.work.Go(func() { v.warm(run) })
 	select {
 	case <-v.listening:
 	case <-ctx.Done():
@@ -208,6 +209,10 @@ func (v *Vault) Ping(ctx context.Context) error {
 	var n int
 	return v.explain(v.r.row(ctx, "SELECT 1").Scan(&n))
 }
+
+// Reads counts the statements that read outside of transactions, as those of the
+// proxy do.
+func (v *Vault) Reads() uint64 { return v.r.asked.Load() }
 
 // Driver is "sqlite" or "postgres".
 func (v *Vault) Driver() string { return v.d.name }
