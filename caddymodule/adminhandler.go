@@ -67,7 +67,7 @@ func (h *AdminHandler) Provision(ctx caddy.Context) error {
 	version, _ := caddy.Version()
 	office := office{app}
 	h.api = admin.New(admin.Config{
-		Vault: app.vault, Catalogue: office, Tester: office, Connections: office, Declared: office,
+		Vault: app.vault, Catalogue: office, Tester: office, Connections: office, Declared: office, MCP: mcpFinder(app.guard), Named: app.guard.Names,
 		HTTP: app.guardedClient(30 * time.Second), Hosts: h.Hosts, TrustSocket: h.TrustSocket, OIDC: people,
 		PublicURL: app.publicURL, Links: app.ConnectLinks,
 		Version: version, Log: slog.New(zapslog.NewHandler(ctx.Logger().Core())),

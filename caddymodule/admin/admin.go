@@ -41,6 +41,11 @@ type Config struct {
 	Connections Connections
 	// Declared is what the configuration file says; nil means nothing.
 	Declared Declared
+	// MCP finds MCP servers out; nil means that no connector is made of one.
+	MCP MCP
+	// Named reports whether the operator named a host as one that may be called
+	// although it is not public, and by plain HTTP; nil means none.
+	Named func(host string) bool
 	// HTTP sends webhooks. It must refuse addresses that are not public and
 	// follow no redirects.
 	HTTP Doer
@@ -202,7 +207,7 @@ func New(c Config) *API {
 		switch {
 		case below(r.URL.Path, UI):
 			ui.ServeHTTP(w, r)
-		case below(r.URL.Path, ConnectPath) || r.URL.Path == CallbackPath:
+		case below(r.URL.Path, ConnectPath) || r.URL.Path == CallbackPath || r.URL.Path == ClientDocumentPath:
 			pages.ServeHTTP(w, r)
 		case a.provider != nil && (r.URL.Path == SignInPath || r.URL.Path == SignInCallback):
 			signIn.ServeHTTP(w, r)

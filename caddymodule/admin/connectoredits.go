@@ -12,7 +12,7 @@ import (
 
 func mountConnectorEdits(a *API) {
 	register(a, operation{id: "create-connector", method: http.MethodPost, path: "/connectors", role: vault.RoleOperator, noun: "CONNECTOR", status: http.StatusCreated, summary: "Make a custom connector",
-		detail: "From a form or from YAML. Where the form has credentials, an account named \"default\" is made of them and granted to the agents."}, a.createConnector)
+		detail: "From a form, from YAML, or from the URL of an MCP server. Where the form has credentials, an account named \"default\" is made of them and granted to the agents."}, a.createConnector)
 	register(a, operation{id: "update-connector", method: http.MethodPatch, path: "/connectors/{key}", role: vault.RoleOperator, noun: "CONNECTOR", summary: "Edit a custom connector"}, a.patchConnector)
 	register(a, operation{id: "delete-connector", method: http.MethodDelete, path: "/connectors/{key}", role: vault.RoleOperator, noun: "CONNECTOR", status: http.StatusNoContent, summary: "Delete a custom connector",
 		detail: "With the account that was made with it. Other accounts must be deleted first."}, a.deleteConnector)
@@ -33,6 +33,9 @@ func (a *API) createConnector(ctx context.Context, c *Caller, in *createConnecto
 	}
 	f := &in.Body.ConnectorForm
 	form := f.over(map[string]any{"name": in.Body.Name})
+	if f.MCP != nil {
+		return a.createMCP(ctx, c, key, f, form)
+	}
 	con, source, err := a.build(key, f, form)
 	if err != nil {
 		return nil, err
@@ -55,6 +58,31 @@ func (a *API) createConnector(ctx context.Context, c *Caller, in *createConnecto
 		out.Location = Base + "/connectors/" + key
 	}
 	return out, err
+}
+
+// createMCP makes a connector from an MCP server's URL. What was begun is taken
+// back where its client cannot be stored.
+func (a *API) createMCP(ctx context.Context, c *Caller, key string, f *ConnectorForm, form map[string]any) (*connectorOut, error) {
+	if _, err := c.Connector(ctx, key); err == nil { // before anything is registered elsewhere
+		return nil, vault.ErrExists
+	}
+	w, err := a.ofMCP(ctx, c, key, f, form, nil)
+	if err != nil {
+		return nil, err
+	}
+	v, err := c.CreateConnector(ctx, vault.Connector{
+		Key: key, Organisation: vault.All, Title: connectorOf(w.con).Title, Type: connectorOf(w.con).Type, State: stateOf(f.Active, ""), Definition: w.source, Form: form,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if v, err = a.storeMCP(ctx, c, v, w); err != nil {
+		_ = c.DeleteConnector(ctx, key, 0)
+		return nil, err
+	}
+	out := a.shownConnector(v)
+	out.Location, out.Body.AccountID = Base+"/connectors/"+key, text(v.Form, formAccount)
+	return out, nil
 }
 
 // build makes the connector of a form or of its YAML.
@@ -101,6 +129,9 @@ func (a *API) patchConnector(ctx context.Context, c *Caller, in *patchConnectorI
 	}
 	f := &in.Body.ConnectorForm
 	form := f.over(v.Form)
+	if f.MCP != nil {
+		return a.patchMCP(ctx, c, v, f, form)
+	}
 	if f.Definition == nil && v.Form["hosts"] == nil && f.Hosts == nil { // it was made of YAML, which stays
 		f.Definition = &v.Definition
 	}
@@ -126,6 +157,28 @@ func (a *API) patchConnector(ctx context.Context, c *Caller, in *patchConnectorI
 		return nil, err
 	}
 	return a.shownConnector(ctx, c, v)
+}
+
+// patchMCP finds an MCP server out anew.
+func (a *API) patchMCP(ctx context.Context, c *Caller, v vault.Connector, f *ConnectorForm, form map[string]any) (*connectorOut, error) {
+	w, err := a.ofMCP(ctx, c, v.Key, f, form, &v)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.mayRedirect(ctx, c, v, &ConnectorForm{Definition: &w.source}, form, w.source); err != nil {
+		return nil, err
+	}
+	v, err = c.UpdateConnector(ctx, v.Key, v.Version, func(x *vault.Connector) error {
+		x.Title, x.Type, x.State, x.Definition, x.Form, x.LastError = connectorOf(w.con).Title, connectorOf(w.con).Type, stateOf(f.Active, x.State), w.source, form, ""
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if v, err = a.storeMCP(ctx, c, v, w); err != nil {
+		return nil, err
+	}
+	return a.shownConnector(v), nil
 }
 
 // written are the members of a form that become the connector's YAML.

@@ -40,6 +40,8 @@ type ConnectorForm struct {
 	Agents       []string `json:"agents,omitempty" maxItems:"1000" doc:"Ids of the agents that may use the account that is made of these credentials."`
 	Organisation *string  `json:"organisation,omitempty" doc:"Of that account; default: \"default\"."`
 
+	MCP *string `json:"mcp,omitempty" maxLength:"2048" example:"https://mcp.example.com/mcp" doc:"The URL of a remote MCP server. Instead of the members above: how it authorizes is found out, and a client is registered there, unless client_id says which. An account is made only where agents says for whom; connect it with authorize."`
+
 	Definition *string `json:"definition,omitempty" doc:"The connector as YAML, instead of the members above: the same as a file in the connectors directory."`
 }
 
@@ -88,6 +90,7 @@ func (f *ConnectorForm) over(stored map[string]any) map[string]any {
 	put("test_path", f.TestPath)
 	put("service_account_email", f.ServiceAccountEmail)
 	put("client_id", f.ClientID)
+	put(formMCP, f.MCP)
 	if f.HeaderAsPayload != nil {
 		out["header_as_payload"] = *f.HeaderAsPayload
 	}
@@ -192,8 +195,8 @@ func (a *API) check(key, source string) (*providers.Connector, error) {
 		return nil, badDefinition(err)
 	}
 	for _, h := range con.Hosts {
-		if h.PlainHTTP {
-			return nil, badDefinition(fmt.Errorf("the host %s: plain HTTP is allowed only in the configuration file", h.Pattern))
+		if h.PlainHTTP && (a.c.Named == nil || !a.c.Named(h.Pattern)) {
+			return nil, badDefinition(fmt.Errorf("the host %s: plain HTTP is allowed only in the configuration file, and to addresses that it names with allow_address", h.Pattern))
 		}
 	}
 	return con, nil

@@ -40,6 +40,7 @@ func (a *API) pages() http.Handler {
 		mux.Handle("GET "+ConnectPath+"/"+name, http.StripPrefix(ConnectPath, static))
 	}
 	mux.HandleFunc("GET "+CallbackPath, a.callback)
+	mux.HandleFunc("GET "+ClientDocumentPath, a.clientDocument)
 	mux.HandleFunc("GET "+ConnectPath+"/{ref}", a.connectPage)
 	mux.HandleFunc("POST "+ConnectPath+"/{ref}", a.connectForm)
 	mux.HandleFunc("GET "+ConnectPath+"/{ref}/status", a.connectStatus)

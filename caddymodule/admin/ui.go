@@ -17,7 +17,7 @@ const UI = "/ui"
 // Serves reports whether a path is ours: the API's, the dashboard's, the connect
 // pages' or the OAuth callback.
 func Serves(path string) bool {
-	return below(path, Base) || below(path, UI) || below(path, ConnectPath) || path == CallbackPath
+	return below(path, Base) || below(path, UI) || below(path, ConnectPath) || path == CallbackPath || path == ClientDocumentPath
 }
 
 // Secret reports whether a path or its query may hold a secret, so that it must

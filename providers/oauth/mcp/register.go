@@ -71,6 +71,24 @@ func (c *Client) Document() []byte {
 // and the connector's word for each.
 var auths = [][2]string{{"client_secret_basic", "basic"}, {"client_secret_post", "post"}, {"none", "none"}}
 
+// method is the best way of proving oneself that the server takes and we know.
+func (s *Server) method() (registered, tokenAuth string) {
+	for _, a := range auths {
+		if slices.Contains(s.AuthMethods, a[0]) {
+			return a[0], a[1]
+		}
+	}
+	return "", ""
+}
+
+// Proof is the connector's token_auth for a client that has a secret.
+func (s *Server) Proof() string {
+	if _, auth := s.method(); auth != "" && auth != "none" {
+		return auth
+	}
+	return "post"
+}
+
 // ErrNoRegistration means that the server's clients are registered by hand.
 var ErrNoRegistration = refused("registering a client", "the authorization server registers none by itself; register one there by hand and give its client_id")
 
@@ -85,13 +103,7 @@ func (f *Finder) Register(ctx context.Context, s *Server, c Client) (*Registrati
 	}
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	method := ""
-	for _, a := range auths {
-		if slices.Contains(s.AuthMethods, a[0]) {
-			method = a[0]
-			break
-		}
-	}
+	method, _ := s.method()
 	if method == "" {
 		return nil, refused("registering a client", "its clients must prove themselves in ways that we do not know; register one there by hand")
 	}

@@ -1,0 +1,205 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/providers/oauth/mcp"
+	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/vault"
+)
+
+// MCP finds out how remote MCP servers authorize their clients, and registers
+// clients there. *mcp.Finder is one.
+type MCP interface {
+	Find(ctx context.Context, server string) (*mcp.Server, error)
+	Register(ctx context.Context, s *mcp.Server, c mcp.Client) (*mcp.Registration, error)
+}
+
+// ClientDocumentPath is where authorization servers read who we are, where they
+// take that instead of a registration.
+const ClientDocumentPath = "/oauth/client.json"
+
+// Names in the form of a connector that was made of an MCP server's URL.
+const (
+	formMCP          = "mcp"
+	formRegistration = "registration" // document, dynamic, or by_hand
+)
+
+// client is how we introduce ourselves.
+func (a *API) client(origin string) mcp.Client {
+	c := mcp.Client{Name: "Attaché", RedirectURIs: []string{origin + CallbackPath}}
+	if strings.HasPrefix(a.c.PublicURL, "https://") && !Loopback(strings.TrimPrefix(a.c.PublicURL, "https://")) {
+		c.DocumentURL = a.c.PublicURL + ClientDocumentPath
+	}
+	return c
+}
+
+// clientDocument serves the client ID metadata document. It holds nothing that
+// is not in every authorization request.
+func (a *API) clientDocument(w http.ResponseWriter, r *http.Request) {
+	c := a.client(a.c.PublicURL)
+	if c.DocumentURL == "" {
+		writeProblem(w, problem(http.StatusNotFound, "NOT_FOUND", "There is no such document: public_url is no https address that others reach."))
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "public, max-age=3600")
+	_, _ = w.Write(c.Document())
+}
+
+// mcpWork is what is to be stored for an MCP server: its client, unless the one
+// that is there stays.
+type mcpWork struct {
+	con    *providers.Connector
+	source string
+	client *mcp.Registration
+	agents []string
+	org    string
+}
+
+// ofMCP finds a server out and makes its connector, and a client unless there is
+// one already. before is the connector that is edited; nil for a new one.
+func (a *API) ofMCP(ctx context.Context, c *Caller, key string, f *ConnectorForm, form map[string]any, before *vault.Connector) (*mcpWork, error) {
+	if a.c.MCP == nil {
+		return nil, problem(http.StatusNotImplemented, "NOT_AVAILABLE", "Nothing finds MCP servers out here.")
+	}
+	if name := f.besideMCP(); name != "" {
+		return nil, problem(http.StatusUnprocessableEntity, "INVALID_INPUT", name+" does not go with mcp, from which all of it is found out.").at("body."+name, "does not go with mcp")
+	}
+	if err := a.knownAgents(ctx, c, f.Agents); err != nil {
+		return nil, err
+	}
+	s, err := a.c.MCP.Find(ctx, text(form, formMCP))
+	if err != nil {
+		return nil, mcpProblem(err)
+	}
+	if f.Scope != nil {
+		s.Scopes = strings.Fields(*f.Scope)
+	}
+	w := &mcpWork{agents: f.Agents, org: vault.DefaultOrganisation}
+	if f.Organisation != nil {
+		w.org = *f.Organisation
+	}
+	auth, err := a.clientOf(ctx, c, s, f, form, before, w)
+	if err != nil {
+		return nil, err
+	}
+	src, err := providers.MCPDefinition(key, text(form, "title"), s, auth)
+	if err != nil {
+		return nil, err
+	}
+	w.source = string(src)
+	w.con, err = a.check(key, w.source)
+	return w, err
+}
+
+// besideMCP names a member that says what the server says itself.
+func (f *ConnectorForm) besideMCP() string {
+	for name, set := range map[string]bool{
+		"hosts": f.Hosts != nil, "base_url": f.BaseURL != nil, "grant_type": f.GrantType != nil, "token_url": f.TokenURL != nil, "authorize_url": f.AuthorizeURL != nil,
+		"device_url": f.DeviceURL != nil, "content_type": f.ContentType != nil, "header_as_payload": f.HeaderAsPayload != nil, "test_path": f.TestPath != nil,
+		"service_account": f.ServiceAccount != nil, "service_account_email": f.ServiceAccountEmail != nil, "refresh_token": f.RefreshToken != nil, "definition": f.Definition != nil,
+	} {
+		if set {
+			return name
+		}
+	}
+	return ""
+}
+
+// clientOf decides which client to be: one that was registered by hand, the one
+// that this connector has at the same authorization server, or a new one. It
+// returns the connector's token_auth.
+func (a *API) clientOf(ctx context.Context, c *Caller, s *mcp.Server, f *ConnectorForm, form map[string]any, before *vault.Connector, w *mcpWork) (auth string, err error) {
+	if f.ClientID != nil || f.ClientSecret != nil {
+		w.client = &mcp.Registration{ClientID: text(form, "client_id"), How: "by_hand", Auth: "none"}
+		if f.ClientSecret != nil {
+			w.client.ClientSecret, w.client.Auth = secret.New(*f.ClientSecret), s.Proof()
+		}
+		form[formRegistration] = w.client.How
+		return w.client.Auth, nil
+	}
+	if before != nil && text(before.Form, formApp) != "" {
+		if old, err := a.compiled(*before); err == nil && old.Options[0].OptionDef.OAuth.Issuer == s.Issuer && old.Options[0].OptionDef.OAuth.TokenURL == s.TokenURL {
+			return old.Options[0].OptionDef.OAuth.TokenAuth, nil
+		}
+	}
+	us := a.client(c.origin)
+	if w.client, err = a.c.MCP.Register(ctx, s, us); err != nil {
+		if errors.Is(err, mcp.ErrNoRegistration) {
+			return "", problem(http.StatusConflict, "APP_REQUIRED", "The authorization server "+s.Issuer+" registers no clients by itself. Register one there, with the redirect URI "+us.RedirectURIs[0]+", and send its client_id, and its client_secret if it has one, along with mcp.")
+		}
+		return "", mcpProblem(err)
+	}
+	form[formRegistration] = w.client.How
+	delete(form, "client_id")
+	return w.client.Auth, nil
+}
+
+// mcpProblem tells why a server cannot be used: the words are made of ours.
+func mcpProblem(err error) error {
+	var e *mcp.Error
+	if errors.As(err, &e) && e.Temporary {
+		return problem(http.StatusBadGateway, "MCP_SERVER_UNAVAILABLE", sentence(err.Error())).at("body.mcp", "does not answer")
+	}
+	return problem(http.StatusUnprocessableEntity, "MCP_SERVER_REFUSED", sentence(err.Error())).at("body.mcp", "cannot be used")
+}
+
+// storeMCP stores the client, and an account for the agents, of a connector that
+// is stored already.
+func (a *API) storeMCP(ctx context.Context, c *Caller, v vault.Connector, w *mcpWork) (vault.Connector, error) {
+	appID, err := a.saveClient(ctx, c, v, w.client)
+	if err != nil {
+		return v, err
+	}
+	accountID := text(v.Form, formAccount)
+	if w.agents != nil {
+		if accountID == "" {
+			acct, err := c.CreateAccount(ctx, vault.NewAccount{Organisation: w.org, Connector: v.Key, Option: w.con.Options[0].Name, Name: formDefault, AppID: appID})
+			if err != nil {
+				return v, err
+			}
+			accountID = acct.ID
+		}
+		if err := a.grantTo(ctx, c, accountID, w.agents); err != nil {
+			return v, err
+		}
+	}
+	return c.UpdateConnector(ctx, v.Key, v.Version, func(x *vault.Connector) error {
+		if x.Form == nil {
+			x.Form = map[string]any{}
+		}
+		x.Form[formApp] = appID
+		if accountID != "" {
+			x.Form[formAccount] = accountID
+		}
+		return nil
+	})
+}
+
+// saveClient stores a client as the connector's managed app; nil keeps what is there.
+func (a *API) saveClient(ctx context.Context, c *Caller, v vault.Connector, r *mcp.Registration) (string, error) {
+	id := text(v.Form, formApp)
+	if r == nil {
+		return id, nil
+	}
+	params := map[string]string{}
+	if !r.SecretExpiry.IsZero() {
+		params["client_secret_expires_at"] = r.SecretExpiry.UTC().Format(time.RFC3339)
+	}
+	secrets := secret.Values{"client_secret": r.ClientSecret}
+	if id != "" {
+		_, err := c.UpdateApp(ctx, id, 0, vault.AppEdit{ClientID: &r.ClientID, Params: params, Secrets: secrets})
+		return id, err
+	}
+	if r.ClientSecret.IsZero() {
+		secrets = nil
+	}
+	app, err := c.CreateApp(ctx, vault.App{Connector: v.Key, Mode: vault.AppManaged, Name: formDefault, ClientID: r.ClientID, Params: params}, secrets)
+	return app.ID, err
+}
