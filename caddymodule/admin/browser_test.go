@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -145,6 +146,50 @@ func (b *browser) call(method string, params any, result any) {
 	}
 }
 
+// inside does f in another window of this browser: the first whose address has
+// part in it.
+func (b *browser) inside(part string, f func()) {
+	b.t.Helper()
+	mine := b.session
+	defer func() { b.session = mine }()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		b.session = ""
+		var all struct {
+			TargetInfos []struct{ TargetID, Type, URL string }
+		}
+		b.call("Target.getTargets", nil, &all)
+		for _, w := range all.TargetInfos {
+			if w.Type == "page" && strings.Contains(w.URL, part) {
+				var attached struct{ SessionID string }
+				b.call("Target.attachToTarget", map[string]any{"targetId": w.TargetID, "flatten": true}, &attached)
+				b.session = attached.SessionID
+				for _, domain := range []string{"Runtime", "Log", "Page"} {
+					b.call(domain+".enable", nil, nil)
+				}
+				f()
+				return
+			}
+		}
+	}
+	b.t.Fatalf("no window has %q in its address", part)
+}
+
+// look sets the size of the window and keeps a picture of it where the
+// environment says so, for people to look at.
+func (b *browser) look(name string, width int) {
+	b.t.Helper()
+	dir := os.Getenv("ATTACHE_PICTURES")
+	if dir == "" {
+		return
+	}
+	b.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": 760, "deviceScaleFactor": 1, "mobile": width < 500}, nil)
+	var shot struct{ Data []byte }
+	b.call("Page.captureScreenshot", map[string]any{"format": "png"}, &shot)
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), shot.Data, 0o644); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 // eval runs an expression in the page and returns its value as text.
 func (b *browser) eval(expression string) string {
 	b.t.Helper()
@@ -152,7 +197,7 @@ func (b *browser) eval(expression string) string {
 		Result           struct{ Value any }
 		ExceptionDetails *struct{ Exception struct{ Description string } }
 	}
-	b.call("Runtime.evaluate", map[string]any{"expression": expression, "awaitPromise": true, "returnByValue": true}, &out)
+	b.call("Runtime.evaluate", map[string]any{"expression": expression, "awaitPromise": true, "returnByValue": true, "userGesture": true}, &out)
 	if out.ExceptionDetails != nil {
 		b.t.Fatalf("%s: %s", expression, out.ExceptionDetails.Exception.Description)
 	}

@@ -185,7 +185,7 @@ func (f *flows) visit(b *http.Client, method, to string, form url.Values) seen {
 	defer res.Body.Close()
 	raw, _ := io.ReadAll(res.Body)
 	f.world.mu.Lock()
-	fmt.Fprintf(&f.world.seen, "PAGE %s\n%s\n", res.Request.URL.Path, raw)
+	fmt.Fprintf(&f.world.seen, "PAGE\n%v\n%s\n", res.Header, raw)
 	f.world.mu.Unlock()
 	return seen{res.StatusCode, string(raw), res.Header, res.Request.URL}
 }
@@ -229,7 +229,7 @@ func (f *flows) wantAccount(id, state, provider string) *answer {
 func (f *flows) connect(id, who string) {
 	f.t.Helper()
 	a := f.want(200, "", "POST", "/accounts/"+id+"/authorize", "")
-	f.wantPage(f.visit(visitor(), "GET", as(a.str("authorization_url"), who), nil), 200, "Calendar is connected")
+	f.wantPage(f.visit(visitor(), "GET", as(a.str("authorization_url"), who), nil), 200, "Calendar is connected", "connected as "+who)
 }
 
 func TestAuthorize(t *testing.T) {

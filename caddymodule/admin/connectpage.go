@@ -61,6 +61,8 @@ func (a *API) look(ctx context.Context, v *visit, ch choice) error {
 		ch = choice{option: v.s.Data[dataOption]}
 	} else if pinned := v.s.Data[dataPinned]; pinned != "" {
 		ch.option = pinned
+	} else if ch.option == "" {
+		ch.option = v.s.Data[dataOption] // what was chosen last
 	}
 	var err error
 	v.t, err = a.subject(ctx, v.c, id, ch)

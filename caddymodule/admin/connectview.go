@@ -18,9 +18,11 @@ type connectBody struct {
 	// Ways are the ways to connect, where there is a choice.
 	Ways []way
 	// Option is the way that is shown.
-	Option, Title, Help string
+	Option, Help string
 	// Person says that the service asks the person itself.
 	Person bool
+	// Code says that it does so by a code.
+	Code   bool
 	Device *deviceBody
 	Fields []fieldBody
 	Scopes []string
@@ -59,7 +61,7 @@ func (a *API) showVisit(w http.ResponseWriter, v *visit, status int, p *Problem)
 		a.render(w, http.StatusOK, "notice.html", page{Title: name + " is connected", Body: notice{Good: true, Detail: "There is nothing to do."}})
 		return
 	}
-	b := connectBody{Service: name, Account: t.acct.Name, Problem: v.s.Error, Option: t.opt.Name, Title: t.opt.Title, Person: needsPerson(t.opt),
+	b := connectBody{Service: name, Account: t.acct.Name, Problem: v.s.Error, Option: t.opt.Name, Person: needsPerson(t.opt), Code: flowOf(t.opt) == "device_code",
 		Fields: fieldsOf(t, p), More: v.more, Again: !neverConnected(&t.acct)}
 	if strings.HasPrefix(t.opt.Help, "https://") {
 		b.Help = t.opt.Help

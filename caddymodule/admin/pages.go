@@ -139,8 +139,12 @@ func (a *API) showResult(w http.ResponseWriter, r *http.Request, s vault.Session
 		a.render(w, p.Status, "notice.html", page{Title: title + " was not connected", Session: s.ID, Outcome: "failed", Body: n})
 		return
 	}
-	a.render(w, http.StatusOK, "notice.html", page{Title: title + " is connected", Session: s.ID, Outcome: "done",
-		Body: notice{Good: true, Detail: "You can close this window.", Next: ""}})
+	n := notice{Good: true, Detail: "You can close this window."}
+	// Whose it is, to the browser in which they signed in just now.
+	if acct, err := a.person(s.Organisation).Account(r.Context(), s.AccountID); err == nil && acct.Provider.Label != "" {
+		n.Detail = "You are connected as " + acct.Provider.Label + ". " + n.Detail
+	}
+	a.render(w, http.StatusOK, "notice.html", page{Title: title + " is connected", Session: s.ID, Outcome: "done", Body: n})
 }
 
 // titleOf is the service's name, for people.

@@ -1,7 +1,13 @@
 import { call, get, query, session } from './api.js';
+import { connectButtons } from './connect.js';
 import { el, button, sure, table, row, state, when, pages, notice, labelled, busy } from './dom.js';
 
 const states = ['pending', 'active', 'expired', 'revoked', 'error', 'suspended'];
+const revoked = {
+  revoked: 'It is disconnected, here and at the service.',
+  cannot_revoke: 'It is disconnected here. The service has no way to revoke: remove the access in its own settings.',
+  failed: 'It is disconnected here. The service did not confirm; its tokens may work there until they end.',
+};
 const mayEdit = () => session.me.role !== 'viewer';
 
 export async function accounts(main, id) {
@@ -75,7 +81,7 @@ function inputs(option) {
     return labelled(f.title + (required ? '' : ' (optional)') + (f.description ? ` – ${f.description}` : ''), input);
   });
   if (option.help?.startsWith('https://')) out.push(el('a', { href: option.help, target: '_blank', rel: 'noreferrer' }, 'Where to get it'));
-  if (option.flow !== 'credentials') out.push(el('span', { className: 'soft' }, 'A person finishes this in a browser; the account waits until then.'));
+  if (option.flow !== 'credentials') out.push(el('span', { className: 'soft' }, 'A person signs in at the service next; the account waits until then.'));
   return out;
 }
 
@@ -93,12 +99,14 @@ async function account(main, id) {
   if (a.read_only) parts.push(el('p', { className: 'soft' }, 'Declared in the configuration file; edit it there.'));
   else {
     if (mayEdit()) {
+      const connecting = connectButtons(a, again);
       parts.push(el('h3', {}, 'Do'), el('div', { className: 'actions' },
+        a.state !== 'suspended' && !a.test_mode && connecting.buttons,
         act('test', 'Test', (r) => (r.ok ? 'The service takes its credentials.' : r.error || 'The test failed.')),
         a.state === 'suspended' ? act('resume', 'Resume', (r) => `It is ${r.state}.`) : a.state !== 'revoked' && act('suspend', 'Suspend', (r) => `It is ${r.state}.`),
         a.expires_at && act('refresh', 'Refresh the token', () => 'It has a new token.'),
-        a.state !== 'revoked' && sure('Revoke', 'Delete its secrets, and take them back at the service?', async () => { await call('POST', `${path}/revoke`); await again(); }),
-        sure('Delete', 'Delete the account with its grants and usage?', async () => { await call('DELETE', path); location.hash = '#/accounts'; })));
+        a.state !== 'revoked' && sure('Revoke', 'Delete its secrets, and take them back at the service?', async () => { notice(revoked[(await call('POST', `${path}/revoke`)).at_service]); await again(); }),
+        sure('Delete', 'Delete the account with its grants and usage?', async () => { await call('DELETE', path); location.hash = '#/accounts'; })), connecting.box);
     }
     parts.push(...await reports(path));
   }

@@ -1,0 +1,125 @@
+package admin_test
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/attache-proxy/attache/caddymodule/admin"
+	"github.com/attache-proxy/attache/providers/oauth/oauthtest"
+	"github.com/attache-proxy/attache/resolver/vault/vaulttest"
+)
+
+// The dashboard's button opens the pop-up; the person signs in there; the pop-up
+// closes, and the dashboard shows the account as active.
+func TestDashboardConnect(t *testing.T) {
+	f := newFlows(t, vaulttest.SQLite(t), oauthtest.Options{Lifetime: time.Hour})
+	b := openBrowser(t, f.server.URL+"/ui/#/accounts/"+f.account)
+	b.see("Admin token")
+	b.fill("Admin token", f.token)
+	b.click("Sign in")
+	b.see("Link for somebody else")
+	b.look("dashboard-pending", 900)
+	b.click("Connect")
+	b.inside("/connect/ats_", func() {
+		b.see("Sign in to Calendar")
+		b.look("connect-oauth", 520)
+		b.eval("window.name = 'attache-popup'")
+		b.click("Continue to Calendar")
+		b.see("Calendar is connected")
+		b.look("connect-done", 520)
+		if at := b.eval("location.pathname + location.search"); at != "/oauth/callback" {
+			t.Errorf("the callback's address stays in the history: %s", at)
+		}
+	})
+	b.waitFor("document.querySelector('.state.active')", "the account to be active")
+	b.see("It is connected.")
+	b.look("dashboard-active", 900)
+	b.click("Link for somebody else")
+	b.see("It is shown this once")
+	b.look("dashboard-link", 900)
+	b.noComplaints()
+}
+
+func (b *browser) noComplaints() {
+	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range b.complaints {
+		b.t.Errorf("the browser complains: %s", c)
+	}
+}
+
+// What a person sees who opens a link, with the keyboard and on a phone.
+func TestConnectPagesInBrowser(t *testing.T) {
+	f := newFlows(t, vaulttest.SQLite(t), oauthtest.Options{Lifetime: time.Hour})
+	link, _ := f.link(f.account, "")
+	b := openBrowser(t, link)
+	b.see("Sign in to Calendar")
+	b.look("link-wide", 900)
+	b.click("API key")
+	b.see("Test and connect")
+	b.look("link-key-phone", 390)
+	// With the keyboard alone: the fields are reached in their order.
+	b.eval("document.querySelector('#field-zone').focus()")
+	b.call("Input.insertText", map[string]any{"text": "eu"}, nil)
+	b.key("Tab")
+	b.call("Input.insertText", map[string]any{"text": "bad-key-from-the-keyboard"}, nil)
+	b.key("Enter")
+	b.see("does not take these credentials")
+	b.look("link-key-refused", 390)
+	if v := b.eval("document.querySelector('#field-key').value + document.querySelector('#field-zone').value"); v != "eu" {
+		t.Errorf("after a refusal the fields hold %q, want the zone alone", v)
+	}
+	b.complaints = nil // the browser notes the 422
+	b.click("Use a code")
+	b.click("Get a code")
+	b.see("enter this code")
+	b.look("link-code-phone", 390)
+	b.idle(f)
+	if got := b.eval("getComputedStyle(document.querySelector('.code')).fontFamily"); !strings.Contains(got, "monospace") {
+		t.Errorf("the code is set in %s: the style sheet is not loaded", got)
+	}
+	f.idp.Approve(b.eval("document.querySelector('#code').textContent"), "ann")
+	b.see("Calendar is connected") // by itself
+	f.wantAccount(f.account, "active", "ann")
+
+	// What agents' links show.
+	for name, account := range map[string]string{"agent-key": f.newAccount("key"), "agent-oauth": f.newAccount("oauth")} {
+		b.call("Page.navigate", map[string]any{"url": f.server.URL + "/connect/" + account}, nil)
+		b.waitFor("document.querySelector('.card')", "to show something")
+		time.Sleep(200 * time.Millisecond)
+		b.look(name, 520)
+	}
+	more := f.server.URL + "/connect/" + f.account + "?more=" + url.QueryEscape(admin.SealScopes(f.v, f.account, []string{"write"}))
+	b.call("Page.navigate", map[string]any{"url": more}, nil)
+	b.see("for want of")
+	b.look("agent-more", 520)
+	b.call("Page.navigate", map[string]any{"url": f.server.URL + "/connect/acc_nosuch"}, nil)
+	b.see("leads nowhere")
+	b.look("nowhere", 390)
+	for _, c := range b.complaints {
+		if !strings.Contains(c, "status of 4") {
+			t.Errorf("the browser complains: %s", c)
+		}
+	}
+}
+
+// key presses a key.
+func (b *browser) key(name string) {
+	b.t.Helper()
+	code := map[string]int{"Tab": 9, "Enter": 13}[name]
+	text := map[string]string{"Enter": "\r"}[name]
+	b.call("Input.dispatchKeyEvent", map[string]any{"type": "keyDown", "key": name, "code": name, "windowsVirtualKeyCode": code, "text": text}, nil)
+	b.call("Input.dispatchKeyEvent", map[string]any{"type": "keyUp", "key": name, "code": name, "windowsVirtualKeyCode": code}, nil)
+}
+
+// idle checks that the page with a code says where to go.
+func (b *browser) idle(f *flows) {
+	b.t.Helper()
+	if href := b.eval("document.querySelector('.device a').href"); href != fmt.Sprint(f.idpURL, "/verify") {
+		b.t.Errorf("the page leads to %s", href)
+	}
+}
