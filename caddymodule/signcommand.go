@@ -41,7 +41,8 @@ the whole URL in its first line. Without a Content-Length the body is all that
 follows, but for one line break at its end. - is standard input.
 
 Without --at and --nonce, a time and a nonce that the request holds in places
-that the scheme writes (X-Amz-Date, timestamp=, oauth_nonce=) are used again.
+that the scheme writes (X-Amz-Date, timestamp=, oauth_nonce=) are used again. A
+WWW-Authenticate in the request is taken for the service's challenge (HTTP Digest).
 What was chosen or filled in stands on standard error.`,
 		CobraFunc: func(c *cobra.Command) {
 			var s signing
@@ -113,6 +114,7 @@ func (s *signing) run(out io.Writer) error {
 	if sign.NeedsBody(signer, req) {
 		in.Body = expr.Bytes(body)
 	}
+	s.challenge(in, signer, req)
 	if err := resolver.Place(c, signer, req, in); err != nil {
 		return s.explain(err, o, in)
 	}
@@ -204,6 +206,20 @@ func (s *signing) clock(in *sign.Input, signer sign.Signer, req *http.Request, b
 		in.Nonce = nonce
 	}
 	return nil
+}
+
+// challenge gives the signer what a service would have asked for: HTTP Digest
+// needs that, and nothing is sent here.
+func (s *signing) challenge(in *sign.Input, signer sign.Signer, req *http.Request) {
+	asked := req.Header["Www-Authenticate"]
+	if asked == nil {
+		return
+	}
+	delete(req.Header, "Www-Authenticate")
+	in.Request = req
+	if !sign.Again(signer, in, &http.Response{StatusCode: http.StatusUnauthorized, Header: http.Header{"Www-Authenticate": asked}}) {
+		s.note("the option has no use for the challenge in WWW-Authenticate")
+	}
 }
 
 // explain names every field that is missing, not only the first.

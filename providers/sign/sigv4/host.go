@@ -2,6 +2,7 @@ package sigv4
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -26,6 +27,10 @@ var partitions = []struct{ suffix, region string }{
 	{".amazonaws.eu", "eusc-de-east-1"},
 	{".api.amazonwebservices.eu", "eusc-de-east-1"},
 	{".c2s.ic.gov", "us-iso-east-1"},
+	{".api.aws.ic.gov", "us-iso-east-1"},
+	{".api.aws.scloud", "us-isob-east-1"},
+	{".api.cloud-aws.adc-e.uk", "eu-isoe-west-1"},
+	{".api.aws.hci.ic.gov", "us-isof-south-1"},
 	{".sc2s.sgov.gov", "us-isob-east-1"},
 	{".cloud.adc-e.uk", "eu-isoe-west-1"},
 	{".csp.hci.ic.gov", "us-isof-south-1"},
@@ -45,6 +50,11 @@ var signingNames = map[string]string{
 	"marketplace": "aws-marketplace", "personalize-runtime": "personalize", "personalize-events": "personalize",
 	"forecastquery": "forecast", "servicecatalog-appregistry": "servicecatalog", "aps-workspaces": "aps",
 	"runtime-v2-lex": "lex", "models-v2-lex": "lex", "models.lex": "lex", "runtime.lex": "lex",
+	"appconfigdata": "appconfig", "appsync-api": "appsync", "appsync-realtime-api": "appsync", "backupstorage": "backup-storage",
+	"cloudhsmv2": "cloudhsm", "contact-lens": "connect", "participant.connect": "execute-api", "memory-db": "memorydb",
+	"identity-chime": "chime", "meetings-chime": "chime", "messaging-chime": "chime", "media-pipelines-chime": "chime", "voice-chime": "chime",
+	"oidc": "awsssooidc", "portal.sso": "awsssoportal", "mturk-requester-sandbox": "mturk-requester", "neptune": "neptune-db", "sms-voice.pinpoint": "sms-voice",
+	"iam-govcloud": "iam", "api.fleethub.iot": "iotfleethub", "greengrass-ats.iot": "greengrass",
 	"data.iot": "iotdata", "data.jobs.iot": "iot-jobs-data", "data.iotevents": "ioteventsdata", "api.tunneling.iot": "IoTSecuredTunneling",
 }
 
@@ -112,9 +122,11 @@ func withoutRegion(labels []string, global string) Endpoint {
 	}
 	name := signingName(labels)
 	switch {
+	case last == "iam-govcloud":
+		global = "us-gov-west-1"
 	case name == "globalaccelerator":
 		global = "us-west-2"
-	case global == "cn-north-1" && (name == "route53" || name == "organizations"):
+	case global == "cn-north-1" && slices.Contains([]string{"route53", "organizations", "budgets", "health"}, name):
 		global = "cn-northwest-1"
 	}
 	return Endpoint{name, global, false}
