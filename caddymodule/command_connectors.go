@@ -60,9 +60,12 @@ func loadCatalog(cmd *cobra.Command, keys ...string) ([]*providers.Connector, er
 	if err != nil {
 		return nil, err
 	}
-	for _, key := range keys {
+	for i, key := range keys {
 		if defs[key] == nil {
-			return nil, fmt.Errorf("there is no connector %q%s; attache connectors list shows all", key, similar(defs, key))
+			if keys[i], err = meant(defs, key); err != nil {
+				return nil, err
+			}
+			fmt.Fprintf(cmd.ErrOrStderr(), "note: there is no connector %q; this is %s\n", key, keys[i])
 		}
 	}
 	return providers.CompileAll(defs, keys)

@@ -121,20 +121,19 @@ func (s *signing) run(out io.Writer) error {
 	return writeRequest(out, req)
 }
 
-// load finds the connector. A key that only one connector's is like stands for
-// that one.
+// load finds the connector.
 func (s *signing) load() (*providers.Connector, error) {
 	defs, err := (&App{ConnectorDir: s.dir}).definitions()
 	if err != nil {
 		return nil, err
 	}
 	if defs[s.connector] == nil {
-		like := similar(defs, s.connector)
-		if len(like) != 1 {
-			return nil, fmt.Errorf("there is no connector %q%s; attache connectors list shows them", s.connector, perhaps(like))
+		key, err := meant(defs, s.connector)
+		if err != nil {
+			return nil, err
 		}
-		s.note("there is no connector %q; this is %s", s.connector, like[0])
-		s.connector = like[0]
+		s.note("there is no connector %q; this is %s", s.connector, key)
+		s.connector = key
 	}
 	cs, err := providers.CompileAll(defs, []string{s.connector})
 	if err != nil {
@@ -143,23 +142,40 @@ func (s *signing) load() (*providers.Connector, error) {
 	return cs[0], nil
 }
 
-// similar names connectors whose key begins alike.
-func similar(defs map[string]*providers.Definition, key string) []string {
-	var like []string
+// meant is the one connector whose key is like key, which is none: written
+// without hyphens, or one beginning with the other. Else the error names those
+// that are.
+func meant(defs map[string]*providers.Definition, key string) (string, error) {
+	var same, like []string
 	for k := range defs {
-		if strings.HasPrefix(k, key) || strings.HasPrefix(key, k+"-") {
+		switch {
+		case squash(k) == squash(key):
+			same = append(same, k)
+		case strings.HasPrefix(k, key) || strings.HasPrefix(key, k+"-"):
 			like = append(like, k)
 		}
 	}
+	if len(same) > 0 {
+		like = same
+	}
 	slices.Sort(like)
-	return like
+	switch len(like) {
+	case 0:
+		return "", fmt.Errorf("there is no connector %q; attache connectors list shows them", key)
+	case 1:
+		return like[0], nil
+	}
+	return "", fmt.Errorf("there is no connector %q (perhaps %s); attache connectors list shows them", key, strings.Join(like, ", "))
 }
 
-func perhaps(like []string) string {
-	if len(like) == 0 {
-		return ""
-	}
-	return " (perhaps " + strings.Join(like, ", ") + ")"
+// squash leaves letters and digits, in lower case.
+func squash(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return -1
+	}, strings.ToLower(s))
 }
 
 // signer is that of the request's host. The request is not sent, so that a host
