@@ -80,9 +80,11 @@ func (a *API) createMCP(ctx context.Context, c *Caller, key string, f *Connector
 		_ = c.DeleteConnector(ctx, key, 0)
 		return nil, err
 	}
-	out := a.shownConnector(v)
-	out.Location, out.Body.AccountID = Base+"/connectors/"+key, text(v.Form, formAccount)
-	return out, nil
+	out, err := a.shownConnector(ctx, c, v)
+	if err == nil {
+		out.Location = Base + "/connectors/" + key
+	}
+	return out, err
 }
 
 // build makes the connector of a form or of its YAML.
@@ -178,7 +180,7 @@ func (a *API) patchMCP(ctx context.Context, c *Caller, v vault.Connector, f *Con
 	if v, err = a.storeMCP(ctx, c, v, w); err != nil {
 		return nil, err
 	}
-	return a.shownConnector(v), nil
+	return a.shownConnector(ctx, c, v)
 }
 
 // written are the members of a form that become the connector's YAML.

@@ -71,7 +71,11 @@ func (a *API) ofMCP(ctx context.Context, c *Caller, key string, f *ConnectorForm
 	if name := f.besideMCP(); name != "" {
 		return nil, problem(http.StatusUnprocessableEntity, "INVALID_INPUT", name+" does not go with mcp, from which all of it is found out.").at("body."+name, "does not go with mcp")
 	}
-	if err := a.knownAgents(ctx, c, f.Agents); err != nil {
+	w := &mcpWork{agents: f.Agents, org: vault.DefaultOrganisation}
+	if f.Organisation != nil {
+		w.org = *f.Organisation
+	}
+	if err := a.knownAgents(ctx, c, f.Agents, w.org); err != nil {
 		return nil, err
 	}
 	s, err := a.c.MCP.Find(ctx, text(form, formMCP))
@@ -80,10 +84,6 @@ func (a *API) ofMCP(ctx context.Context, c *Caller, key string, f *ConnectorForm
 	}
 	if f.Scope != nil {
 		s.Scopes = strings.Fields(*f.Scope)
-	}
-	w := &mcpWork{agents: f.Agents, org: vault.DefaultOrganisation}
-	if f.Organisation != nil {
-		w.org = *f.Organisation
 	}
 	auth, err := a.clientOf(ctx, c, s, f, form, before, w)
 	if err != nil {
