@@ -67,7 +67,7 @@ func (h *AdminHandler) Provision(ctx caddy.Context) error {
 	version, _ := caddy.Version()
 	office := office{app}
 	h.api = admin.New(admin.Config{
-		Vault: app.vault, Catalogue: office, Tester: office, Connections: office, Declared: office, MCP: mcpFinder(app.guard), Named: app.guard.Names,
+		Vault: app.vault, Catalogue: office, Tester: office, Connections: office, Storage: office, Declared: office, MCP: mcpFinder(app.guard), Named: app.guard.Names,
 		HTTP: app.guardedClient(30 * time.Second), Hosts: h.Hosts, TrustSocket: h.TrustSocket, OIDC: people,
 		PublicURL: app.publicURL, Links: app.ConnectLinks,
 		Version: version, Log: slog.New(zapslog.NewHandler(ctx.Logger().Core())),
@@ -267,7 +267,7 @@ func (o office) Agents() []admin.DeclaredAgent {
 	for name, c := range o.app.Agents {
 		a := admin.DeclaredAgent{Name: name, Tokens: len(c.Tokens)}
 		for _, g := range c.Grants {
-			a.Grants = append(a.Grants, admin.DeclaredGrant{Connector: g.Connector, Account: g.Account, Write: g.Write})
+			a.Grants = append(a.Grants, admin.DeclaredGrant{Connector: g.Connector, Account: g.Account, Write: g.Write, Presign: g.Presign})
 		}
 		out = append(out, a)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddypki"
 	"go.uber.org/zap"
 
+	"github.com/attache-proxy/attache/caddymodule/gcs"
 	"github.com/attache-proxy/attache/caddymodule/live"
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/oauth"
@@ -153,6 +154,7 @@ func (a *App) buildResolver(connectors []*providers.Connector) error {
 		Observer:    observer{a},
 		Reindex:     a.set.index,
 		MoreURL:     a.moreURL,
+		SignURL:     gcs.SignedURL,
 	})
 	return nil
 }

@@ -161,7 +161,7 @@ func (o observer) TokenRequest(acct *resolver.Account, took time.Duration, err e
 
 // observe audits a visit that is over.
 func (h *Handler) observe(v *visit, ref *resolver.Refusal, status int, err error, began time.Time) {
-	e := resolver.Event{Door: v.door, Method: v.r.Method, Host: v.ask.Target.Host, Path: v.ask.Path, Status: status, Duration: time.Since(began)}
+	e := resolver.Event{Door: v.door, Method: v.method(), Host: v.ask.Target.Host, Path: v.ask.Path, Status: status, Duration: time.Since(began)}
 	if v.agent != nil {
 		e.Agent, e.AgentID = v.agent.Name, v.agent.ID
 	}
@@ -201,8 +201,11 @@ func (a *App) remember(e *resolver.Event) {
 		Connector: e.Connector, AccountID: e.AccountID, Method: e.Method, Host: e.Host, Path: e.Path,
 		Status: e.Status, BytesIn: e.Sent, BytesOut: e.Received, Duration: e.Duration,
 	}
-	if e.Code != "" {
+	switch {
+	case e.Code != "":
 		ev.Kind = vault.AuditRefusal
+	case e.Door == doorPresign:
+		ev.Code = "account.presigned"
 	}
 	if err := a.vault.Record(context.Background(), ev); err != nil {
 		a.metrics.audit.Inc()

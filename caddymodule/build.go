@@ -184,7 +184,7 @@ func (a *App) buildAgent(name string, c *AgentConfig) error {
 	}
 	var grants []resolver.Grant
 	for _, g := range c.Grants {
-		grants = append(grants, resolver.Grant{Connector: g.Connector, Account: g.Account, Write: g.Write})
+		grants = append(grants, resolver.Grant{Connector: g.Connector, Account: g.Account, Write: g.Write, Presign: g.Presign})
 	}
 	return a.static.AddAgent(name, tokens, grants)
 }

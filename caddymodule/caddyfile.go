@@ -232,8 +232,10 @@ func parseGrant(d *caddyfile.Dispenser) (GrantConfig, error) {
 		case "read":
 		case "write":
 			g.Write = true
+		case "presign":
+			g.Presign = true
 		default:
-			return g, d.Errf("grant %s: %q is neither read nor write", args[0], word)
+			return g, d.Errf("grant %s: %q is neither read, write nor presign", args[0], word)
 		}
 	}
 	return g, nil

@@ -66,4 +66,6 @@ type GrantConfig struct {
 	Account string `json:"account,omitempty"`
 	// Write allows more than reading.
 	Write bool `json:"write,omitempty"`
+	// Presign lets the agent have URLs that work without the proxy for a while.
+	Presign bool `json:"presign,omitempty"`
 }

@@ -45,6 +45,14 @@ func (v *visit) understand() error {
 	return v.direct()
 }
 
+// method is what was asked for.
+func (v *visit) method() string {
+	if v.ask.Method != "" {
+		return v.ask.Method
+	}
+	return v.r.Method
+}
+
 // tunnelAgent is who opened a tunnel. It is looked up again for each request
 // inside: a token that was revoked works no more, although the tunnel is open.
 type tunnelAgent struct {

@@ -35,6 +35,7 @@ type AboutConnector struct {
 	Hosts    []string          `json:"hosts"`
 	BaseURL  string            `json:"base_url,omitempty"`
 	Write    bool              `json:"write"`
+	Presign  bool              `json:"presign,omitempty"`
 	Env      map[string]string `json:"env,omitempty"`
 	Test     bool              `json:"test"`
 }
@@ -57,9 +58,11 @@ func (v *visit) wellKnown() error {
 			return err
 		}
 		return v.test(strings.TrimPrefix(rest, "/test/"))
+	case rest == "/presign" && v.r.Method == http.MethodPost:
+		return v.presign()
 	}
 	return &resolver.Refusal{Code: "bad_request", Status: http.StatusNotFound, Detail: v.r.Method + " " + v.r.URL.Path + " is not one of ours",
-		Next: "GET " + wellKnown + ", GET " + wellKnown + "/ca.pem or POST " + wellKnown + "/test/CONNECTOR."}
+		Next: "GET " + wellKnown + ", GET " + wellKnown + "/ca.pem POST " + wellKnown + "/test/CONNECTOR or POST " + wellKnown + "/presign."}
 }
 
 func readsOnly(method string) bool { return method == http.MethodGet || method == http.MethodHead }
@@ -88,7 +91,7 @@ func (v *visit) about() error {
 		}
 		for _, g := range granted {
 			ac.Accounts = append(ac.Accounts, g.Account.Name)
-			ac.Write = ac.Write || g.Write
+			ac.Write, ac.Presign = ac.Write || g.Write, ac.Presign || g.Presign
 			if g.Account.Default || len(granted) == 1 {
 				ac.Default = g.Account.Name
 			}

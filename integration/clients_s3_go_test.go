@@ -220,7 +220,7 @@ const mostChunkedGrowth = 16 << 20 // bytes
 // One GiB up and down in flat memory: with signed chunks, and as current SDKs
 // send it over TLS, with an unsigned trailer.
 func TestS3Large(t *testing.T) {
-	x := newS3(t, func(s *setup) { s.Plain = true })
+	x := newS3(t, func(_ *s3, s *setup) { s.Plain = true })
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	size := large() / 2

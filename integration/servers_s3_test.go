@@ -26,7 +26,7 @@ const (
 )
 
 // newS3 starts both.
-func newS3(t testing.TB, more ...func(*setup)) *s3 {
+func newS3(t testing.TB, more ...func(*s3, *setup)) *s3 {
 	t.Helper()
 	integration(t)
 	x := &s3{Server: startS3(t)}
@@ -43,7 +43,7 @@ func newS3(t testing.TB, more ...func(*setup)) *s3 {
 		Env: []string{"S3_SECRET=" + s3Secret},
 	}
 	for _, change := range more {
-		change(&s)
+		change(x, &s)
 	}
 	x.attache = newAttache(t, s)
 	return x

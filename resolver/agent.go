@@ -143,6 +143,8 @@ type Granted struct {
 	Account *Account
 	// Write is true where more than reading was granted.
 	Write bool
+	// Presign lets the agent have URLs that work without the proxy for a while.
+	Presign bool
 	// Rules narrow the grant: one of them must match. None means every request.
 	Rules []Rule
 }

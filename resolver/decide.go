@@ -19,6 +19,7 @@ type Resolver struct {
 	transports  *transports
 	observer    Observer
 	moreURL     func(*Account, []string) string
+	signURL     URLSigner
 
 	// renewal of the index; nil where it never changes.
 	renewal *renewal
@@ -42,11 +43,13 @@ type Config struct {
 	// MoreURL is where a person can approve further scopes for an account, beside
 	// those that it has; nil, or an empty URL, where nobody can.
 	MoreURL func(a *Account, scopes []string) string
+	// SignURL presigns for service accounts of Google; nil means not.
+	SignURL URLSigner
 }
 
 // New makes a Resolver.
 func New(c Config) *Resolver {
-	r := &Resolver{directory: c.Directory, credentials: c.Credentials, observer: c.Observer, transports: newTransports(c.Transports), moreURL: c.MoreURL}
+	r := &Resolver{directory: c.Directory, credentials: c.Credentials, observer: c.Observer, transports: newTransports(c.Transports), moreURL: c.MoreURL, signURL: c.SignURL}
 	if r.observer == nil {
 		r.observer = nobody{}
 	}
@@ -106,6 +109,8 @@ type Call struct {
 
 	// Outcome is filled in by Send.
 	Outcome Outcome
+
+	mayPresign bool
 }
 
 // Decide matches and permits. Its error is a *Refusal.
@@ -204,7 +209,7 @@ func (r *Resolver) permit(ctx context.Context, call *Call, ask Ask) error {
 	if err != nil {
 		return err
 	}
-	call.Account = g.Account
+	call.Account, call.mayPresign = g.Account, g.Presign
 	if !g.Write && !c.Reads(ask.Method, ask.Path) {
 		return &Refusal{Code: "not_permitted",
 			Detail: fmt.Sprintf("agent %s may only read with connector %s, account %s; %s is writing", ask.Agent.Name, c.Key, g.Account.Name, ask.Method),

@@ -68,6 +68,7 @@ var codes = map[string]struct {
 	"rate_limited":               {http.StatusTooManyRequests, "The account's limit is reached"},
 	"token_endpoint_unavailable": {http.StatusBadGateway, "No token could be had"},
 	"cannot_sign":                {http.StatusBadRequest, "The request cannot be signed"},
+	"cannot_presign":             {http.StatusBadRequest, "No URL can be presigned for this"},
 	"upstream_denied":            {http.StatusForbidden, "The service's address is refused"},
 	"upstream_unreachable":       {http.StatusBadGateway, "The service cannot be reached"},
 	"upstream_timeout":           {http.StatusGatewayTimeout, "The service did not answer in time"},

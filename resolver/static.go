@@ -31,6 +31,8 @@ type staticAgent struct {
 type Grant struct {
 	Connector, Account string
 	Write              bool
+	// Presign is Granted.Presign.
+	Presign bool
 }
 
 // NewStatic makes a directory of accounts; agents are added one by one.
@@ -80,7 +82,7 @@ func (s *Static) grant(a *staticAgent, g Grant) error {
 			continue
 		}
 		found = true
-		a.add(Granted{Account: acct, Write: g.Write})
+		a.add(Granted{Account: acct, Write: g.Write, Presign: g.Presign})
 	}
 	if !found {
 		return fmt.Errorf("grant %s:%s: the connector has no account %q", g.Connector, g.Account, g.Account)
@@ -92,7 +94,7 @@ func (a *staticAgent) add(g Granted) {
 	list := a.granted[g.Account.Connector.Key]
 	for i := range list {
 		if list[i].Account == g.Account {
-			list[i].Write = list[i].Write || g.Write
+			list[i].Write, list[i].Presign = list[i].Write || g.Write, list[i].Presign || g.Presign
 			return
 		}
 	}

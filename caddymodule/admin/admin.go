@@ -39,6 +39,9 @@ type Config struct {
 	// Connections refreshes and revokes at services; nil means that neither can
 	// be done here.
 	Connections Connections
+	// Storage presigns URLs and edits buckets' policies; nil means that neither
+	// can be done here.
+	Storage Storage
 	// Declared is what the configuration file says; nil means nothing.
 	Declared Declared
 	// MCP finds MCP servers out; nil means that no connector is made of one.
@@ -152,7 +155,7 @@ type DeclaredAgent struct {
 // DeclaredGrant is one of its grants; an empty Account means every account.
 type DeclaredGrant struct {
 	Connector, Account string
-	Write              bool
+	Write, Presign     bool
 }
 
 // DeclaredAccount is an account of the configuration file.
@@ -195,7 +198,7 @@ func New(c Config) *API {
 	}
 	a.huma = humago.New(a.mux, humaConfig(c.Version))
 	for _, mount := range []func(*API){
-		mountMe, mountSession, mountConnectors, mountConnectorEdits, mountApps, mountAccounts, mountAccountActions, mountAccountReports, mountAuthorize, mountConnectSessions, mountBulk,
+		mountMe, mountSession, mountConnectors, mountConnectorEdits, mountApps, mountAccounts, mountAccountActions, mountAccountReports, mountStorage, mountAuthorize, mountConnectSessions, mountBulk,
 		mountAgents, mountAgentTokens, mountGrants, mountAudit, mountEvents, mountWebhooks, mountTokens,
 	} {
 		mount(a)

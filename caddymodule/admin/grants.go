@@ -111,6 +111,9 @@ func (a *API) fileGrants(id string) (out []Grant) {
 			if g.Write {
 				b.Scopes = append(b.Scopes, "write")
 			}
+			if g.Presign {
+				b.Scopes = append(b.Scopes, "presign")
+			}
 			if g.Account != "" {
 				b.AccountID = fileAccountID(DeclaredAccount{Connector: g.Connector, Name: g.Account})
 			}
@@ -124,7 +127,7 @@ type createGrantIn struct {
 	PathID
 	Body struct {
 		AccountID string    `json:"account_id" minLength:"1" maxLength:"128"`
-		Scopes    []string  `json:"scopes" minItems:"1" maxItems:"2" enum:"read,write" doc:"read, write or both. Reading is GET, HEAD, OPTIONS and what the connector lists."`
+		Scopes    []string  `json:"scopes" minItems:"1" maxItems:"3" enum:"read,write,presign" doc:"read, write or both. Reading is GET, HEAD, OPTIONS and what the connector lists. With presign beside them the agent may have URLs that work without the proxy for a while."`
 		Rules     []Rule    `json:"rules,omitempty" maxItems:"50" doc:"A request must match one of them; absent: every request."`
 		ExpiresAt time.Time `json:"expires_at,omitzero" doc:"Absent: never."`
 	}
@@ -176,7 +179,7 @@ type patchGrantIn struct {
 	PathGrant
 	IfMatch
 	Body struct {
-		Scopes    []string   `json:"scopes,omitempty" minItems:"1" maxItems:"2" enum:"read,write"`
+		Scopes    []string   `json:"scopes,omitempty" minItems:"1" maxItems:"3" enum:"read,write,presign"`
 		Rules     *[]Rule    `json:"rules,omitempty" maxItems:"50" doc:"Replaces all of them; [] allows every request."`
 		ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"0001-01-01T00:00:00Z: never."`
 		Version   int64      `json:"version,omitempty" doc:"The version that is edited; or use If-Match."`

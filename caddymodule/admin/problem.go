@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -74,6 +75,9 @@ func (a *API) explain(err error, noun string, c *Caller) error {
 	var p *Problem
 	if errors.As(err, &p) {
 		return p
+	}
+	if ref, ok := resolver.AsRefusal(err); ok {
+		return problem(ref.HTTPStatus(), strings.ToUpper(ref.Code), sentence(ref.Detail))
 	}
 	var bad *vault.InvalidError
 	if errors.As(err, &bad) {

@@ -128,6 +128,16 @@ func (r *run) googleJWT(account *serviceAccount, audience string, claims Params)
 	return a.sign(r, audience)
 }
 
+// GoogleKey is the key file of a service account that the option obtains its
+// tokens with. It is false for other options, and where no key is given.
+func (c *Config) GoogleKey(v *expr.Vars) (string, bool) {
+	if c.google == nil || c.google.key == nil {
+		return "", false
+	}
+	key, err := c.google.key.Eval(v)
+	return key, err == nil && key != ""
+}
+
 func (r *run) ambientGoogle(ctx context.Context) (*Token, error) {
 	if r.Ambient == nil {
 		return nil, errors.New("there is no service account; application default credentials are only for accounts in the operator's configuration")

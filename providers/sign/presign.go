@@ -2,6 +2,7 @@ package sign
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -14,7 +15,8 @@ var ErrNoPresign = errors.New("this connector cannot presign a URL")
 
 // Presign signs r in its query, so that its URL works on its own for a while: a
 // big transfer need then not pass through the proxy. It works for signers that
-// are sigv4, for S3 and those that speak as it does. The caller has decided that
+// are sigv4, for S3 and those that speak as it does: of other services such a URL
+// may stand for the whole account, as that of STS does at EKS. The caller has decided that
 // the method, the path and the time are allowed, and hands out r.URL; of r's
 // headers only host is signed, unless names are given.
 //
@@ -53,12 +55,12 @@ func (s *awsSigner) handOut(r *http.Request, in *Input, expires time.Duration, h
 	if err != nil {
 		return err
 	}
+	if !sigv4.PathOnce(o.Scope.Service) {
+		return fmt.Errorf("%w: only those of object storage are handed out, and %s signs for %s", ErrNoPresign, hostname(r), o.Scope.Service)
+	}
 	if expires < time.Second || expires > 7*24*time.Hour {
 		return cannot("a presigned URL lives from one second to seven days")
 	}
 	o.SignedHeaders, o.Hash = headers, sigv4.Unsigned
-	if !o.PathOnce {
-		o.Hash = sigv4.EmptyHash
-	}
 	return failed(sigv4.Presign(r, o, int(expires/time.Second)))
 }

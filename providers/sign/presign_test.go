@@ -30,6 +30,9 @@ func TestPresignRefuses(t *testing.T) {
 	if err := sign.Presign(mustSigner(t, "bearer"), r, aws(), time.Hour); !errors.Is(err, sign.ErrNoPresign) {
 		t.Errorf("Presign of a bearer token = %v, want ErrNoPresign", err)
 	}
+	if err := sign.Presign(mustSigner(t, "sigv4"), awsRequest(t, "GET", "https://sts.us-east-1.amazonaws.com/?Action=GetCallerIdentity", ""), aws(), time.Hour); !errors.Is(err, sign.ErrNoPresign) {
+		t.Errorf("Presign of STS = %v, want ErrNoPresign", err)
+	}
 	for _, d := range []time.Duration{0, -time.Hour, time.Millisecond, 8 * 24 * time.Hour} {
 		if err := sign.Presign(mustSigner(t, "sigv4"), r, aws(), d); err == nil || !strings.Contains(err.Error(), "seven days") {
 			t.Errorf("Presign for %v = %v", d, err)

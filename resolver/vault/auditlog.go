@@ -56,6 +56,16 @@ func (l *auditLog) newBatch() *auditBatch {
 	return &auditBatch{usage: usageCounter{paths: l.paths}, done: make(chan struct{})}
 }
 
+// Record adds an event of this view's actor, of the organisation of its account.
+// See Vault.Record.
+func (s *View) Record(ctx context.Context, e Event) error {
+	e.Actor = s.actor
+	if s.org != All {
+		e.Organisation = s.org
+	}
+	return s.v.Record(ctx, e)
+}
+
 // Record adds an event to the audit and to the usage of its account. It does not
 // block and never fails a request; at most the last 100 ms are lost when the
 // process is killed. With AuditSync it returns when the event is on disk, or with

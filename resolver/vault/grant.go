@@ -15,7 +15,8 @@ type Grant struct {
 	AgentID      string // agt_…, or file:NAME for an agent of the Caddyfile
 	AccountID    string
 	Connector    string // the account's
-	// Scopes are "read", "write" or both.
+	// Scopes are "read", "write" or both; "presign" beside them lets the agent
+	// have URLs that work without the proxy.
 	Scopes []string
 	// Rules narrow the grant; nil means every method and path.
 	Rules     []Rule
@@ -48,9 +49,12 @@ func (g *Grant) check() error {
 		return invalid("scopes", "must name read, write or both")
 	}
 	for _, s := range g.Scopes {
-		if s != "read" && s != "write" {
-			return invalid("scopes", "knows read and write, not %q", s)
+		if s != "read" && s != "write" && s != "presign" {
+			return invalid("scopes", "knows read, write and presign, not %q", s)
 		}
+	}
+	if !g.Allows("read") && !g.Allows("write") {
+		return invalid("scopes", "must name read or write beside presign")
 	}
 	if len(g.Rules) > maxRules {
 		return invalid("rules", "has %d rules, %d are allowed", len(g.Rules), maxRules)
