@@ -530,10 +530,10 @@ func TestEarlyRefreshInTheBackground(t *testing.T) {
 		}
 	}
 	get()
-	offset.Store(int64(50 * time.Minute))
+	offset.Store(int64(47 * time.Minute))
 	get()
 	if got := s.asked.Load(); got != 1 {
-		t.Errorf("token requests after 50 of 60 minutes = %d, want 1", got)
+		t.Errorf("token requests after 47 of 60 minutes = %d, want 1", got)
 	}
 	offset.Store(int64(57 * time.Minute)) // within the last tenth
 	s.delay = 300 * time.Millisecond
