@@ -164,7 +164,7 @@ func (v *visit) notIdentified(err error, proxy bool) error {
 	if errors.Is(err, resolver.ErrUnknownAgent) {
 		return v.unknown(proxy)
 	}
-	return &resolver.Refusal{Code: "account_error", Status: http.StatusServiceUnavailable, Err: err,
+	return &resolver.Refusal{Code: "vault_unavailable", Err: err,
 		Detail: "agents cannot be looked up at the moment", Next: "Try again in a few seconds."}
 }
 

@@ -3,7 +3,6 @@ package resolver
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"strings"
 	"sync/atomic"
 
@@ -202,7 +201,7 @@ func (r *Resolver) permit(ctx context.Context, call *Call, ask Ask) error {
 	c := call.Connector
 	granted, err := r.directory.Granted(ctx, ask.Agent, c.Key)
 	if err != nil {
-		return &Refusal{Code: "account_error", Status: http.StatusServiceUnavailable, Err: err,
+		return &Refusal{Code: "vault_unavailable", Err: err,
 			Detail: "the list of grants cannot be read at the moment", Next: "Try again in a few seconds."}
 	}
 	g, err := choose(granted, call, ask)

@@ -282,7 +282,7 @@ func tokenRefusal(a *Account, err error) error {
 	}
 	about := noToken(a)
 	if errors.Is(err, ErrStoreAway) {
-		return &Refusal{Code: "account_error", Status: 503, Err: err, Detail: about + ": the vault cannot be reached, and the token has ended", Next: "Try again in a few seconds."}
+		return &Refusal{Code: "vault_unavailable", Err: err, Detail: about + ": the vault cannot be reached, and the token has ended", Next: "Try again in a few seconds."}
 	}
 	if errors.Is(err, oauth.ErrInvalidGrant) || errors.Is(err, oauth.ErrNeedsConsent) {
 		return &Refusal{Code: "account_expired", ConnectURL: a.ConnectURL, Err: err, Detail: about + ": " + err.Error(), Next: connectStep(a)}

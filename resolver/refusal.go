@@ -66,6 +66,7 @@ var codes = map[string]struct {
 	"account_error":              {http.StatusForbidden, "The account does not work"},
 	"insufficient_scope":         {http.StatusForbidden, "The account's authorization does not reach that far"},
 	"rate_limited":               {http.StatusTooManyRequests, "The account's limit is reached"},
+	"vault_unavailable":          {http.StatusServiceUnavailable, "The vault cannot be read at the moment"},
 	"token_endpoint_unavailable": {http.StatusBadGateway, "No token could be had"},
 	"cannot_sign":                {http.StatusBadRequest, "The request cannot be signed"},
 	"cannot_presign":             {http.StatusBadRequest, "No URL can be presigned for this"},
@@ -74,6 +75,9 @@ var codes = map[string]struct {
 	"upstream_timeout":           {http.StatusGatewayTimeout, "The service did not answer in time"},
 	"answer_unsafe":              {http.StatusBadGateway, "The service's answer was held back"},
 }
+
+// retryAfter is how many seconds it makes sense to wait, by code.
+var retryAfter = map[string]string{"vault_unavailable": "5", "rate_limited": "60"}
 
 // HTTPStatus is the status that the refusal is sent with.
 func (r *Refusal) HTTPStatus() int {
@@ -109,6 +113,9 @@ func (r *Refusal) WriteTo(w http.ResponseWriter) {
 	})
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
+	if after := retryAfter[r.Code]; after != "" {
+		h.Set("Retry-After", after)
+	}
 	h.Set("Attache-Error", r.Code)
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)

@@ -143,23 +143,31 @@ func announcePostgres(ctx context.Context, t *tx, origin, change string) error {
 // away is lost, so each new connection begins by telling that everything may
 // have changed.
 func listenPostgres(ctx context.Context, v *Vault) {
-	for wait := 100 * time.Millisecond; ctx.Err() == nil; {
+	said := false
+	for wait := 50 * time.Millisecond; ctx.Err() == nil; {
 		began := time.Now()
 		err := listenOnce(ctx, v)
 		if ctx.Err() != nil {
 			return
 		}
-		v.log.Warn("lost the connection that hears of changes; connecting again", "error", err)
-		if time.Since(began) > time.Minute {
-			wait = 100 * time.Millisecond
+		if time.Since(began) > time.Minute { // it had listened
+			wait, said = 50*time.Millisecond, false
+		}
+		if !said {
+			v.log.Warn("lost the connection that hears of changes; connecting again", "error", err)
+			said = true
 		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):
 		}
-		wait = min(2*wait, 5*time.Second)
+		wait = min(2*wait, listenWait)
 	}
 }
+
+// listenWait is the longest pause between two tries to listen: when the database
+// is back, changes must be heard within a second again.
+const listenWait = 400 * time.Millisecond
 
 func listenOnce(ctx context.Context, v *Vault) error {
 	cfg, err := pgx.ParseConfig(v.source)
