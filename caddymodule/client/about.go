@@ -40,6 +40,8 @@ type Connector struct {
 	Hosts   []string `json:"hosts"`
 	BaseURL string   `json:"base_url,omitempty"`
 	Write   bool     `json:"write"`
+	// Presign says that POST /.well-known/attache/presign makes URLs of it.
+	Presign bool `json:"presign,omitempty"`
 	// Env are the variables that the service's clients read. {base} in a value
 	// is the connector's base-URL door.
 	Env map[string]string `json:"env,omitempty"`
