@@ -123,7 +123,7 @@ func TestAgentLink(t *testing.T) {
 		link := at(f.account)
 		b := visitor()
 		p := f.visit(b, "GET", link+"?option=key", nil)
-		f.wantPage(p, 200, "Connect Calendar", "Sign in to Calendar")
+		f.wantPage(p, 200, "Connect Calendar", "Continue to Calendar")
 		if strings.Contains(p.text, "API key") || strings.Contains(p.text, "field.") {
 			t.Errorf("the page offers to paste something:\n%s", p.text)
 		}
