@@ -1,11 +1,18 @@
 package admin_test
 
 import (
+	"bytes"
+	"context"
+	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/attache-proxy/attache/caddymodule/admin"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver/vault"
+	"github.com/attache-proxy/attache/resolver/vault/vaulttest"
 )
 
 // TestFromEmptyToFirstCall walks from an empty vault to what the proxy needs for
@@ -52,10 +59,31 @@ func TestFromEmptyToFirstCall(t *testing.T) {
 	})
 }
 
+// hooked takes every webhook and keeps what it was sent.
+type hooked struct {
+	mu   sync.Mutex
+	sent strings.Builder
+	n    int
+}
+
+func (h *hooked) Do(r *http.Request) (*http.Response, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_ = r.Write(&h.sent)
+	h.n++
+	return &http.Response{StatusCode: 204, Body: http.NoBody, Request: r}, nil
+}
+
 // TestCanary pushes secrets through every operation and looks for them in every
-// answer.
+// answer, in the audit, in what webhooks are sent, and in an export.
 func TestCanary(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	vaulttest.Each(t, func(t *testing.T, conf vault.Config) {
+		hooks := &hooked{}
+		w := newWorld(t, conf, func(c *admin.Config) { c.HTTP = hooks })
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { w.api.Run(ctx); close(ended) }()
+		defer func() { stop(); <-ended }()
 		const canary = "good-canary-91be7f"
 		acct := w.want(201, "", "POST", "/accounts", `{"connector":"hub","credentials":{"token":"`+canary+`-a"}}`).str("id")
 		w.do("POST", "/accounts", `{"connector":"hub","name":"x","credentials":{"token":"bad-canary-91be7f"}}`)
@@ -84,6 +112,28 @@ func TestCanary(t *testing.T) {
 		}
 		for _, action := range []string{"test", "suspend", "resume", "refresh", "revoke"} {
 			w.do("POST", "/accounts/"+acct+"/"+action, "")
+		}
+		w.want(200, "", "PUT", "/accounts/"+acct+"/credentials", `{"credentials":{"token":"`+canary+`-c"}}`)
+		told := func() int { hooks.mu.Lock(); defer hooks.mu.Unlock(); return hooks.n }
+		for end := time.Now().Add(10 * time.Second); told() < 4 && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		}
+		if log := w.want(200, "", "GET", "/webhooks/"+hook.str("id")+"/deliveries", ""); told() < 4 || log.len("items") < 4 {
+			t.Errorf("%d webhooks were sent, and the log has %d: the test shows little", told(), log.len("items"))
+		}
+		if audit := w.want(200, "", "GET", "/audit?limit=500", ""); audit.len("items") < 10 {
+			t.Errorf("the audit has %d events: the test shows little", audit.len("items"))
+		}
+		var export bytes.Buffer
+		if err := w.v.Export(ctx, &export, true, nil); err != nil || export.Len() < 1000 {
+			t.Errorf("the export has %d bytes, %v", export.Len(), err)
+		}
+		hooks.mu.Lock()
+		sent := hooks.sent.String()
+		hooks.mu.Unlock()
+		for what, text := range map[string]string{"a webhook": sent, "the export": export.String()} {
+			if i := strings.Index(text, "canary"); i >= 0 {
+				t.Errorf("%s holds a secret: …%s…", what, text[max(0, i-300):min(len(text), i+100)])
+			}
 		}
 		seen := w.seen.String()
 		if strings.Contains(seen, "canary") {

@@ -88,19 +88,19 @@ func (v *Vault) rotateSome(ctx context.Context, first string) (int64, error) {
 
 // Status is what `attache vault status` shows.
 type Status struct {
-	Driver        string
-	SchemaVersion int64
-	Bytes         int64 // of the database
+	Driver        string `json:"driver"`
+	SchemaVersion int64  `json:"schema_version"`
+	Bytes         int64  `json:"bytes"` // of the database
 	// Rows counts the rows of the main tables.
-	Rows map[string]int64
+	Rows map[string]int64 `json:"rows"`
 	// States counts the accounts by state.
-	States map[State]int64
+	States map[State]int64 `json:"accounts"`
 	// Secrets counts the sealed values by the key that sealed them.
-	Secrets map[string]int64
+	Secrets map[string]int64 `json:"sealed"`
 	// Keys are the ids of the keys that are loaded; the first seals.
-	Keys []string
+	Keys []string `json:"keys"`
 	// DroppedEvents counts audit events that this process lost.
-	DroppedEvents int64
+	DroppedEvents int64 `json:"dropped_events"`
 }
 
 // counted is every table that Status counts.
