@@ -91,7 +91,7 @@ async function account(main, id) {
   const again = () => account(main, id);
   const act = (name, text, done) => button(text, async () => { const r = await call('POST', `${path}/${name}`); notice(done(r)); await again(); });
   const facts = [['State', [state(a.state), a.state_reason ? ` ${a.state_reason.code} ${a.state_reason.detail || ''}` : '']],
-    ['Connector', `${a.connector} (${a.option || ''})`], ['Owner', `${a.identifier || ''} ${a.organisation}`],
+    ['Connector', `${a.connector} (${a.option || ''})`], ['Owner', a.identifier && a.identifier !== a.organisation ? `${a.identifier} (${a.organisation})` : a.organisation],
     ['At the service', a.provider ? [a.provider.label, a.provider.email, a.provider.id].filter(Boolean).join(' · ') : '–'],
     ['Token ends', when(a.expires_at)], ['Last used', when(a.last_used_at)], ['Scopes', (a.scopes || []).join(' ') || '–'],
     ...(a.secrets || []).map((s) => [s.field, el('span', { className: 'mono' }, `${s.last4 ? `…${s.last4} ` : ''}${s.fingerprint}`)])];
