@@ -183,18 +183,22 @@ func (p *person) approve(page string) (*url.URL, string) {
 	for range 20 {
 		res, text := p.send(at, body)
 		body = nil
-		if location, err := res.Location(); err == nil {
+		location, err := res.Location()
+		if m := refreshTag.FindStringSubmatch(text); err != nil && m != nil {
+			location, err = at.Parse(html.UnescapeString(m[1]))
+		}
+		if err == nil {
 			if location.Hostname() != start.Hostname() || location.Port() != start.Port() {
 				return location, text
 			}
 			at = location
 			continue
 		}
-		action, fields := form(text)
-		if action == "" || no {
+		to, fields := form(text)
+		if fields == nil || no {
 			return nil, text
 		}
-		if at, err = at.Parse(action); err != nil {
+		if at, err = at.Parse(to); err != nil {
 			p.t.Fatal(err)
 		}
 		switch {
@@ -237,18 +241,25 @@ func (p *person) send(at *url.URL, body url.Values) (*http.Response, string) {
 }
 
 var (
-	formTag  = regexp.MustCompile(`<form[^>]* action="([^"]*)"`)
-	inputTag = regexp.MustCompile(`<input[^>]*>`)
-	attr     = regexp.MustCompile(`(name|value|type)="([^"]*)"`)
+	formTag = regexp.MustCompile(`<form[^>]*>`)
+	action  = regexp.MustCompile(` action="([^"]*)"`)
+	// A page that sends the browser on by itself.
+	refreshTag = regexp.MustCompile(`<meta http-equiv="refresh" content="0; url=([^"]*)"`)
+	inputTag   = regexp.MustCompile(`<input[^>]*>`)
+	attr       = regexp.MustCompile(`(name|value|type)="([^"]*)"`)
 )
 
-// form finds the first form of a page: its action, and its hidden fields.
-func form(page string) (action string, fields url.Values) {
-	m := formTag.FindStringSubmatchIndex(page)
+// form finds the first form of a page: where it goes, empty for the page itself,
+// and its hidden fields; nil where the page has none.
+func form(page string) (to string, fields url.Values) {
+	m := formTag.FindStringIndex(page)
 	if m == nil {
 		return "", nil
 	}
-	action, fields = html.UnescapeString(page[m[2]:m[3]]), url.Values{}
+	if a := action.FindStringSubmatch(page[m[0]:m[1]]); a != nil {
+		to = html.UnescapeString(a[1])
+	}
+	fields = url.Values{}
 	inside, _, _ := strings.Cut(page[m[1]:], "</form>")
 	for _, tag := range inputTag.FindAllString(inside, -1) {
 		attrs := map[string]string{}
@@ -259,7 +270,7 @@ func form(page string) (action string, fields url.Values) {
 			fields.Set(attrs["name"], attrs["value"])
 		}
 	}
-	return action, fields
+	return to, fields
 }
 
 // The provider is what the tests take it for: it demands PKCE, rotates refresh

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/providers/oauth/bearer"
 )
@@ -19,7 +20,8 @@ const (
 // enough passes an answer on. Where it says that the token's scopes do not reach
 // far enough (RFC 6750 §3.1), more of them only a person can give: the service's
 // answer stays as it is, body and challenge, and our headers beside it say where
-// a person can. An answer without a body gets ours.
+// a person can. An answer without a body gets ours, and so does every MCP client:
+// it shows its model the body alone.
 func (x *exchange) enough(res *http.Response) (*http.Response, error) {
 	if res.StatusCode != http.StatusForbidden || x.call.Account.Option.OAuth == nil {
 		return res, nil
@@ -32,7 +34,7 @@ func (x *exchange) enough(res *http.Response) (*http.Response, error) {
 	if at == "" {
 		return res, nil // nobody can help with a link: the service's own words say more
 	}
-	if res.ContentLength != 0 && res.Body != http.NoBody {
+	if x.call.Account.Option.Type != providers.TypeMCP && res.ContentLength != 0 && res.Body != http.NoBody {
 		res.Header.Set(headerError, "insufficient_scope")
 		res.Header.Set(headerConnectURL, at)
 		return res, nil

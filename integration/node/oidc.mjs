@@ -13,6 +13,7 @@
 // Beside the provider's own endpoints:
 //
 //	GET  /api/whoami, /api/needs/SCOPE  a service that takes its tokens (401, or 403 insufficient_scope)
+//	     /mcp                           with --mcp: an MCP server of the TypeScript SDK that takes its tokens
 //	GET  /_events                       what happened so far: grants, refusals, families killed
 //	POST /_fault?mode=hang|drop|500&count=N   the next N token requests: wait 60 s, answered but cut off, or 500
 import { readFileSync } from 'node:fs'
@@ -45,7 +46,8 @@ const { values: opts } = parseArgs({
     'no-pkce': flag, // PKCE is not required
     'no-iss': flag, // no RFC 9207 iss in the callback
     'no-registration': flag,
-    cimd: flag, // client ID metadata documents, at private addresses too
+    cimd: text(''), // take client ID metadata documents, and fetch them from this origin whatever host they name
+    mcp: flag, // serve MCP at /mcp
     jwt: flag, // access tokens for a resource are JWTs
   },
 })
@@ -138,7 +140,7 @@ const provider = new Provider(issuer, {
   },
   features: {
     clientCredentials: { enabled: true },
-    clientIdMetadataDocument: { enabled: opts.cimd, ack: 'draft-02' },
+    clientIdMetadataDocument: { enabled: opts.cimd !== '', ack: 'draft-02' },
     deviceFlow: { enabled: true },
     introspection: { enabled: true, allowedPolicy: () => true },
     registration: { enabled: !opts['no-registration'] },
@@ -153,8 +155,7 @@ const provider = new Provider(issuer, {
     },
     revocation: { enabled: true },
   },
-  // With --cimd the document may lie at a private address, which the provider's own fetch refuses.
-  fetch: (url, options) => fetch(url, { ...options, dispatcher: undefined }),
+  fetch: (url, options) => fetch(opts.cimd ? new URL(new URL(url).pathname, opts.cimd) : url, { ...options, dispatcher: undefined }),
 })
 provider.on('grant.success', (ctx) => count(events.token, ctx.oidc.params.grant_type))
 provider.on('grant.error', (ctx, err) => count(events.refused, `${err.error}: ${err.error_detail ?? err.error_description}`))
@@ -224,6 +225,39 @@ async function service(req, res, scope) {
   res.end(JSON.stringify({ sub: found.accountId, client_id: found.clientId, scope: found.scope, aud: found.aud }))
 }
 
+// mcp is a resource server as the MCP authorization specification has it: each
+// request needs a token for this server, and the tool "remove" the scope write.
+const mcpSDK = opts.mcp && {
+  ...await import('@modelcontextprotocol/sdk/server/mcp.js'),
+  ...await import('@modelcontextprotocol/sdk/server/streamableHttp.js'),
+}
+const mcpMetadata = '/.well-known/oauth-protected-resource/mcp'
+async function mcp(req, res) {
+  const resource = new URL('/mcp', issuer).href
+  const refuse = (status, error, scope) => {
+    const say = [error && `error="${error}"`, `scope="${scope}"`, `resource_metadata="${new URL(mcpMetadata, issuer)}"`].filter(Boolean)
+    res.writeHead(status, { 'content-type': 'application/json', 'www-authenticate': 'Bearer ' + say.join(', ') })
+    res.end(JSON.stringify({ error: error || 'no token' }))
+  }
+  const [, token] = /^Bearer (.+)$/i.exec(req.headers.authorization ?? '') ?? []
+  const found = token && await provider.AccessToken.find(token)
+  if (!found || found.aud !== resource) return refuse(401, token && 'invalid_token', 'read')
+  let text = ''
+  for await (const part of req) text += part
+  const body = text ? JSON.parse(text) : undefined
+  if (body?.method === 'tools/call' && body.params?.name === 'remove' && !found.scope.split(' ').includes('write')) {
+    return refuse(403, 'insufficient_scope', 'write')
+  }
+  const server = new mcpSDK.McpServer({ name: 'oidc', version: '1' }, { capabilities: { logging: {} } })
+  const say = (text) => ({ content: [{ type: 'text', text }] })
+  server.registerTool('whoami', { description: 'Who the token is for' }, () => say(`${found.accountId} may ${found.scope}`))
+  server.registerTool('remove', { description: 'Removes nothing' }, () => say('removed'))
+  const transport = new mcpSDK.StreamableHTTPServerTransport({ sessionIdGenerator: undefined })
+  res.on('close', () => transport.close())
+  await server.connect(transport)
+  await transport.handleRequest(req, res, body)
+}
+
 const fault = { mode: '', left: 0 }
 // faulty does to a token request what was asked for; it reports whether the request is done with.
 function faulty(req, res) {
@@ -253,6 +287,12 @@ server.on('request', async (req, res) => {
     fault.mode = url.searchParams.get('mode')
     fault.left = Number(url.searchParams.get('count') ?? 1)
     res.writeHead(204).end()
+    return
+  }
+  if (opts.mcp && url.pathname === '/mcp') return mcp(req, res).catch((err) => { console.error(err); res.destroy() })
+  if (opts.mcp && url.pathname === mcpMetadata) {
+    const about = { resource: new URL('/mcp', issuer).href, authorization_servers: [issuer], scopes_supported: ['read', 'write'], resource_name: 'Test tools' }
+    res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(about))
     return
   }
   if (url.pathname === '/api/whoami') return service(req, res)

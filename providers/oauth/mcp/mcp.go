@@ -47,6 +47,9 @@ type Server struct {
 	// Scopes to ask for first: those of the challenge, else all of the server's;
 	// nil leaves it to the authorization server.
 	Scopes []string
+	// Later are the scopes that the server may want beyond those. A client is
+	// registered for all of them: authorization servers refuse it others.
+	Later []string
 
 	// Issuer is the authorization server; empty for one without metadata.
 	Issuer string
@@ -129,6 +132,12 @@ func (s *Server) scope(challenged, resource, server []string) {
 	}
 	if slices.Contains(s.Scopes, offline) {
 		s.Prompt = "consent"
+	}
+	s.Later = nil
+	for _, scope := range resource {
+		if !slices.Contains(s.Scopes, scope) {
+			s.Later = append(s.Later, scope)
+		}
 	}
 }
 

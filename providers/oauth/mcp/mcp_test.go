@@ -119,7 +119,7 @@ func TestFind(t *testing.T) {
 		{"by the challenge", "https://HOST.example:443/mcp", map[string]http.Handler{
 			"host.example": site{"/mcp": wants(`Bearer resource_metadata="https://host.example/meta", scope="files:read"`), "/meta": res("https://host.example/mcp")},
 			"as.example":   plain,
-		}, mcp.Server{URL: "https://host.example/mcp", Resource: "https://host.example/mcp", Scopes: []string{"files:read"}},
+		}, mcp.Server{URL: "https://host.example/mcp", Resource: "https://host.example/mcp", Scopes: []string{"files:read"}, Later: []string{"files:write"}},
 			[]string{"host.example/meta", "as.example/.well-known/oauth-authorization-server"}},
 		{"by the path", "https://host.example/a/mcp", map[string]http.Handler{
 			"host.example": site{"/a/mcp": wants("Bearer"), "/.well-known/oauth-protected-resource/a/mcp": with(res("https://host.example/a"), doc{"resource_name": "Files\n of A"})},

@@ -108,7 +108,7 @@ func (f *Finder) Register(ctx context.Context, s *Server, c Client) (*Registrati
 		return nil, refused("registering a client", "its clients must prove themselves in ways that we do not know; register one there by hand")
 	}
 	m := c.metadata(method)
-	m.Scope = strings.Join(s.Scopes, " ")
+	m.Scope = strings.Join(slices.Concat(s.Scopes, s.Later), " ")
 	return f.register(ctx, s.RegistrationURL, m)
 }
 

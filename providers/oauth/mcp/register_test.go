@@ -23,7 +23,7 @@ func TestRegister(t *testing.T) {
 		w.Write([]byte(answer))
 	})}}}
 	f := &mcp.Finder{HTTP: net}
-	server := mcp.Server{RegistrationURL: "https://as.example/register", AuthMethods: []string{"none", "client_secret_post"}, Scopes: []string{"a", "b"}}
+	server := mcp.Server{RegistrationURL: "https://as.example/register", AuthMethods: []string{"none", "client_secret_post"}, Scopes: []string{"a"}, Later: []string{"b"}}
 
 	answer = `{"client_id":"c1","client_secret":"s1","client_secret_expires_at":0,"token_endpoint_auth_method":"client_secret_post","unknown":[1]}`
 	got, err := f.Register(t.Context(), &server, us)

@@ -1,0 +1,26 @@
+// An agent: the MCP TypeScript SDK's own client, which knows nothing of OAuth.
+//
+//	node mcp.mjs URL TOOL [JSON]
+//
+// It prints one line of JSON: the tools that there are, what the tool said, and
+// the notifications that came meanwhile with the time between the first and the
+// last, in ms; or the error. AGENT_TOKEN is how the proxy knows the agent.
+import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
+import { LoggingMessageNotificationSchema } from '@modelcontextprotocol/sdk/types.js'
+
+const [url, tool, args] = process.argv.slice(2)
+const headers = process.env.AGENT_TOKEN ? { Authorization: 'Bearer ' + process.env.AGENT_TOKEN } : {}
+const heard = []
+try {
+  const client = new Client({ name: 'agent', version: '1' })
+  client.setNotificationHandler(LoggingMessageNotificationSchema, () => { heard.push(Date.now()) })
+  await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } }))
+  const { tools } = await client.listTools()
+  const result = await client.callTool({ name: tool, arguments: JSON.parse(args || '{}') })
+  console.log(JSON.stringify({ tools: tools.map((t) => t.name), said: result.content[0].text, heard: heard.length, spread: heard.at(-1) - heard[0] || 0 }))
+  process.exit(0)
+} catch (err) {
+  console.log(JSON.stringify({ error: err.message, code: err.code }))
+  process.exit(1)
+}
