@@ -40,6 +40,20 @@ func TestDashboardConnect(t *testing.T) {
 	b.click("Link for somebody else")
 	b.see("It is shown this once")
 	b.look("dashboard-link", 900)
+	// The OAuth clients of the connector.
+	b.eval("location.hash = '#/connectors/cal'")
+	b.see("Register a client at the service with this redirect URI: " + f.server.URL + "/oauth/callback")
+	b.see("default (used for new accounts)")
+	b.look("dashboard-apps", 900)
+	b.fill("Client ID", "client-of-the-browser")
+	b.fill("Client secret", "secret-of-the-browser-1234")
+	b.fill("Whose", "own")
+	b.click("Store")
+	b.see("client-of-the-browser")
+	b.see("its secret is not shown again")
+	if l := f.want(200, "", "GET", "/apps?mode=own", ""); l.str("items.0.client_id") != "client-of-the-browser" {
+		t.Errorf("apps = %s", l.raw)
+	}
 	b.noComplaints()
 }
 

@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -357,6 +358,10 @@ func TestFlowCanaries(t *testing.T) {
 		}
 		return oauthtest.Fault{}
 	})
+	h := &hook{}
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	f.want(201, "", "POST", "/webhooks", `{"url":"`+srv.URL+`","events":["*"]}`)
 	link, _ := f.link(f.account, "")
 	b := visitor()
 	at := f.visit(b, "POST", link, url.Values{"option": {"oauth"}}).leaving(t)
@@ -370,6 +375,11 @@ func TestFlowCanaries(t *testing.T) {
 	for _, path := range []string{"/accounts", "/audit", "/apps", "/connect/sessions?account_id=" + f.account, "/connectors/cal/metadata"} {
 		f.want(200, "", "GET", path, "")
 	}
+	within(t, 10*time.Second, "a webhook of the connected account", func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return strings.Contains(strings.Join(h.bodies, ""), "account.active")
+	})
 	secrets := strings.Fields(mu.String())
 	if len(secrets) < 3 {
 		t.Fatalf("only %d secrets were seen: the test does not test", len(secrets))
@@ -380,7 +390,9 @@ func TestFlowCanaries(t *testing.T) {
 	}
 	secrets = append(secrets, u.RefreshToken.Reveal())
 	secrets = append(secrets, clientSecret)
-	seen := f.world.seen.String()
+	h.mu.Lock()
+	seen := f.world.seen.String() + strings.Join(h.bodies, "\n")
+	h.mu.Unlock()
 	for _, s := range secrets {
 		if s == "" || strings.Contains(seen, s) {
 			t.Errorf("the secret %.6s… was shown", s)

@@ -44,6 +44,7 @@ func oauth1Defaults(s *Spec) {
 		s.Response.Fields = map[string]string{"token_secret": "oauth_token_secret"}
 	}
 	s.Response.Error = or(s.Response.Error, "oauth_problem")
+	s.Callback.Code = or(s.Callback.Code, "oauth_verifier") // §2.2
 }
 
 func compileOAuth1(c *Config) (err error) {

@@ -1,4 +1,5 @@
 import { get, query } from './api.js';
+import { apps } from './apps.js';
 import { el, table, row, pages, labelled } from './dom.js';
 
 export async function connectors(main, key) {
@@ -20,5 +21,6 @@ async function connector(main, key) {
     ['Documentation', c.docs?.startsWith('https://') ? el('a', { href: c.docs, target: '_blank', rel: 'noreferrer' }, c.docs) : '–']];
   main.replaceChildren(el('h2', {}, c.title), el('dl', {}, facts.flatMap(([k, v]) => [el('dt', {}, k), el('dd', {}, v)])),
     el('h3', {}, 'Ways to connect'), table(['Name', 'Type', 'How', 'Fields'], meta.options.map((o) => row(o.title || o.name, o.type, o.flow, o.schema['x-order'].join(', ') || '–')), 'None.'),
+    ...(meta.options.some((o) => o.type === 'OAUTH2' || o.type === 'OAUTH1' || o.type === 'MCP') ? await apps(key, () => connector(main, key)) : []),
     ...(c.definition ? [el('h3', {}, 'Definition'), el('pre', { className: 'mono' }, c.definition)] : []));
 }
