@@ -32,6 +32,9 @@ type App struct {
 	CA string `json:"ca,omitempty"`
 	// ConnectorDir holds connectors of one's own, one YAML file each.
 	ConnectorDir string `json:"connector_dir,omitempty"`
+	// SignedBody is up to how many bytes a request's body may have where the
+	// signature is over it: it is kept, on disk above 1 MiB. Default 16 MiB.
+	SignedBody int64 `json:"signed_body,omitempty"`
 	// AllowAddresses are addresses and prefixes that may be dialled although
 	// they are loopback, private, link-local or the like.
 	AllowAddresses []string `json:"allow_addresses,omitempty"`
@@ -155,6 +158,7 @@ func (a *App) buildResolver(connectors []*providers.Connector) error {
 		Reindex:     a.set.index,
 		MoreURL:     a.moreURL,
 		SignURL:     gcs.SignedURL,
+		SignedBody:  a.SignedBody,
 	})
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/dustin/go-humanize"
 
 	"github.com/attache-proxy/attache/caddymodule/admin"
 )
@@ -31,6 +32,7 @@ func init() {
 //		connect_links open|sign_in|off
 //		ca            <id>
 //		connectors    <directory>
+//		signed_body   <size>
 //		allow_address <address or prefix…>
 //		audit         [sync|off] { retention 90d; usage_retention 400d }
 //		connector     <key> { … }
@@ -82,6 +84,8 @@ func (a *App) parseOption(d *caddyfile.Dispenser) error {
 		return oneArg(d, &a.CA)
 	case "connectors":
 		return oneArg(d, &a.ConnectorDir)
+	case "signed_body":
+		return a.parseSignedBody(d)
 	case "allow_address":
 		args := d.RemainingArgs()
 		if len(args) == 0 {
@@ -95,8 +99,21 @@ func (a *App) parseOption(d *caddyfile.Dispenser) error {
 	case "agent":
 		return a.parseAgent(d)
 	default:
-		return d.Errf("unknown option %q in attache; known here: vault, key, public_url, connect_links, cache, token_timeout, ca, connectors, allow_address, audit, connector, agent", d.Val())
+		return d.Errf("unknown option %q in attache; known here: vault, key, public_url, connect_links, cache, token_timeout, ca, connectors, signed_body, allow_address, audit, connector, agent", d.Val())
 	}
+	return nil
+}
+
+func (a *App) parseSignedBody(d *caddyfile.Dispenser) error {
+	var size string
+	if err := oneArg(d, &size); err != nil {
+		return err
+	}
+	n, err := humanize.ParseBytes(size)
+	if err != nil || n == 0 || n > 1<<40 {
+		return d.Errf("signed_body %q: want a size, such as 64MiB", size)
+	}
+	a.SignedBody = int64(n)
 	return nil
 }
 

@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,15 +14,19 @@ import (
 const (
 	// maxReplayBytes is up to what length a body is kept to be sent again after a 401.
 	maxReplayBytes = 1 << 20
-	// maxSignBytes is up to what length a body is buffered because the signature needs it.
-	maxSignBytes = 16 << 20
+	// DefaultSignedBody is up to what length a body is kept because the signature
+	// needs it, unless the configuration says otherwise.
+	DefaultSignedBody = 16 << 20
+	// maxInMemory is up to what length it is kept in memory.
+	maxInMemory = 1 << 20
 )
 
 // taken is a request body that may be needed more than once.
 type taken struct {
 	buffered   []byte
-	held       bool // buffered is the whole body
-	signer     bool // the signer asked for it
+	spool      *spool // instead of buffered, where the body is long
+	held       bool   // the whole body is here
+	signer     bool   // the signer asked for it
 	replayable bool
 }
 
@@ -40,25 +45,63 @@ func (x *exchange) takeBody() (*taken, error) {
 	if !t.signer && !replay {
 		return t, nil
 	}
-	if req.ContentLength > maxSignBytes {
-		return nil, tooLarge(call)
+	if req.ContentLength > x.r.maxBody {
+		return nil, x.tooLarge()
 	}
-	buf := bytes.NewBuffer(make([]byte, 0, max(req.ContentLength, 512)))
-	n, err := io.Copy(buf, io.LimitReader(req.Body, maxSignBytes+1))
-	if err != nil {
+	n, err := t.read(req.Body, req.ContentLength, x.r.maxBody)
+	var disk *spoolError
+	switch {
+	case errors.As(err, &disk):
+		return nil, &Refusal{Code: "cannot_sign", Status: http.StatusServiceUnavailable, Err: err,
+			Detail: fmt.Sprintf("connector %s signs the body, and this one cannot be kept on disk meanwhile", call.Connector.Key), Next: "Try again later, or send a smaller body."}
+	case err != nil:
 		return nil, &Refusal{Code: "bad_request", Err: err, Detail: "the request body broke off", Next: "Send the request again, whole."}
+	case n > x.r.maxBody:
+		t.close()
+		return nil, x.tooLarge()
 	}
-	if n > maxSignBytes {
-		return nil, tooLarge(call)
-	}
-	t.buffered, t.held, t.replayable = buf.Bytes(), true, true
+	t.held, t.replayable = true, true
 	return t, nil
 }
 
-func tooLarge(call *Call) error {
+func (x *exchange) tooLarge() error {
+	size := fmt.Sprintf("%d MiB", x.r.maxBody>>20)
+	if x.r.maxBody%(1<<20) != 0 {
+		size = fmt.Sprintf("%d bytes", x.r.maxBody)
+	}
 	return &Refusal{Code: "cannot_sign", Status: http.StatusRequestEntityTooLarge,
-		Detail: fmt.Sprintf("connector %s signs the body, and this one is larger than %d MiB", call.Connector.Key, maxSignBytes>>20),
+		Detail: fmt.Sprintf("connector %s signs the body, and this one is larger than %s", x.call.Connector.Key, size),
 		Next:   "Send a smaller body, for example in parts."}
+}
+
+// read takes the body, at most a byte more than the limit: into memory while it
+// is short, else to disk. Length is what was announced, or -1.
+func (t *taken) read(body io.Reader, length, limit int64) (int64, error) {
+	buf := bytes.NewBuffer(make([]byte, 0, min(max(length, 512), maxInMemory)+bytes.MinRead))
+	n, err := io.Copy(buf, io.LimitReader(body, min(limit, maxInMemory)+1))
+	if err != nil || n <= min(limit, maxInMemory) || n > limit {
+		t.buffered = buf.Bytes()
+		return n, err
+	}
+	if t.spool, err = newSpool(); err != nil {
+		return n, err
+	}
+	if _, err = t.spool.Write(buf.Bytes()); err == nil {
+		var rest int64
+		rest, err = io.Copy(t.spool, io.LimitReader(body, limit+1-n))
+		n += rest
+	}
+	if err != nil {
+		t.close()
+	}
+	return n, err
+}
+
+// close lets go of the disk. The body cannot be read any more.
+func (t *taken) close() {
+	if t != nil && t.spool != nil {
+		t.spool.Close()
+	}
 }
 
 // attach gives out a fresh reader of the body.
@@ -66,21 +109,28 @@ func (t *taken) attach(out *http.Request) {
 	if !t.held {
 		return
 	}
-	if len(t.buffered) == 0 {
+	if t.spool == nil && len(t.buffered) == 0 {
 		out.Body, out.ContentLength = nil, 0
 		return
 	}
-	out.Body = io.NopCloser(bytes.NewReader(t.buffered))
-	if out.ContentLength = int64(len(t.buffered)); len(out.Trailer) > 0 {
+	again, length := func() io.Reader { return bytes.NewReader(t.buffered) }, int64(len(t.buffered))
+	if t.spool != nil {
+		again, length = t.spool.Reader, t.spool.size
+	}
+	out.Body = io.NopCloser(again())
+	if out.ContentLength = length; len(out.Trailer) > 0 {
 		out.ContentLength = -1 // trailers need chunks
 	}
-	out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(t.buffered)), nil }
+	out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(again()), nil }
 }
 
 // forSigner is the body as templates read it; nil where they do not need it.
 func (t *taken) forSigner() expr.Body {
 	if !t.signer {
 		return nil
+	}
+	if t.spool != nil {
+		return t.spool
 	}
 	return expr.Bytes(t.buffered)
 }

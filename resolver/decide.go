@@ -19,6 +19,7 @@ type Resolver struct {
 	observer    Observer
 	moreURL     func(*Account, []string) string
 	signURL     URLSigner
+	maxBody     int64
 
 	// renewal of the index; nil where it never changes.
 	renewal *renewal
@@ -42,13 +43,19 @@ type Config struct {
 	// MoreURL is where a person can approve further scopes for an account, beside
 	// those that it has; nil, or an empty URL, where nobody can.
 	MoreURL func(a *Account, scopes []string) string
+	// SignedBody is up to how many bytes of a body are kept because a signature
+	// needs them; zero is DefaultSignedBody.
+	SignedBody int64
 	// SignURL presigns for service accounts of Google; nil means not.
 	SignURL URLSigner
 }
 
 // New makes a Resolver.
 func New(c Config) *Resolver {
-	r := &Resolver{directory: c.Directory, credentials: c.Credentials, observer: c.Observer, transports: newTransports(c.Transports), moreURL: c.MoreURL, signURL: c.SignURL}
+	r := &Resolver{directory: c.Directory, credentials: c.Credentials, observer: c.Observer, transports: newTransports(c.Transports), moreURL: c.MoreURL, signURL: c.SignURL, maxBody: c.SignedBody}
+	if r.maxBody == 0 {
+		r.maxBody = DefaultSignedBody
+	}
 	if r.observer == nil {
 		r.observer = nobody{}
 	}

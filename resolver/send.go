@@ -32,7 +32,21 @@ func (r *Resolver) Send(req *http.Request, call *Call) (*http.Response, error) {
 	if x.body, err = x.takeBody(); err != nil {
 		return nil, err
 	}
-	cred, err := r.credentials.For(req.Context(), call.Account, nil)
+	res, err := x.send()
+	switch {
+	case x.body.spool == nil:
+	case err != nil:
+		x.body.close()
+	default: // the transport may still read the request's body
+		res.Body = lastUse{res.Body, x.body.close}
+	}
+	return res, err
+}
+
+// send signs and sends what was taken, and again where that helps.
+func (x *exchange) send() (*http.Response, error) {
+	r, call := x.r, x.call
+	cred, err := r.credentials.For(x.req.Context(), call.Account, nil)
 	if err != nil {
 		return nil, err
 	}
