@@ -50,10 +50,10 @@ type ImportOptions struct {
 
 // Imported counts what an import did.
 type Imported struct {
-	Lines   int64 // read in all
-	Resumed int64 // of them skipped, because an earlier run had done them
-	Rows    int64 // stored
-	Known   int64 // left alone, because a row of that id or name was there
+	Lines   int64 `json:"lines"`   // read in all
+	Resumed int64 `json:"resumed"` // of them skipped, because an earlier run had done them
+	Rows    int64 `json:"rows"`    // stored
+	Known   int64 `json:"known"`   // left alone, because a row of that id or name was there
 }
 
 const (
