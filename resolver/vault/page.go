@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 const (
@@ -91,4 +93,32 @@ func (l listing[T]) read(ctx context.Context, v *Vault, w *where, p Page) (List[
 		out.Next = cursor(l.id(items[n-1]))
 	}
 	return out, nil
+}
+
+// join makes one part of the parts of several lists that have no row in common
+// and were asked for the same page.
+func (l listing[T]) join(lists []List[T], p Page) List[T] {
+	if len(lists) == 1 {
+		return lists[0]
+	}
+	var out List[T]
+	more := false
+	for _, one := range lists {
+		out.Items = append(out.Items, one.Items...)
+		more = more || one.Next != ""
+	}
+	slices.SortFunc(out.Items, func(a, b T) int {
+		if l.newestFirst {
+			a, b = b, a
+		}
+		return strings.Compare(l.id(a), l.id(b))
+	})
+	// A row that went from one list to the other meanwhile may stand in both.
+	out.Items = slices.CompactFunc(out.Items, func(a, b T) bool { return l.id(a) == l.id(b) })
+	n := p.limit()
+	if more = more || len(out.Items) > n; more {
+		out.Items = out.Items[:min(n, len(out.Items))]
+		out.Next = cursor(l.id(out.Items[len(out.Items)-1]))
+	}
+	return out
 }

@@ -325,7 +325,7 @@ func (w *where) oneOf(column string, values []string) {
 }
 
 // sorted returns a sorted copy without doubles.
-func sorted(in []string) []string {
+func sorted[S ~string](in []S) []S {
 	out := slices.Clone(in)
 	slices.Sort(out)
 	return slices.Compact(out)
