@@ -30,6 +30,9 @@ const (
 	formRegistration = "registration" // document, dynamic, or by_hand
 )
 
+// paramSecretEnd is an app's parameter: when its secret ends.
+const paramSecretEnd = "client_secret_expires_at"
+
 // client is how we introduce ourselves.
 func (a *API) client(origin string) mcp.Client {
 	c := mcp.Client{Name: "Attaché", RedirectURIs: []string{origin + CallbackPath}}
@@ -116,7 +119,8 @@ func (f *ConnectorForm) besideMCP() string {
 // that this connector has at the same authorization server, or a new one. It
 // returns the connector's token_auth.
 func (a *API) clientOf(ctx context.Context, c *Caller, s *mcp.Server, f *ConnectorForm, form map[string]any, before *vault.Connector, w *mcpWork) (auth string, err error) {
-	if f.ClientID != nil || f.ClientSecret != nil {
+	anew := f.ClientID != nil && *f.ClientID == ""
+	if !anew && (f.ClientID != nil || f.ClientSecret != nil) {
 		w.client = &mcp.Registration{ClientID: text(form, "client_id"), How: "by_hand", Auth: "none"}
 		if f.ClientSecret != nil {
 			w.client.ClientSecret, w.client.Auth = secret.New(*f.ClientSecret), s.Proof()
@@ -124,7 +128,7 @@ func (a *API) clientOf(ctx context.Context, c *Caller, s *mcp.Server, f *Connect
 		form[formRegistration] = w.client.How
 		return w.client.Auth, nil
 	}
-	if before != nil && text(before.Form, formApp) != "" {
+	if before != nil && !anew && a.stillRegistered(ctx, c, text(before.Form, formApp)) {
 		if old, err := a.compiled(*before); err == nil && old.Options[0].OptionDef.OAuth.Issuer == s.Issuer && old.Options[0].OptionDef.OAuth.TokenURL == s.TokenURL {
 			return old.Options[0].OptionDef.OAuth.TokenAuth, nil
 		}
@@ -139,6 +143,20 @@ func (a *API) clientOf(ctx context.Context, c *Caller, s *mcp.Server, f *Connect
 	form[formRegistration] = w.client.How
 	delete(form, "client_id")
 	return w.client.Auth, nil
+}
+
+// stillRegistered reports whether an app can go on being used: it is there, and
+// its secret does not end within a day.
+func (a *API) stillRegistered(ctx context.Context, c *Caller, id string) bool {
+	if id == "" {
+		return false
+	}
+	app, err := c.App(ctx, id)
+	if err != nil {
+		return false
+	}
+	end, err := time.Parse(time.RFC3339, app.Params[paramSecretEnd])
+	return err != nil || time.Until(end) > 24*time.Hour
 }
 
 // mcpProblem tells why a server cannot be used: the words are made of ours.
@@ -190,7 +208,7 @@ func (a *API) saveClient(ctx context.Context, c *Caller, v vault.Connector, r *m
 	}
 	params := map[string]string{}
 	if !r.SecretExpiry.IsZero() {
-		params["client_secret_expires_at"] = r.SecretExpiry.UTC().Format(time.RFC3339)
+		params[paramSecretEnd] = r.SecretExpiry.UTC().Format(time.RFC3339)
 	}
 	secrets := secret.Values{"client_secret": r.ClientSecret}
 	if id != "" {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/attache-proxy/attache/caddymodule/admin"
 	"github.com/attache-proxy/attache/providers/oauth/mcp"
@@ -20,6 +21,7 @@ type finder struct {
 	server     mcp.Server
 	registered []mcp.Client
 	manual     bool // registers nobody
+	secretEnd  time.Time
 }
 
 func (f *finder) Find(_ context.Context, server string) (*mcp.Server, error) {
@@ -41,7 +43,7 @@ func (f *finder) Register(_ context.Context, s *mcp.Server, c mcp.Client) (*mcp.
 		return nil, mcp.ErrNoRegistration
 	}
 	f.registered = append(f.registered, c)
-	return &mcp.Registration{ClientID: fmt.Sprintf("client-%d", len(f.registered)), ClientSecret: secret.New("registered-secret-5150"), Auth: "post", How: "dynamic"}, nil
+	return &mcp.Registration{ClientID: fmt.Sprintf("client-%d", len(f.registered)), ClientSecret: secret.New("registered-secret-5150"), Auth: "post", How: "dynamic", SecretExpiry: f.secretEnd}, nil
 }
 
 func TestConnectorOfMCPServer(t *testing.T) {
@@ -90,6 +92,15 @@ func TestConnectorOfMCPServer(t *testing.T) {
 		if len(f.registered) != 1 {
 			t.Error("a second client was registered at the same authorization server")
 		}
+		// Unless its secret is about to end, or somebody wants a new client.
+		for i, body := range []string{`{"mcp":"https://mcp.files.example/mcp","client_id":""}`, `{"mcp":"https://mcp.files.example/mcp"}`} {
+			f.secretEnd = time.Now().Add(time.Hour)
+			w.want(200, "", "PATCH", "/connectors/files", body)
+			if len(f.registered) != i+2 {
+				t.Errorf("%s: %d clients registered so far, want %d", body, len(f.registered), i+2)
+			}
+		}
+		f.secretEnd = time.Time{}
 		f.server.Issuer, f.server.TokenURL = "https://as2.files.example", "https://as2.files.example/token"
 		undo := w.as(w.admin("operator", vault.RoleOperator, vault.All))
 		w.want(403, "INVALID_PERMISSIONS", "PATCH", "/connectors/files", `{"mcp":"https://mcp.files.example/mcp"}`)
