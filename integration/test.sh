@@ -3,6 +3,7 @@
 #
 #	./integration/test.sh              all of it
 #	./integration/test.sh -run TestGit only the integration tests that match
+#	./integration/test.sh --fuzz       every fuzz target for a minute (FUZZTIME=5m: for that long)
 #
 # What is missing on the machine is installed through apt when this runs as
 # root, and named otherwise. With CI=true nothing is skipped: what cannot run
@@ -190,7 +191,22 @@ summarise() {
 	"$state/summary" "${strict[@]}" "$@"
 }
 
+# fuzz runs each target by itself, as go test wants it. What it finds lies in the
+# package's testdata/fuzz, and is a case of every later run once it is committed.
+fuzz() {
+	local file name code=0
+	while IFS=: read -r file name; do
+		say "$name in $(dirname "$file")"
+		plain go test -run '^$' -fuzz "^$name\$" -fuzztime "${FUZZTIME:-1m}" "./$(dirname "$file")" || code=1
+	done < <(git grep -E '^func Fuzz[A-Za-z0-9]+' -- '*_test.go' | sed -E 's/:func (Fuzz[A-Za-z0-9]+).*/:\1/')
+	return "$code"
+}
+
 have_go || { echo "missing: Go, at least $(sed -n 's/^go //p' go.mod) (https://go.dev/dl/)"; exit 1; }
+if [ "${1:-}" = --fuzz ]; then
+	grouped fuzz
+	exit
+fi
 say "what the tests need"
 install
 node_modules

@@ -69,6 +69,9 @@ func TestScripts(t *testing.T) {
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
 			env.Setenv("ATTACHE_PROXY", "http://127.0.0.1:"+env.Getenv("PROXY"))
 			env.Setenv("DEMO_SECRET", "demo-secret-0123456789abcdef")
+			if err := worked(filepath.Join(env.WorkDir, "manual")); err != nil {
+				return err
+			}
 			src, err := os.ReadFile("testdata/Caddyfile")
 			if err != nil {
 				return err
@@ -76,6 +79,26 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(filepath.Join(env.WorkDir, "Caddyfile"), src, 0o600)
 		},
 	})
+}
+
+// worked writes the connectors that docs/connectors.md works out, as they stand
+// there, each to a file of its own.
+func worked(dir string) error {
+	manual, err := os.ReadFile("../../docs/connectors.md")
+	if err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	for _, block := range strings.Split(string(manual), "```yaml\nkey: my-")[1:] {
+		text, _, _ := strings.Cut(block, "```")
+		key, _, _ := strings.Cut("my-"+text, "\n")
+		if err := os.WriteFile(filepath.Join(dir, key+".yaml"), []byte("key: my-"+text), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // condition knows what is installed: python:MODULE, and node:VERSION for at
