@@ -83,7 +83,6 @@ type simReplica struct {
 	cancel  context.CancelFunc
 	done    bool
 	err     error
-	ids     int // its lease's fence
 }
 
 type simOp struct {

@@ -201,3 +201,13 @@ func (e *Endpoint) rotate(old string, v *visit) (f *family, ok bool) {
 	}
 	return f, true
 }
+
+// RejectAccess makes the API refuse every access token that an account has now;
+// its refresh token goes on working.
+func (e *Endpoint) RejectAccess(account string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, a := range e.access {
+		a.revoked = a.revoked || a.family.account == account
+	}
+}
