@@ -151,8 +151,8 @@ func findCA(cmd *cobra.Command) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(cmd.Context(), askTimeout)
 	defer cancel()
 	pem, err := to.client.CA(ctx)
-	if err == nil {
-		return pem, nil
+	if err == nil || cmd.Flags().Changed("proxy") { // it was that proxy's certificate that was asked for
+		return pem, err
 	}
 	file := to.config.rootFile()
 	stored, fileErr := os.ReadFile(file)

@@ -106,10 +106,17 @@ func vaultConfigOf(file string) (*App, error) {
 }
 
 func keygenCommand() *cobra.Command {
-	return &cobra.Command{Use: "keygen", Short: "Prints a new key", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+	var out string
+	c := &cobra.Command{Use: "keygen", Short: "Prints a new key, or makes a key file", Args: cobra.NoArgs, SilenceUsage: true, RunE: func(c *cobra.Command, _ []string) error {
+		if out != "" {
+			_, _, err := vault.EnsureKeyFile(out)
+			return err
+		}
 		_, err := fmt.Fprintln(c.OutOrStdout(), vault.NewKey().Reveal())
 		return err
 	}}
+	c.Flags().StringVar(&out, "out", "", "file, made with mode 0600; one that is there stays as it is")
+	return c
 }
 
 func statusCommand() *cobra.Command {

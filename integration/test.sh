@@ -63,6 +63,7 @@ pgbin() { ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1; }
 have_go() { command -v go >/dev/null; }
 have_node() { node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 18) ? 0 : 1)' 2>/dev/null; }
 have_java() { [ "$(java -version 2>&1 | sed -nE 's/.* version "([0-9]+).*/\1/p')" -ge 17 ] 2>/dev/null && command -v javac keytool >/dev/null; }
+have_compose() { docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null; }
 have_python() { /usr/bin/python3 -c "import $1" 2>/dev/null; }
 
 # packages prints the Debian packages of what is not there.
@@ -76,6 +77,7 @@ packages() {
 	[ -x /usr/bin/aws ] || echo awscli
 	[ -f /usr/lib/apache2/modules/mod_auth_digest.so ] || echo apache2-bin
 	[ -n "$(pgbin)" ] || echo postgresql
+	have_compose || echo docker-compose
 	have_node || echo nodejs
 	have_java || echo default-jdk-headless
 	have_python requests || echo python3-requests

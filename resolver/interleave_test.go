@@ -196,8 +196,8 @@ func (s *sim) atRest(c *providers.Connector, o *providers.Option) []string {
 		if z.err == nil && s.killed {
 			s.violate("a token came from a family that is dead")
 		}
-		if s.killed && s.stored.State == resolver.StateActive {
-			s.violate("the family is dead and the account is active")
+		if s.killed && s.stored.State != resolver.StateError {
+			s.violate("the family is dead and the account is %s (%s)", s.stored.State, s.reason)
 		}
 		return append([]string{"|"}, trace...)
 	}

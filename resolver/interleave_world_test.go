@@ -195,7 +195,7 @@ func (l *simLease) commit(t *oauth.Token) bool {
 		}
 	}
 	s.committed[t.Credential.Token.Reveal()] = true
-	s.intent = false
+	s.intent = !l.held() // a late one; see vault's SaveLate
 	l.end()
 	for _, r := range s.replicas {
 		r.cache.drop()

@@ -344,20 +344,30 @@ func TestHangingUp(t *testing.T) {
 	}
 }
 
-// TestOneRoundTrip counts the commands of a hit in Redis.
+// TestOneRoundTrip counts what a hit in Redis costs: the commands that the server
+// sees, and how often something goes over the wire.
 func TestOneRoundTrip(t *testing.T) {
 	s := startRedis(t)
+	front := newCounter(t, s.addr)
 	a, _ := openRedis(t, cache.RedisOptions{URL: s.addr})
-	b, _ := openRedis(t, cache.RedisOptions{URL: s.addr})
+	b, _ := openRedis(t, cache.RedisOptions{URL: front.addr})
 	listening(t, a, b)
+	a.Put(t.Context(), "warm", cachetest.Credential("zero"))
+	b.Fetch(t.Context(), "warm", nil) // connects
 	a.Put(t.Context(), "x", cachetest.Credential("one"))
 	admin := s.admin()
-	before := commands(t, admin.Info(t.Context(), "commandstats").Val())
-	b.Get(t.Context(), "x")
-	b.Get(t.Context(), "x")
+	before, sent := commands(t, admin.Info(t.Context(), "commandstats").Val()), front.sent.Load()
+	if _, ok := b.Fetch(t.Context(), "x", nil); !ok {
+		t.Fatal("no hit")
+	}
 	after := commands(t, admin.Info(t.Context(), "commandstats").Val())
-	if after != before+1 {
-		t.Errorf("GETs of two hits = %d, want 1", after-before)
+	if after != before+1 || front.sent.Load() != sent+1 {
+		t.Errorf("a hit in Redis: %d GETs in %d round trips, want 1 and 1", after-before, front.sent.Load()-sent)
+	}
+	b.Fetch(t.Context(), "x", nil)
+	b.Near("x")
+	if n := front.sent.Load(); n != sent+1 {
+		t.Errorf("hits in memory went over the wire %d times, want never", n-sent-1)
 	}
 }
 

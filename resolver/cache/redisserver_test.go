@@ -9,11 +9,13 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -162,4 +164,47 @@ func certificate(t *testing.T) (cert, key string, conf *tls.Config) {
 	pool := x509.NewCertPool()
 	pool.AddCert(parsed)
 	return cert, key, &tls.Config{RootCAs: pool}
+}
+
+// counter is a port in front of a server that counts what clients send. A client
+// that waits for each answer sends once per round trip.
+type counter struct {
+	addr string
+	sent atomic.Int64
+}
+
+func newCounter(t *testing.T, server string) *counter {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	c := &counter{addr: l.Addr().String()}
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			up, err := net.Dial("tcp", server)
+			if err != nil {
+				client.Close()
+				return
+			}
+			go func() { _, _ = io.Copy(client, up); client.Close() }()
+			go func() { _, _ = io.Copy(&countingWriter{up, &c.sent}, client); up.Close() }()
+		}
+	}()
+	return c
+}
+
+type countingWriter struct {
+	io.Writer
+	n *atomic.Int64
+}
+
+func (w *countingWriter) Write(p []byte) (int, error) {
+	w.n.Add(1)
+	return w.Writer.Write(p)
 }

@@ -140,7 +140,9 @@ func (l *Lease) Save(ctx context.Context, c Credentials) (Account, error) {
 // still has the refresh token that this answer replaced. That token is used up,
 // so the row cannot get worse, and an account that another replica gave up as
 // refresh_interrupted comes back. The other replica's own answer, should it
-// still come, is then refused (ErrFenced).
+// still come, is then refused (ErrFenced). Since that one may have used the old
+// refresh token meanwhile, and a service that notices such things then ends the
+// new one too, the next holder finds this call as Abandoned.
 func (l *Lease) SaveLate(ctx context.Context, c Credentials) (Account, error) {
 	return l.save(ctx, c, func(a *Account) bool { return a.Generation == l.Account.Generation })
 }
@@ -158,7 +160,11 @@ func (l *Lease) save(ctx context.Context, c Credentials, may func(*Account) bool
 		if !may(&a) || a.State == Revoked || a.State == Pending && a.Generation != l.Account.Generation {
 			return ErrFenced
 		}
+		late := a.fence != l.fence
 		a.takeAway() // counts the generation, ends the lease and the intent
+		if late {
+			a.intentFence, a.intentAt = a.fence, l.v.now()
+		}
 		a.ExpiresAt = whole(l.read.toDatabase(c.ExpiresAt))
 		if c.Scopes != nil {
 			a.Scopes = c.Scopes

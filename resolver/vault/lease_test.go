@@ -226,3 +226,31 @@ func TestLeaseClock(t *testing.T) {
 		lease(t, v, a.ID, "B", time.Minute)
 	})
 }
+
+// TestLateAnswerIsDoubtful: an answer that is stored after another holder has
+// tried may have been ended by that try, and the next holder is told.
+func TestLateAnswerIsDoubtful(t *testing.T) {
+	each(t, func(t *testing.T, v *vault.Vault) {
+		ctx := t.Context()
+		a := active(t, v.System(), "late")
+		slow := lease(t, v, a.ID, "A", time.Millisecond)
+		want(t, "Begin", slow.Begin(ctx), nil)
+		time.Sleep(20 * time.Millisecond)
+		next := lease(t, v, a.ID, "B", time.Minute)
+		if next.Abandoned.IsZero() || !next.Orphan {
+			t.Errorf("after a holder that never came back: abandoned %v, orphan %v; want both", next.Abandoned, next.Orphan)
+		}
+		want(t, "Release", next.Release(ctx, true), nil)
+		_, err := slow.Save(ctx, minted("access-1", "refresh-1"))
+		want(t, "Save after the lease was lost", err, vault.ErrFenced)
+		must[vault.Account](t)(slow.SaveLate(ctx, minted("access-1", "refresh-1")))
+		last := lease(t, v, a.ID, "C", time.Minute)
+		if last.Abandoned.IsZero() || last.Orphan || last.RefreshToken.Reveal() != "refresh-1" {
+			t.Errorf("after a late answer: abandoned %v, orphan %v, refresh token %q; want it abandoned, nobody at work, the new token", last.Abandoned, last.Orphan, last.RefreshToken.Reveal())
+		}
+		must[vault.Account](t)(last.Save(ctx, minted("access-2", "refresh-2")))
+		if l := lease(t, v, a.ID, "D", time.Minute); !l.Abandoned.IsZero() {
+			t.Error("after a refresh that went well the doubt is still there")
+		}
+	})
+}
