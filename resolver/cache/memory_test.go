@@ -48,3 +48,26 @@ func BenchmarkMemoryHit(b *testing.B) {
 		}
 	})
 }
+
+// TestHitUnderAMicrosecond takes the best of several rounds, since what else runs
+// on the machine is no fault of the cache.
+func TestHitUnderAMicrosecond(t *testing.T) {
+	m := cache.NewMemory(0)
+	defer m.Close()
+	m.Put(t.Context(), "x", cachetest.Credential("one"))
+	const hits = 20_000
+	best := time.Hour
+	for range 20 {
+		start := time.Now()
+		for range hits {
+			if _, ok := m.Near("x"); !ok {
+				t.Fatal("a miss")
+			}
+		}
+		best = min(best, time.Since(start)/hits)
+	}
+	t.Logf("a hit takes %v", best)
+	if best >= time.Microsecond {
+		t.Errorf("a hit takes %v, want less than 1µs", best)
+	}
+}
