@@ -147,7 +147,13 @@ func (a *App) buildDirectory(cache sharedCache) resolver.Directory {
 		Changed:    a.set.changed,
 		LeaseFor:   resolver.LeaseFor(a.tokenTimeout()),
 		Refreshed:  cache.Drop,
-		Edited:     func(id string) { cache.Drop(id); go cache.Delete(context.Background(), id) },
+		Edited: func(id string) {
+			_, had := cache.Near(id)
+			cache.Drop(id)
+			if had { // whoever put it into Redis has it here; what is left there is of an old generation
+				go cache.Delete(context.Background(), id)
+			}
+		},
 	})
 	return a.directory
 }
