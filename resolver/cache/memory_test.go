@@ -49,6 +49,9 @@ func BenchmarkMemoryHit(b *testing.B) {
 	})
 }
 
+// raced says that the race detector is on, which makes a hit many times slower.
+var raced bool
+
 // TestHitUnderAMicrosecond takes the best of several rounds, since what else runs
 // on the machine is no fault of the cache.
 func TestHitUnderAMicrosecond(t *testing.T) {
@@ -67,7 +70,7 @@ func TestHitUnderAMicrosecond(t *testing.T) {
 		best = min(best, time.Since(start)/hits)
 	}
 	t.Logf("a hit takes %v", best)
-	if best >= time.Microsecond {
+	if best >= time.Microsecond && !raced {
 		t.Errorf("a hit takes %v, want less than 1µs", best)
 	}
 }
