@@ -86,7 +86,11 @@ func portStart(s string) int {
 
 // setPattern checks the host part and keeps it in its normal form.
 func (h *Host) setPattern(host, asWritten string) error {
-	host = strings.TrimSuffix(strings.Trim(strings.ToLower(host), "[]"), ".")
+	host = strings.ToLower(host)
+	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
+		host = host[1 : len(host)-1]
+	}
+	host = strings.TrimSuffix(host, ".")
 	if strings.Contains(host, "{") {
 		t, err := expr.Compile(host)
 		if err != nil {
