@@ -159,6 +159,12 @@ func (o observer) TokenRequest(acct *resolver.Account, took time.Duration, err e
 	o.app.logger.Info("token", zap.String("connector", acct.Connector.Key), zap.String("account", acct.Name), zap.Duration("took", took))
 }
 
+// Rotated implements resolver.TokenObserver.
+func (o observer) Rotated(acct *resolver.Account) {
+	o.app.logger.Warn("the service replaced the refresh token that the configuration has: it works until this process ends or reloads, and then neither does; connect the account in the vault instead, which remembers the new one",
+		zap.String("connector", acct.Connector.Key), zap.String("account", acct.Name))
+}
+
 // observe audits a visit that is over.
 func (h *Handler) observe(v *visit, ref *resolver.Refusal, status int, err error, began time.Time) {
 	e := resolver.Event{Door: v.door, Method: v.method(), Host: v.ask.Target.Host, Path: v.ask.Path, Status: status, Duration: time.Since(began)}

@@ -63,6 +63,9 @@ type Credentials struct {
 // TokenObserver hears of token requests. It must not block.
 type TokenObserver interface {
 	TokenRequest(account *Account, took time.Duration, err error)
+	// Rotated hears that the service replaced the refresh token of an account that
+	// no vault remembers: the new one is in this process alone.
+	Rotated(account *Account)
 }
 
 // For returns a credential that works now, as far as we know. A rejected

@@ -29,6 +29,9 @@ type flight struct {
 	// forced is the generation that a 401 brought about, and when.
 	forced   uint64
 	forcedAt time.Time
+	// rotated replaced the refresh token of an account without a store. Only the
+	// attempt that runs touches it.
+	rotated secret.Value
 }
 
 const lookEvery = 200 * time.Millisecond
@@ -226,7 +229,13 @@ func (c *Credentials) turnWithLock(ctx context.Context, a *Account, f *flight, o
 		return cred, 0, nil // the last holder was faster
 	}
 	began := c.now()
-	tok, err := c.ask(ctx, a, oauth.Request{Fields: a.Fields}, time.Now().Add(c.leaseFor()))
+	tok, err := c.ask(ctx, a, oauth.Request{Fields: a.Fields, RefreshToken: f.rotated}, time.Now().Add(c.leaseFor()))
+	if tok != nil && !tok.RefreshToken.IsZero() { // also where a later step failed
+		f.rotated = tok.RefreshToken
+		if c.Observer != nil && !a.Fields.Get("refresh_token").IsZero() {
+			c.Observer.Rotated(a)
+		}
+	}
 	if errors.Is(err, errTooLate) {
 		return nil, time.Millisecond, nil
 	}
