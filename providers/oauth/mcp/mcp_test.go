@@ -144,7 +144,7 @@ func TestFind(t *testing.T) {
 				"as.example/.well-known/oauth-authorization-server", "as.example/.well-known/openid-configuration"}},
 		{"a document that moved within its origin", "https://host.example/mcp", map[string]http.Handler{
 			"host.example": site{"/mcp": wants("Bearer"), "/moved": res("https://host.example/mcp"),
-				"/.well-known/oauth-protected-resource/mcp": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/moved", 302) })},
+				"/.well-known/oauth-protected-resource/mcp": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/moved", http.StatusFound) })},
 			"as.example": plain,
 		}, mcp.Server{URL: "https://host.example/mcp", Resource: "https://host.example/mcp", Scopes: []string{"files:read", "files:write"}},
 			[]string{"host.example/.well-known/oauth-protected-resource/mcp", "host.example/moved", "as.example/.well-known/oauth-authorization-server"}},
