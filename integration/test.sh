@@ -165,7 +165,7 @@ if command -v "${CC:-gcc}" >/dev/null && [ "$(go env CGO_ENABLED)" = 1 ]; then r
 
 # outside ARGUMENTS… runs tests of the integration package. What a killed one
 # leaves behind lies below $state.
-outside() { ATTACHE_INTEGRATION=1 TMPDIR=$state plain go test -json -count=1 -timeout 15m "$@" ./integration; }
+outside() { ATTACHE_INTEGRATION=1 TMPDIR=$state plain go test -json -count=1 -timeout 25m "$@" ./integration; }
 
 # The long silence takes two minutes and no CPU: it goes beside the rest.
 silence=TestLongSilence
