@@ -11,11 +11,11 @@ COPY . .
 RUN CGO_ENABLED=0 go build -trimpath -tags=nobadger,nomysql -ldflags="-s -w" -o /out/attache ./cmd/attache
 # Volumes that are mounted here belong to the user below, as these do. PostgreSQL
 # needs none of them, SQLite and the CA need /data.
-RUN mkdir -p /out/root/data /out/root/config /out/root/keys /out/root/trust /out/root/tmp /out/root/etc/attache
+RUN mkdir -p /out/tree/data /out/tree/config /out/tree/keys /out/tree/trust /out/tree/tmp /out/tree/etc/attache
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-COPY --from=build --chown=65532:65532 /out/root /
+COPY --from=build --chown=65532:65532 /out/tree /
 COPY --from=build /out/attache /attache
 ENV XDG_DATA_HOME=/data XDG_CONFIG_HOME=/config HOME=/data
 USER 65532:65532

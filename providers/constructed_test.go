@@ -162,6 +162,13 @@ func TestConstructedSignatures(t *testing.T) {
 		{"ovhcloud", "", "POST", "https://ca.api.ovh.com/1.0/x", "{}", []string{js}, []string{"application_key", "ak", "application_secret", "as", "consumer_key", "ck"},
 			[]string{"X-Ovh-Signature: $1$" + sha1hex("as+ck+POST+https://ca.api.ovh.com/1.0/x+{}+"+unixS)}},
 	}
+	signAll(t, tests)
+}
+
+// signAll signs each request by its connector of the catalogue, and returns the
+// catalogue.
+func signAll(t *testing.T, tests []constructed) map[string]*providers.Definition {
+	t.Helper()
 	defs, err := providers.Catalog()
 	if err != nil {
 		t.Fatal(err)
@@ -176,6 +183,7 @@ func TestConstructedSignatures(t *testing.T) {
 			}
 		})
 	}
+	return defs
 }
 
 // chain is AWS's way to derive a key and sign a canonical request with it.
