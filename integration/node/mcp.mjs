@@ -12,10 +12,20 @@ import { LoggingMessageNotificationSchema } from '@modelcontextprotocol/sdk/type
 const [url, tool, args] = process.argv.slice(2)
 const headers = process.env.AGENT_TOKEN ? { Authorization: 'Bearer ' + process.env.AGENT_TOKEN } : {}
 const heard = []
+// What no answer belongs to comes in a stream that the client opens beside its
+// calls: the tool is called once the server has answered that, in whatever way.
+let opened
+const stream = new Promise((resolve) => { opened = resolve })
+const watched = async (...request) => {
+  const answer = await fetch(...request)
+  if (request[1]?.method === 'GET') opened()
+  return answer
+}
 try {
   const client = new Client({ name: 'agent', version: '1' })
   client.setNotificationHandler(LoggingMessageNotificationSchema, () => { heard.push(Date.now()) })
-  await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } }))
+  await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers }, fetch: watched }))
+  await stream
   const { tools } = await client.listTools()
   const result = await client.callTool({ name: tool, arguments: JSON.parse(args || '{}') })
   console.log(JSON.stringify({ tools: tools.map((t) => t.name), said: result.content[0].text, heard: heard.length, spread: heard.at(-1) - heard[0] || 0 }))

@@ -12,15 +12,15 @@ import (
 
 func TestAgentTokens(t *testing.T) {
 	vaulttest.Each(t, func(t *testing.T, c vault.Config) {
-		now := time.Now()
-		c.Now = func() time.Time { return now }
+		clock := vaulttest.NewClock()
+		c.Now = clock.Now
 		v := vaulttest.Open(t, c)
 		ctx, s := t.Context(), v.System()
 		a, first, err := s.CreateAgent(ctx, vault.NewAgent{Name: "bot"})
 		want(t, "CreateAgent", err, nil)
 		_, _, err = s.CreateAgent(ctx, vault.NewAgent{Name: "bot"})
 		want(t, "a second agent of that name", err, vault.ErrExists)
-		second, token2, err := s.AddAgentToken(ctx, a.ID, "rotation", now.Add(time.Hour))
+		second, token2, err := s.AddAgentToken(ctx, a.ID, "rotation", clock.Now().Add(time.Hour))
 		want(t, "AddAgentToken", err, nil)
 		if second.Hint != token2.Reveal()[len(token2.Reveal())-4:] || len(token2.Reveal()) < 40 {
 			t.Errorf("the token has hint %q and %d characters", second.Hint, len(token2.Reveal()))
@@ -42,13 +42,13 @@ func TestAgentTokens(t *testing.T) {
 			t.Errorf("the second token is good until %v, want %v", until, second.ExpiresAt)
 		}
 
-		now = now.Add(2 * time.Hour)
+		clock.Advance(2 * time.Hour)
 		check("an expired token", token2, vault.ErrNotFound)
 		infos := must[[]vault.TokenInfo](t)(s.AgentTokens(ctx, a.ID))
 		if len(infos) != 2 {
 			t.Fatalf("%d tokens are listed, want 2", len(infos))
 		}
-		off, on, end := true, false, now.Add(-time.Second)
+		off, on, end := true, false, clock.Now().Add(-time.Second)
 		must[vault.Agent](t)(s.UpdateAgent(ctx, a.ID, 0, vault.AgentEdit{Disabled: &off}))
 		check("a token of a disabled agent", first, vault.ErrNotFound)
 		must[vault.Agent](t)(s.UpdateAgent(ctx, a.ID, 0, vault.AgentEdit{Disabled: &on, ExpiresAt: &end}))
@@ -100,8 +100,8 @@ func TestBadAgents(t *testing.T) {
 
 func TestGrants(t *testing.T) {
 	vaulttest.Each(t, func(t *testing.T, c vault.Config) {
-		now := time.Now()
-		c.Now = func() time.Time { return now }
+		clock := vaulttest.NewClock()
+		c.Now = clock.Now
 		v := vaulttest.Open(t, c)
 		ctx, s := t.Context(), v.System()
 		work, home := active(t, s, "work"), active(t, s, "home")
@@ -114,7 +114,7 @@ func TestGrants(t *testing.T) {
 		}
 		_, err = s.CreateGrant(ctx, vault.NewGrant{AgentID: a.ID, AccountID: work.ID, Scopes: []string{"read"}})
 		want(t, "a second grant of the pair", err, vault.ErrExists)
-		must[vault.Grant](t)(s.CreateGrant(ctx, vault.NewGrant{AgentID: a.ID, AccountID: home.ID, Scopes: []string{"read"}, ExpiresAt: now.Add(time.Hour)}))
+		must[vault.Grant](t)(s.CreateGrant(ctx, vault.NewGrant{AgentID: a.ID, AccountID: home.ID, Scopes: []string{"read"}, ExpiresAt: clock.Now().Add(time.Hour)}))
 		must[vault.Grant](t)(s.CreateGrant(ctx, vault.NewGrant{AgentID: "file:local", AccountID: home.ID, Scopes: []string{"read"}}))
 
 		names := func(agent string) (out []string) {
@@ -137,7 +137,7 @@ func TestGrants(t *testing.T) {
 		if got := must[[]vault.Permit](t)(v.Permits(ctx, a.ID, "slack")); len(got) != 0 {
 			t.Errorf("Permits(slack) = %d, want none", len(got))
 		}
-		now = now.Add(2 * time.Hour)
+		clock.Advance(2 * time.Hour)
 		if got := names(a.ID); !slices.Equal(got, []string{"work"}) {
 			t.Errorf("after an hour Permits() = %v, want work only", got)
 		}

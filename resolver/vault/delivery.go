@@ -119,12 +119,10 @@ func (v *Vault) ClaimDeliveries(ctx context.Context, n int, hold time.Duration) 
 	now := v.now()
 	var due []Due
 	err := v.write(ctx, func(t *tx) error {
-		// The condition stands twice: PostgreSQL checks the outer one again on a
-		// row that another replica claimed a moment ago.
-		ds, err := collect(ctx, v, t, scanDelivery, `UPDATE deliveries SET next_at = ?, attempts = attempts + 1
-			WHERE next_at <= ? AND state = 'waiting' AND id IN
-				(SELECT id FROM deliveries WHERE state = 'waiting' AND next_at <= ? ORDER BY next_at LIMIT ?)
-			RETURNING `+deliveryColumns, micros(now.Add(hold)), micros(now), micros(now), n)
+		ds, err := collect(ctx, v, t, scanDelivery, `WITH free AS
+				(SELECT id FROM deliveries WHERE state = 'waiting' AND next_at <= ? ORDER BY next_at LIMIT ?`+v.d.skip+`)
+			UPDATE deliveries SET next_at = ?, attempts = attempts + 1 WHERE id IN (SELECT id FROM free)
+			RETURNING `+deliveryColumns, micros(now), n, micros(now.Add(hold)))
 		if err != nil {
 			return err
 		}

@@ -26,6 +26,9 @@ type dialect struct {
 	now string
 	// lock ends a SELECT whose row is edited in the same transaction.
 	lock string
+	// skip ends a SELECT that takes rows for its transaction alone and passes
+	// over those that another one has taken.
+	skip string
 	// snapshot is the isolation level in which a transaction reads one moment.
 	snapshot sql.IsolationLevel
 	// open opens the pools: for writing, and for reading (may be the same).

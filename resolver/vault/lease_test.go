@@ -214,15 +214,15 @@ func TestNewCredentialsEndLease(t *testing.T) {
 // clock is wrong takes no lease from another; a clock of a test is followed.
 func TestLeaseClock(t *testing.T) {
 	vaulttest.Each(t, func(t *testing.T, c vault.Config) {
-		now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
-		c.Now = func() time.Time { return now }
+		clock := vaulttest.NewClock()
+		c.Now = clock.Now
 		v := vaulttest.Open(t, c)
 		a := active(t, v.System(), "c")
 		lease(t, v, a.ID, "A", time.Minute)
-		now = now.Add(59 * time.Second)
+		clock.Advance(59 * time.Second)
 		_, err := v.Lease(t.Context(), a.ID, "B", time.Minute)
 		want(t, "Lease after 59 s", err, vault.ErrLeased)
-		now = now.Add(2 * time.Second)
+		clock.Advance(2 * time.Second)
 		lease(t, v, a.ID, "B", time.Minute)
 	})
 }

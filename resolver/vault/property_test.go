@@ -31,8 +31,8 @@ func TestNoImpossibleState(t *testing.T) {
 	}
 	vaulttest.Each(t, func(t *testing.T, c vault.Config) {
 		t.Logf("%s=%d", seedEnv, seed)
-		w := &world{t: t, rnd: rand.New(rand.NewPCG(seed, 1)), now: time.Now()}
-		c.Now = func() time.Time { return w.now }
+		w := &world{t: t, rnd: rand.New(rand.NewPCG(seed, 1)), clock: vaulttest.NewClock()}
+		c.Now = w.clock.Now
 		w.config = c
 		w.open()
 		for i := range 6 { // something to begin with
@@ -46,7 +46,7 @@ func TestNoImpossibleState(t *testing.T) {
 				t.Fatalf("step %d, %s: %v", i, action.name, err)
 			}
 			w.history = append(w.history, fmt.Sprintf("%s: %v", action.name, err))
-			w.now = w.now.Add(time.Duration(w.rnd.IntN(2000)) * time.Millisecond)
+			w.clock.Advance(time.Duration(w.rnd.IntN(2000)) * time.Millisecond)
 			for _, p := range must[[]string](t)(w.v.Verify(t.Context())) {
 				t.Errorf("after step %d: %s", i, p)
 			}
@@ -76,7 +76,7 @@ func expected(err error) bool {
 type world struct {
 	t        *testing.T
 	rnd      *rand.Rand
-	now      time.Time
+	clock    *vaulttest.Clock
 	config   vault.Config
 	v        *vault.Vault
 	accounts []string
@@ -242,7 +242,7 @@ var actions = []struct {
 		w.leases = nil
 		return old.Close()
 	}},
-	{"long sleep", func(w *world) error { w.now = w.now.Add(time.Hour); return nil }},
+	{"long sleep", func(w *world) error { w.clock.Advance(time.Hour); return nil }},
 }
 
 // checkPaths walks each account's changes of state in the audit.

@@ -12,10 +12,10 @@ import (
 
 func TestSignIns(t *testing.T) {
 	vaulttest.Each(t, func(t *testing.T, c vault.Config) {
-		now := time.Now()
-		c.Now = func() time.Time { return now }
+		clock := vaulttest.NewClock()
+		c.Now = clock.Now
 		v := vaulttest.Open(t, c)
-		good := vault.SignIn{Name: "ann@example.com", Subject: "https://id.example u1", Role: vault.RoleOperator, Organisation: "acme", ExpiresAt: now.Add(time.Hour)}
+		good := vault.SignIn{Name: "ann@example.com", Subject: "https://id.example u1", Role: vault.RoleOperator, Organisation: "acme", ExpiresAt: clock.Now().Add(time.Hour)}
 		for name, edit := range map[string]func(*vault.SignIn){
 			"no end":     func(x *vault.SignIn) { x.ExpiresAt = time.Time{} },
 			"no subject": func(x *vault.SignIn) { x.Subject = "" },
@@ -51,7 +51,7 @@ func TestSignIns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		now = now.Add(time.Hour + time.Second)
+		clock.Advance(time.Hour + time.Second)
 		if _, err := v.SignInByToken(t.Context(), token); !errors.Is(err, vault.ErrNotFound) {
 			t.Errorf("after its end: %v", err)
 		}
