@@ -7,38 +7,13 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/attache-proxy/attache/caddymodule/client"
 	"github.com/attache-proxy/attache/resolver"
 )
 
 // wellKnown is where the proxy says what a client must know of it: the CA to
 // trust, and which services the agent may call. No secret is in it.
 const wellKnown = "/.well-known/attache"
-
-// About is the answer of GET /.well-known/attache.
-type About struct {
-	Version string `json:"version"`
-	Agent   string `json:"agent"`
-	// AuthRequired says that this listener has no agent of its own: clients
-	// must present a token.
-	AuthRequired bool             `json:"auth_required"`
-	Unmatched    string           `json:"unmatched"`
-	CAPEM        string           `json:"ca_pem"`
-	Connectors   []AboutConnector `json:"connectors"`
-}
-
-// AboutConnector is a service that the agent may call.
-type AboutConnector struct {
-	Key      string            `json:"key"`
-	Title    string            `json:"title,omitempty"`
-	Accounts []string          `json:"accounts"`
-	Default  string            `json:"default,omitempty"`
-	Hosts    []string          `json:"hosts"`
-	BaseURL  string            `json:"base_url,omitempty"`
-	Write    bool              `json:"write"`
-	Presign  bool              `json:"presign,omitempty"`
-	Env      map[string]string `json:"env,omitempty"`
-	Test     bool              `json:"test"`
-}
 
 // wellKnown answers what is under /.well-known/attache. The CA certificate is
 // public: a client needs it before it can do anything.
@@ -62,15 +37,15 @@ func (v *visit) wellKnown() error {
 		return v.presign()
 	}
 	return &resolver.Refusal{Code: "bad_request", Status: http.StatusNotFound, Detail: v.r.Method + " " + v.r.URL.Path + " is not one of ours",
-		Next: "GET " + wellKnown + ", GET " + wellKnown + "/ca.pem POST " + wellKnown + "/test/CONNECTOR or POST " + wellKnown + "/presign."}
+		Next: "GET " + wellKnown + ", GET " + wellKnown + "/ca.pem, POST " + wellKnown + "/test/CONNECTOR or POST " + wellKnown + "/presign."}
 }
 
 func readsOnly(method string) bool { return method == http.MethodGet || method == http.MethodHead }
 
 func (v *visit) about() error {
 	version, _ := caddy.Version()
-	out := About{Version: version, Agent: v.agent.Name, AuthRequired: v.h.agent == nil && !v.h.AgentFromCertificate,
-		Unmatched: v.h.Unmatched, CAPEM: string(v.h.app.rootPEM()), Connectors: []AboutConnector{}}
+	out := client.About{Version: version, Agent: v.agent.Name, AuthRequired: v.h.agent == nil && !v.h.AgentFromCertificate,
+		Unmatched: v.h.Unmatched, CAPEM: string(v.h.app.rootPEM()), Connectors: []client.Connector{}}
 	if out.Unmatched == "" {
 		out.Unmatched = "tunnel"
 	}
@@ -82,7 +57,7 @@ func (v *visit) about() error {
 		if len(granted) == 0 {
 			continue
 		}
-		ac := AboutConnector{Key: c.Key, Title: c.Title, Env: c.Env, Test: c.TestFor(granted[0].Account.Option) != nil}
+		ac := client.Connector{Key: c.Key, Title: c.Title, Env: c.Env, Test: c.TestFor(granted[0].Account.Option) != nil}
 		if c.BaseURL != nil {
 			ac.BaseURL = c.BaseURL.String()
 		}
@@ -109,21 +84,12 @@ func (v *visit) json(status int, body any) error {
 	return errServed
 }
 
-// TestResult is the answer of POST /.well-known/attache/test/CONNECTOR. The
-// service's own body is not in it.
-type TestResult struct {
-	OK       bool   `json:"ok"`
-	Status   int    `json:"status,omitempty"`
-	Expected int    `json:"expected,omitempty"`
-	Error    string `json:"error,omitempty"`
-}
-
 // test runs a connector's test request with the account that the agent would use.
 func (v *visit) test(name string) error {
 	key, account, _ := strings.Cut(name, ":")
 	v.connector = key
 	status, expected, err := v.h.app.resolver.Test(v.r.Context(), v.agent, key, account)
-	out := TestResult{OK: err == nil && status == expected, Status: status, Expected: expected}
+	out := client.TestResult{OK: err == nil && status == expected, Status: status, Expected: expected}
 	if ref, ok := resolver.AsRefusal(err); ok {
 		out.Error = ref.Code + ": " + ref.Detail
 	} else if err != nil {

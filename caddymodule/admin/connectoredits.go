@@ -102,6 +102,22 @@ func (a *API) build(key string, f *ConnectorForm, form map[string]any) (*provide
 	return con, source, err
 }
 
+// customConnector finds the connector that c wants to edit or delete while it is
+// at version; 0 is any.
+func (a *API) customConnector(ctx context.Context, c *Caller, key string, version int64) (vault.Connector, error) {
+	if err := everybodys(c); err != nil {
+		return vault.Connector{}, err
+	}
+	if _, builtin := a.c.Catalogue.Connector(key); builtin {
+		return vault.Connector{}, problem(http.StatusConflict, "READ_ONLY", "Only custom connectors are edited and deleted here.")
+	}
+	v, err := c.Connector(ctx, key)
+	if err == nil && version != 0 && version != v.Version {
+		err = vault.ErrConflict
+	}
+	return v, err
+}
+
 type patchConnectorIn struct {
 	PathKey
 	IfMatch
@@ -112,22 +128,13 @@ type patchConnectorIn struct {
 }
 
 func (a *API) patchConnector(ctx context.Context, c *Caller, in *patchConnectorIn) (*connectorOut, error) {
-	if err := everybodys(c); err != nil {
-		return nil, err
-	}
-	if _, builtin := a.c.Catalogue.Connector(in.Key); builtin {
-		return nil, problem(http.StatusConflict, "READ_ONLY", "Only custom connectors are edited here.")
-	}
 	version, err := in.editVersion(in.Body.Version)
 	if err != nil {
 		return nil, err
 	}
-	v, err := c.Connector(ctx, in.Key)
+	v, err := a.customConnector(ctx, c, in.Key, version)
 	if err != nil {
 		return nil, err
-	}
-	if version != 0 && version != v.Version {
-		return nil, vault.ErrConflict
 	}
 	f := &in.Body.ConnectorForm
 	form := f.over(v.Form)
@@ -215,22 +222,13 @@ type deleteConnectorIn struct {
 }
 
 func (a *API) deleteConnector(ctx context.Context, c *Caller, in *deleteConnectorIn) (*nothing, error) {
-	if err := everybodys(c); err != nil {
-		return nil, err
-	}
-	if _, builtin := a.c.Catalogue.Connector(in.Key); builtin {
-		return nil, problem(http.StatusConflict, "READ_ONLY", "Only custom connectors are deleted here.")
-	}
 	version, err := in.version()
 	if err != nil {
 		return nil, err
 	}
-	v, err := c.Connector(ctx, in.Key)
+	v, err := a.customConnector(ctx, c, in.Key, version)
 	if err != nil {
 		return nil, err
-	}
-	if version != 0 && version != v.Version {
-		return nil, vault.ErrConflict
 	}
 	l, err := c.Accounts(ctx, vault.AccountFilter{Connector: in.Key}, vault.Page{Limit: 2})
 	if err != nil {

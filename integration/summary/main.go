@@ -7,6 +7,9 @@
 // which counts top-level tests. A package that fails without a failing test
 // (it does not compile, it panics, it times out) counts as one failure.
 //
+// Before it stand the tests that took longest: where to begin when all of it
+// takes too long.
+//
 // The flags -passed and -failed add what was counted elsewhere, so that the
 // checks that are not Go tests stand in the same line. With -strict a skipped
 // test is a failure: where everything is installed nothing may be skipped.
@@ -16,11 +19,13 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -36,6 +41,7 @@ func main() {
 		fmt.Fprintf(os.Stderr, "summary: reading test events: %v\n", err)
 		os.Exit(1)
 	}
+	s.slowest(10)
 	fmt.Fprintf(s.out, "%d passed, %d failed\n", s.passed, s.failed)
 	if s.failed > 0 {
 		os.Exit(1)
@@ -65,6 +71,12 @@ type summary struct {
 
 	output   map[test][]string // kept until the test ends
 	failedIn map[string]int    // failing top-level tests by package
+	took     []duration        // of top-level tests
+}
+
+type duration struct {
+	test
+	seconds float64
 }
 
 func (s *summary) read(r io.Reader) error {
@@ -119,6 +131,7 @@ func (s *summary) end(t test, e event) {
 	if !t.topLevel() {
 		return
 	}
+	s.took = append(s.took, duration{t, e.Elapsed})
 	switch e.Action {
 	case "pass":
 		s.passed++
@@ -139,6 +152,13 @@ func (s *summary) endPackage(e event, output string) {
 			fmt.Fprint(s.out, output)
 		}
 		fmt.Fprintf(s.out, "FAIL %s %.1fs\n", e.Package, e.Elapsed)
+	}
+}
+
+func (s *summary) slowest(n int) {
+	slices.SortFunc(s.took, func(a, b duration) int { return cmp.Compare(b.seconds, a.seconds) })
+	for _, d := range s.took[:min(n, len(s.took))] {
+		fmt.Fprintf(s.out, "%6.1fs %s %s\n", d.seconds, d.name, d.pkg)
 	}
 }
 
