@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/expr"
 	"github.com/attache-proxy/attache/providers/oauth"
@@ -80,7 +78,6 @@ type Account struct {
 
 	static  *secret.Credential
 	needles atomic.Pointer[needles]
-	bucket  *rate.Limiter
 
 	originOnce   sync.Once
 	originTarget Target
@@ -92,9 +89,6 @@ type Account struct {
 func (a *Account) Prepare() error {
 	if a.CacheKey == "" {
 		a.CacheKey = a.ID
-	}
-	if n := a.Limits.PerMinute; n > 0 {
-		a.bucket = rate.NewLimiter(rate.Limit(float64(n)/60), n)
 	}
 	if a.Option.Type != providers.TypeCredentials {
 		return nil
@@ -127,7 +121,7 @@ func (a *Account) Bindings() []providers.Binding { return a.Connector.Bindings(a
 
 // Limits narrow what an account is used for. Zero values mean none.
 type Limits struct {
-	// PerMinute is how many requests a minute may use the account.
+	// PerMinute is how many requests may use the account in any minute.
 	PerMinute int
 	// Timeout is how long a request may wait for its answer to begin.
 	Timeout time.Duration

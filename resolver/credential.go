@@ -29,6 +29,10 @@ type Cache interface {
 	Lock(ctx context.Context, id string, ttl time.Duration) (unlock func(), ok bool)
 	// Watch returns a channel that is closed when the credential changes anywhere.
 	Watch(id string) (changed <-chan struct{}, stop func())
+	// Take counts one use of an account that may be used n times in any stretch of
+	// time of length per, by all replicas together where they share the cache. When
+	// that is used up it returns how long to wait.
+	Take(ctx context.Context, id string, n int, per time.Duration) (wait time.Duration, ok bool)
 }
 
 // DefaultTokenTimeout bounds one attempt to obtain a token where an operator

@@ -3,8 +3,10 @@ package resolver
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/attache-proxy/attache/providers"
 )
@@ -229,16 +231,23 @@ func (r *Resolver) permit(ctx context.Context, call *Call, ask Ask) error {
 	if err := usable(g.Account); err != nil {
 		return err
 	}
-	return g.Account.take()
+	return r.take(ctx, g.Account)
 }
 
 // take counts one request against the account's limit.
-func (a *Account) take() error {
-	if a.bucket == nil || a.bucket.Allow() {
+func (r *Resolver) take(ctx context.Context, a *Account) error {
+	n := a.Limits.PerMinute
+	if n <= 0 {
 		return nil
 	}
-	return &Refusal{Code: "rate_limited", Detail: fmt.Sprintf("account %s of connector %s is limited to %d requests a minute", a.Name, a.Connector.Key, a.Limits.PerMinute),
-		Next: "Wait a minute; then go on slower."}
+	wait, ok := r.credentials.Cache.Take(ctx, a.ID, n, time.Minute)
+	if ok {
+		return nil
+	}
+	seconds := int(math.Ceil(wait.Seconds()))
+	return &Refusal{Code: "rate_limited", RetryAfter: seconds,
+		Detail: fmt.Sprintf("account %s of connector %s is limited to %d requests a minute", a.Name, a.Connector.Key, n),
+		Next:   fmt.Sprintf("Wait %d seconds; then go on slower.", seconds)}
 }
 
 // choose picks the account: by name, else the default, else the only one.

@@ -309,6 +309,10 @@ func (c *simCache) Lock(context.Context, string, time.Duration) (func(), bool) {
 	return func() {}, true
 }
 
+func (c *simCache) Take(context.Context, string, int, time.Duration) (time.Duration, bool) {
+	return 0, true
+}
+
 func (c *simCache) Watch(string) (<-chan struct{}, func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

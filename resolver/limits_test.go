@@ -2,12 +2,15 @@ package resolver_test
 
 import (
 	"net/http"
+	"net/http/httptest"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/resolver"
+	"github.com/attache-proxy/attache/resolver/cache"
 )
 
 func limited(l resolver.Limits) *resolver.Account {
@@ -18,9 +21,28 @@ func limited(l resolver.Limits) *resolver.Account {
 
 func TestRateLimitPerAccount(t *testing.T) {
 	w := newWorld(t, worldConfig{yaml: pasted, accounts: []*resolver.Account{limited(resolver.Limits{PerMinute: 3})}, service: http.HandlerFunc(reflectHandler)})
+	var err error
 	for i := range 5 {
-		_, err := w.do("GET", "/", nil)
+		_, err = w.do("GET", "/", nil)
 		if want := i >= 3; (codeOf(err) == "rate_limited") != want {
+			t.Errorf("request %d = %v, want rate_limited: %v", i+1, err, want)
+		}
+	}
+	r, _ := resolver.AsRefusal(err)
+	rec := httptest.NewRecorder()
+	r.WriteTo(rec)
+	if after, _ := strconv.Atoi(rec.Header().Get("Retry-After")); rec.Code != 429 || after < 50 || after > 65 {
+		t.Errorf("the refusal is %d with Retry-After %d, want 429 and about a minute", rec.Code, after)
+	}
+}
+
+// TestRateLimitOutlivesTheValue: an account that is edited, or gets another token,
+// is a new value, and what was used of its limit stays used.
+func TestRateLimitOutlivesTheValue(t *testing.T) {
+	shared := cache.NewMemory(0)
+	for i, want := range []bool{false, true} {
+		w := newWorld(t, worldConfig{yaml: pasted, cache: shared, accounts: []*resolver.Account{limited(resolver.Limits{PerMinute: 1})}, service: http.HandlerFunc(reflectHandler)})
+		if _, err := w.do("GET", "/", nil); (codeOf(err) == "rate_limited") != want {
 			t.Errorf("request %d = %v, want rate_limited: %v", i+1, err, want)
 		}
 	}

@@ -132,13 +132,13 @@ func (r *Resolver) presignable(ctx context.Context, p *Presigning, u *url.URL) (
 		return call, cannotPresign("the URL has no host, and no connector is named")
 	}
 	if p.Agent == nil {
-		return r.operatorsCall(p.Account, ask)
+		return r.operatorsCall(ctx, p.Account, ask)
 	}
 	return r.agentsCall(ctx, p, ask)
 }
 
 // operatorsCall is decided by the account's state and the connector's hosts.
-func (r *Resolver) operatorsCall(acct *Account, ask Ask) (*Call, error) {
+func (r *Resolver) operatorsCall(ctx context.Context, acct *Account, ask Ask) (*Call, error) {
 	call := &Call{Connector: acct.Connector, Account: acct, Target: ask.Target}
 	if err := usable(acct); err != nil {
 		return call, err
@@ -146,7 +146,7 @@ func (r *Resolver) operatorsCall(acct *Account, ask Ask) (*Call, error) {
 	if err := call.at(ask); err != nil {
 		return call, err
 	}
-	return call, acct.take()
+	return call, r.take(ctx, acct)
 }
 
 // agentsCall is decided by the agent's grant as well.

@@ -1,10 +1,12 @@
 package resolver
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 )
 
@@ -25,6 +27,9 @@ type Refusal struct {
 	Scopes []string
 	// Status overrides the code's status; zero means that of the table.
 	Status int
+	// RetryAfter is in how many seconds it makes sense to ask again; zero means
+	// what the table says of the code, which may be nothing.
+	RetryAfter int
 	// Err is the cause, for the log. It is never sent.
 	Err error
 }
@@ -77,7 +82,7 @@ var codes = map[string]struct {
 }
 
 // retryAfter is how many seconds it makes sense to wait, by code.
-var retryAfter = map[string]string{"vault_unavailable": "5", "rate_limited": "60"}
+var retryAfter = map[string]int{"vault_unavailable": 5}
 
 // HTTPStatus is the status that the refusal is sent with.
 func (r *Refusal) HTTPStatus() int {
@@ -113,8 +118,8 @@ func (r *Refusal) WriteTo(w http.ResponseWriter) {
 	})
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
-	if after := retryAfter[r.Code]; after != "" {
-		h.Set("Retry-After", after)
+	if after := cmp.Or(r.RetryAfter, retryAfter[r.Code]); after > 0 {
+		h.Set("Retry-After", strconv.Itoa(after))
 	}
 	h.Set("Attache-Error", r.Code)
 	h.Set("Cache-Control", "no-store")

@@ -31,7 +31,7 @@ func (a as) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := call.settle(Ask{Path: req.URL.EscapedPath(), Target: t}); err != nil {
 		return nil, err
 	}
-	if err := a.acct.take(); err != nil {
+	if err := a.r.take(req.Context(), a.acct); err != nil {
 		return nil, err
 	}
 	return a.r.Send(req, call)

@@ -25,6 +25,7 @@ const forEver = 100 * 365 * 24 * time.Hour
 type Memory struct {
 	entries  *otter.Cache[string, *secret.Credential]
 	watchers watchers
+	limits   limits
 }
 
 // NewMemory returns a Memory that holds at most maxEntries; DefaultMaxEntries

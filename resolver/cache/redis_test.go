@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -120,10 +121,18 @@ func TestRedis(t *testing.T) {
 	})
 }
 
-// far puts at one replica and gets at another.
+// far puts at one replica and gets at another, and takes at both in turn.
 type far struct {
 	*cache.Redis
 	other *cache.Redis
+	taken *atomic.Int64
+}
+
+func (f far) Take(ctx context.Context, id string, n int, per time.Duration) (time.Duration, bool) {
+	if f.taken.Add(1)%2 == 0 {
+		return f.other.Take(ctx, id, n, per)
+	}
+	return f.Redis.Take(ctx, id, n, per)
 }
 
 func (f far) Get(ctx context.Context, id string) (*secret.Credential, bool) {
@@ -140,7 +149,7 @@ func TestRedisFromAnotherReplica(t *testing.T) {
 			return a // it reads before the news of a change can have come; see TestInvalidation
 		}
 		listening(t, a, b)
-		return far{a, b}
+		return far{a, b, new(atomic.Int64)}
 	})
 }
 
@@ -181,9 +190,13 @@ func TestNothingReadable(t *testing.T) {
 	r.Put(t.Context(), "acc-1", cachetest.Credential("canary-7d1"))
 	unlock, _ := r.Lock(t.Context(), "acc-1", time.Minute)
 	defer unlock()
+	r.Take(t.Context(), "acc-1", 3, time.Minute)
 	keys := admin.Keys(t.Context(), "*").Val()
-	if len(keys) < 2 {
-		t.Fatalf("keys = %v, want the credential and the lock", keys)
+	if len(keys) < 3 {
+		t.Fatalf("keys = %v, want the credential, the lock and the limit", keys)
+	}
+	if got := fmt.Sprint(admin.HVals(t.Context(), "attache:limit:acc-1").Val()); got != "[1]" {
+		t.Errorf("the limit holds %s, want a count", got)
 	}
 	for _, k := range keys {
 		if v := admin.Get(t.Context(), k).Val(); strings.Contains(v, "canary") || strings.Contains(v, "acme") {
@@ -368,6 +381,49 @@ func TestOneRoundTrip(t *testing.T) {
 	b.Near("x")
 	if n := front.sent.Load(); n != sent+1 {
 		t.Errorf("hits in memory went over the wire %d times, want never", n-sent-1)
+	}
+}
+
+// TestTakeIsOneRoundTrip, and none once this replica alone has used up the limit.
+func TestTakeIsOneRoundTrip(t *testing.T) {
+	s := startRedis(t)
+	front := newCounter(t, s.addr)
+	r, _ := openRedis(t, cache.RedisOptions{URL: front.addr})
+	r.Take(t.Context(), "warm", 5, time.Minute) // connects, and loads the script
+	time.Sleep(100 * time.Millisecond)          // its subscription is there
+	sent := front.sent.Load()
+	for range 5 {
+		r.Take(t.Context(), "x", 5, time.Minute)
+	}
+	if got := front.sent.Load() - sent; got != 5 {
+		t.Errorf("5 takes went over the wire %d times, want 5", got)
+	}
+	if _, ok := r.Take(t.Context(), "x", 5, time.Minute); ok || front.sent.Load() != sent+5 {
+		t.Errorf("a take beyond the limit = %v, over the wire %d times; want false and never", ok, front.sent.Load()-sent-5)
+	}
+}
+
+// TestTakeWithRedisAway: each replica goes on with what it has counted itself.
+func TestTakeWithRedisAway(t *testing.T) {
+	s := startRedis(t)
+	a, heard := openRedis(t, cache.RedisOptions{URL: s.addr})
+	b, _ := openRedis(t, cache.RedisOptions{URL: s.addr})
+	for range 4 {
+		a.Take(t.Context(), "x", 5, time.Minute)
+	}
+	s.stop()
+	for i := range 3 {
+		if _, ok := a.Take(t.Context(), "x", 5, time.Minute); ok != (i == 0) {
+			t.Errorf("Take() %d of 5 with Redis away = %v", 5+i, ok)
+		}
+	}
+	for i := range 6 {
+		if _, ok := b.Take(t.Context(), "x", 5, time.Minute); ok != (i < 5) {
+			t.Errorf("Take() %d of 5 at a replica that took none = %v", i+1, ok)
+		}
+	}
+	if got := heard.String(); got != "down" {
+		t.Errorf("events = %q, want down", got)
 	}
 }
 

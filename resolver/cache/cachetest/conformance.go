@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ type Cache interface {
 	Delete(ctx context.Context, id string)
 	Lock(ctx context.Context, id string, ttl time.Duration) (unlock func(), ok bool)
 	Watch(id string) (changed <-chan struct{}, stop func())
+	Take(ctx context.Context, id string, n int, per time.Duration) (wait time.Duration, ok bool)
 	Close() error
 }
 
@@ -32,6 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) Cache) {
 		"RoundTrip": roundTrip, "Miss": miss, "Replace": replace, "Delete": remove,
 		"Expiry": expiry, "Expired": expired, "Fill": fill, "Watch": watch,
 		"Fetch": fetch, "Keep": keep, "Isolation": isolation, "Concurrent": concurrent, "Lock": lock,
+		"Take": take, "TakeConcurrently": takeConcurrently, "TakeSlides": takeSlides,
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := open(t)
@@ -257,4 +260,71 @@ func lock(t *testing.T, c Cache) {
 		t.Fatal("Lock() after unlock = false")
 	}
 	unlock()
+}
+
+func take(t *testing.T, c Cache) {
+	for i := range 5 {
+		wait, ok := c.Take(t.Context(), "a1", 3, time.Minute)
+		if want := i < 3; ok != want {
+			t.Errorf("Take() %d of 3 = %v, want %v", i+1, ok, want)
+		}
+		if !ok && (wait <= 0 || wait > 65*time.Second) {
+			t.Errorf("Take() of what is used up: wait %v, want up to 65s", wait)
+		}
+	}
+	if _, ok := c.Take(t.Context(), "a2", 3, time.Minute); !ok {
+		t.Error("Take() of another account = false")
+	}
+	if _, ok := c.Take(t.Context(), "a1", 4, time.Minute); !ok {
+		t.Error("Take() of a limit that was raised = false")
+	}
+	if _, ok := c.Take(t.Context(), "a1", 2, time.Minute); ok {
+		t.Error("Take() of a limit that was lowered = true")
+	}
+}
+
+func takeConcurrently(t *testing.T, c Cache) {
+	var got atomic.Int64
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 50 {
+				if _, ok := c.Take(t.Context(), "a1", 100, time.Minute); ok {
+					got.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if got.Load() != 100 {
+		t.Errorf("Take() 400 times at once gave %d, want 100", got.Load())
+	}
+}
+
+// takeSlides takes as fast as it can for several windows: no stretch of a window's
+// length may have more than the limit, wherever it begins, and yet the limit is used.
+func takeSlides(t *testing.T, c Cache) {
+	const n, per, windows = 20, 600 * time.Millisecond, 4
+	type taken struct{ before, after time.Time }
+	var all []taken
+	for end := time.Now().Add(windows * per); time.Now().Before(end); {
+		before := time.Now()
+		wait, ok := c.Take(t.Context(), "a1", n, per)
+		if ok {
+			all = append(all, taken{before, time.Now()})
+			if len(all)%n == n/2 {
+				time.Sleep(per / 4) // so that the window's edges are not all that there is
+			}
+			continue
+		}
+		time.Sleep(wait)
+	}
+	for i := n; i < len(all); i++ {
+		if apart := all[i].after.Sub(all[i-n].before); apart < per {
+			t.Errorf("take %d came %v after take %d, want at least %v", i, apart, i-n, per)
+		}
+	}
+	if len(all) < (windows-1)*n {
+		t.Errorf("%d taken in %d windows of %d", len(all), windows, n)
+	}
 }
