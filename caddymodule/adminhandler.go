@@ -252,13 +252,15 @@ func (o office) Refresh(ctx context.Context, accountID string) error {
 	return o.app.resolver.Refresh(ctx, acct)
 }
 
-// Revoke implements admin.Connections.
-func (o office) Revoke(ctx context.Context, accountID string) error {
+// Revocation implements admin.Connections.
+func (o office) Revocation(ctx context.Context, accountID string) (admin.Revocation, error) {
 	acct, err := o.app.directory.Account(ctx, accountID)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return o.app.resolver.Revoke(ctx, acct)
+	return func(ctx context.Context, had vault.Unsealed) error {
+		return o.app.credentials.Revoke(ctx, acct, resolver.Stored{Credential: had.Credential, RefreshToken: had.RefreshToken})
+	}, nil
 }
 
 // Agents implements admin.Declared.

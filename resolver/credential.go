@@ -110,26 +110,6 @@ func (r *Resolver) Refresh(ctx context.Context, a *Account) error {
 	return err
 }
 
-// Revoke asks the service to forget an account's tokens. It returns
-// oauth.ErrCannotRevoke where the service has no way to: then they live on there
-// until they end, or until somebody removes them in the service's own settings.
-func (r *Resolver) Revoke(ctx context.Context, a *Account) error {
-	if a.Option.OAuth == nil || a.Store == nil {
-		return oauth.ErrCannotRevoke
-	}
-	s, err := a.Store.Stored(ctx, a.ID)
-	if err != nil {
-		return err
-	}
-	c := r.credentials
-	ctx, cancel := context.WithTimeout(ctx, c.tokenTimeout())
-	defer cancel()
-	return a.Option.OAuth.Revoke(ctx, oauth.Request{
-		HTTP: c.HTTP(a.Connector), App: a.App, Fields: s.Credential.Fields, Account: a.Meta,
-		RefreshToken: s.RefreshToken, Token: s.Credential.Token, Now: c.Now,
-	})
-}
-
 // ErrNoRefresh means that the account has nothing that could be refreshed.
 var ErrNoRefresh = errors.New("this account has no token to refresh")
 

@@ -98,15 +98,21 @@ func explore(t *testing.T, b budget, m mutant, rotates bool, rejected bool) (v v
 	return v
 }
 
-// join starts a replica with one request that waits for a token.
-func (s *sim) join(name string, c *providers.Connector, o *providers.Option, rejected *secret.Credential) *simReplica {
-	r := &simReplica{s: s, name: name}
+// replica is one process with nothing to do.
+func (s *sim) replica(name string, c *providers.Connector, o *providers.Option) *simReplica {
+	r := &simReplica{s: s, name: name, cancel: func() {}}
 	r.creds = &resolver.Credentials{Cache: &r.cache, TokenTimeout: simTimeout, HTTP: func(*providers.Connector) oauth.Doer { return r }}
 	r.acct = &resolver.Account{ID: "acc", Name: "acc", Connector: c, Option: o, State: resolver.StateActive, Store: r, Generation: 1}
 	_ = r.acct.Prepare()
+	s.replicas = append(s.replicas, r)
+	return r
+}
+
+// join starts a replica with one request that waits for a token.
+func (s *sim) join(name string, c *providers.Connector, o *providers.Option, rejected *secret.Credential) *simReplica {
+	r := s.replica(name, c, o)
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
-	s.replicas = append(s.replicas, r)
 	go func() {
 		cred, err := r.creds.For(ctx, r.acct, rejected)
 		r.creds.Wait(context.Background()) // the attempt may go on after the request
@@ -132,41 +138,9 @@ func runOne(s *sim, e *explorer, b budget, c *providers.Connector, o *providers.
 	for i := range b.replicas {
 		s.join(string(rune('A'+i)), c, o, old)
 	}
-	crashes, pauses := b.crashes, b.pauses
-	trace = s.schedule(func(ready []*simReplica, last *simReplica) (r *simReplica, crash, pause bool) {
-		type option struct {
-			r            *simReplica
-			crash, pause bool
-		}
-		var options []option
-		for _, r := range ready { // who was last goes on first
-			if r == last {
-				options = append([]option{{r: r}}, options...)
-			} else if last == nil || b.switches != 0 || !contains(ready, last) {
-				options = append(options, option{r: r})
-			}
-		}
-		if crashes > 0 {
-			for _, r := range ready {
-				options = append(options, option{r: r, crash: true})
-			}
-		}
-		if pauses > 0 {
-			options = append(options, option{pause: true})
-		}
-		pick := options[e.choose(len(options))]
-		if pick.crash {
-			crashes--
-		}
-		if pick.pause {
-			pauses--
-		}
-		if b.switches > 0 && pick.r != nil && !pick.crash && last != nil && pick.r != last && contains(ready, last) {
-			b.switches--
-		}
-		return pick.r, pick.crash, pick.pause
-	})
-	if b.crashes == crashes && b.pauses == pauses {
+	left := b
+	trace = s.schedule(e.picker(&left))
+	if b.crashes == left.crashes && b.pauses == left.pauses {
 		if s.requests > 1 {
 			s.violate("%d token requests, want 1", s.requests)
 		}
@@ -177,6 +151,43 @@ func runOne(s *sim, e *explorer, b budget, c *providers.Connector, o *providers.
 		}
 	}
 	return append(trace, s.atRest(c, o)...)
+}
+
+// picker decides whose step is next, and what goes wrong, as long as left allows.
+func (e *explorer) picker(left *budget) func(ready []*simReplica, last *simReplica) (r *simReplica, crash, pause bool) {
+	return func(ready []*simReplica, last *simReplica) (r *simReplica, crash, pause bool) {
+		type option struct {
+			r            *simReplica
+			crash, pause bool
+		}
+		var options []option
+		for _, r := range ready { // who was last goes on first
+			if r == last {
+				options = append([]option{{r: r}}, options...)
+			} else if last == nil || left.switches != 0 || !contains(ready, last) {
+				options = append(options, option{r: r})
+			}
+		}
+		if left.crashes > 0 {
+			for _, r := range ready {
+				options = append(options, option{r: r, crash: true})
+			}
+		}
+		if left.pauses > 0 {
+			options = append(options, option{pause: true})
+		}
+		pick := options[e.choose(len(options))]
+		if pick.crash {
+			left.crashes--
+		}
+		if pick.pause {
+			left.pauses--
+		}
+		if left.switches > 0 && pick.r != nil && !pick.crash && last != nil && pick.r != last && contains(ready, last) {
+			left.switches--
+		}
+		return pick.r, pick.crash, pick.pause
+	}
 }
 
 // atRest lets a new replica refresh once more: so it shows whether what is stored
@@ -272,7 +283,7 @@ func (s *sim) crash(r *simReplica) {
 	op := r.waiting
 	r.waiting, r.crashed = nil, true
 	if s.pending == r {
-		s.lost, s.pending = true, nil
+		s.lost, s.dropped, s.pending = true, true, nil
 	}
 	op.go_ <- false
 	r.cancel()

@@ -29,6 +29,8 @@ type mutant struct {
 	lateSend    bool // the request goes out some time after it was looked at the clock
 	earlyUse    bool // Save returns before it commits
 	forgetsLoss bool // Release forgets that a former call was abandoned
+	dropsLate   bool // an answer for an account that was revoked is thrown away
+	revokesOnly bool // who revokes takes the lease away instead of waiting for it
 }
 
 // sim is a store with leases, and a provider, for one account. What they do is
@@ -47,6 +49,7 @@ type sim struct {
 	fence     int
 	intent    bool
 	orphan    bool
+	calling   bool            // the holder of the lease has written its intent
 	committed map[string]bool // access tokens
 	// the provider
 	issued     int
@@ -55,6 +58,8 @@ type sim struct {
 	pending    *simReplica // was answered with a new refresh token that is not committed yet
 	requests   int
 	lost       bool // an answer that nobody could store
+	dropped    bool // … because its receiver died or had given it up; or so did who revoked
+	revoked    bool // the service was asked to forget the refresh token that lives
 	violations []string
 	away       int // how often Save finds the store away
 	paused     bool
@@ -120,7 +125,7 @@ func (r *simReplica) Lease(context.Context, string) (resolver.Lease, error) {
 	}
 	s.fence++
 	l := &simLease{r, s.fence, before, s.intent, s.intent && s.orphan}
-	s.owner, s.until = r, time.Now().Add(resolver.LeaseFor(simTimeout))
+	s.owner, s.until, s.calling = r, time.Now().Add(resolver.LeaseFor(simTimeout)), false
 	return l, nil
 }
 
@@ -144,6 +149,7 @@ func (l *simLease) Begin(context.Context) error {
 	if !l.r.s.m.noIntent {
 		l.r.s.intent, l.r.s.orphan = true, true
 	}
+	l.r.s.calling = true
 	return nil
 }
 
@@ -167,6 +173,9 @@ func (l *simLease) Save(_ context.Context, t *oauth.Token) (*secret.Credential, 
 		s.away--
 		return nil, resolver.ErrStoreAway
 	}
+	if s.stored.State == resolver.StateRevoked && !s.m.dropsLate {
+		return nil, resolver.ErrRevoked
+	}
 	if !l.commit(t) {
 		return nil, resolver.ErrFenced
 	}
@@ -176,7 +185,7 @@ func (l *simLease) Save(_ context.Context, t *oauth.Token) (*secret.Credential, 
 
 func (l *simLease) commit(t *oauth.Token) bool {
 	s := l.r.s
-	if !l.held() && s.stored.Credential.Generation != l.stored.Credential.Generation {
+	if !l.held() && s.stored.Credential.Generation != l.stored.Credential.Generation || s.stored.State == resolver.StateRevoked {
 		return false
 	}
 	var was, is int
@@ -205,6 +214,9 @@ func (l *simLease) commit(t *oauth.Token) bool {
 
 func (l *simLease) Fail(_ context.Context, to resolver.State, code, _ string) error {
 	l.r.step("fail")
+	if l.r.s.stored.State == resolver.StateRevoked {
+		return resolver.ErrRevoked
+	}
 	if !l.held() || l.r.s.stored.Credential.Generation != l.stored.Credential.Generation {
 		return resolver.ErrFenced
 	}
@@ -230,6 +242,9 @@ func (r *simReplica) Do(req *http.Request) (*http.Response, error) {
 		r.step("then")
 		return &http.Response{StatusCode: 500, Body: io.NopCloser(strings.NewReader("no")), Request: req}, nil
 	}
+	if req.URL.Path == "/revoke" {
+		return r.forget(req)
+	}
 	var body []byte
 	var err error
 	if s.m.lateSend {
@@ -247,7 +262,7 @@ func (r *simReplica) Do(req *http.Request) (*http.Response, error) {
 	r.step("answer")
 	if err := req.Context().Err(); err != nil {
 		if s.pending == r {
-			s.lost, s.pending = true, nil // nobody waited for it any more
+			s.lost, s.dropped, s.pending = true, true, nil // nobody waited for it any more
 		}
 		return nil, err
 	}
@@ -258,6 +273,9 @@ func (r *simReplica) Do(req *http.Request) (*http.Response, error) {
 // kills the family.
 func (s *sim) answer(r *simReplica, refresh string) (int, string) {
 	s.requests++
+	if s.revoked {
+		return 400, `{"error":"invalid_grant"}`
+	}
 	if s.killed || refresh != s.current {
 		if !s.killed && !s.lost && s.pending == nil {
 			s.violate("%s used %s, which had been replaced by %s and stored", r.name, refresh, s.current)
@@ -275,6 +293,36 @@ func (s *sim) answer(r *simReplica, refresh string) (int, string) {
 		next = fmt.Sprintf(`,"refresh_token":%q`, s.current)
 	}
 	return 200, fmt.Sprintf(`{"access_token":"a%d","token_type":"Bearer","expires_in":3600%s}`, s.issued, next)
+}
+
+// forget is the revocation endpoint. A refresh token that was replaced before is
+// nothing to it, and it says so to nobody (RFC 7009 §2.2).
+func (r *simReplica) forget(req *http.Request) (*http.Response, error) {
+	r.step("revoke")
+	if err := req.Context().Err(); err != nil {
+		r.s.dropped = true // the service was too slow
+		return nil, err
+	}
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	form, _ := url.ParseQuery(string(body))
+	r.s.revoked = r.s.revoked || form.Get("token") == r.s.current
+	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
+}
+
+// close is vault's Revoke: the account is of no use from now on. It returns what
+// the account had.
+func (s *sim) close() resolver.Stored {
+	had := s.stored
+	s.stored = resolver.Stored{State: resolver.StateRevoked, Credential: secret.Credential{Generation: had.Credential.Generation + 1}}
+	if s.owner == nil || !s.calling || s.m.revokesOnly {
+		s.owner, s.until = nil, time.Time{}
+		s.fence++
+		s.intent = s.intent && !s.m.revokesOnly
+	}
+	return had
 }
 
 // simCache is a memory without a clock.

@@ -42,6 +42,9 @@ func (e *LeasedError) Error() string {
 // ErrFenced says that a lease was lost meanwhile: the result was not stored.
 var ErrFenced = errors.New("the lease was lost")
 
+// ErrRevoked matches ErrFenced: somebody revoked the account meanwhile.
+var ErrRevoked = fmt.Errorf("%w: the account was revoked", ErrFenced)
+
 // Lease is the right to refresh one account. Begin writes the intent before the
 // call; Save, Fail or Release end the lease.
 type Lease interface {
@@ -51,7 +54,8 @@ type Lease interface {
 	// knows; orphan, that it did not give the lease back and may still come.
 	Abandoned() (abandoned, orphan bool)
 	Begin(ctx context.Context) error
-	// Save commits the answer. When it returns, the tokens may be used.
+	// Save commits the answer. When it returns, the tokens may be used. After
+	// ErrRevoked from here or from Fail the lease is still to be released.
 	Save(ctx context.Context, t *oauth.Token) (*secret.Credential, error)
 	// Fail records that the service refused for good.
 	Fail(ctx context.Context, to State, code, detail string) error
@@ -105,9 +109,10 @@ func (c *Credentials) turnWithStore(ctx context.Context, a *Account, f *flight, 
 
 // usableAs refuses an account that stopped to be active since the caller read it:
 // another replica, which had the lease before, found that only a person can help.
-// An account that was not active then is being tried on purpose.
+// An account that was not active then is being tried on purpose, unless it was
+// revoked since.
 func (s *Stored) usableAs(a *Account) error {
-	if a.State != StateActive || s.State == StateActive {
+	if s.State != StateRevoked && (a.State != StateActive || s.State == StateActive) {
 		return nil
 	}
 	return usable(&Account{State: s.State, Name: a.Name, Connector: a.Connector, ConnectURL: a.ConnectURL})
@@ -155,11 +160,17 @@ func (c *Credentials) refresh(ctx context.Context, a *Account, lease Lease, reje
 	case err == nil:
 	case tok != nil && !tok.RefreshToken.IsZero(): // a later step failed: what was rotated must not be lost
 		_, saved := c.commit(ctx, lease, &oauth.Token{Credential: s.Credential, RefreshToken: tok.RefreshToken})
+		if errors.Is(saved, ErrRevoked) {
+			c.takeBack(ctx, a, lease, tok)
+		}
 		return nil, errors.Join(err, saved)
 	default:
 		return nil, c.refreshFailed(ctx, lease, err)
 	}
 	cred, err := c.commit(ctx, lease, tok)
+	if errors.Is(err, ErrRevoked) {
+		c.takeBack(ctx, a, lease, tok)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -212,6 +223,9 @@ func (c *Credentials) refreshFailed(ctx context.Context, lease Lease, err error)
 		return errors.Join(ErrFenced, lease.Release(ctx, abandoned, nil)) // as good as lost: from the beginning
 	default: // a call that failed clearly says nothing about one that was abandoned
 		end = lease.Release(ctx, abandoned || uncertain(err), err)
+	}
+	if errors.Is(end, ErrRevoked) {
+		_ = release(ctx, lease) // the service had forgotten it before
 	}
 	if errors.Is(end, ErrFenced) && gone {
 		return ErrFenced // the refusal was about a token that is not ours any more

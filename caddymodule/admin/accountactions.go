@@ -22,7 +22,7 @@ func mountAccountActions(a *API) {
 	post("suspend-account", "suspend", "Stop an account", "Its credentials stay, and are not used until it is resumed.", a.suspend)
 	post("resume-account", "resume", "Let a suspended account go on where it was", "", a.resume)
 	register(a, operation{id: "revoke-account", method: http.MethodPost, path: "/accounts/{id}/revoke", role: vault.RoleOperator, noun: "ACCOUNT", summary: "Disconnect an account",
-		detail: "Its tokens are taken back at the service first (RFC 7009, or the connector's way), then its secrets are deleted here, whatever the service said. at_service says which it was."}, a.revoke)
+		detail: "It is of no use here at once, and its secrets are deleted; then its tokens are taken back at the service (RFC 7009, or the connector's way), those too that a refresh gets meanwhile. at_service says what the service said."}, a.revoke)
 	register(a, operation{id: "test-account", method: http.MethodPost, path: "/accounts/{id}/test", role: vault.RoleOperator, noun: "ACCOUNT", summary: "Run the connector's test request",
 		detail: "An account that waits for its test, expired or failed becomes active when the service takes its credentials; an active one becomes error when the service does not."}, a.testAccount)
 	register(a, operation{id: "refresh-account", method: http.MethodPost, path: "/accounts/{id}/refresh", role: vault.RoleOperator, noun: "ACCOUNT", summary: "Obtain a new token now"}, a.refreshAccount)

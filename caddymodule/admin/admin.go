@@ -131,13 +131,17 @@ func (v *Verdict) problem() string {
 type Connections interface {
 	// Refresh obtains a new token now.
 	Refresh(ctx context.Context, accountID string) error
-	// Revoke takes the account's tokens back at the service. It returns
-	// oauth.ErrCannotRevoke where the service has no way to.
-	Revoke(ctx context.Context, accountID string) error
+	// Revocation prepares to take an account's tokens back at the service, while
+	// the account can still be read.
+	Revocation(ctx context.Context, accountID string) (Revocation, error)
 	// Client sends requests to a connector's authorization and token endpoints. It
 	// refuses addresses that are not public, and follows no redirects.
 	Client(c *providers.Connector) oauth.Doer
 }
+
+// Revocation takes the tokens back that an account had until it was revoked here.
+// It returns oauth.ErrCannotRevoke where the service has no way to.
+type Revocation func(ctx context.Context, had vault.Unsealed) error
 
 // Declared is what the configuration file says; it is shown and cannot be edited.
 type Declared interface {

@@ -141,7 +141,7 @@ func (s *service) Test(ctx context.Context, t admin.Trial) (admin.Verdict, error
 	return v, nil
 }
 
-// Refresh and Revoke make it Connections too.
+// Refresh and Revocation make it Connections too.
 func (s *service) Refresh(ctx context.Context, id string) error {
 	l, err := s.v.Lease(ctx, id, "", time.Minute)
 	if err != nil {
@@ -160,7 +160,9 @@ func (s *service) Refresh(ctx context.Context, id string) error {
 
 func (s *service) Client(*providers.Connector) oauth.Doer { return http.DefaultClient }
 
-func (s *service) Revoke(context.Context, string) error { return errors.New("the service is away") }
+func (s *service) Revocation(context.Context, string) (admin.Revocation, error) {
+	return func(context.Context, vault.Unsealed) error { return errors.New("the service is away") }, nil
+}
 
 // declared is a configuration file with one agent and one account.
 type declared struct{}

@@ -138,11 +138,17 @@ func (f *flows) Test(ctx context.Context, t admin.Trial) (admin.Verdict, error) 
 
 func (f *flows) Refresh(ctx context.Context, id string) error { return f.service.Refresh(ctx, id) }
 
-func (f *flows) Revoke(_ context.Context, id string) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.revoked = append(f.revoked, id)
-	return nil
+func (f *flows) Revocation(_ context.Context, id string) (admin.Revocation, error) {
+	return func(_ context.Context, had vault.Unsealed) error {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.revoked = append(f.revoked, had.RefreshToken.Reveal())
+		now, err := f.v.Unseal(context.Background(), id)
+		if err != nil || now.Account.State != vault.Revoked || !now.RefreshToken.IsZero() {
+			f.t.Errorf("while the service is asked, the account is %s, %v; want it revoked, without secrets", now.Account.State, err)
+		}
+		return nil
+	}, nil
 }
 
 func (f *flows) Client(*providers.Connector) oauth.Doer { return http.DefaultClient }
@@ -264,7 +270,7 @@ func TestAuthorize(t *testing.T) {
 			t.Errorf("audit = %s", l.raw)
 		}
 		f.want(200, "", "POST", "/accounts/"+f.account+"/revoke", "")
-		if len(f.revoked) != 1 {
+		if len(f.revoked) != 1 || !strings.HasPrefix(f.revoked[0], "rt_") {
 			t.Errorf("revoked at the service: %v", f.revoked)
 		}
 	})

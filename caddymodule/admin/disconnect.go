@@ -20,7 +20,8 @@ type disconnectedOut struct {
 	Body Disconnected
 }
 
-// disconnectTimeout bounds how long the service may take to answer.
+// disconnectTimeout bounds how long the service, and a refresh that is under way,
+// are waited for.
 const disconnectTimeout = 40 * time.Second
 
 // What became of the tokens at the service.
@@ -30,8 +31,6 @@ const (
 	atServiceFailed  = "failed"
 )
 
-// revoke takes the tokens back at the service first, while they are still known.
-// What the service says to that does not keep them here.
 func (a *API) revoke(ctx context.Context, c *Caller, in *actionIn) (*disconnectedOut, error) {
 	if err := a.editable(in.ID); err != nil {
 		return nil, err
@@ -44,19 +43,9 @@ func (a *API) revoke(ctx context.Context, c *Caller, in *actionIn) (*disconnecte
 	if err != nil {
 		return nil, err
 	}
-	if version != 0 && version != acct.Version {
-		return nil, vault.ErrConflict
-	}
-	if !acct.State.CanBecome(vault.Revoked) {
-		return nil, &vault.TransitionError{From: acct.State, To: vault.Revoked}
-	}
-	// The caller may hang up; half of it would be the worst.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), disconnectTimeout)
-	defer cancel()
-	result, detail := a.takeBack(ctx, acct)
-	why := in.why(vault.ReasonRevoked)
-	why.Detail = appendSentence(why.Detail, detail)
-	if acct, err = c.SetState(ctx, in.ID, version, vault.Revoked, why); err != nil {
+	ctx = context.WithoutCancel(ctx) // the caller may hang up; half of it would be the worst
+	acct, result, err := a.disconnect(ctx, c, acct, version, in.why(vault.ReasonRevoked))
+	if err != nil {
 		return nil, err
 	}
 	shown, err := a.shown(ctx, c, acct)
@@ -66,28 +55,55 @@ func (a *API) revoke(ctx context.Context, c *Caller, in *actionIn) (*disconnecte
 	return &disconnectedOut{ETag: shown.ETag, Body: Disconnected{shown.Body, result}}, nil
 }
 
-// takeBack revokes an account's tokens at the service, and says in a word and in
-// a sentence, for the audit, what came of it.
-func (a *API) takeBack(ctx context.Context, acct vault.Account) (result, detail string) {
-	err := oauth.ErrCannotRevoke
-	if a.c.Connections != nil && !acct.TestMode {
-		err = a.c.Connections.Revoke(ctx, acct.ID)
+// disconnect makes an account of no use here, and then has its tokens taken back
+// at the service. What the service says changes only what is told of it.
+func (a *API) disconnect(ctx context.Context, c *Caller, acct vault.Account, version int64, why vault.Reason) (vault.Account, string, error) {
+	ask := a.revocation(ctx, acct) // while the account can still be read
+	r, err := c.Revoke(ctx, acct.ID, version, why)
+	if err != nil {
+		return vault.Account{}, "", err
 	}
+	if err := r.Unopened; err != nil {
+		ask = func(context.Context, vault.Unsealed) error { return err }
+	}
+	asking, cancel := context.WithTimeout(ctx, disconnectTimeout)
+	result, sentence := a.takeBack(asking, r.Had, ask)
+	cancel()
+	if sentence == "" {
+		return r.Account, result, nil
+	}
+	now, err := c.Revocation(ctx, r.Account, result, sentence)
+	if err != nil {
+		a.log.Warn("recording what the service said to a revocation", "account", acct.ID, "result", result, "error", err)
+		return r.Account, result, nil
+	}
+	return now, result, nil
+}
+
+// revocation is how to take an account's tokens back.
+func (a *API) revocation(ctx context.Context, acct vault.Account) Revocation {
+	err := error(oauth.ErrCannotRevoke)
+	if a.c.Connections != nil && !acct.TestMode {
+		var ask Revocation
+		if ask, err = a.c.Connections.Revocation(ctx, acct.ID); err == nil {
+			return ask
+		}
+	}
+	return func(context.Context, vault.Unsealed) error { return err }
+}
+
+// takeBack revokes tokens at the service, and says in a word and in a sentence,
+// for the audit, what came of it.
+func (a *API) takeBack(ctx context.Context, had vault.Unsealed, ask Revocation) (result, sentence string) {
+	err := ask(ctx, had)
 	switch {
-	case err == nil && acct.ConnectedAt.IsZero():
+	case err == nil && had.Account.ConnectedAt.IsZero():
 		return atServiceRevoked, "" // there was nothing to revoke
 	case err == nil:
 		return atServiceRevoked, "The service revoked the tokens."
 	case errors.Is(err, oauth.ErrCannotRevoke):
 		return atServiceCannot, "The service has no way to revoke; remove the access in its own settings."
 	}
-	a.log.Warn("revoking at the service", "account", acct.ID, "error", err)
+	a.log.Warn("revoking at the service", "account", had.Account.ID, "error", err)
 	return atServiceFailed, "The service did not confirm that it revoked the tokens."
-}
-
-func appendSentence(a, b string) string {
-	if a == "" {
-		return b
-	}
-	return a + " " + b
 }

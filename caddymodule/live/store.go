@@ -147,6 +147,8 @@ func away(ctx context.Context, err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, vault.ErrRevoked):
+		return resolver.ErrRevoked
 	case errors.Is(err, vault.ErrFenced):
 		return resolver.ErrFenced
 	case errors.Is(err, vault.ErrUnavailable), ctx.Err() != nil:

@@ -25,6 +25,9 @@ var (
 	// ErrFenced means that the lease was lost: another replica took it over, the
 	// account was given new credentials, or it was revoked. Nothing was saved.
 	ErrFenced = errors.New("the lease on the account was lost")
+	// ErrRevoked matches ErrFenced: the account was revoked while it was being
+	// refreshed, and what the refresh brought can be stored nowhere.
+	ErrRevoked = fmt.Errorf("%w: it was revoked", ErrFenced)
 	// ErrWrongKey means that no key of the key ring opens what is sealed.
 	ErrWrongKey = errors.New("wrong key")
 	// ErrNoKey means that no key was given.

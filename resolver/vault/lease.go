@@ -131,7 +131,8 @@ func (l *Lease) Release(ctx context.Context, uncertain bool) error {
 // An expired or failed account becomes active. A suspended one stays suspended,
 // and goes on as active when resumed.
 //
-// It returns ErrFenced, and has then stored nothing; see SaveLate.
+// It returns ErrFenced, and has then stored nothing; see SaveLate. ErrRevoked is
+// that too: Release then tells who revoked the account that the call is over.
 func (l *Lease) Save(ctx context.Context, c Credentials) (Account, error) {
 	return l.save(ctx, c, func(a *Account) bool { return a.fence == l.fence && a.leaseOwner == l.owner })
 }
@@ -157,7 +158,10 @@ func (l *Lease) save(ctx context.Context, c Credentials, may func(*Account) bool
 		if a, err = t.lockAccount(ctx, l.Account.ID); err != nil {
 			return err
 		}
-		if !may(&a) || a.State == Revoked || a.State == Pending && a.Generation != l.Account.Generation {
+		if a.State == Revoked {
+			return ErrRevoked
+		}
+		if !may(&a) || a.State == Pending && a.Generation != l.Account.Generation {
 			return ErrFenced
 		}
 		late := a.fence != l.fence
@@ -212,7 +216,8 @@ func (s *View) refreshed(ctx context.Context, t *tx, a *Account) error {
 // suspended and goes on there when resumed.
 //
 // It returns ErrFenced where the lease was lost, or where the account got other
-// credentials since: the refusal was not about those.
+// credentials since: the refusal was not about those. ErrRevoked leaves the lease
+// to be released.
 func (l *Lease) Fail(ctx context.Context, to State, why Reason) (Account, error) {
 	if to != Expired && to != Revoked && to != Error {
 		return Account{}, fmt.Errorf("a refresh cannot make an account %s", to)
@@ -222,6 +227,9 @@ func (l *Lease) Fail(ctx context.Context, to State, why Reason) (Account, error)
 	err := l.v.write(ctx, func(t *tx) (err error) {
 		if a, err = t.lockAccount(ctx, l.Account.ID); err != nil {
 			return err
+		}
+		if a.State == Revoked {
+			return ErrRevoked
 		}
 		if a.fence != l.fence || a.leaseOwner != l.owner || a.Generation != l.Account.Generation {
 			return ErrFenced

@@ -182,6 +182,16 @@ var actions = []struct {
 		}
 		return w.view().DeleteAccount(w.t.Context(), w.account(), w.version())
 	}},
+	{"revoke", func(w *world) error {
+		if w.rnd.IntN(4) > 0 {
+			return nil
+		}
+		r, err := w.view().Revoke(w.t.Context(), w.account(), w.version(), w.why())
+		if err == nil && w.rnd.IntN(2) == 0 {
+			_, err = w.view().Revocation(w.t.Context(), r.Account, "revoked", "So it said.")
+		}
+		return err
+	}},
 	{"lease", func(w *world) error {
 		l, err := w.v.Lease(w.t.Context(), w.account(), fmt.Sprint("replica-", w.rnd.IntN(3)), time.Duration(w.rnd.IntN(3000))*time.Millisecond)
 		if err == nil {

@@ -88,7 +88,7 @@ func (a *Account) change(to State, why Reason, now time.Time) error {
 		}
 	case Revoked:
 		a.ConnectedAt, a.ExpiresAt, a.Scopes = time.Time{}, time.Time{}, nil
-		a.takeAway()
+		a.revokeLease()
 	}
 	return nil
 }
@@ -99,6 +99,18 @@ func (a *Account) takeAway() {
 	a.fence++
 	a.leaseOwner, a.leaseUntil = "", 0
 	a.intentFence, a.intentGeneration, a.intentAt = 0, 0, time.Time{}
+}
+
+// revokeLease is takeAway for an account that has no secrets any more. A holder
+// that calls the token endpoint now keeps its lease, so that whoever revoked the
+// account can wait for it; one that does not call yet may not begin. What was
+// abandoned is not forgotten: the service may have made tokens then.
+func (a *Account) revokeLease() {
+	a.Generation++
+	if a.leaseOwner == "" || a.intentFence != a.fence {
+		a.fence++
+		a.leaseOwner, a.leaseUntil = "", 0
+	}
 }
 
 // impossible says what in the account contradicts itself, or nothing. It is
