@@ -73,8 +73,8 @@ func (p *published) check(t *testing.T, defs map[string]*providers.Definition) {
 		fields[name] = secret.New(v)
 	}
 	signer := cs[0].SignerFor(option, hostOf(t, cs[0], req))
-	in := &sign.Input{Agent: req.Header.Clone(), Vars: expr.Vars{
-		Cred: &secret.Credential{Fields: fields}, Now: p.At, Nonce: p.Nonce,
+	in := &sign.Input{Vars: expr.Vars{
+		Cred: &secret.Credential{Fields: fields}, Now: p.At, Nonce: p.Nonce, Agent: req.Header.Clone(),
 	}}
 	if signer.NeedsBody() {
 		in.Body = expr.Bytes(p.Body)

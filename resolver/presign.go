@@ -101,7 +101,7 @@ func (r *Resolver) presign(req *http.Request, call *Call, now time.Time, expires
 	if err != nil {
 		return err
 	}
-	in := &sign.Input{Vars: expr.Vars{Cred: cred, App: call.Account.App, Account: call.Account.Meta, Now: now}, Agent: http.Header{}}
+	in := &sign.Input{Vars: expr.Vars{Cred: cred, App: call.Account.App, Account: call.Account.Meta, Now: now, Agent: http.Header{}}}
 	err = sign.Presign(call.Connector.SignerFor(call.Account.Option, call.Host), req, in, expires, names...)
 	switch {
 	case errors.Is(err, sign.ErrNoPresign):

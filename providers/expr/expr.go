@@ -20,6 +20,10 @@ type Vars struct {
 	Account map[string]string
 	// Request gives {request.…}. It is the request as it will be sent.
 	Request *http.Request
+	// Agent is the headers as the agent sent them, before its own credentials
+	// were taken away; nil where Request still has them. What an SDK signed with
+	// dummy keys tells which headers and which scope it means.
+	Agent http.Header
 	// Body is the request's body; nil where no template needs it.
 	Body Body
 	// Now and Nonce come from outside, so that published vectors can fix them.

@@ -24,6 +24,11 @@ var requests = []function{
 		call: func(args []ref.Val) ref.Val {
 			return types.String(HeaderValue(args[0].(*requestVal).run.v.Request, stringOf(args[1])))
 		}},
+	{name: "sent", params: []*cel.Type{requestType, cel.StringType}, result: cel.StringType, member: true,
+		doc: "a header as the agent sent it, also one that is taken away since we write it; empty when there is none",
+		call: func(args []ref.Val) ref.Val {
+			return types.String(args[0].(*requestVal).run.v.SentHeader(stringOf(args[1])))
+		}},
 	{name: "header_names", params: []*cel.Type{requestType}, result: cel.ListType(cel.StringType), member: true,
 		doc: "the lower-case names of all headers, with host and content-length, sorted",
 		call: func(args []ref.Val) ref.Val {
@@ -72,6 +77,16 @@ func HeaderValue(r *http.Request, name string) string {
 		return ""
 	}
 	return strings.Join(r.Header[http.CanonicalHeaderKey(name)], ",")
+}
+
+// SentHeader is a header of Request, or else what the agent sent under that
+// name and was taken away. A length is not made up where the agent sent none.
+func (v *Vars) SentHeader(name string) string {
+	values := v.Request.Header.Values(name)
+	if len(values) == 0 {
+		values = v.Agent.Values(name)
+	}
+	return strings.Join(values, ",")
 }
 
 // headerNames has Content-Length when there is a body of known length, whether

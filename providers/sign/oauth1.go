@@ -199,7 +199,7 @@ func (o *oauth1) params(r *http.Request, in *Input) ([]expr.Pair, error) {
 // a realm, and whether to name the version. It reports false where it signed
 // nothing.
 func agentsOAuth(r *http.Request, in *Input) (realm string, version, signed bool) {
-	params, ok := strings.CutPrefix(in.agentHeader(r, "Authorization"), "OAuth ")
+	params, ok := strings.CutPrefix(in.SentHeader("Authorization"), "OAuth ")
 	if !ok {
 		return "", false, false
 	}

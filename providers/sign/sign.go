@@ -14,21 +14,7 @@ import (
 )
 
 // Input is what a Signer may use beside the request. Request is set by Sign.
-type Input struct {
-	expr.Vars
-	// Agent is the headers as the agent sent them, before Strip and whatever
-	// else took some away; nil where the request still has them. What an SDK
-	// signed with dummy keys tells which headers and which scope it means.
-	Agent http.Header
-}
-
-// agentHeader is a header that may have been taken away from r.
-func (in *Input) agentHeader(r *http.Request, name string) string {
-	if v := r.Header.Get(name); v != "" || in.Agent == nil {
-		return v
-	}
-	return in.Agent.Get(name)
-}
+type Input struct{ expr.Vars }
 
 // Signer places a credential.
 type Signer interface {

@@ -168,7 +168,7 @@ func (s *awsSigner) place(r *http.Request, in *Input) error {
 			return err
 		}
 	}
-	o.SignLength = !once && s.scheme.SignsLength && in.agentHeader(r, "Content-Length") != ""
+	o.SignLength = !once && s.scheme.SignsLength && in.SentHeader("Content-Length") != ""
 	return failed(sigv4.Header(r, o))
 }
 
@@ -239,14 +239,14 @@ func (s *awsSigner) options(r *http.Request, in *Input) (o sigv4.Options, signed
 	if hasControl(o.Keys.ID) || hasControl(o.Keys.Session) {
 		return o, signed, cannot("sigv4: a key or token holds a control character")
 	}
-	signed, _ = sigv4.ParseAuthorization(in.agentHeader(r, "Authorization"))
+	signed, _ = sigv4.ParseAuthorization(in.SentHeader("Authorization"))
 	if was, ok := sigv4.ParsePresigned(queryMap(r), s.scheme.Title()); ok {
 		signed = was
 	}
 	o.Scope, err = s.scope(r, in, signed)
 	if o.Scope.Region == "*" || signed.Algorithm == sigv4.AlgorithmV4A || strings.Contains(o.Scope.Region, ",") {
 		o.RegionSet = o.Scope.Region
-		if set := in.agentHeader(r, "X-Amz-Region-Set"); set != "" && o.RegionSet == "*" {
+		if set := in.SentHeader("X-Amz-Region-Set"); set != "" && o.RegionSet == "*" {
 			o.RegionSet = set
 		}
 	}
@@ -270,6 +270,13 @@ func (s *awsSigner) scope(r *http.Request, in *Input, signed sigv4.Signed) (sigv
 	ep, known := sigv4.ParseHost(host)
 	if region != "" && known && ep.Explicit && region != "*" && ep.Region != "*" && !slices.Contains(strings.Split(region, ","), ep.Region) {
 		return sc, cannot("the account may sign for region %s only, and %s is in %s", region, host, ep.Region)
+	}
+	switch {
+	case service == "" || service == signed.Service:
+	case ep.Explicit && ep.Service != service:
+		return sc, cannot("the account may sign for service %s only, and %s is of service %s", service, host, ep.Service)
+	case !ep.Explicit && signed.Service != "" && signed.Algorithm == s.scheme.Algorithm:
+		return sc, cannot("the account may sign for service %s only, and the request was signed for %s", service, signed.Service)
 	}
 	sc.Service = first(service, ep.Service, signed.Service)
 	sc.Region = first(region, ep.Region, signed.Region)

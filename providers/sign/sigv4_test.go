@@ -45,6 +45,9 @@ func TestSigV4Scope(t *testing.T) {
 			[]string{"/eu-central-1/s3/", "SignedHeaders=host;x-amz-content-sha256;x-amz-date,"}, nil},
 		{"the account's service", "sigv4", "https://example.amazonaws.com/", nil, []string{"region", "us-east-1", "service", "service"},
 			[]string{"/us-east-1/service/"}, nil},
+		{"the account's service, as the SDK says", "sigv4", "https://new-runtime.us-east-1.amazonaws.com/", []string{strings.Replace(dummy, "/s3/", "/new/", 1)}, []string{"service", "new"},
+			[]string{"/us-east-1/new/"}, nil},
+		{"another vendor's SDK", `{sigv4: {scheme: google, service: storage, region: auto}}`, "https://storage.googleapis.com/b/o", []string{dummy}, nil, []string{"/auto/storage/"}, nil},
 		{"what the SDK signed", "sigv4", "https://minio.example:9000/", []string{dummy, "X-Own: 1", "X-Other: 1"}, nil,
 			[]string{"/eu-west-3/s3/", "SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-own,"}, []string{"DUMMY", "x-other"}},
 		{"an empty choice of the SDK's", "sigv4", "https://s3.us-east-1.amazonaws.com/", []string{"Authorization: AWS4-HMAC-SHA256 Credential=D/1/1/1/1, SignedHeaders=, Signature=", "X-Own: 1"}, nil,
@@ -95,12 +98,15 @@ func TestSigV4Scope(t *testing.T) {
 }
 
 func TestSigV4Refuses(t *testing.T) {
+	const dummy = "Authorization: AWS4-HMAC-SHA256 Credential=DUMMY/20240101/us-east-1/iam/aws4_request, SignedHeaders=host;x-amz-date, Signature=0"
 	tests := []struct {
 		name, url       string
 		headers, fields []string
 		want            string
 	}{
 		{"another region", "https://sqs.eu-west-1.amazonaws.com/", nil, []string{"region", "us-east-1"}, "for region us-east-1 only, and sqs.eu-west-1.amazonaws.com is in eu-west-1"},
+		{"another service", "https://dynamodb.eu-west-1.amazonaws.com/", nil, []string{"service", "s3"}, "for service s3 only, and dynamodb.eu-west-1.amazonaws.com is of service dynamodb"},
+		{"another service, signed", "https://iam.amazonaws.com/", []string{dummy}, []string{"service", "s3"}, "for service s3 only, and the request was signed for iam"},
 		{"unknown host", "https://minio.example/", nil, nil, "set the account's service"},
 		{"no region", "https://minio.example/", nil, []string{"service", "s3"}, "set the account's region"},
 		{"a bad hash", "https://s3.amazonaws.com/", []string{"X-Amz-Content-Sha256: nonsense"}, nil, "want the SHA-256"},
@@ -108,8 +114,9 @@ func TestSigV4Refuses(t *testing.T) {
 		{"control character", "https://s3.amazonaws.com/", nil, []string{"session_token", "a\r\nb"}, "control character"},
 	}
 	for _, tt := range tests {
-		in := aws(tt.fields...)
-		err := mustSigner(t, "sigv4").Sign(awsRequest(t, "GET", tt.url, "", tt.headers...), in)
+		in, r := aws(tt.fields...), awsRequest(t, "GET", tt.url, "", tt.headers...)
+		in.Agent = r.Header.Clone()
+		err := mustSigner(t, "sigv4").Sign(r, in)
 		if e, ok := errors.AsType[*sign.Error](err); !ok || e.Status != 400 || !strings.Contains(e.Msg, tt.want) {
 			t.Errorf("%s: Sign = %v, want *sign.Error with %s", tt.name, err, tt.want)
 		}

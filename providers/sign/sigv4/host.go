@@ -76,7 +76,7 @@ func ParseHost(host string) (Endpoint, bool) {
 // parseLabels finds the region among the labels before the suffix, searching
 // from the right since a bucket may be called like a region.
 func parseLabels(labels []string, global string) Endpoint {
-	if n := len(labels); labels[n-1] == "vpce" { // vpce-id.service.region.vpce
+	if n := len(labels); n > 1 && labels[n-1] == "vpce" { // vpce-id.service.region.vpce
 		labels = labels[:n-1]
 	}
 	at := -1
