@@ -8,8 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -47,8 +49,13 @@ func openBrowser(t *testing.T, url string) *browser {
 		}
 		t.Skip("no Chromium")
 	}
+	profile, err := os.MkdirTemp("", "attache-chromium-")
+	if err != nil {
+		t.Fatal(err)
+	}
 	cmd := exec.Command(path, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server",
-		"--remote-debugging-port=0", "--user-data-dir="+t.TempDir(), "about:blank")
+		"--remote-debugging-port=0", "--user-data-dir="+profile, "about:blank")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	pipe, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +63,14 @@ func openBrowser(t *testing.T, url string) *browser {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	t.Cleanup(func() {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		_ = cmd.Wait()
+		// Its other processes are nobody's to wait for: they may be writing still.
+		for tries := 0; os.RemoveAll(profile) != nil && tries < 50; tries++ {
+			time.Sleep(20 * time.Millisecond)
+		}
+	})
 	var address string
 	lines := bufio.NewScanner(pipe)
 	for lines.Scan() && address == "" {
@@ -235,4 +249,32 @@ func (b *browser) click(text string) {
 	b.t.Helper()
 	b.waitFor(fmt.Sprintf("[...document.querySelectorAll('button,a')].some((e) => e.textContent.trim() === %q)", text), "to have "+text)
 	b.eval(fmt.Sprintf("[...document.querySelectorAll('button,a')].find((e) => e.textContent.trim() === %q).click()", text))
+}
+
+// seesLive makes agents until the page, which follows the audit, shows one of
+// them: nothing says when it has begun to follow.
+func (b *browser) seesLive(w *world) {
+	b.t.Helper()
+	made := 0
+	for end := time.Now().Add(30 * time.Second); b.eval("document.body.innerText.includes('made-meanwhile')") != "true"; time.Sleep(300 * time.Millisecond) {
+		if time.Now().After(end) {
+			b.t.Fatalf("the page does not show what happens; it shows:\n%s", b.eval("document.body.innerText"))
+		}
+		made++
+		w.agent(fmt.Sprint("made-meanwhile-", made))
+	}
+}
+
+// noComplaints checks that the page's scripts and its policy were fine so far,
+// except for what contains one of the expected texts.
+func (b *browser) noComplaints(expected ...string) {
+	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range b.complaints {
+		if !slices.ContainsFunc(expected, func(e string) bool { return strings.Contains(c, e) }) {
+			b.t.Errorf("the browser complains: %s", c)
+		}
+	}
+	b.complaints = nil
 }

@@ -388,7 +388,7 @@ func TestSignInBrowser(t *testing.T) {
 	p.says(nil, map[string]any{"sub": "u1", "email": "ann@example.com", "email_verified": true})
 	b := openBrowser(t, w.server.URL+"/ui/")
 	b.see("Admin token")
-	b.complaints = nil // nobody is signed in: the browser notes the 401
+	b.noComplaints("status of 401") // nobody is signed in
 	b.click("Sign in with your organisation")
 	b.see("ann@example.com · admin")
 	b.click("Agents")
@@ -402,15 +402,11 @@ func TestSignInBrowser(t *testing.T) {
 	b.click("Audit")
 	b.see("agent.created")
 	b.eval("document.querySelector('input[type=checkbox]').click()") // follow
-	time.Sleep(300 * time.Millisecond)
-	w.agent("made-meanwhile")
-	b.see("made-meanwhile")
+	b.seesLive(w)
 	if where := b.eval("JSON.stringify([document.cookie, localStorage.length, sessionStorage.length])"); where != `["",0,0]` {
 		t.Errorf("scripts see something in %s", where)
 	}
-	for _, c := range b.complaints {
-		t.Errorf("the browser complains: %s", c)
-	}
+	b.noComplaints()
 	b.click("Sign out")
 	b.see("Admin token")
 	b.eval("location.reload()")

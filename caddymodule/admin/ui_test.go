@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/attache-proxy/attache/resolver/vault"
 	"github.com/attache-proxy/attache/resolver/vault/vaulttest"
@@ -48,7 +47,7 @@ func TestDashboard(t *testing.T) {
 	b.fill("Admin token", "atm_wrong")
 	b.click("Sign in")
 	b.see("That token does not open this.")
-	b.complaints = nil // the browser notes the 401
+	b.noComplaints("status of 401")
 	b.fill("Admin token", w.token)
 	b.click("Sign in")
 	b.see("Accounts")
@@ -97,9 +96,7 @@ func TestDashboard(t *testing.T) {
 	b.click("Audit")
 	b.see("grant.created")
 	b.eval("document.querySelector('input[type=checkbox]').click()")
-	time.Sleep(500 * time.Millisecond)
-	w.agent("made-meanwhile")
-	b.see("made-meanwhile")
+	b.seesLive(w)
 
 	if where := b.eval("JSON.stringify([document.cookie, localStorage.length])"); where != `["",0]` {
 		t.Errorf("the page keeps something in %s", where)
@@ -109,9 +106,5 @@ func TestDashboard(t *testing.T) {
 	if b.eval("sessionStorage.length") != "0" {
 		t.Errorf("signing out leaves the token")
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, c := range b.complaints {
-		t.Errorf("the browser complains: %s", c)
-	}
+	b.noComplaints()
 }
