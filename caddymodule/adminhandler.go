@@ -219,6 +219,9 @@ func (o office) Test(ctx context.Context, t admin.Trial) (admin.Verdict, error) 
 	if ref, ok := resolver.AsRefusal(err); ok {
 		v.Problem = ref.Detail
 		v.Rejected = v.Rejected || ref.Code == "account_expired"
+		if v.Unfit = ref.Code == "cannot_sign"; v.Unfit { // without the account, which may be one for the trial alone
+			_, v.Problem, _ = strings.Cut(ref.Detail, "account "+acct.Name+": ")
+		}
 	} else if err != nil {
 		v.Problem = "the test request could not be sent"
 	}

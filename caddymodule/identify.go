@@ -9,6 +9,7 @@ import (
 
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver"
+	"github.com/attache-proxy/attache/resolver/vault"
 )
 
 // presented is what a client sends to say who it is.
@@ -132,8 +133,8 @@ func (v *visit) tokenIn(name string) (account string, ok bool, err error) {
 			v.r.Header.Del(name)
 			return account, true, nil
 		}
-		if !errors.Is(err, resolver.ErrUnknownAgent) && v.h.agent == nil {
-			return "", false, v.notIdentified(err, false)
+		if unknown := errors.Is(err, resolver.ErrUnknownAgent); !unknown && v.h.agent == nil || unknown && vault.LooksLikeAgentToken(p.token) {
+			return "", false, v.notIdentified(err, false) // a token that was deleted does not become the listener's agent
 		}
 	}
 	return "", false, nil

@@ -72,6 +72,16 @@ func TestAgentTokens(t *testing.T) {
 	}
 }
 
+// Where the listener has an agent of its own, a service's dummy key is no agent's
+// token; what has the form of one and is nobody's was deleted, and is refused.
+func TestDeletedTokenIsNotTheListenersAgent(t *testing.T) {
+	d := newDemo(t)
+	deleted := "att_" + strings.Repeat("A", 43)
+	checkCurl(t, d.curl(t, "-H", "Authorization: Bearer sk-dummy-0123456789", d.URL+"/demo/whoami"), authenticated+"\n200 1.1")
+	checkRefusal(t, d.attache, []string{"-H", "Authorization: Bearer " + deleted, d.URL + "/demo/whoami"}, 401, "unknown_agent")
+	checkRefusal(t, d.attache, []string{"-u", deleted + ":", d.URL + "/demo/whoami"}, 401, "unknown_agent")
+}
+
 // Reading and writing, and several accounts.
 func TestGrantsAndAccounts(t *testing.T) {
 	integration(t)

@@ -20,6 +20,8 @@ func mountAccountActions(a *API) {
 			})
 	}
 	post("suspend-account", "suspend", "Stop an account", "Its credentials stay, and are not used until it is resumed.", a.suspend)
+	post("activate-account", "activate", "Let an account work without a test",
+		"For credentials that the service takes although its test request does not succeed: because they may do less than it asks, or because it cannot be reached from here. The account must wait for its test, or be in error.", a.activate)
 	post("resume-account", "resume", "Let a suspended account go on where it was", "", a.resume)
 	register(a, operation{id: "revoke-account", method: http.MethodPost, path: "/accounts/{id}/revoke", role: vault.RoleOperator, noun: "ACCOUNT", summary: "Disconnect an account",
 		detail: "It is of no use here at once, and its secrets are deleted; then its tokens are taken back at the service (RFC 7009, or the connector's way), those too that a refresh gets meanwhile. at_service says what the service said."}, a.revoke)
@@ -192,4 +194,44 @@ var notUsable = map[vault.State]*Problem{
 	vault.Suspended: suspended,
 	vault.Revoked:   problem(http.StatusConflict, "ACCOUNT_REVOKED", "The account was revoked. Connect it again."),
 	vault.Pending:   problem(http.StatusConflict, "ACCOUNT_NOT_CONNECTED", "The account was never connected. Set its credentials or connect it."),
+}
+
+// activate lets credentials work that no test has proved.
+func (a *API) activate(ctx context.Context, c *Caller, in *actionIn) (*accountOut, error) {
+	version, err := in.version()
+	if err != nil {
+		return nil, err
+	}
+	acct, err := c.Account(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	switch acct.State {
+	case vault.Pending, vault.Error:
+	case vault.Active:
+		return nil, &vault.TransitionError{From: acct.State, To: vault.Active}
+	case vault.Expired:
+		return nil, problem(http.StatusConflict, "ACCOUNT_EXPIRED", "The service has ended this account's authorization: it must be connected again.")
+	default:
+		return nil, notUsable[acct.State]
+	}
+	_, opt, err := a.option(ctx, c, acct.Connector, acct.Option)
+	if err != nil {
+		return nil, err
+	}
+	if needsPerson(opt) {
+		return nil, problem(http.StatusConflict, "ACCOUNT_NOT_CONNECTED", "Only its owner can connect this account: POST …/authorize, or a link of POST /connect/sessions.")
+	}
+	held, err := a.v.Unseal(ctx, acct.ID)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := opt.Validate(held.Credential.Fields); err != nil {
+		return nil, problem(http.StatusConflict, "ACCOUNT_NOT_CONNECTED", "The account has no credentials yet. PUT …/credentials sets them.")
+	}
+	acct, err = c.Connect(ctx, acct.ID, version, vault.Connection{Generation: held.Account.Generation, Reason: in.why(vault.ReasonActivated)})
+	if err != nil {
+		return nil, err
+	}
+	return a.shown(ctx, c, acct)
 }

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -23,6 +24,7 @@ type statusOut struct {
 		ResumeTo  string     `json:"resume_to,omitempty" doc:"Where a suspended account goes on."`
 		ExpiresAt *time.Time `json:"expires_at,omitempty"`
 		Usable    bool       `json:"usable" doc:"Whether agents get its credential now."`
+		Why       string     `json:"why,omitempty" doc:"Why not, where it is for the connector."`
 		Next      []string   `json:"next" doc:"The states it can go to."`
 	}
 }
@@ -37,6 +39,13 @@ func (a *API) accountStatus(ctx context.Context, c *Caller, in *PathID) (*status
 	b.ID, b.State, b.Since, b.ResumeTo, b.ExpiresAt = acct.ID, string(acct.State), acct.StateSince, string(acct.ResumeTo), optionalTime(acct.ExpiresAt)
 	b.Reason = &Reason{acct.Reason.Code, acct.Reason.Detail}
 	b.Usable = acct.State == vault.Active
+	if _, err := a.connector(ctx, c, acct.Connector); err != nil {
+		var p *Problem
+		if !errors.As(a.explain(err, "CONNECTOR", c), &p) || p.Status >= http.StatusInternalServerError {
+			return nil, err
+		}
+		b.Usable, b.Why = false, p.Detail
+	}
 	for _, s := range vault.States {
 		if acct.State.CanBecome(s) && (acct.State != vault.Suspended || s == acct.ResumeTo || s == vault.Revoked) {
 			b.Next = append(b.Next, string(s))

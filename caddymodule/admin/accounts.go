@@ -182,7 +182,7 @@ func (a *API) makeAccount(ctx context.Context, c *Caller, b *NewAccount) (vault.
 		n.Connected = &vault.Connection{}
 	case b.Test == nil || *b.Test:
 		if n.Connected, err = a.prove(ctx, con, opt, values, b.AppID); err != nil {
-			return vault.Account{}, err
+			return vault.Account{}, orUntested(err)
 		}
 	}
 	return c.CreateAccount(ctx, n)
@@ -202,18 +202,8 @@ func (a *API) patchAccount(ctx context.Context, c *Caller, in *patchAccountIn) (
 	if err != nil {
 		return nil, err
 	}
-	e := vault.AccountEdit{Name: in.Body.Name, Identifier: in.Body.Identifier, IdentifierType: in.Body.IdentifierType, Metadata: in.Body.Metadata}
-	if in.Body.Settings != nil {
-		before, err := c.Account(ctx, in.ID)
-		if err != nil {
-			return nil, err
-		}
-		merged := in.Body.Settings.over(before.Settings)
-		e.Settings = &merged
-		if version == 0 { // what was merged must still be so
-			version = before.Version
-		}
-	}
+	e := vault.AccountEdit{Name: in.Body.Name, Identifier: in.Body.Identifier, IdentifierType: in.Body.IdentifierType, Metadata: in.Body.Metadata,
+		ChangeSettings: in.Body.Settings.over}
 	acct, err := c.UpdateAccount(ctx, in.ID, version, e)
 	if err != nil {
 		return nil, err

@@ -171,7 +171,7 @@ type NewAccount struct {
 	Metadata       map[string]any    `json:"metadata,omitempty"`
 	Settings       *SettingsEdit     `json:"settings,omitempty"`
 	TestMode       bool              `json:"test_mode,omitempty" doc:"For trying things out: nothing is tested, and fields that are missing get made-up values."`
-	Test           *bool             `json:"test,omitempty" doc:"Whether the credentials are tested first; default true. Without a test the account stays pending."`
+	Test           *bool             `json:"test,omitempty" doc:"Whether the credentials are tested first; default true. Without a test the account stays pending until POST /accounts/{id}/test or /activate."`
 }
 
 // PatchAccount is what PATCH takes: what is absent stays.

@@ -111,7 +111,9 @@ type Verdict struct {
 	// OK says that the service took the credentials.
 	OK bool
 	// Rejected says that it did not (401), as opposed to not answering.
-	Rejected         bool
+	Rejected bool
+	// Unfit says that they cannot be sent at all: a line break in a header.
+	Unfit            bool
 	Status, Expected int
 	// Problem is a sentence without secrets, where not OK.
 	Problem string

@@ -133,6 +133,8 @@ func (s *service) Test(ctx context.Context, t admin.Trial) (admin.Verdict, error
 		return v, errors.New("dial: no route to " + all)
 	case strings.Contains(all, "broken"):
 		v.Status, v.Problem = 500, "it answered 500 instead of 200"
+	case strings.Contains(all, "\n"):
+		v.Unfit, v.Problem = true, "header X: the value holds a line break"
 	case !strings.Contains(all, "good"):
 		v.Rejected, v.Status, v.Problem = true, 401, "it answered 401 instead of 200"
 	default:

@@ -123,6 +123,9 @@ func (a *API) createAgent(ctx context.Context, c *Caller, in *createAgentIn) (*n
 	if err := a.knownConnectors(ctx, c, in.Body.Connectors); err != nil {
 		return nil, err
 	}
+	if err := ahead(in.Body.ExpiresAt); err != nil {
+		return nil, err
+	}
 	x, token, err := c.CreateAgent(ctx, vault.NewAgent{Organisation: in.Body.Organisation, Name: in.Body.Name, Description: in.Body.Description,
 		Connectors: in.Body.Connectors, ExpiresAt: in.Body.ExpiresAt, Metadata: in.Body.Metadata})
 	if err != nil {
@@ -171,7 +174,7 @@ type patchAgentIn struct {
 		Name        *string        `json:"name,omitempty" minLength:"1" maxLength:"128"`
 		Description *string        `json:"description,omitempty" maxLength:"2048"`
 		Disabled    *bool          `json:"disabled,omitempty"`
-		ExpiresAt   *time.Time     `json:"expires_at,omitempty" doc:"0001-01-01T00:00:00Z: never."`
+		ExpiresAt   Ending         `json:"expires_at,omitempty"`
 		Metadata    map[string]any `json:"metadata,omitempty" doc:"Replaces all of it."`
 		Version     int64          `json:"version,omitempty" doc:"The version that is edited; or use If-Match."`
 	}
@@ -185,7 +188,11 @@ func (a *API) patchAgent(ctx context.Context, c *Caller, in *patchAgentIn) (*age
 	if err != nil {
 		return nil, err
 	}
-	x, err := c.UpdateAgent(ctx, in.ID, version, vault.AgentEdit{Name: in.Body.Name, Description: in.Body.Description, Disabled: in.Body.Disabled, ExpiresAt: in.Body.ExpiresAt, Metadata: in.Body.Metadata})
+	end, err := in.Body.ExpiresAt.edit()
+	if err != nil {
+		return nil, err
+	}
+	x, err := c.UpdateAgent(ctx, in.ID, version, vault.AgentEdit{Name: in.Body.Name, Description: in.Body.Description, Disabled: in.Body.Disabled, ExpiresAt: end, Metadata: in.Body.Metadata})
 	return &agentOut{etag(x.Version), agentOf(x)}, err
 }
 
@@ -267,6 +274,9 @@ type createAgentTokenIn struct {
 
 func (a *API) createAgentToken(ctx context.Context, c *Caller, in *createAgentTokenIn) (*newTokenOut, error) {
 	if err := a.editable(in.ID); err != nil {
+		return nil, err
+	}
+	if err := ahead(in.Body.ExpiresAt); err != nil {
 		return nil, err
 	}
 	info, token, err := c.AddAgentToken(ctx, in.ID, in.Body.Name, in.Body.ExpiresAt)

@@ -128,10 +128,5 @@ func (a *API) changeSettings(ctx context.Context, c *Caller, id string, s *Setti
 	if err := a.editable(id); err != nil {
 		return vault.Account{}, err
 	}
-	acct, err := c.Account(ctx, id)
-	if err != nil {
-		return vault.Account{}, err
-	}
-	merged := s.over(acct.Settings)
-	return c.UpdateAccount(ctx, id, acct.Version, vault.AccountEdit{Settings: &merged})
+	return c.UpdateAccount(ctx, id, 0, vault.AccountEdit{ChangeSettings: s.over})
 }

@@ -161,7 +161,7 @@ func (a *API) connector(ctx context.Context, c *Caller, key string) (*providers.
 		return nil, err
 	}
 	if v.State == "inactive" {
-		return nil, problem(http.StatusConflict, "CONNECTOR_INACTIVE", "The connector "+key+" is switched off.")
+		return nil, problem(http.StatusConflict, "CONNECTOR_INACTIVE", "The connector "+key+" is switched off; PATCH /connectors/"+key+" with {\"active\": true} switches it on.")
 	}
 	con, err := a.compiled(v)
 	if err != nil {

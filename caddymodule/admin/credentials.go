@@ -160,13 +160,26 @@ func (a *API) try(ctx context.Context, t Trial) (Verdict, error) {
 	switch {
 	case err != nil:
 		a.log.Warn("testing credentials", "connector", t.Connector.Key, "error", err)
-		return v, problem(http.StatusBadGateway, "TEST_FAILED", "The test request could not be sent; the log has the cause. Send \"test\": false to store the credentials without a test.")
+		return v, problem(http.StatusBadGateway, "TEST_FAILED", "The test request could not be sent; the log has the cause.")
 	case !v.Tested || v.OK:
 		return v, nil
+	case v.Unfit:
+		return v, problem(http.StatusUnprocessableEntity, "INVALID_CREDENTIALS", sentence("these credentials cannot be sent: "+v.problem()))
 	case v.Rejected:
 		return v, problem(http.StatusUnprocessableEntity, "CREDENTIALS_REJECTED", sentence("the service does not take these credentials: "+v.problem()))
 	}
 	return v, problem(http.StatusBadGateway, "TEST_FAILED", sentence("the test request did not succeed: "+v.problem()))
+}
+
+// orUntested adds to a test that failed how to do without.
+func orUntested(err error) error {
+	var p *Problem
+	if !errors.As(err, &p) || p.Code != "TEST_FAILED" {
+		return err
+	}
+	told := *p
+	told.Detail += " Nothing was stored. Try again, or send \"test\": false to store the credentials untested: POST …/test tests them later, POST …/activate lets them work without."
+	return &told
 }
 
 type setCredentialsIn struct {
@@ -210,7 +223,7 @@ func (a *API) setCredentials(ctx context.Context, c *Caller, in *setCredentialsI
 	var proof *vault.Connection
 	if in.Body.Test == nil || *in.Body.Test {
 		if proof, err = a.prove(ctx, con, opt, values, acct.AppID); err != nil {
-			return nil, err
+			return nil, orUntested(err)
 		}
 	}
 	if version == 0 {

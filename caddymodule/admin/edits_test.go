@@ -26,9 +26,10 @@ func TestBadAccounts(t *testing.T) {
 			{422, "INVALID_CREDENTIALS", `{"connector":"hub","credentials":{}}`, "missing"},
 			{422, "INVALID_CREDENTIALS", `{"connector":"hub","credentials":{"token":"good","extra":"x"}}`, "extra"},
 			{422, "CREDENTIALS_REJECTED", `{"connector":"hub","credentials":{"token":"bad"}}`, "does not take"},
-			{502, "TEST_FAILED", `{"connector":"hub","credentials":{"token":"broken"}}`, "500"},
+			{502, "TEST_FAILED", `{"connector":"hub","credentials":{"token":"broken"}}`, "POST …/activate"},
 			{502, "TEST_FAILED", `{"connector":"hub","credentials":{"token":"away"}}`, "log"},
-			{409, "ACCOUNT_EXISTS", `{"connector":"hub","name":"taken","credentials":{"token":"good"}}`, "already"},
+			{422, "INVALID_CREDENTIALS", `{"connector":"hub","credentials":{"token":"good\n"}}`, "line break"},
+			{409, "ACCOUNT_EXISTS", `{"connector":"hub","name":"taken","credentials":{"token":"good"}}`, "Choose another name"},
 			{422, "INVALID_INPUT", `{"connector":"hub","identifier_type":"team"}`, "identifier_type"},
 			{422, "INVALID_INPUT", `{"connector":"hub","name":" x"}`, "name"},
 			{422, "INVALID_INPUT", `{"connector":"hub","settings":{"rate_limit":-1}}`, "rate_limit"},
@@ -371,9 +372,12 @@ func TestAgents(t *testing.T) {
 		w.want(422, "INVALID_INPUT", "POST", grants, `{"account_id":"`+acct+`","scopes":[]}`)
 		w.want(422, "INVALID_INPUT", "POST", grants, `{"account_id":"`+acct+`","scopes":["admin"]}`)
 		w.want(422, "INVALID_INPUT", "POST", grants, `{"account_id":"`+acct+`","scopes":["read"],"rules":[{"path":"x"}]}`)
+		w.want(422, "INVALID_INPUT", "POST", grants, `{"account_id":"`+acct+`","scopes":["read"],"rules":[{"path":"/%zz"}]}`)
 		w.want(404, "ACCOUNT_NOT_FOUND", "POST", grants, `{"account_id":"acc_x","scopes":["read"]}`)
 		g := w.want(201, "", "POST", grants, `{"account_id":"`+acct+`","scopes":["read"],"rules":[{"methods":["GET"],"path":"/a/**"}],"expires_at":"2099-01-01T00:00:00Z"}`)
-		w.want(409, "GRANT_EXISTS", "POST", grants, `{"account_id":"`+acct+`","scopes":["read"]}`)
+		if a := w.want(409, "GRANT_EXISTS", "POST", grants, `{"account_id":"`+acct+`","scopes":["read"]}`); !strings.Contains(a.raw, "Edit that one") {
+			t.Errorf("a second grant = %s", a.raw)
+		}
 		if a := w.want(200, "", "PATCH", grants+"/"+g.str("id"), `{"scopes":["read","write"],"rules":[]}`, "If-Match", g.header.Get("ETag")); a.len("scopes") != 2 || a.get("rules") != nil {
 			t.Errorf("an edited grant = %s", a.raw)
 		}

@@ -147,6 +147,9 @@ func (a *API) createGrant(ctx context.Context, c *Caller, in *createGrantIn) (*g
 	if _, err := c.Account(ctx, in.Body.AccountID); err != nil {
 		return nil, a.explain(err, "ACCOUNT", c)
 	}
+	if err := ahead(in.Body.ExpiresAt); err != nil {
+		return nil, err
+	}
 	g, err := c.CreateGrant(ctx, vault.NewGrant{AgentID: in.ID, AccountID: in.Body.AccountID, Scopes: in.Body.Scopes, Rules: rulesOf(in.Body.Rules), ExpiresAt: in.Body.ExpiresAt})
 	if err != nil {
 		return nil, err
@@ -179,10 +182,10 @@ type patchGrantIn struct {
 	PathGrant
 	IfMatch
 	Body struct {
-		Scopes    []string   `json:"scopes,omitempty" minItems:"1" maxItems:"3" enum:"read,write,presign"`
-		Rules     *[]Rule    `json:"rules,omitempty" maxItems:"50" doc:"Replaces all of them; [] allows every request."`
-		ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"0001-01-01T00:00:00Z: never."`
-		Version   int64      `json:"version,omitempty" doc:"The version that is edited; or use If-Match."`
+		Scopes    []string `json:"scopes,omitempty" minItems:"1" maxItems:"3" enum:"read,write,presign"`
+		Rules     *[]Rule  `json:"rules,omitempty" maxItems:"50" doc:"Replaces all of them; [] allows every request."`
+		ExpiresAt Ending   `json:"expires_at,omitempty"`
+		Version   int64    `json:"version,omitempty" doc:"The version that is edited; or use If-Match."`
 	}
 }
 
@@ -194,7 +197,11 @@ func (a *API) patchGrant(ctx context.Context, c *Caller, in *patchGrantIn) (*gra
 	if _, err := in.grant(ctx, c); err != nil {
 		return nil, err
 	}
-	e := vault.GrantEdit{Scopes: in.Body.Scopes, ExpiresAt: in.Body.ExpiresAt}
+	end, err := in.Body.ExpiresAt.edit()
+	if err != nil {
+		return nil, err
+	}
+	e := vault.GrantEdit{Scopes: in.Body.Scopes, ExpiresAt: end}
 	if in.Body.Rules != nil {
 		rules := rulesOf(*in.Body.Rules)
 		e.Rules = &rules

@@ -61,7 +61,7 @@ var codes = []struct {
 	detail string
 }{
 	{vault.ErrNotFound, http.StatusNotFound, "%_NOT_FOUND", "There is no such %s here."},
-	{vault.ErrExists, http.StatusConflict, "%_EXISTS", "There is one of that name already."},
+	{vault.ErrExists, http.StatusConflict, "%_EXISTS", "There is a %s of that name already. Choose another name, or edit that one."},
 	{vault.ErrConflict, http.StatusConflict, "VERSION_CONFLICT", "It was edited in the meantime. Read it again, then repeat the edit with its new version."},
 	{vault.ErrNotAllowed, http.StatusConflict, "INVALID_STATE", ""},
 	{vault.ErrOrganisation, http.StatusForbidden, "ORGANISATION_MISMATCH", "An agent uses only accounts of its own organisation, and a token edits only its own."},
@@ -81,7 +81,11 @@ func (a *API) explain(err error, noun string, c *Caller) error {
 	}
 	var bad *vault.InvalidError
 	if errors.As(err, &bad) {
-		return problem(http.StatusUnprocessableEntity, "INVALID_INPUT", bad.Field+" "+bad.Msg+".").at("body."+bad.Field, bad.Msg)
+		place := "body."
+		if bad.Field == "after" {
+			place = "query."
+		}
+		return problem(http.StatusUnprocessableEntity, "INVALID_INPUT", bad.Field+" "+bad.Msg+".").at(place+bad.Field, bad.Msg)
 	}
 	if errors.Is(err, vault.ErrConflict) && c != nil && c.conditional {
 		return problem(http.StatusPreconditionFailed, "PRECONDITION_FAILED", "It was edited since the version that If-Match names. Read it again.")
@@ -96,6 +100,9 @@ func (a *API) explain(err error, noun string, c *Caller) error {
 		} else if strings.Contains(detail, "%s") {
 			detail = fmt.Sprintf(detail, strings.ToLower(strings.ReplaceAll(noun, "_", " ")))
 		}
+		if m.err == vault.ErrExists && noun == "GRANT" {
+			detail = "The agent has a grant for this account already. Edit that one."
+		}
 		return problem(m.status, strings.Replace(m.code, "%", noun, 1), detail)
 	}
 	a.log.Error("answering a request", "error", err)
@@ -108,6 +115,14 @@ func sentence(s string) string {
 		return s
 	}
 	return strings.ToUpper(s[:1]) + strings.TrimSuffix(s[1:], ".") + "."
+}
+
+// inWords rewrites the messages that only Go programmers understand.
+func inWords(message string) string {
+	if strings.HasPrefix(message, "invalid date/time for format ") {
+		return "wants a moment such as 2026-01-31T00:00:00Z"
+	}
+	return message
 }
 
 // ownProblems turns huma's errors into ours. Huma's show the value that was
@@ -126,7 +141,7 @@ func ownProblems(_ huma.Context, _ string, v any) (any, error) {
 	}
 	p := problem(e.Status, code, sentence(e.Detail))
 	for _, d := range e.Errors {
-		p.at(d.Location, d.Message)
+		p.at(d.Location, inWords(d.Message))
 	}
 	if len(p.Errors) > 0 {
 		p.Detail = "The request is wrong: " + p.Errors[0].Location + " " + p.Errors[0].Message + "."

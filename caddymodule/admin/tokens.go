@@ -47,6 +47,9 @@ type createTokenOut struct {
 }
 
 func (a *API) createToken(ctx context.Context, c *Caller, in *createTokenIn) (*createTokenOut, error) {
+	if err := ahead(in.Body.ExpiresAt); err != nil {
+		return nil, err
+	}
 	x, token, err := c.CreateAdminToken(ctx, in.Body.Name, vault.Role(in.Body.Role), in.Body.Organisation, in.Body.ExpiresAt)
 	if err != nil {
 		return nil, err

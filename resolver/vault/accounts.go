@@ -253,6 +253,8 @@ type AccountEdit struct {
 	Name, Identifier, IdentifierType *string
 	Metadata                         map[string]any // replaces all of it
 	Settings                         *Settings      // replaces all of it
+	// ChangeSettings makes the new settings of those that are there; nil leaves them.
+	ChangeSettings func(Settings) Settings
 }
 
 // UpdateAccount edits an account that is at version, or at any if version is 0.
@@ -262,6 +264,9 @@ func (s *View) UpdateAccount(ctx context.Context, id string, version int64, e Ac
 		set(&a.Identifier, e.Identifier)
 		set(&a.IdentifierType, e.IdentifierType)
 		set(&a.Settings, e.Settings)
+		if e.ChangeSettings != nil {
+			a.Settings = e.ChangeSettings(a.Settings)
+		}
 		if e.Metadata != nil {
 			a.Metadata = e.Metadata
 		}

@@ -98,7 +98,11 @@ func (s *View) Connect(ctx context.Context, id string, version int64, c Connecti
 				return err
 			}
 		}
-		return s.move(ctx, t, a, Active, Reason{Code: ReasonConnected})
+		why := c.Reason
+		if why.Code == "" {
+			why.Code = ReasonConnected
+		}
+		return s.move(ctx, t, a, Active, why)
 	})
 }
 
@@ -112,6 +116,9 @@ type Connection struct {
 	AppID      string // empty keeps the account's
 	Provider   *ProviderAccount
 	Captured   map[string]string
+	// Reason is why the account is active now; ReasonConnected when its code is
+	// empty.
+	Reason Reason
 }
 
 // move changes the state and tells of it. An account that is there already
@@ -145,7 +152,7 @@ func (s *View) SetState(ctx context.Context, id string, version int64, to State,
 func (s *View) Resume(ctx context.Context, id string, version int64, why Reason) (Account, error) {
 	return s.editAccount(ctx, id, version, func(t *tx, a *Account) error {
 		if a.State != Suspended {
-			return &TransitionError{a.State, Active}
+			return &NotSuspendedError{a.State}
 		}
 		return s.move(ctx, t, a, a.ResumeTo, why)
 	})

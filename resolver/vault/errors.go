@@ -61,9 +61,20 @@ func invalid(field, format string, args ...any) error {
 type TransitionError struct{ From, To State }
 
 func (e *TransitionError) Error() string {
+	if e.From == e.To {
+		return fmt.Sprintf("the account is %s already", e.To)
+	}
 	return fmt.Sprintf("an account that is %s cannot become %s", e.From, e.To)
 }
 func (e *TransitionError) Is(target error) bool { return target == ErrNotAllowed }
+
+// NotSuspendedError is a Resume of an account that was not suspended.
+type NotSuspendedError struct{ State State }
+
+func (e *NotSuspendedError) Error() string {
+	return fmt.Sprintf("only a suspended account is resumed; this one is %s", e.State)
+}
+func (e *NotSuspendedError) Is(target error) bool { return target == ErrNotAllowed }
 
 // LeasedError says who holds the lease and for how much longer at most.
 type LeasedError struct {

@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -80,6 +81,9 @@ func (r *Rule) check(field string) error {
 		return invalid(field+".path", "must begin with /")
 	case len(r.Path) > maxText || strings.ContainsAny(r.Path, "?#\x00\\"):
 		return invalid(field+".path", "must be a path without ? # or \\")
+	}
+	if _, err := url.PathUnescape(r.Path); err != nil {
+		return invalid(field+".path", "holds a %% that does not begin an escape such as %%20")
 	}
 	for segment := range strings.SplitSeq(r.Path, "/") {
 		if segment == "." || segment == ".." {

@@ -50,7 +50,7 @@ func (p Page) after() (string, error) {
 	}
 	b, err := base64.RawURLEncoding.DecodeString(p.After)
 	if err != nil || len(b) < len(cursorMark) || string(b[:len(cursorMark)]) != cursorMark {
-		return "", invalid("after", "is not a cursor of this list")
+		return "", invalid("after", "is not a cursor of this list; send the next of its last part")
 	}
 	return string(b[len(cursorMark):]), nil
 }

@@ -58,6 +58,7 @@ const (
 	ReasonCreated            = "created"
 	ReasonCredentialsSet     = "credentials_set"
 	ReasonConnected          = "connected"
+	ReasonActivated          = "activated_by_operator"
 	ReasonTestFailed         = "test_failed"
 	ReasonRefreshed          = "refreshed"
 	ReasonInvalidGrant       = "invalid_grant"
