@@ -179,7 +179,11 @@ func (o *Option) Validate(values secret.Values) (secret.Values, error) {
 	}
 	for name := range values {
 		if !slices.ContainsFunc(o.Fields, func(f FieldDef) bool { return f.Name == name }) {
-			errs = append(errs, fmt.Errorf("field %s is not known; known here: %s", name, strings.Join(o.fieldNames(), ", ")))
+			known := "this way to authenticate asks for no fields"
+			if len(o.Fields) > 0 {
+				known = "known here: " + strings.Join(o.fieldNames(), ", ")
+			}
+			errs = append(errs, fmt.Errorf("field %s is not known; %s", name, known))
 		}
 	}
 	return out, errors.Join(errs...)

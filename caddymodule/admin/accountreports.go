@@ -29,7 +29,18 @@ type statusOut struct {
 	}
 }
 
+// notCounted is for reports that only accounts of the vault have.
+func (a *API) notCounted(id string) error {
+	if a.editable(id) == nil {
+		return nil
+	}
+	return problem(http.StatusNotFound, "ACCOUNT_NOT_FOUND", "Accounts of the configuration file are not counted here; the metrics and the audit have them.")
+}
+
 func (a *API) accountStatus(ctx context.Context, c *Caller, in *PathID) (*statusOut, error) {
+	if err := a.notCounted(in.ID); err != nil {
+		return nil, err
+	}
 	acct, err := c.Account(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -80,6 +91,9 @@ type healthIn struct {
 }
 
 func (a *API) accountHealth(ctx context.Context, c *Caller, in *healthIn) (*healthOut, error) {
+	if err := a.notCounted(in.ID); err != nil {
+		return nil, err
+	}
 	h, err := c.AccountHealth(ctx, in.ID, time.Now().AddDate(0, 0, -in.Days))
 	if err != nil {
 		return nil, err
@@ -149,6 +163,9 @@ func day(name, s string, otherwise time.Time) (time.Time, error) {
 }
 
 func (a *API) accountUsage(ctx context.Context, c *Caller, in *usageIn) (*usageOut, error) {
+	if err := a.notCounted(in.ID); err != nil {
+		return nil, err
+	}
 	end, err := day("end", in.End, time.Now().UTC())
 	if err != nil {
 		return nil, err

@@ -3,6 +3,8 @@ package admin_test
 import (
 	"strings"
 	"testing"
+
+	"github.com/attache-proxy/attache/resolver/vault"
 )
 
 // TestActivate: credentials that no test can prove may work all the same, when an
@@ -53,6 +55,35 @@ func TestOneAccountTwiceInBulk(t *testing.T) {
 		ids := strings.Repeat(`"`+id+`",`, 20)
 		if a := w.want(200, "", "POST", "/accounts/bulk/settings", `{"ids":[`+ids[:len(ids)-1]+`],"settings":{"rate_limit":7}}`); a.get("failed") != 0.0 {
 			t.Errorf("bulk = %s, want no failure", a.raw)
+		}
+	})
+}
+
+// TestRefusedInput is what was taken before and did nothing, or the wrong thing.
+func TestRefusedInput(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.agent("one")
+		w.agent("two")
+		defer w.as(w.admin("boss", vault.RoleAdmin, vault.All))()
+		next := w.want(200, "", "GET", "/agents?limit=1", "").str("next")
+		w.want(200, "", "GET", "/agents?after="+next, "")
+		for _, list := range []string{"/accounts", "/grants", "/apps", "/tokens", "/webhooks", "/audit"} {
+			w.want(422, "INVALID_INPUT", "GET", list+"?after="+next, "")
+		}
+		w.want(422, "INVALID_INPUT", "POST", "/webhooks", `{"url":"https://a.example/x","events":["account.activ"]}`)
+		w.want(201, "", "POST", "/webhooks", `{"url":"https://a.example/x","events":["account.active","account.*","*"]}`)
+		w.want(201, "", "POST", "/connectors", `{"name":"own","hosts":["own.example"],"token_url":"https://own.example/t"}`)
+		for _, path := range []string{"me", "//other.example/me", "http://own.example/me"} {
+			w.want(422, "INVALID_INPUT", "PATCH", "/connectors/own", `{"test_path":"`+path+`"}`)
+		}
+		w.want(200, "", "PATCH", "/connectors/own", `{"test_path":"/me"}`)
+		if a := w.want(422, "INVALID_CREDENTIALS", "POST", "/accounts", `{"connector":"own","credentials":{"client_id":"x"}}`); !strings.Contains(a.raw, "asks for no fields") {
+			t.Errorf("credentials where none are asked for = %s", a.raw)
+		}
+		for _, report := range []string{"status", "health", "usage"} {
+			if a := w.want(404, "ACCOUNT_NOT_FOUND", "GET", "/accounts/file:hub:main/"+report, ""); !strings.Contains(a.raw, "configuration file") {
+				t.Errorf("%s of an account of the file = %s", report, a.raw)
+			}
 		}
 	})
 }

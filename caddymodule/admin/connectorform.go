@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -21,14 +22,14 @@ type ConnectorForm struct {
 	Active          *bool    `json:"active,omitempty" doc:"Default true."`
 	Hosts           []string `json:"hosts,omitempty" maxItems:"50" doc:"Where its credentials may go: names, *.example.com, with :port and /prefix. Default: the host of token_url, *.amazonaws.com for aws_iam, storage.googleapis.com for gcs_service_account."`
 	BaseURL         *string  `json:"base_url,omitempty"`
-	GrantType       *string  `json:"grant_type,omitempty" doc:"client_credentials (default), refresh_token, authorization_code, device_code, gcs_service_account, aws_iam, …"`
+	GrantType       *string  `json:"grant_type,omitempty" doc:"client_credentials (default), refresh_token, authorization_code, device_code, gcs_service_account, aws_iam."`
 	TokenURL        *string  `json:"token_url,omitempty"`
 	AuthorizeURL    *string  `json:"authorize_url,omitempty"`
 	DeviceURL       *string  `json:"device_url,omitempty"`
 	ContentType     *string  `json:"content_type,omitempty" doc:"Of the token request: application/x-www-form-urlencoded (default) or application/json."`
 	Scope           *string  `json:"scope,omitempty" doc:"Separated by spaces."`
 	HeaderAsPayload *bool    `json:"header_as_payload,omitempty" doc:"Send client id and secret in the body of the token request instead of its Authorization header."`
-	TestPath        *string  `json:"test_path,omitempty" doc:"A path that answers 200 to a GET with a good credential."`
+	TestPath        *string  `json:"test_path,omitempty" doc:"A path at the base URL, or an https URL at one of the hosts, that answers 200 to a GET with a good credential."`
 
 	ServiceAccountEmail *string `json:"service_account_email,omitempty" format:"email" doc:"For gcs_service_account."`
 	ClientID            *string `json:"client_id,omitempty" doc:"For aws_iam: the access key id."`
@@ -135,6 +136,9 @@ func definitionOf(key string, form map[string]any) (string, error) {
 		return "", problem(http.StatusUnprocessableEntity, "INVALID_INPUT", "hosts is missing: name the hosts that the credential may go to.").at("body.hosts", "is missing")
 	}
 	grant := cmp.Or(text(form, "grant_type"), "client_credentials")
+	if !slices.Contains(formGrants, grant) {
+		return "", problem(http.StatusUnprocessableEntity, "INVALID_CONNECTOR", "A form has the grant_type "+strings.Join(formGrants, ", ")+". Write other connectors as YAML, in definition.").at("body.grant_type", "is none that a form has")
+	}
 	option := map[string]any{"type": providers.TypeOAuth2, "grant_type": grant, "title": "OAuth 2.0"}
 	for _, k := range []string{"token_url", "authorize_url", "device_url", "content_type"} {
 		if v := text(form, k); v != "" {
@@ -158,11 +162,17 @@ func definitionOf(key string, form map[string]any) (string, error) {
 		def["base_url"] = v
 	}
 	if v := text(form, "test_path"); v != "" {
+		if !strings.HasPrefix(v, "https://") && !strings.HasPrefix(v, "/") || strings.HasPrefix(v, "//") {
+			return "", problem(http.StatusUnprocessableEntity, "INVALID_INPUT", "test_path must be a path at the connector's base URL, such as /v1/me, or an https URL at one of its hosts.").at("body.test_path", "must begin with one /, or with https://")
+		}
 		def["test"] = map[string]any{"get": v, "expect": 200}
 	}
 	out, err := yaml.Marshal(def)
 	return string(out), err
 }
+
+// formGrants are the grant types for which a form has all that is needed.
+var formGrants = []string{"client_credentials", "refresh_token", "authorization_code", "device_code", "gcs_service_account", "aws_iam"}
 
 // formFields are the fields of an account by grant type. What belongs to the
 // OAuth client is the app's.

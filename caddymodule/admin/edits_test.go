@@ -501,6 +501,8 @@ func TestConnectorKinds(t *testing.T) {
 			{"INVALID_CONNECTOR", `{"name":"x","hosts":["x.example"],"token_url":"http://x.example/t"}`, "token_url"},
 			{"INVALID_CONNECTOR", `{"name":"x","hosts":["http://x.example"],"token_url":"https://x.example/t"}`, "plain HTTP"},
 			{"INVALID_CONNECTOR", `{"name":"x","hosts":["api.hub.example"],"token_url":"https://x.example/t"}`, "hub"},
+			{"INVALID_CONNECTOR", `{"name":"x","hosts":["x.example"],"grant_type":"token_exchange","token_url":"https://x.example/t","client_id":"good"}`, "in definition"},
+			{"INVALID_INPUT", `{"name":"x","grant_type":"gcs_service_account","client_id":"good","client_secret":"good"}`, "service_account"},
 			{"INVALID_CONNECTOR", `{"name":"x","hosts":["x.example"],"grant_type":"password","token_url":"https://x.example/t"}`, "grant_type"},
 			{"INVALID_CONNECTOR", `{"name":"x","definition":"key: y\nhosts: [x.example]\n"}`, "key"},
 			{"INVALID_CONNECTOR", `{"name":"x","definition":"key: x\ncolour: red\n"}`, "colour"},

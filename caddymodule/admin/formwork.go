@@ -54,11 +54,16 @@ func (a *API) prepareCredentials(ctx context.Context, c *Caller, con *providers.
 		return &formWork{form: f, opt: opt}, nil
 	}
 	w := &formWork{form: f, opt: opt, app: secret.Values{}}
+	if opt.OAuth != nil && opt.OAuth.GrantType() == "gcs_service_account" && (filled(f.ClientID) || filled(f.ClientSecret)) {
+		return nil, problem(http.StatusUnprocessableEntity, "INVALID_INPUT", "client_id and client_secret do not go with this grant type; the key file is the service_account.").at("body.client_id", "does not go with this grant type")
+	}
 	if f.ClientSecret != nil && !w.awsKeys() {
 		w.app["client_secret"] = secret.New(*f.ClientSecret)
 	}
 	return w, a.prepareAccount(ctx, con, w, stored)
 }
+
+func filled(s *string) bool { return s != nil && *s != "" }
 
 // awsKeys reports whether client id and secret are a pair of AWS keys, which are
 // the account's, not an OAuth client.

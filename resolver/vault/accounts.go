@@ -193,7 +193,7 @@ func (s *View) accountsWhere(f AccountFilter, state State) *where {
 }
 
 var accountList = listing[Account]{
-	columns: accountColumns + ", " + usedColumns, from: "accounts a", key: "a.id",
+	columns: accountColumns + ", " + usedColumns, from: "accounts a", key: "a.id", kind: "acc",
 	scan: scanAccountUsed, id: func(a Account) string { return a.ID },
 }
 

@@ -93,7 +93,7 @@ func (s *View) AdminTokens(ctx context.Context, p Page) (List[AdminToken], error
 }
 
 var adminTokenList = listing[AdminToken]{
-	columns: adminTokenColumns, from: "admin_tokens", key: "id", scan: scanAdminToken, id: func(x AdminToken) string { return x.ID },
+	columns: adminTokenColumns, from: "admin_tokens", key: "id", kind: "adm", scan: scanAdminToken, id: func(x AdminToken) string { return x.ID },
 }
 
 // DeleteAdminToken ends an admin token at once.

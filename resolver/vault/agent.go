@@ -141,7 +141,7 @@ func (s *View) Agents(ctx context.Context, f AgentFilter, p Page) (List[Agent], 
 }
 
 var agentList = listing[Agent]{
-	columns: agentColumns, from: "agents g", key: "g.id", scan: scanAgent, id: func(a Agent) string { return a.ID },
+	columns: agentColumns, from: "agents g", key: "g.id", kind: "agt", scan: scanAgent, id: func(a Agent) string { return a.ID },
 }
 
 // AgentEdit is what may be changed; nil leaves a thing as it is.

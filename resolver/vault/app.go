@@ -188,7 +188,7 @@ func (s *View) Apps(ctx context.Context, f AppFilter, p Page) (List[App], error)
 	return appList.read(ctx, s.v, w, p)
 }
 
-var appList = listing[App]{columns: appColumns, from: "apps", key: "id", scan: scanApp, id: func(a App) string { return a.ID }}
+var appList = listing[App]{columns: appColumns, from: "apps", key: "id", kind: "app", scan: scanApp, id: func(a App) string { return a.ID }}
 
 // AppSecrets says which secrets an app has.
 func (s *View) AppSecrets(ctx context.Context, id string) ([]SecretInfo, error) {

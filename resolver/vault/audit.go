@@ -132,6 +132,6 @@ func (s *View) auditWhere(f AuditFilter) *where {
 }
 
 var auditList = listing[Event]{
-	columns: auditColumns, from: "audit", key: "id", newestFirst: true,
+	columns: auditColumns, from: "audit", key: "id", kind: "evt", newestFirst: true,
 	scan: scanEvent, id: func(e Event) string { return e.ID },
 }

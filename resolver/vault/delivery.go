@@ -185,6 +185,6 @@ func (s *View) Deliveries(ctx context.Context, webhookID string, p Page) (List[D
 }
 
 var deliveryList = listing[Delivery]{
-	columns: deliveryColumns, from: "deliveries", key: "id", newestFirst: true,
+	columns: deliveryColumns, from: "deliveries", key: "id", kind: "dlv", newestFirst: true,
 	scan: scanDelivery, id: func(d Delivery) string { return d.ID },
 }

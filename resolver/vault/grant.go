@@ -205,7 +205,7 @@ func (s *View) Grants(ctx context.Context, f GrantFilter, p Page) (List[Grant], 
 }
 
 var grantList = listing[Grant]{
-	columns: grantColumns, from: "grants r", key: "r.id", scan: scanGrant, id: func(g Grant) string { return g.ID },
+	columns: grantColumns, from: "grants r", key: "r.id", kind: "grt", scan: scanGrant, id: func(g Grant) string { return g.ID },
 }
 
 // GrantEdit is what may be changed; nil leaves a thing as it is.

@@ -44,15 +44,17 @@ func (p Page) limit() int {
 // cursorMark makes a cursor recognisable, so that an id is not taken for one.
 const cursorMark = "1:"
 
-func (p Page) after() (string, error) {
+// after is the id that the part before ended with, of a kind.
+func (p Page) after(kind string) (string, error) {
 	if p.After == "" {
 		return "", nil
 	}
 	b, err := base64.RawURLEncoding.DecodeString(p.After)
-	if err != nil || len(b) < len(cursorMark) || string(b[:len(cursorMark)]) != cursorMark {
+	id, ok := strings.CutPrefix(string(b), cursorMark)
+	if err != nil || !ok || !strings.HasPrefix(id, kind+"_") {
 		return "", invalid("after", "is not a cursor of this list; send the next of its last part")
 	}
-	return string(b[len(cursorMark):]), nil
+	return id, nil
 }
 
 func cursor(id string) string {
@@ -63,6 +65,7 @@ func cursor(id string) string {
 type listing[T any] struct {
 	columns, from string
 	key           string // the column that orders the list and is unique
+	kind          string // how its values begin: acc for acc_…
 	newestFirst   bool
 	scan          func(scanner) (T, error)
 	id            func(T) string // the value of key
@@ -70,7 +73,7 @@ type listing[T any] struct {
 
 // read returns the part of the list that p asks for, out of the rows of w.
 func (l listing[T]) read(ctx context.Context, v *Vault, w *where, p Page) (List[T], error) {
-	after, err := p.after()
+	after, err := p.after(l.kind)
 	if err != nil {
 		return List[T]{}, err
 	}

@@ -43,19 +43,28 @@ func (w *Webhook) Wants(event string) bool {
 	})
 }
 
+// webhookEvents are all that webhooks are told of.
+var webhookEvents = func() []string {
+	all := []string{"account.created", "account.updated", "account.credentials_set", "account.deleted"}
+	for _, s := range States {
+		all = append(all, "account."+string(s))
+	}
+	return all
+}()
+
 func (w *Webhook) check() error {
 	u, err := url.Parse(w.URL)
 	switch {
 	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
-		return invalid("url", "must be an https address")
+		return invalid("url", "must be an https or http address")
 	case u.User != nil || u.Fragment != "" || len(w.URL) > maxText:
 		return invalid("url", "must have no user, password or fragment, and at most %d bytes", maxText)
 	case len(w.Events) == 0 || len(w.Events) > 50:
 		return invalid("events", "must name from 1 to 50 events; * means all")
 	}
 	for _, e := range w.Events {
-		if err := checkName("events", e); err != nil {
-			return err
+		if !slices.ContainsFunc(webhookEvents, (&Webhook{Events: []string{e}}).Wants) {
+			return invalid("events", "knows %s, account.* and *", strings.Join(webhookEvents, ", "))
 		}
 	}
 	return nil
@@ -127,7 +136,7 @@ func (s *View) Webhooks(ctx context.Context, p Page) (List[Webhook], error) {
 }
 
 var webhookList = listing[Webhook]{
-	columns: webhookColumns, from: "webhooks", key: "id", scan: scanWebhook, id: func(w Webhook) string { return w.ID },
+	columns: webhookColumns, from: "webhooks", key: "id", kind: "whk", scan: scanWebhook, id: func(w Webhook) string { return w.ID },
 }
 
 // WebhookEdit is what may be changed; nil leaves a thing as it is.
