@@ -53,7 +53,6 @@ auth:
     title: Use a code
     grant_type: device_code
     device_url: %[6]s
-    device: {auth: basic}
     token_url: %[3]s
     revoke_url: %[4]s
     scopes: [openid, read]

@@ -20,15 +20,16 @@ func (s *Spec) refreshStep() StepSpec {
 	return base.with(s.Refresh)
 }
 
-// deviceStep is the request for a device code (RFC 8628 §3.1), where a client
-// only names itself.
+// deviceStep is the request for a device code. The client proves itself as at the
+// token endpoint (RFC 8628 §3.1); vendors at which it only names itself say so by
+// device: {auth: none}.
 func (s *Spec) deviceStep() StepSpec {
 	base := s.tokenStep()
 	base.URL, base.Params, base.Response = s.DeviceURL, s.DeviceParams, ResponseSpec{
 		Format: s.Response.Format, Status: s.Response.Status,
 		Error: s.Response.Error, ErrorDescription: s.Response.ErrorDescription, Errors: s.Response.Errors,
 	}
-	base.Auth, base.Rename, base.Drop = "none", nil, nil
+	base.Rename, base.Drop = nil, nil
 	return base.with(s.Device)
 }
 

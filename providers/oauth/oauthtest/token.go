@@ -60,8 +60,12 @@ func (e *Endpoint) newCode(c code) string {
 	return id
 }
 
-// device starts RFC 8628.
+// device starts RFC 8628, in which the client proves itself (§3.1).
 func (e *Endpoint) device(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil || !e.clientOK(r) {
+		refuse(w, "invalid_client", "the client is not known")
+		return
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	id, d := random("dc"), &device{userCode: random("uc")[:9], expiry: e.o.Now().Add(10 * time.Minute), interval: e.o.Interval}
