@@ -98,7 +98,7 @@ func TestConstructedSignatures(t *testing.T) {
 				return string(d[:])
 			}()))}},
 		{"deribit", "", "GET", "https://www.deribit.com/api/v2/private/get_positions?currency=BTC", "", nil, []string{"api_key", "k", "api_secret", "s"},
-			[]string{"Authorization: deri-hmac-sha256 id=k,ts=" + unixMS + ",nonce=" + fixed + ",sig=" + hx(mac256("s", unixMS+"\n"+fixed+"\nGET\n/api/v2/private/get_positions?currency=BTC\n\n"))}},
+			[]string{"Authorization: deri-hmac-sha256 id=k,ts=" + unixMS + ",sig=" + hx(mac256("s", unixMS+"\n"+fixed+"\nGET\n/api/v2/private/get_positions?currency=BTC\n\n")) + ",nonce=" + fixed}},
 		{"mexc", "", "GET", "https://contract.mexc.com/api/v1/private/order?b=2&a=1", "", nil, []string{"api_key", "k", "api_secret", "s"},
 			[]string{"Signature: " + hx(mac256("s", "k"+unixMS+"a=1&b=2")), "Apikey: k"}},
 		{"azure-storage", "", "PUT", "https://acct.blob.core.windows.net/c/a%20b?timeout=5&Comp=block&x=2&x=1", "hello", []string{"Content-Type: text/plain", "x-ms-blob-type: BlockBlob", "Range: bytes=0-4"}, []string{"account", "acct", "account_key", b64key},
@@ -176,6 +176,9 @@ func signAll(t *testing.T, tests []constructed) map[string]*providers.Definition
 	for _, tt := range tests {
 		t.Run(tt.connector, func(t *testing.T) {
 			got := tt.sign(t, defs)
+			if again := tt.sign(t, defs); again != got {
+				t.Errorf("with the same time and nonce\n%s\nis, signed again,\n%s", got, again)
+			}
 			for _, w := range tt.want {
 				if !strings.Contains(got, w) {
 					t.Errorf("sent is\n%s\nwant in it\n%s", got, w)

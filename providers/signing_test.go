@@ -3,8 +3,10 @@ package providers_test
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -96,8 +98,8 @@ func wire(t *testing.T, r *http.Request) string {
 	t.Helper()
 	var b strings.Builder
 	b.WriteString(r.Method + " " + r.URL.RequestURI() + "\n")
-	for name, values := range r.Header {
-		for _, v := range values {
+	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
+		for _, v := range r.Header[name] {
 			b.WriteString(name + ": " + v + "\n")
 		}
 	}

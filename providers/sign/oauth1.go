@@ -48,7 +48,9 @@ type oauth1 struct {
 	consumer, secret, token, tokenSecret, privateKey, realm *expr.Template
 	method, where                                           string
 	bodyHash, noVersion                                     bool
-	sum                                                     func() hash.Hash // of HMAC and of the body hash
+	// tokenOptional means that an account may have no token (two legs).
+	tokenOptional bool
+	sum           func() hash.Hash // of HMAC and of the body hash
 }
 
 // oauth1Names are the parameters that we write; the agent's own are removed.
@@ -92,6 +94,7 @@ func (o *oauth1) compile(c *compiler, p oauth1Params) error {
 		return other
 	}
 	rsa := strings.HasPrefix(o.method, "RSA-")
+	o.tokenOptional = p.Token == "" && slices.Contains(c.env.Optional, "token")
 	for _, t := range []struct {
 		to   **expr.Template
 		src  string
@@ -169,7 +172,7 @@ func (o *oauth1) params(r *http.Request, in *Input) ([]expr.Pair, error) {
 	if err != nil {
 		return nil, explain("oauth1 consumer_key", err)
 	}
-	token, err := value(o.token, in)
+	token, err := o.tokenValue(o.token, in)
 	if err != nil {
 		return nil, explain("oauth1 token", err)
 	}
@@ -193,6 +196,14 @@ func (o *oauth1) params(r *http.Request, in *Input) ([]expr.Pair, error) {
 		own = append(own, expr.Pair{Name: "oauth_body_hash", Value: base64.StdEncoding.EncodeToString(h.Sum(nil))})
 	}
 	return own, nil
+}
+
+// tokenValue evaluates t, the token or its secret.
+func (o *oauth1) tokenValue(t *expr.Template, in *Input) (string, error) {
+	if o.tokenOptional {
+		return optional(t, in)
+	}
+	return value(t, in)
 }
 
 // agentsOAuth reads what the agent's SDK, signing with dummy keys, chose freely:
@@ -266,7 +277,7 @@ func (o *oauth1) sign(in *Input, base string) (string, error) {
 	if err != nil {
 		return "", explain("oauth1 consumer_secret", err)
 	}
-	tokenSecret, err := value(o.tokenSecret, in)
+	tokenSecret, err := o.tokenValue(o.tokenSecret, in)
 	if err != nil {
 		return "", explain("oauth1 token_secret", err)
 	}

@@ -151,7 +151,7 @@ func (s *awsSigner) place(r *http.Request, in *Input) error {
 	o.SignedHeaders = signed.Headers
 	agents := s.hashHeader(r)
 	once := o.PathOnce
-	o.SendHash = agents != "" || sigv4.SignsHash(o.Scope.Service)
+	o.SendHash = agents != "" || sigv4.PathOnce(o.Scope.Service) || hasBody(r) && o.Scope.Service == "glacier"
 	switch {
 	case sigv4.IsStreaming(agents):
 		return s.stream(r, o, agents)

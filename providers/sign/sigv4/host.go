@@ -165,9 +165,6 @@ func PathOnce(service string) bool {
 	return false
 }
 
-// SignsHash reports whether service wants the hash of the body in a header.
-func SignsHash(service string) bool { return PathOnce(service) || service == "glacier" }
-
 // Signed is what a request tells that was signed before, with whatever keys: an
 // SDK knows best which service and headers it means.
 type Signed struct {
