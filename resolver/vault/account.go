@@ -43,7 +43,8 @@ type Account struct {
 	// TestMode marks accounts whose calls go to the service's sandbox.
 	TestMode bool
 
-	// ExpiresAt is when the access token ends; zero means not known or never.
+	// ExpiresAt is when the access token ends, by the database's clock; zero means
+	// not known or never.
 	ExpiresAt time.Time
 	// Generation counts the credentials this account has had.
 	Generation uint64
@@ -107,9 +108,10 @@ type Credentials struct {
 	Token, RefreshToken secret.Value
 	// RefreshTokenGone deletes the old refresh token where no new one came.
 	RefreshTokenGone bool
-	ExpiresAt        time.Time
-	Scopes           []string
-	Captured         map[string]string
+	// ExpiresAt is by this process's clock. The database's is what is stored.
+	ExpiresAt time.Time
+	Scopes    []string
+	Captured  map[string]string
 }
 
 // Unsealed is an account with its secrets open.

@@ -93,7 +93,12 @@ func (s *View) newAccount(n NewAccount) (Account, error) {
 var insertAccount = "INSERT INTO accounts (" + strings.ReplaceAll(accountColumns, "a.", "") + ") VALUES (" +
 	strings.TrimSuffix(strings.Repeat("?, ", strings.Count(accountColumns, ",")+1), ", ") + ")"
 
-func (s *View) insertAccount(ctx context.Context, t *tx, a *Account, c *Credentials) error {
+func (s *View) insertAccount(ctx context.Context, t *tx, a *Account, c *Credentials) (err error) {
+	if c != nil {
+		if a.ExpiresAt, err = t.expiry(ctx, c.ExpiresAt); err != nil {
+			return err
+		}
+	}
 	if odd := a.impossible(); odd != "" {
 		return errImpossible(a.ID, odd)
 	}

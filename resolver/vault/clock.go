@@ -1,6 +1,9 @@
 package vault
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // moment joins a time of the database's clock, which leases and expiries follow,
 // with the same moment of this process's. The clocks of replicas may be minutes
@@ -42,4 +45,17 @@ func (m moment) toDatabase(t time.Time) time.Time {
 		return t
 	}
 	return m.local.Round(0).Add(t.Sub(m.local)).Add(m.skew)
+}
+
+// expiry is the end of a token, told by our clock, by the database's.
+func (t *tx) expiry(ctx context.Context, at time.Time) (time.Time, error) {
+	if at.IsZero() {
+		return at, nil
+	}
+	asked := t.v.now()
+	var database time.Time
+	if err := t.row(ctx, "SELECT "+t.v.leaseNow, t.v.clockArgs(nil)...).Scan(timeCol{&database}); err != nil {
+		return time.Time{}, err
+	}
+	return whole(momentOf(asked, t.v.now(), database).toDatabase(at)), nil
 }

@@ -7,13 +7,14 @@ import (
 	"github.com/attache-proxy/attache/providers/secret"
 )
 
-// take copies what is not secret of new credentials.
+// take copies what is not secret of new credentials, but for their end, which only
+// a transaction can tell by the database's clock.
 func (a *Account) take(c *Credentials) {
 	if c.Option != "" {
 		a.Option = c.Option
 	}
 	a.Fields = maps.Clone(c.Fields)
-	a.Scopes, a.ExpiresAt = c.Scopes, whole(c.ExpiresAt)
+	a.Scopes = c.Scopes
 	a.addCaptured(c.Captured)
 	a.takeAway()
 }
@@ -54,7 +55,7 @@ func (s *View) SetCredentials(ctx context.Context, id string, version int64, c C
 	})
 }
 
-func (s *View) setCredentials(ctx context.Context, t *tx, a *Account, c *Credentials) error {
+func (s *View) setCredentials(ctx context.Context, t *tx, a *Account, c *Credentials) (err error) {
 	if a.State == Revoked {
 		why := Reason{Code: ReasonCredentialsSet}
 		if err := a.change(Pending, why, s.v.moment()); err != nil {
@@ -65,6 +66,9 @@ func (s *View) setCredentials(ctx context.Context, t *tx, a *Account, c *Credent
 		}
 	}
 	a.take(c)
+	if a.ExpiresAt, err = t.expiry(ctx, c.ExpiresAt); err != nil {
+		return err
+	}
 	if err := t.dropSecrets(ctx, a.ID); err != nil {
 		return err
 	}
