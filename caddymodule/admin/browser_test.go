@@ -238,7 +238,7 @@ func (b *browser) fill(label, text string) {
 	b.t.Helper()
 	b.eval(fmt.Sprintf(`(() => {
 		const l = [...document.querySelectorAll('label')].find((l) => l.firstChild.textContent.startsWith(%q));
-		const i = l.querySelector('input,select');
+		const i = l.querySelector('input,select,textarea');
 		i.value = %q;
 		i.dispatchEvent(new Event('input', {bubbles: true}));
 		i.dispatchEvent(new Event('change', {bubbles: true}));

@@ -20,7 +20,7 @@ async function signIn() {
     });
   } }, el('h2', {}, 'Sign in'),
   labelled('Admin token', token),
-  el('span', { className: 'soft' }, 'attache admin token create --name me --role admin'),
+  el('span', { className: 'soft' }, 'Make one with: ', el('span', { className: 'mono' }, 'attache admin token create --name me --role admin')),
   el('div', { className: 'actions' }, el('button', { className: 'main' }, 'Sign in')));
   app.replaceChildren(el('main', {}, url && el('div', { className: 'panel' }, el('a', { href: url, className: 'button' }, 'Sign in with your organisation')), form));
   if (!url) token.focus();

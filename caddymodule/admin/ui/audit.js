@@ -1,5 +1,5 @@
 import { get, query, follow } from './api.js';
-import { el, table, row, when, pages, labelled, notice } from './dom.js';
+import { el, table, row, named, when, pages, labelled, notice } from './dom.js';
 
 const kinds = ['use', 'refusal', 'refresh', 'state', 'admin', 'system'];
 const heads = ['When', 'Kind', 'What', 'Who', 'Connector', 'Request', 'Status'];
@@ -18,7 +18,7 @@ export async function audit(main) {
     stop = new AbortController();
     list.replaceChildren(await pages((after) => get(`/audit${query({ ...filter, after })}`), (items, box) => box.append(table(heads, items.map(line), 'Nothing happened yet.'))));
     if (live.checked) {
-      follow(`/events${query(filter)}`, stop.signal, (e) => list.querySelector('tbody')?.prepend(line(e)))
+      follow(`/events${query(filter)}`, stop.signal, (e) => list.querySelector('tbody')?.prepend(named(line(e), heads)))
         .catch((err) => { if (err.name !== 'AbortError') notice('The live view ended.', true); });
     }
   };

@@ -21,6 +21,7 @@ export function notice(text, bad = false) {
 
 // busy runs work for a button, which is off meanwhile, and shows what goes wrong.
 export async function busy(button, work) {
+  document.getElementById('notice').replaceChildren(); // what went wrong before is over
   if (button) button.disabled = true;
   try {
     return await work();
@@ -46,7 +47,13 @@ export function table(heads, rows, empty) {
   if (!rows.length) return el('p', { className: 'soft' }, empty);
   return el('div', { className: 'scroll' }, el('table', {},
     el('thead', {}, el('tr', {}, heads.map((h) => el('th', { scope: 'col' }, h)))),
-    el('tbody', {}, rows)));
+    el('tbody', {}, rows.map((r) => named(r, heads)))));
+}
+
+// named tells the cells of a row what they are: on a phone there is no head.
+export function named(tr, heads) {
+  [...tr.cells].forEach((c, i) => { if (heads[i]) c.dataset.head = heads[i]; });
+  return tr;
 }
 
 export const row = (...cells) => el('tr', {}, cells.map((c) => el('td', {}, c)));

@@ -1,0 +1,129 @@
+package admin_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/attache-proxy/attache/resolver/vault/vaulttest"
+)
+
+// openDashboard signs in.
+func openDashboard(t *testing.T, w *world) *browser {
+	t.Helper()
+	b := openBrowser(t, w.server.URL+"/ui/")
+	b.see("Sign in")
+	b.fill("Admin token", w.token)
+	b.click("Sign in")
+	b.see("root · admin")
+	b.eval("window.confirm = () => true")
+	return b
+}
+
+// TestDashboardConnectors makes, edits, switches off and deletes a custom connector
+// of each grant type by the form.
+func TestDashboardConnectors(t *testing.T) {
+	w := newWorld(t, vaulttest.SQLite(t), nil)
+	bot := w.agent("bot")
+	b := openDashboard(t, w)
+	for _, c := range []struct {
+		grant   string
+		fields  map[string]string
+		secrets []string // of the account, or of its app
+	}{
+		{"client_credentials", map[string]string{"Token URL": "https://%s.example/t", "Client ID": "good", "Client secret": "shh-canary-1", "Scope": "read write", "Content type": "application/json"}, []string{"client_secret"}},
+		{"refresh_token", map[string]string{"Token URL": "https://%s.example/t", "Client ID": "good", "Refresh token": "good-canary-2"}, []string{"refresh_token"}},
+		{"authorization_code", map[string]string{"Token URL": "https://%s.example/t", "Authorize URL": "https://%s.example/a", "Client ID": "good"}, nil},
+		{"device_code", map[string]string{"Token URL": "https://%s.example/t", "Device authorization URL": "https://%s.example/d", "Client ID": "good"}, nil},
+		{"gcs_service_account", map[string]string{"Hosts": "%s.example", "Key file (JSON)": `{"good":"canary-3"}`, "Service account e-mail": "r@p.iam.gserviceaccount.com"}, []string{"service_account"}},
+		{"aws_iam", map[string]string{"Hosts": "*.%s.example", "Access key ID": "AKIDgood", "Secret access key": "good-canary-4"}, []string{"secret_access_key"}},
+	} {
+		key := "ui-" + strings.ReplaceAll(c.grant, "_", "-")
+		b.click("Connectors")
+		b.click("New connector")
+		b.see("Grant type")
+		b.fill("Name:", "ui_"+c.grant)
+		b.fill("Grant type", c.grant)
+		for label, text := range c.fields {
+			if strings.Contains(text, "%s") {
+				text = fmt.Sprintf(text, key)
+			}
+			b.fill(label, text)
+		}
+		b.eval(fmt.Sprintf("document.querySelector('input[value=%s]').click()", bot))
+		b.click("Make")
+		b.see("Ways to connect")
+		made := w.want(200, "", "GET", "/connectors/"+key, "")
+		if made.str("form.grant_type") != c.grant || made.str("agents.0") != bot || made.get("active") != true {
+			t.Errorf("%s: the connector = %s", c.grant, made.raw)
+		}
+		acct := w.want(200, "", "GET", "/accounts/"+made.str("account_id"), "")
+		stored := acct.raw
+		if app := acct.str("app_id"); app != "" {
+			stored += w.want(200, "", "GET", "/apps/"+app, "").raw
+		}
+		for _, name := range c.secrets {
+			if !strings.Contains(stored, `"field":"`+name+`"`) {
+				t.Errorf("%s: no %s is stored: %s", c.grant, name, stored)
+			}
+		}
+
+		b.click("Edit")
+		b.see("Edit ui-")
+		if strings.Contains(b.eval("document.body.innerHTML + [...document.querySelectorAll('input,textarea')].map((i) => i.value)"), "canary") {
+			t.Errorf("%s: the form shows a secret", c.grant)
+		}
+		b.fill("Title", "Edited "+c.grant)
+		b.eval("[...document.querySelectorAll('label')].find((l) => l.textContent.startsWith('Active')).querySelector('input').click()")
+		b.click("Save")
+		b.see("Switch on")
+		edited := w.want(200, "", "GET", "/connectors/"+key, "")
+		if edited.str("title") != "Edited "+c.grant || edited.str("state") != "inactive" || edited.str("account_id") != made.str("account_id") || edited.str("agents.0") != bot {
+			t.Errorf("%s: the edited connector = %s", c.grant, edited.raw)
+		}
+		b.click("Switch on")
+		b.see("Switch off")
+		b.click("Delete")
+		b.see("New connector")
+		w.want(404, "CONNECTOR_NOT_FOUND", "GET", "/connectors/"+key, "")
+	}
+
+	b.click("New connector")
+	b.see("What it is")
+	b.fill("What it is", "yaml")
+	b.see("Definition (YAML)")
+	b.fill("Name:", "acme")
+	b.click("Make")
+	b.see("api.acme.example")
+	b.click("Edit")
+	b.fill("Definition", "key: acme\ntitle: Acme Two\nhosts: [two.acme.example]\nauth: {key: {type: credentials, fields: {k: {title: K, secret: true}}, sign: bearer}}\n")
+	b.click("Save")
+	b.see("Acme Two")
+	b.noComplaints()
+}
+
+// TestDashboardUntested stores an account without a test, lets it work, and sets a limit.
+func TestDashboardUntested(t *testing.T) {
+	w := newWorld(t, vaulttest.SQLite(t), nil)
+	b := openDashboard(t, w)
+	b.click("Connect an account")
+	b.see("Test and connect")
+	b.fill("Connector", "hub")
+	b.see("Token")
+	b.fill("Name", "narrow")
+	b.fill("Token", "broken-but-right-1234")
+	b.click("Test and connect")
+	b.see("tick “Store without a test”")
+	b.eval("[...document.querySelectorAll('label')].find((l) => l.textContent.startsWith('Store without')).querySelector('input').click()")
+	b.click("Store")
+	b.see("pending")
+	b.click("Use without a test")
+	b.see("activated_by_operator")
+	b.fill("Calls per minute", "7")
+	b.click("Save")
+	b.see("It holds from the next call on.")
+	if l := w.want(200, "", "GET", "/accounts?connector=hub&name=narrow", ""); l.get("items.0.settings.rate_limit") != 7.0 || l.str("items.0.state") != "active" {
+		t.Errorf("the account = %s", l.raw)
+	}
+	b.noComplaints("status of 502")
+}
