@@ -223,7 +223,7 @@ func (c *constructed) sign(t *testing.T, defs map[string]*providers.Definition) 
 	}
 	host := hostOf(t, cs[0], r)
 	signer := cs[0].SignerFor(o, host)
-	in := &sign.Input{Vars: expr.Vars{Cred: &secret.Credential{Fields: fields}, Now: moment, Nonce: nonceFor(c.connector), Body: expr.Bytes(c.body)}}
+	in := &sign.Input{Vars: expr.Vars{Cred: &secret.Credential{Fields: fields}, Now: moment, Nonce: nonceFor(c.connector), Body: expr.Bytes(c.body), Agent: r.Header.Clone()}}
 	sign.Strip(r, signer.Places())
 	if err := signer.Sign(r, in); err != nil {
 		t.Fatalf("Sign = %v", err)

@@ -39,6 +39,9 @@ type oauth1Params struct {
 	BodyHash bool `yaml:"body_hash"`
 	// NoVersion leaves oauth_version out, which is optional.
 	NoVersion bool `yaml:"no_version"`
+	// Plain leaves the oauth_ parameters but the signature without percent-encoding,
+	// in the header and in what is signed, as Mastercard's own clients do.
+	Plain bool `yaml:"plain"`
 	// Anonymous signs with the consumer's keys alone (one leg), without a token.
 	Anonymous bool `yaml:"anonymous"`
 }
@@ -47,7 +50,7 @@ type oauth1Params struct {
 type oauth1 struct {
 	consumer, secret, token, tokenSecret, privateKey, realm *expr.Template
 	method, where                                           string
-	bodyHash, noVersion                                     bool
+	bodyHash, noVersion, plain                              bool
 	// tokenOptional means that an account may have no token (two legs).
 	tokenOptional bool
 	sum           func() hash.Hash // of HMAC and of the body hash
@@ -70,7 +73,7 @@ func newOAuth1(c *compiler, n *yaml.Node) (placer, error) {
 			return nil, err
 		}
 	}
-	o := &oauth1{method: cmp.Or(p.Method, "HMAC-SHA1"), where: cmp.Or(p.Place, "header"), bodyHash: p.BodyHash, noVersion: p.NoVersion}
+	o := &oauth1{method: cmp.Or(p.Method, "HMAC-SHA1"), where: cmp.Or(p.Place, "header"), bodyHash: p.BodyHash, noVersion: p.NoVersion, plain: p.Plain}
 	var ok bool
 	if o.sum, ok = oauth1Methods[o.method]; !ok {
 		return nil, fmt.Errorf("method %q: want one of %s", p.Method, sortedKeys(oauth1Methods))
@@ -151,7 +154,11 @@ func (o *oauth1) place(r *http.Request, in *Input) error {
 	if err != nil {
 		return err
 	}
-	signature, err := o.sign(in, baseString(r, slices.Concat(own, form)))
+	base := baseString(r, slices.Concat(own, form))
+	if o.plain {
+		base = baseString(r, form, own...)
+	}
+	signature, err := o.sign(in, base)
 	if err != nil {
 		return err
 	}
@@ -238,12 +245,14 @@ func (o *oauth1) formFields(r *http.Request, in *Input) ([]expr.Pair, error) {
 	return expr.ParsePairs(string(body)), err
 }
 
-// baseString is §3.4.1: method, URL and all parameters.
-func baseString(r *http.Request, params []expr.Pair) string {
+// baseString is §3.4.1: method, URL and all parameters; plain are those that are
+// not percent-encoded before they are joined.
+func baseString(r *http.Request, params []expr.Pair, plain ...expr.Pair) string {
 	all := append(expr.ParsePairs(r.URL.RawQuery), params...)
 	for i, p := range all {
 		all[i] = expr.Pair{Name: expr.Percent(p.Name), Value: expr.Percent(p.Value)}
 	}
+	all = append(all, plain...)
 	expr.SortPairs(all)
 	var b strings.Builder
 	for i, p := range all {
@@ -307,7 +316,14 @@ func (o *oauth1) placeHeader(r *http.Request, in *Input, own []expr.Pair) error 
 		parts = append(parts, `realm="`+realm+`"`)
 	}
 	for _, p := range own {
-		parts = append(parts, p.Name+`="`+expr.Percent(p.Value)+`"`)
+		v := expr.Percent(p.Value)
+		if o.plain && p.Name != "oauth_signature" {
+			v = p.Value
+		}
+		if hasControl(v) || strings.Contains(v, `"`) {
+			return cannot("oauth1 %s: it holds a quote or a control character", p.Name)
+		}
+		parts = append(parts, p.Name+`="`+v+`"`)
 	}
 	r.Header["Authorization"] = []string{"OAuth " + strings.Join(parts, ", ")}
 	return nil

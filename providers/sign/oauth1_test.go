@@ -68,6 +68,30 @@ func TestOAuth1Published(t *testing.T) {
 }
 
 // RFC 5849 §3.4.1.1 publishes this base string.
+// TestOAuth1Plain is the base string in the tests of Mastercard's clients, such as
+// github.com/Mastercard/oauth1-signer-go.
+func TestOAuth1Plain(t *testing.T) {
+	const consumer = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+	r := awsRequest(t, "POST", "https://sandbox.api.mastercard.com/fraud/merchant/v1/termination-inquiry?Format=XML&PageOffset=0&PageLength=10", "")
+	got := sign.BaseString(r, nil, expr.Pair{Name: "oauth_consumer_key", Value: consumer}, expr.Pair{Name: "oauth_nonce", Value: "1111111111111111111"},
+		expr.Pair{Name: "oauth_signature_method", Value: "RSA-SHA256"}, expr.Pair{Name: "oauth_timestamp", Value: "1111111111"}, expr.Pair{Name: "oauth_version", Value: "1.0"},
+		expr.Pair{Name: "oauth_body_hash", Value: "h2Pd7zlzEZjZVIKB4j94UZn/xxoR3RoCjYQ9/JdadGQ="})
+	want := "POST&https%3A%2F%2Fsandbox.api.mastercard.com%2Ffraud%2Fmerchant%2Fv1%2Ftermination-inquiry&Format%3DXML%26PageLength%3D10%26PageOffset%3D0%26oauth_body_hash%3Dh2Pd7zlzEZjZVIKB4j94UZn%2FxxoR3RoCjYQ9%2FJdadGQ%3D%26oauth_consumer_key%3D" +
+		consumer + "%26oauth_nonce%3D1111111111111111111%26oauth_signature_method%3DRSA-SHA256%26oauth_timestamp%3D1111111111%26oauth_version%3D1.0"
+	if got != want {
+		t.Errorf("BaseString =\n%s\nwant\n%s", got, want)
+	}
+	s, in := mustSigner(t, `{oauth1: {anonymous: true, plain: true, body_hash: true}}`), input("consumer_key", "a!b", "consumer_secret", "s")
+	in.Body = expr.Bytes("{}")
+	if err := s.Sign(r, in); err != nil || !strings.Contains(r.Header.Get("Authorization"), `oauth_consumer_key="a!b"`) || !strings.Contains(r.Header.Get("Authorization"), `oauth_body_hash="vyGp6PvFo4RvsFtPoIWeCReyIC8="`) {
+		t.Errorf("Sign = %v, Authorization: %s", err, r.Header.Get("Authorization"))
+	}
+	in = input("consumer_key", "a\", realm=\"b", "consumer_secret", "s")
+	if err := s.Sign(r, in); err == nil {
+		t.Error("a quote in the consumer key is written as it stands")
+	}
+}
+
 func TestOAuth1BaseString(t *testing.T) {
 	r := awsRequest(t, "post", "http://EXAMPLE.com:80/request?b5=%3D%253D&a3=a&c%40=&a2=r%20b", "")
 	params := expr.ParsePairs("c2&a3=2+q&oauth_consumer_key=9djdj82h48djs9d2&oauth_token=kkk9d7dh3k39sjv7&oauth_signature_method=HMAC-SHA1&oauth_timestamp=137131201&oauth_nonce=7d8f3e4a")
