@@ -18,7 +18,7 @@ func mountAccounts(a *API) {
 	register(a, operation{id: "get-account", method: http.MethodGet, path: "/accounts/{id}", role: vault.RoleViewer, noun: "ACCOUNT", summary: "Read an account"}, a.getAccount)
 	register(a, operation{id: "update-account", method: http.MethodPatch, path: "/accounts/{id}", role: vault.RoleOperator, noun: "ACCOUNT", summary: "Edit an account"}, a.patchAccount)
 	register(a, operation{id: "delete-account", method: http.MethodDelete, path: "/accounts/{id}", role: vault.RoleOperator, noun: "ACCOUNT", status: http.StatusNoContent, summary: "Delete an account",
-		detail: "Deletes its secrets, grants and usage too. Revoke it first where the service should forget it as well."}, a.deleteAccount)
+		detail: "Deletes its secrets, grants and usage too. Tokens are taken back at the service first, as by revoke, which may take up to 40 s; the audit (account.service_revocation) and the header Attache-At-Service say what came of it. It is deleted in every case."}, a.deleteAccount)
 	register(a, operation{id: "set-credentials", method: http.MethodPut, path: "/accounts/{id}/credentials", role: vault.RoleOperator, noun: "ACCOUNT", summary: "Replace an account's credentials",
 		detail: "They are tested first; those that the service does not take change nothing."}, a.setCredentials)
 }
@@ -216,7 +216,18 @@ type deleteIn struct {
 	IfMatch
 }
 
-func (a *API) deleteAccount(ctx context.Context, c *Caller, in *deleteIn) (*nothing, error) {
+type deleteAccountIn struct {
+	PathID
+	IfMatch
+	Revoke bool `query:"revoke" default:"true" doc:"Whether the service is asked to forget the account's tokens. false is for an account that goes on elsewhere, or whose authorization others share."`
+}
+
+// deletedAccount has what the service said, where it was asked.
+type deletedAccount struct {
+	AtService string `header:"Attache-At-Service" enum:"revoked,cannot_revoke,failed,skipped" doc:"What became of the tokens at the service; absent where there were none. skipped: by revoke=false."`
+}
+
+func (a *API) deleteAccount(ctx context.Context, c *Caller, in *deleteAccountIn) (*deletedAccount, error) {
 	if err := a.editable(in.ID); err != nil {
 		return nil, err
 	}
@@ -224,5 +235,10 @@ func (a *API) deleteAccount(ctx context.Context, c *Caller, in *deleteIn) (*noth
 	if err != nil {
 		return nil, err
 	}
-	return &nothing{}, c.DeleteAccount(ctx, in.ID, version)
+	acct, err := c.Account(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	result, err := a.remove(ctx, c, acct, version, in.Revoke)
+	return &deletedAccount{AtService: result}, err
 }

@@ -270,6 +270,9 @@ func TestAuthorize(t *testing.T) {
 			t.Errorf("audit = %s", l.raw)
 		}
 		f.want(200, "", "POST", "/accounts/"+f.account+"/revoke", "")
+		if l := f.want(200, "", "GET", "/audit?kind=admin&account_id="+f.account, ""); l.str("items.0.code") != "account.service_revocation" || !strings.HasPrefix(l.str("items.0.detail"), "revoked: ") {
+			t.Errorf("audit = %s", l.raw)
+		}
 		if len(f.revoked) != 1 || !strings.HasPrefix(f.revoked[0], "rt_") {
 			t.Errorf("revoked at the service: %v", f.revoked)
 		}

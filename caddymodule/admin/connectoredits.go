@@ -239,7 +239,7 @@ func (a *API) deleteConnector(ctx context.Context, c *Caller, in *deleteConnecto
 		return nil, problem(http.StatusConflict, "CONNECTOR_IN_USE", "Accounts of this connector are left. Delete them first.")
 	}
 	if len(l.Items) == 1 {
-		if err := c.DeleteAccount(ctx, own, 0); err != nil {
+		if _, err := a.remove(ctx, c, l.Items[0], 0, true); err != nil {
 			return nil, err
 		}
 	}

@@ -29,7 +29,10 @@ const (
 	atServiceRevoked = "revoked"
 	atServiceCannot  = "cannot_revoke"
 	atServiceFailed  = "failed"
+	atServiceSkipped = "skipped" // only where the account is deleted
 )
+
+const cannotRevoke = "The service has no way to revoke; remove the access in its own settings."
 
 func (a *API) revoke(ctx context.Context, c *Caller, in *actionIn) (*disconnectedOut, error) {
 	if err := a.editable(in.ID); err != nil {
@@ -102,8 +105,46 @@ func (a *API) takeBack(ctx context.Context, had vault.Unsealed, ask Revocation) 
 	case err == nil:
 		return atServiceRevoked, "The service revoked the tokens."
 	case errors.Is(err, oauth.ErrCannotRevoke):
-		return atServiceCannot, "The service has no way to revoke; remove the access in its own settings."
+		return atServiceCannot, cannotRevoke
 	}
 	a.log.Warn("revoking at the service", "account", had.Account.ID, "error", err)
 	return atServiceFailed, "The service did not confirm that it revoked the tokens."
+}
+
+// remove deletes an account, and has its tokens taken back at the service before
+// that unless revoke is false. It says what became of them; nothing where there
+// were none.
+func (a *API) remove(ctx context.Context, c *Caller, acct vault.Account, version int64, revoke bool) (result string, err error) {
+	if version != 0 && version != acct.Version {
+		return "", vault.ErrConflict
+	}
+	ctx = context.WithoutCancel(ctx)
+	ways := a.waysToRevoke(ctx, c, acct)
+	switch {
+	case ways == nil:
+	case !revoke:
+		result = atServiceSkipped
+		acct, err = c.Revocation(ctx, acct, result, "The account was deleted, and the service was not to be asked.")
+	case !ways.CanRevoke():
+		result = atServiceCannot
+		acct, err = c.Revocation(ctx, acct, result, cannotRevoke)
+	default:
+		acct, result, err = a.disconnect(ctx, c, acct, acct.Version, vault.Reason{Code: vault.ReasonRevoked, Detail: "It is being deleted."})
+	}
+	if err != nil {
+		return "", err
+	}
+	return result, c.DeleteAccount(ctx, acct.ID, acct.Version)
+}
+
+// waysToRevoke is how the account's tokens came, and nil where it has none.
+func (a *API) waysToRevoke(ctx context.Context, c *Caller, acct vault.Account) *oauth.Config {
+	if a.c.Connections == nil || acct.TestMode || acct.State == vault.Revoked || neverConnected(&acct) {
+		return nil
+	}
+	_, opt, err := a.option(ctx, c, acct.Connector, acct.Option)
+	if err != nil {
+		return nil // of a connector that is gone
+	}
+	return opt.OAuth
 }

@@ -8,6 +8,11 @@ const revoked = {
   cannot_revoke: 'It is disconnected here. The service has no way to revoke: remove the access in its own settings.',
   failed: 'It is disconnected here. The service did not confirm; its tokens may work there until they end.',
 };
+const deleted = {
+  revoked: 'It is deleted, and the service has forgotten its tokens.',
+  cannot_revoke: 'It is deleted. The service has no way to revoke: remove the access in its own settings.',
+  failed: 'It is deleted. The service did not confirm that it forgot its tokens; they may work there until they end.',
+};
 const mayEdit = () => session.me.role !== 'viewer';
 const owner = (a) => (a.identifier && a.identifier !== a.organisation ? `${a.identifier} (${a.organisation})` : a.organisation);
 
@@ -120,7 +125,7 @@ async function account(main, id) {
         a.state === 'suspended' ? act('resume', 'Resume', (r) => `It is ${r.state}.`) : a.state !== 'revoked' && act('suspend', 'Suspend', (r) => `It is ${r.state}.`),
         a.expires_at && act('refresh', 'Refresh the token', () => 'It has a new token.'),
         a.state !== 'revoked' && sure('Revoke', 'Delete its secrets, and take them back at the service?', async () => { notice(revoked[(await call('POST', `${path}/revoke`)).at_service]); await again(); }),
-        sure('Delete', 'Delete the account with its grants and usage?', async () => { await call('DELETE', path); location.hash = '#/accounts'; })), connecting.box);
+        sure('Delete', 'Delete the account with its grants and usage, and take its tokens back at the service?', async () => { notice(deleted[(await call('DELETE', path)).at_service] || 'It is deleted.'); location.hash = '#/accounts'; })), connecting.box);
     }
     if (mayEdit()) parts.push(...settings(path, a, again));
     parts.push(...await reports(path));

@@ -40,6 +40,8 @@ export async function call(method, path, body, headers = {}) {
   let out = {};
   try { out = text ? JSON.parse(text) : {}; } catch { /* not ours */ }
   if (!res.ok) throw new Problem(out, res.status);
+  const said = res.headers.get('Attache-At-Service'); // of what was deleted, which has no body
+  if (said) out.at_service = said;
   return out;
 }
 
