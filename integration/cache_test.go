@@ -20,10 +20,16 @@ import (
 // with Caddy's metrics beside it.
 func (s *tokenServer) withRedis(t testing.TB, addr, key string) (a *attache, conf setup) {
 	t.Helper()
+	return s.withCache(t, "cache redis {env.REDIS_URL}", key, "REDIS_URL="+addr)
+}
+
+// withCache is withRedis with any option cache.
+func (s *tokenServer) withCache(t testing.TB, cache, key string, env ...string) (a *attache, conf setup) {
+	t.Helper()
 	conf = setup{
 		Attache: fmt.Sprintf(`allow_address 127.0.0.1
 		key {env.KEY}
-		cache redis {env.REDIS_URL}
+		%s
 		connector api {
 			hosts api.test
 			upstream %s
@@ -34,9 +40,9 @@ func (s *tokenServer) withRedis(t testing.TB, addr, key string) (a *attache, con
 				header_as_payload on
 			}
 		}
-		%s`, s.Service.URL, s.Tokens.URL, clientID, agentLocal("api")),
+		%s`, cache, s.Service.URL, s.Tokens.URL, clientID, agentLocal("api")),
 		Options: "metrics",
-		Env:     []string{"CLIENT_SECRET=" + clientSecret, "KEY=" + key, "REDIS_URL=" + addr},
+		Env:     append([]string{"CLIENT_SECRET=" + clientSecret, "KEY=" + key}, env...),
 	}
 	port := freePort(t)
 	conf.Sites = fmt.Sprintf("http://:%d {\n\tbind 127.0.0.1\n\tmetrics\n}", port)

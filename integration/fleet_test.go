@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -285,6 +286,7 @@ type redisServer struct {
 	t    testing.TB
 	dir  string
 	cmd  *exec.Cmd
+	args []string // beside those of every server
 }
 
 func startRedis(t testing.TB, args ...string) *redisServer {
@@ -293,16 +295,32 @@ func startRedis(t testing.TB, args ...string) *redisServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &redisServer{Addr: fmt.Sprintf("127.0.0.1:%d", freePort(t)), t: t, dir: dir}
+	s := &redisServer{Addr: fmt.Sprintf("127.0.0.1:%d", freePort(t)), t: t, dir: dir, args: args}
 	program(t, "redis-server")
 	s.start()
 	t.Cleanup(func() { s.stop(); os.RemoveAll(dir) })
 	return s
 }
 
+// arguments are those of a server on port. What a test gives comes first, since a
+// file must, and with a TLS port among it the other one is closed.
+func (s *redisServer) arguments(port string) []string {
+	args := slices.Clone(s.args)
+	if slices.Contains(args, "--tls-cert-file") {
+		args = append(args, "--tls-port", port, "--port", "0")
+	} else {
+		args = append(args, "--port", port)
+	}
+	args = append(args, "--bind", "127.0.0.1", "--dir", s.dir)
+	if !slices.Contains(args, "--sentinel") {
+		args = append(args, "--save", "", "--appendonly", "no")
+	}
+	return args
+}
+
 func (s *redisServer) start() {
 	_, port, _ := net.SplitHostPort(s.Addr)
-	s.cmd = exec.Command(program(s.t, "redis-server"), "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.dir)
+	s.cmd = exec.Command(program(s.t, "redis-server"), s.arguments(port)...)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := s.cmd.Start(); err != nil {
 		s.t.Errorf("starting Redis: %v", err)
