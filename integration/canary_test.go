@@ -20,6 +20,7 @@ var canaries = map[string]string{
 	"query": "canary/query+7a=5f&9b", "path": "canary-path-0cc175b9c0f1", "cookie": "canary-cookie-92eb5ffee6ae",
 	"form": "canary-form-4a8a08f09d37", "json": "canary-json-\"8277e091\"0d3f", "file": "canary-file-e4da3b7fbbce",
 	"secret": "canary-client-secret-1679091c5a88", "token": "canary-access-token-8f14e45fceea", "agent": "canary-agent-token-c9f0f895fb98",
+	"signing": "canary/signing+key-c20ad4d76fe9",
 }
 
 // leak is a canary that was found.
@@ -96,10 +97,13 @@ func canaryProxy(t testing.TB) (a *attache, service *service) {
 	add("token-fails", service.URL, fmt.Sprintf(oauth, failing.URL, "on"))
 	add("token-fails-basic", service.URL, fmt.Sprintf(oauth, failing.URL, "off"))
 	add("token-closed", service.URL, fmt.Sprintf(oauth, closed, "on"))
+	env = append(env, "CANARY_SIGNING="+canaries["signing"])
+	b.WriteString("connector aws-s3 {\n\tuse access_key {\n\t\taccess_key_id AKIAIOSFODNN7EXAMPLE\n\t\tsecret_access_key {env.CANARY_SIGNING}\n\t}\n}\n")
 	b.WriteString("allow_address 127.0.0.1\nagent worker {\n\ttoken {env.AGENT_TOKEN}\n")
 	for _, key := range keys {
-		fmt.Fprintf(&b, "\tgrant %s read write\n", key)
+		fmt.Fprintf(&b, "\tgrant %s read write presign\n", key)
 	}
+	b.WriteString("\tgrant aws-s3 read presign\n")
 	b.WriteString("}\n")
 	a = newAttache(t, setup{Attache: b.String(), Env: env, Trust: []*authority{ca}, Listener: "unmatched deny", Options: "metrics"})
 	return a, service
@@ -121,7 +125,7 @@ func TestCanaries(t *testing.T) {
 	}
 	sent := map[string]string{"form": "application/x-www-form-urlencoded", "json": "application/json"}
 	for name := range canaries {
-		if name == "secret" || name == "agent" {
+		if name == "secret" || name == "agent" || name == "signing" {
 			continue
 		}
 		for _, way := range echoPaths {
@@ -166,6 +170,23 @@ func TestCanaries(t *testing.T) {
 		}
 		for name := range canaries {
 			note(t, "test of "+name, client{}.run(t, "curl", append(auth, "-X", "POST", a.URL+"/.well-known/attache/test/"+name)...).Stdout)
+		}
+	})
+	t.Run("presigned URLs", func(t *testing.T) {
+		ask := func(body string) string {
+			r := client{}.run(t, "curl", "-sS", "-i", "-H", "Authorization: Bearer "+canaries["agent"], "-d", body, a.URL+"/.well-known/attache/presign")
+			note(t, "presign "+body, r.Stdout)
+			return r.Stdout
+		}
+		if got := ask(`{"connector":"aws-s3","url":"/bucket/key","headers":{"X-Amz-Meta-A":"b"}}`); !strings.Contains(got, "X-Amz-Signature=") {
+			t.Errorf("no URL: %s", clip(got))
+		}
+		for _, body := range []string{
+			`{"connector":"aws-s3","url":"/bucket/key","method":"PUT"}`, `{"url":"https://bucket.s3.amazonaws.com/k?X-Amz-Signature=0&X-Amz-Credential=x"}`, `{"url":"https://bearer.test/text/"}`,
+			`{"url":"https://query.test/query/?a=1"}`, `{"url":"https://token-fails.test/"}`, `{"url":"https://unknown.test/"}`, `{"connector":"aws-s3","url":"/","expires_in":-1}`, `{`,
+			`{"connector":"aws-s3","url":"/b/k","headers":{"Authorization":"` + canaries["agent"][:8] + `"}}`,
+		} {
+			ask(body)
 		}
 	})
 	t.Run("the admin socket", func(t *testing.T) {
