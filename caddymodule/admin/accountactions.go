@@ -173,7 +173,7 @@ func (a *API) refresh(ctx context.Context, c *Caller, id string) (vault.Account,
 	if err != nil {
 		return vault.Account{}, err
 	}
-	if opt.Type == providers.TypeCredentials {
+	if opt.Type == providers.TypeCredentials || acct.TestMode {
 		return vault.Account{}, problem(http.StatusConflict, "NOTHING_TO_REFRESH", "These credentials are used as they are; there is no token to refresh.")
 	}
 	if a.c.Connections == nil {

@@ -179,6 +179,7 @@ func (a *API) makeAccount(ctx context.Context, c *Caller, b *NewAccount) (vault.
 	n.Credentials = credentialsOf(opt, values)
 	switch {
 	case b.TestMode:
+		giveTestToken(opt, n.Credentials)
 		n.Connected = &vault.Connection{}
 	case b.Test == nil || *b.Test:
 		if n.Connected, err = a.prove(ctx, con, opt, values, b.AppID); err != nil {

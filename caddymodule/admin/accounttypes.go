@@ -170,7 +170,7 @@ type NewAccount struct {
 	Credentials    map[string]string `json:"credentials,omitempty" writeOnly:"true" doc:"The option's fields; GET /connectors/{key}/metadata says which. Without them the account waits."`
 	Metadata       map[string]any    `json:"metadata,omitempty"`
 	Settings       *SettingsEdit     `json:"settings,omitempty"`
-	TestMode       bool              `json:"test_mode,omitempty" doc:"For trying things out: nothing is tested, and fields that are missing get made-up values."`
+	TestMode       bool              `json:"test_mode,omitempty" doc:"For trying things out: nothing is tested, fields that are missing get made-up values, and so does the token, where one is obtained."`
 	Test           *bool             `json:"test,omitempty" doc:"Whether the credentials are tested first; default true. Without a test the account stays pending until POST /accounts/{id}/test or /activate."`
 }
 

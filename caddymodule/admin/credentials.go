@@ -2,11 +2,9 @@ package admin
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"maps"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 
@@ -61,44 +59,6 @@ func credentialsOf(opt *providers.Option, values secret.Values) *vault.Credentia
 		}
 	}
 	return c
-}
-
-// madeUp fills in the fields of an account in test mode.
-func madeUp(opt *providers.Option, pasted map[string]string) map[string]string {
-	out := maps.Clone(pasted)
-	if out == nil {
-		out = map[string]string{}
-	}
-	for _, f := range opt.Fields {
-		if out[f.Name] != "" || f.Optional {
-			continue
-		}
-		switch {
-		case f.Default != "":
-			out[f.Name] = f.Default
-		case len(f.Enum) > 0:
-			out[f.Name] = f.Enum[0]
-		case f.Format == "email":
-			out[f.Name] = "test@example.com"
-		case f.Format == "uri" || f.Format == "url":
-			out[f.Name] = "https://test.example.com"
-		default:
-			out[f.Name] = madeUpText(f.Pattern)
-		}
-	}
-	return out
-}
-
-// madeUpText is a value that fits a pattern, if that is one of the usual ones.
-// Otherwise it is empty, and the caller must send the field.
-func madeUpText(pattern string) string {
-	random := strings.ToLower(rand.Text())
-	for _, s := range []string{"test_" + random, "test-" + random, "test" + random, "https://test.example.com", "test.example.com", "100000001", "test"} {
-		if ok, err := regexp.MatchString(pattern, s); ok || err != nil {
-			return s
-		}
-	}
-	return ""
 }
 
 // prove runs the test request. It returns nil, nil where the connector needs a

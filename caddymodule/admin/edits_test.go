@@ -173,8 +173,11 @@ func TestTestMode(t *testing.T) {
 			t.Errorf("a test account = %s after %d tests, want active with a made-up secret and no test", a.raw, w.service.tests)
 		}
 		w.want(200, "", "POST", "/accounts/"+a.str("id")+"/test", "")
+		if a := w.want(201, "", "POST", "/accounts", `{"connector":"desk","option":"oauth","name":"signed-in","test_mode":true}`); a.str("state") != "active" || a.str("secrets.0.field") != "access_token" {
+			t.Errorf("a test account that a person would connect = %s, want a test token", a.raw)
+		}
 		w.account("real")
-		if l := w.want(200, "", "GET", "/accounts?test_mode=true", ""); l.len("items") != 1 {
+		if l := w.want(200, "", "GET", "/accounts?test_mode=true", ""); l.len("items") != 2 {
 			t.Errorf("test_mode=true = %s", l.raw)
 		}
 	})

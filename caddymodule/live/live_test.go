@@ -273,6 +273,23 @@ func TestOneRefreshForAllReplicas(t *testing.T) {
 	}
 }
 
+// TestTestTokenIsUsedAsItIs: no token endpoint is asked for an account in test mode.
+func TestTestTokenIsUsedAsItIs(t *testing.T) {
+	idp := &rotating{}
+	srv := httptest.NewServer(idp)
+	defer srv.Close()
+	c := compile(t, "key: svc\nhosts: [svc.example]\nauth: {oauth: {type: oauth2, authorize_url: '"+srv.URL+"/a', token_url: '"+srv.URL+"/t'}}\n")
+	v := openVault(t, filepath.Join(t.TempDir(), "v.db"), keys(t))
+	r := newReplica(t, v, c, srv.Client())
+	row := must[vault.Account](t)(v.System().CreateAccount(t.Context(), vault.NewAccount{Connector: "svc", Option: "oauth", Name: "trial", TestMode: true,
+		Credentials: &vault.Credentials{Token: secret.New("test_token-1")}, Connected: &vault.Connection{}}))
+	a := must[*resolver.Account](t)(r.Account(t.Context(), row.ID))
+	cred, err := r.creds.For(t.Context(), a, nil)
+	if err != nil || cred.Token.Reveal() != "test_token-1" || r.creds.CanRefresh(a) || idp.calls.Load() != 0 {
+		t.Errorf("For = %v, %v, can refresh: %v, token requests: %d; want the test token and nothing else", cred, err, r.creds.CanRefresh(a), idp.calls.Load())
+	}
+}
+
 func TestInvalidGrantExpiresTheAccount(t *testing.T) {
 	idp := &rotating{dead: true}
 	srv := httptest.NewServer(idp)
