@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -99,7 +100,7 @@ func (a *App) parseOption(d *caddyfile.Dispenser) error {
 	case "agent":
 		return a.parseAgent(d)
 	default:
-		return d.Errf("unknown option %q in attache; known here: vault, key, public_url, connect_links, cache, token_timeout, ca, connectors, signed_body, allow_address, audit, connector, agent", d.Val())
+		return d.Errf("unknown option %q in attache; known here: %s, agent", d.Val(), strings.Join(globalOptions, ", "))
 	}
 	return nil
 }

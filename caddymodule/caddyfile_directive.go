@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,10 @@ func cutAccount(s string) (connector, account string) {
 	connector, account, _ = strings.Cut(s, ":")
 	return connector, account
 }
+
+// globalOptions are those of the global option attache alone; agent has another
+// meaning in a site.
+var globalOptions = []string{"vault", "key", "public_url", "connect_links", "cache", "token_timeout", "ca", "connectors", "signed_body", "allow_address", "audit", "connector"}
 
 // streamCloseDelay is how long streams go on over a reload, unless configured.
 const streamCloseDelay = 24 * time.Hour
@@ -96,6 +101,8 @@ func takeOwnOptions(d *caddyfile.Dispenser) (*Handler, error) {
 		}
 		if ours {
 			d.DeleteN(args + 1)
+		} else if slices.Contains(globalOptions, d.Val()) {
+			return nil, d.Errf("%s stands in the global option attache, in the braces at the top of the Caddyfile; not here, in a site", d.Val())
 		}
 	}
 	d.Reset()
