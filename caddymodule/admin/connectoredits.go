@@ -24,7 +24,11 @@ func (a *API) createConnector(ctx context.Context, c *Caller, in *createConnecto
 	if err := everybodys(c); err != nil {
 		return nil, err
 	}
-	key, err := keyOf(in.Body.Name)
+	name, err := in.Body.named()
+	if err != nil {
+		return nil, err
+	}
+	key, err := keyOf(name)
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +36,7 @@ func (a *API) createConnector(ctx context.Context, c *Caller, in *createConnecto
 		return nil, problem(http.StatusConflict, "CONNECTOR_EXISTS", "There is a connector "+key+" already, which the API cannot edit. Choose another name.")
 	}
 	f := &in.Body.ConnectorForm
-	form := f.over(map[string]any{"name": in.Body.Name})
+	form := f.over(map[string]any{"name": name})
 	if f.MCP != nil {
 		return a.createMCP(ctx, c, key, f, form)
 	}

@@ -47,8 +47,20 @@ type ConnectorForm struct {
 }
 
 type NewConnector struct {
-	Name string `json:"name" minLength:"1" maxLength:"63" doc:"A variable name: letters, digits, _ and -, no spaces. It is the connector's key, in lower case, with - for _."`
+	Name string `json:"name,omitempty" minLength:"1" maxLength:"63" doc:"A variable name: letters, digits, _ and -, no spaces. It is the connector's key, in lower case, with - for _. It may be left out where definition says it."`
 	ConnectorForm
+}
+
+// named is the name, or the key that the definition has.
+func (n *NewConnector) named() (string, error) {
+	if n.Name != "" || n.Definition == nil {
+		return n.Name, nil
+	}
+	def, err := providers.Parse("definition", []byte(*n.Definition))
+	if err != nil {
+		return "", badDefinition(err)
+	}
+	return def.Key, nil
 }
 
 var variableName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)

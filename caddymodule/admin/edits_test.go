@@ -416,6 +416,12 @@ func TestConnectors(t *testing.T) {
 		}
 		w.want(409, "CONNECTOR_EXISTS", "POST", "/connectors", form)
 		w.want(409, "CONNECTOR_EXISTS", "POST", "/connectors", `{"name":"hub","hosts":["x.example"]}`)
+		named := w.want(201, "", "POST", "/connectors", `{"definition":"key: by-yaml\nhosts: [yaml.example]\nauth: {key: {type: credentials, fields: {key: {secret: true}}, sign: bearer}}\n"}`)
+		if named.str("key") != "by-yaml" {
+			t.Errorf("a connector whose definition says its name = %s", named.raw)
+		}
+		w.want(422, "INVALID_CONNECTOR", "POST", "/connectors", `{"definition":"key: [\n"}`)
+		w.want(422, "INVALID_INPUT", "POST", "/connectors", `{"hosts":["x.example"]}`)
 
 		e := w.want(200, "", "PATCH", "/connectors/my-billing", `{"scope":"read:user","active":false,"agents":["`+second+`"],"client_secret":"shh-other-secret-9999"}`, "If-Match", w.do("GET", "/connectors/my-billing", "").header.Get("ETag"))
 		if e.str("state") != "inactive" || strings.Contains(e.str("definition"), "write:repo") || e.str("title") != "Billing" {
