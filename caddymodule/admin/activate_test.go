@@ -65,6 +65,17 @@ func TestRefusedInput(t *testing.T) {
 		w.agent("one")
 		w.agent("two")
 		defer w.as(w.admin("boss", vault.RoleAdmin, vault.All))()
+		// What OAuth does with it.
+		w.want(422, "INVALID_INPUT", "POST", "/apps", `{"connector":"hub","mode":"managed","client_id":"x"}`)
+		app := w.want(201, "", "POST", "/apps", `{"connector":"desk","mode":"managed","client_id":"x"}`).str("id")
+		acct := w.want(201, "", "POST", "/accounts", `{"connector":"desk","option":"oauth","app_id":"`+app+`"}`).str("id")
+		if a := w.want(409, "APP_IN_USE", "DELETE", "/apps/"+app, ""); !strings.Contains(a.raw, "Switch it off") {
+			t.Errorf("deleting an app in use = %s", a.raw)
+		}
+		for _, scopes := range []string{`"a b"`, `""`, `"ok","\n"`, `"é"`} {
+			w.want(422, "INVALID_INPUT", "POST", "/accounts/"+acct+"/authorize", `{"additional_scopes":[`+scopes+`]}`)
+			w.want(422, "INVALID_INPUT", "POST", "/connect/sessions", `{"account_id":"`+acct+`","additional_scopes":[`+scopes+`]}`)
+		}
 		next := w.want(200, "", "GET", "/agents?limit=1", "").str("next")
 		w.want(200, "", "GET", "/agents?after="+next, "")
 		for _, list := range []string{"/accounts", "/grants", "/apps", "/tokens", "/webhooks", "/audit"} {

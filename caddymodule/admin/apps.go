@@ -2,9 +2,12 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"slices"
 	"time"
 
+	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
@@ -93,9 +96,21 @@ func secretValues(in map[string]string) secret.Values {
 	return out
 }
 
+// usesApps reports whether a connector has a way to authenticate that goes through
+// an OAuth client.
+func usesApps(con *providers.Connector) bool {
+	return slices.ContainsFunc(con.Options, func(o *providers.Option) bool { return o.Type != providers.TypeCredentials })
+}
+
 func (a *API) createApp(ctx context.Context, c *Caller, in *createAppIn) (*appOut, error) {
-	if _, err := a.connector(ctx, c, in.Body.Connector); err != nil {
+	con, err := a.connector(ctx, c, in.Body.Connector)
+	switch {
+	case errors.Is(err, vault.ErrNotFound):
 		return nil, problem(http.StatusUnprocessableEntity, "CONNECTOR_NOT_FOUND", "There is no connector of that key.").at("body.connector", "is no connector")
+	case err != nil:
+		return nil, err
+	case !usesApps(con):
+		return nil, problem(http.StatusUnprocessableEntity, "INVALID_INPUT", "No way to authenticate of this connector uses an OAuth client. Make an account with credentials.").at("body.connector", "uses no OAuth client")
 	}
 	x, err := c.CreateApp(ctx, vault.App{Connector: in.Body.Connector, Mode: in.Body.Mode, Organisation: in.Body.Organisation, Name: in.Body.Name,
 		ClientID: in.Body.ClientID, Params: in.Body.Params, RedirectURIs: in.Body.RedirectURIs}, secretValues(in.Body.Secrets))

@@ -2,8 +2,10 @@ package admin
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/attache-proxy/attache/providers/secret"
@@ -56,6 +58,9 @@ func (a *API) authorize(ctx context.Context, c *Caller, in *authorizeIn) (*autho
 	if b == nil {
 		b = &Authorize{}
 	}
+	if err := knownScopes(b.AdditionalScopes); err != nil {
+		return nil, err
+	}
 	t, err := a.subject(ctx, c, in.ID, choice{option: b.Option, appID: b.AppID, fields: b.Fields})
 	if err != nil {
 		return nil, err
@@ -84,6 +89,17 @@ func (a *API) authorize(ctx context.Context, c *Caller, in *authorizeIn) (*autho
 	}
 	c.shownOnce("authorization_url", "user_code", "verification_uri_complete")
 	return &authorizationOut{authorizationOf(s, begun)}, nil
+}
+
+// knownScopes refuses what cannot be a scope (RFC 6749 §3.3).
+func knownScopes(scopes []string) error {
+	for i, s := range scopes {
+		if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == '"' || r == '\\' || r > '~' }) {
+			return problem(http.StatusUnprocessableEntity, "INVALID_INPUT", "A scope has printable ASCII characters but no spaces, quotes and backslashes; each is an item of its own.").
+				at(fmt.Sprintf("body.additional_scopes[%d]", i), "is no scope")
+		}
+	}
+	return nil
 }
 
 // openSession stores an attempt as a session of its own.

@@ -86,6 +86,9 @@ func (a *API) createSession(ctx context.Context, c *Caller, in *createSessionIn)
 	if err := a.editable(b.AccountID); err != nil {
 		return nil, err
 	}
+	if err := knownScopes(b.AdditionalScopes); err != nil {
+		return nil, err
+	}
 	t, err := a.subject(ctx, c, b.AccountID, choice{option: b.Option})
 	if err != nil {
 		return nil, err

@@ -265,7 +265,7 @@ func (s *View) UpdateApp(ctx context.Context, id string, version int64, e AppEdi
 }
 
 // DeleteApp deletes an app that no account was connected through; otherwise it
-// returns *InvalidError, because those accounts could not refresh any more.
+// returns ErrInUse, because those accounts could not refresh any more.
 func (s *View) DeleteApp(ctx context.Context, id string, version int64) error {
 	_, err := s.editApp(ctx, id, version, func(t *tx, a *App) error {
 		var used int
@@ -274,7 +274,7 @@ func (s *View) DeleteApp(ctx context.Context, id string, version int64) error {
 			return err
 		}
 		if used > 0 {
-			return invalid("id", "accounts were connected through this app; switch it off instead, or delete them first")
+			return ErrInUse
 		}
 		if err := t.dropSecrets(ctx, id); err != nil {
 			return err

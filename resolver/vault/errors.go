@@ -14,6 +14,8 @@ var (
 	ErrConflict = errors.New("changed by somebody else in the meantime")
 	// ErrExists means that the name, key or pair is taken.
 	ErrExists = errors.New("already exists")
+	// ErrInUse means that something else needs the row.
+	ErrInUse = errors.New("in use")
 	// ErrOrganisation means that two rows of different organisations would meet.
 	ErrOrganisation = errors.New("belongs to another organisation")
 	// ErrNotAllowed is what every *TransitionError matches.

@@ -128,7 +128,7 @@ func TestApps(t *testing.T) {
 			t.Errorf("an app that is off is offered")
 		}
 		must[vault.Account](t)(s.CreateAccount(ctx, vault.NewAccount{Connector: "github", Option: "oauth", AppID: own.ID}))
-		want(t, "DeleteApp in use", acme.DeleteApp(ctx, own.ID, 0), vault.ErrInvalid)
+		want(t, "DeleteApp in use", acme.DeleteApp(ctx, own.ID, 0), vault.ErrInUse)
 		want(t, "DeleteApp", s.DeleteApp(ctx, managed.ID, 0), nil)
 		_, err = s.CreateApp(ctx, vault.App{Connector: "github", Mode: "stolen"}, nil)
 		want(t, "CreateApp of an unknown mode", err, vault.ErrInvalid)

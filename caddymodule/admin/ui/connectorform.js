@@ -38,13 +38,18 @@ const nameLabel = 'Name: letters, digits, _ and -, no spaces';
 
 // newConnector asks what the connector is made of.
 export async function newConnector(main, done) {
-  const box = el('div');
+  const place = el('div');
   const ways = { form: 'OAuth service, by form', yaml: 'Any service, as YAML', mcp: 'MCP server, by its URL' };
-  const made = { form: () => connectorForm(box, null, done), yaml: () => definitionForm(box, null, done), mcp: () => mcpForm(box, done) };
+  const made = { form: (box) => connectorForm(box, null, done), yaml: (box) => definitionForm(box, null, done), mcp: (box) => mcpForm(box, done) };
   const way = choice(ways);
-  way.addEventListener('change', () => made[way.value]());
-  main.replaceChildren(el('h2', {}, 'New connector'), el('div', { className: 'bar' }, labelled('What it is', way)), box);
-  await made.form();
+  const ask = () => {
+    const box = el('div'); // its own, so that a form which comes late replaces no other
+    place.replaceChildren(box);
+    return made[way.value](box);
+  };
+  way.addEventListener('change', () => busy(null, async () => ask()));
+  main.replaceChildren(el('h2', {}, 'New connector'), el('div', { className: 'bar' }, labelled('What it is', way)), place);
+  await ask();
 }
 
 // connectorForm makes a new connector, or edits c.
