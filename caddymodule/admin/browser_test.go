@@ -130,6 +130,14 @@ func (b *browser) listen(ctx context.Context) {
 
 func (b *browser) call(method string, params any, result any) {
 	b.t.Helper()
+	if problem := b.ask(method, params, result); problem != "" {
+		b.t.Fatalf("%s: %s", method, problem)
+	}
+}
+
+// ask is call, whose mistakes are the caller's to tell.
+func (b *browser) ask(method string, params any, result any) (problem string) {
+	b.t.Helper()
 	b.mu.Lock()
 	b.next++
 	id, ch := b.next, make(chan message, 1)
@@ -148,7 +156,7 @@ func (b *browser) call(method string, params any, result any) {
 	select {
 	case m := <-ch:
 		if m.Error != nil {
-			b.t.Fatalf("%s: %s", method, m.Error.Message)
+			return m.Error.Message
 		}
 		if result != nil {
 			if err := json.Unmarshal(m.Result, result); err != nil {
@@ -156,8 +164,9 @@ func (b *browser) call(method string, params any, result any) {
 			}
 		}
 	case <-time.After(30 * time.Second):
-		b.t.Fatalf("%s: no answer", method)
+		return "no answer"
 	}
+	return ""
 }
 
 // inside does f in another window of this browser: the first whose address has
@@ -224,9 +233,18 @@ func (b *browser) see(text string) {
 	b.waitFor(fmt.Sprintf("document.body && document.body.innerText.includes(%q)", text), "to show "+text)
 }
 
+// holds reports whether a condition is true. A page that is being left has no
+// answer; the next one has.
+func (b *browser) holds(condition string) bool {
+	b.t.Helper()
+	var out struct{ Result struct{ Value any } }
+	problem := b.ask("Runtime.evaluate", map[string]any{"expression": "Boolean(" + condition + ")", "returnByValue": true}, &out)
+	return problem == "" && out.Result.Value == true
+}
+
 func (b *browser) waitFor(condition, what string) {
 	b.t.Helper()
-	for end := time.Now().Add(30 * time.Second); b.eval("Boolean("+condition+")") != "true"; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); !b.holds(condition); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			b.t.Fatalf("the page was waited for %s; it shows:\n%s\n%v", what, b.eval("document.body.innerText"), b.complaints)
 		}
