@@ -23,7 +23,7 @@ type poll struct {
 
 // Two replicas on one PostgreSQL ask about a device code, and the one that waits
 // for an answer is killed. The other one goes on, as slowly as the service told
-// the first one to.
+// the first one to. The clock of one of them is a minute off.
 func TestDeviceTakeoverOnPostgres(t *testing.T) {
 	integration(t)
 	t.Parallel()
@@ -76,6 +76,10 @@ func TestDeviceTakeoverOnPostgres(t *testing.T) {
 		return m
 	}
 	api(0, "POST", "/apps", `{"connector":"svc","mode":"managed","client_id":"id"}`)
+	// Replica 1 believes that a minute more has gone by.
+	if err := shiftClock(both[1].cmd.Process.Pid, time.Minute); err != nil {
+		t.Logf("the clocks stay together: %v", err)
+	}
 	id := fmt.Sprint(api(0, "POST", "/accounts", `{"connector":"svc","option":"device"}`)["id"])
 	a := api(0, "POST", "/accounts/"+id+"/authorize", "")
 

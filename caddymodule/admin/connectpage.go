@@ -105,7 +105,7 @@ func (a *API) connectPage(w http.ResponseWriter, r *http.Request) {
 		a.linkProblem(w, r, err)
 		return
 	}
-	a.showVisit(w, v, http.StatusOK, nil)
+	a.showVisit(w, r, v, http.StatusOK, nil)
 }
 
 // linkProblem is pageProblem with the way to the dashboard where an operator
@@ -175,7 +175,7 @@ func (a *API) takeForm(w http.ResponseWriter, r *http.Request, v *visit) {
 		var p *Problem
 		if errors.As(a.explain(err, "ACCOUNT", nil), &p) {
 			a.note(r.Context(), v.s, p.Code)
-			a.showVisit(w, v, p.Status, p)
+			a.showVisit(w, r, v, p.Status, p)
 		}
 		return
 	}
@@ -223,7 +223,7 @@ func (a *API) beginVisit(w http.ResponseWriter, r *http.Request, v *visit) {
 	if err != nil {
 		var p *Problem
 		if errors.As(a.explain(err, "ACCOUNT", nil), &p) {
-			a.showVisit(w, v, p.Status, p)
+			a.showVisit(w, r, v, p.Status, p)
 		}
 		return
 	}

@@ -47,7 +47,7 @@ type deviceBody struct {
 }
 
 // showVisit shows the page of a connection. p is what was wrong with the form.
-func (a *API) showVisit(w http.ResponseWriter, v *visit, status int, p *Problem) {
+func (a *API) showVisit(w http.ResponseWriter, r *http.Request, v *visit, status int, p *Problem) {
 	t := v.t
 	name := title(t)
 	switch {
@@ -75,7 +75,7 @@ func (a *API) showVisit(w http.ResponseWriter, v *visit, status int, p *Problem)
 	if v.reach == reachLink && v.s.Data[dataPinned] == "" {
 		b.Ways = waysOf(t)
 	}
-	if v.s.Flow == vault.FlowDevice && v.s.Stage == vault.SessionAuthorizing && v.s.Data[dataOption] == t.opt.Name && !attemptOver(v.s, time.Now()) {
+	if v.s.Flow == vault.FlowDevice && v.s.Stage == vault.SessionAuthorizing && v.s.Data[dataOption] == t.opt.Name && !attemptOver(v.s, a.v.Clock(r.Context())) {
 		b.Device = &deviceBody{UserCode: v.s.Data[dataUserCode], URI: v.s.Data[dataVerify], Direct: v.s.Data[dataComplete]}
 	}
 	a.render(w, status, "connect.html", page{Title: "Connect " + name, Session: v.s.ID, Body: b})

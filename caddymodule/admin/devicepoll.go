@@ -52,11 +52,11 @@ func (a *API) pollDue(ctx context.Context) time.Duration {
 		}
 		return deviceScan
 	}
-	wait := deviceScan
+	wait, now := deviceScan, a.v.Clock(ctx)
 	slots := make(chan struct{}, deviceAtOne)
 	var all sync.WaitGroup
 	for _, s := range sessions {
-		if left := time.Until(dueAt(s)); left > 0 {
+		if left := dueAt(s).Sub(now); left > 0 {
 			wait = min(wait, left)
 			continue
 		}
@@ -81,6 +81,8 @@ func (a *API) soon() {
 	}
 }
 
+// dueAt is when the next poll may be made, by the database's clock: replicas whose
+// clocks are apart take turns all the same.
 func dueAt(s vault.Session) time.Time {
 	ms, _ := strconv.ParseInt(s.Data[dataNext], 10, 64)
 	return time.UnixMilli(ms)
@@ -89,7 +91,7 @@ func dueAt(s vault.Session) time.Time {
 // pollDevice asks the service once, if it is the turn of s and no other replica
 // does so now. It returns the session as it then is.
 func (a *API) pollDevice(ctx context.Context, s vault.Session) (vault.Session, error) {
-	now := time.Now()
+	now := a.v.Clock(ctx)
 	if s.Flow != vault.FlowDevice || s.Stage != vault.SessionAuthorizing || now.Before(dueAt(s)) {
 		return s, nil
 	}
@@ -104,7 +106,7 @@ func (a *API) pollDevice(ctx context.Context, s vault.Session) (vault.Session, e
 	defer cancel()
 	wait, err := a.askDevice(ctx, mine)
 	if err == nil && wait > 0 {
-		data := nextPoll(time.Now().Add(wait))
+		data := nextPoll(a.v.Clock(ctx).Add(wait))
 		data[dataInterval] = strconv.FormatInt(wait.Milliseconds(), 10)
 		return a.v.UpdateSession(ctx, s.ID, 0, vault.SessionEdit{Data: data})
 	}
@@ -122,7 +124,7 @@ func nextPoll(at time.Time) map[string]string {
 // askDevice asks once. A wait of more than 0 says that the person has not decided
 // yet; then the account is connected, or err says why not.
 func (a *API) askDevice(ctx context.Context, s vault.Session) (wait time.Duration, err error) {
-	if attemptOver(s, time.Now()) {
+	if attemptOver(s, a.v.Clock(ctx)) {
 		return 0, a.flowProblem(nil, &oauth.Error{Code: "expired_token"})
 	}
 	sealed, err := a.v.SessionSecrets(ctx, s.ID)

@@ -96,7 +96,7 @@ func (a *API) begin(ctx context.Context, t *subject, redirectURI string, scopes 
 	if err != nil {
 		return nil, a.flowProblem(t, err)
 	}
-	b.edit.Data[dataUntil] = strconv.FormatInt(b.until.Unix(), 10)
+	b.edit.Data[dataUntil] = strconv.FormatInt(a.v.Clock(ctx).Add(time.Until(b.until)).Unix(), 10)
 	return b, nil
 }
 
@@ -135,7 +135,7 @@ func (a *API) beginDevice(ctx context.Context, t *subject, b *begun, scopes []st
 	for name, v := range map[string]string{
 		dataUserCode: d.UserCode, dataVerify: d.VerificationURI, dataComplete: d.VerificationURIComplete,
 		dataInterval: strconv.FormatInt(d.Interval.Milliseconds(), 10),
-		dataNext:     strconv.FormatInt(time.Now().Add(d.Interval).UnixMilli(), 10),
+		dataNext:     strconv.FormatInt(a.v.Clock(ctx).Add(d.Interval).UnixMilli(), 10),
 	} {
 		b.edit.Data[name] = v
 	}

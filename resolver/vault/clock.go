@@ -47,15 +47,43 @@ func (m moment) toDatabase(t time.Time) time.Time {
 	return m.local.Round(0).Add(t.Sub(m.local)).Add(m.skew)
 }
 
+// clockFor is how long what the database told of its clock is believed. Between
+// two hosts that keep time, clocks drift by less than a second in it.
+const clockFor = 10 * time.Minute
+
+// Clock is the time by the database's clock, which is one for all replicas. It is
+// this process's own as long as the database has told nothing.
+func (v *Vault) Clock(ctx context.Context) time.Time {
+	m := v.told.Load()
+	if m == nil || v.now().Sub(m.local).Abs() > clockFor {
+		if fresh, err := v.askClock(ctx, v.r); err == nil {
+			m = &fresh
+			v.told.Store(m)
+		}
+	}
+	if m == nil {
+		return v.now()
+	}
+	return m.toDatabase(v.now())
+}
+
 // expiry is the end of a token, told by our clock, by the database's.
 func (t *tx) expiry(ctx context.Context, at time.Time) (time.Time, error) {
 	if at.IsZero() {
 		return at, nil
 	}
-	asked := t.v.now()
-	var database time.Time
-	if err := t.row(ctx, "SELECT "+t.v.leaseNow, t.v.clockArgs(nil)...).Scan(timeCol{&database}); err != nil {
+	m, err := t.v.askClock(ctx, t)
+	if err != nil {
 		return time.Time{}, err
 	}
-	return whole(momentOf(asked, t.v.now(), database).toDatabase(at)), nil
+	return whole(m.toDatabase(at)), nil
+}
+
+func (v *Vault) askClock(ctx context.Context, q querier) (moment, error) {
+	asked := v.now()
+	var database time.Time
+	if err := q.row(ctx, "SELECT "+v.leaseNow, v.clockArgs(nil)...).Scan(timeCol{&database}); err != nil {
+		return moment{}, err
+	}
+	return momentOf(asked, v.now(), database), nil
 }

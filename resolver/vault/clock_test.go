@@ -33,6 +33,9 @@ func TestExpiryByWrongClock(t *testing.T) {
 					t.Errorf("clock off by %v, %s: read back, the end is %v off", off, how, d.Round(time.Second))
 				}
 			}
+			if d := time.Until(v.Clock(ctx)); d.Abs() > 5*time.Second {
+				t.Errorf("clock off by %v: Clock() is %v off", off, d.Round(time.Second))
+			}
 			cred := token()
 			a := must[vault.Account](t)(s.CreateAccount(ctx, vault.NewAccount{Connector: "svc", Option: "oauth", Name: off.String(), Credentials: &cred, Connected: &vault.Connection{}}))
 			check("created", a.ID)

@@ -29,6 +29,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -77,7 +78,8 @@ type Vault struct {
 	log      *slog.Logger
 	now      func() time.Time
 	leaseNow string // the lease clock as SQL; one parameter when clock is set
-	clock    bool   // Config.Now was given
+	told     atomic.Pointer[moment]
+	clock    bool // Config.Now was given
 	poll     time.Duration
 	audit    *auditLog
 
