@@ -102,6 +102,35 @@ func TestDashboardConnectors(t *testing.T) {
 	b.noComplaints()
 }
 
+// TestDashboardGrants narrows a grant, and the agent.
+func TestDashboardGrants(t *testing.T) {
+	w := newWorld(t, vaulttest.SQLite(t), nil)
+	bot, acct := w.agent("bot"), w.account("mine")
+	b := openDashboard(t, w)
+	b.eval("location.hash = '#/agents/" + bot + "'")
+	b.see("Only these connectors")
+	b.fill("Account", acct)
+	b.fill("Until", "2099-01-31T12:00")
+	b.fill("Methods", "get head")
+	b.fill("Path", "/v1/orders/**")
+	b.click("Grant")
+	b.see("GET,HEAD /v1/orders/**")
+	g := w.want(200, "", "GET", "/grants?agent_id="+bot, "")
+	if g.str("items.0.account_id") != acct || !strings.HasPrefix(g.str("items.0.expires_at"), "2099-01-31") || fmt.Sprint(g.get("items.0.rules")) != "[map[methods:[GET HEAD] path:/v1/orders/**]]" {
+		t.Errorf("the grant = %s", g.raw)
+	}
+	b.fill("Keys", "nobody")
+	b.eval("[...document.querySelectorAll('button')].find((e) => e.textContent === 'Save').click()")
+	b.see("There is no connector nobody.")
+	b.fill("Keys", "hub, desk")
+	b.click("Save")
+	b.see("It holds from the next call on.")
+	if a := w.want(200, "", "GET", "/agents/"+bot, ""); fmt.Sprint(a.get("connectors")) != "[hub desk]" {
+		t.Errorf("the agent = %s", a.raw)
+	}
+	b.noComplaints("status of 422")
+}
+
 // TestDashboardUntested stores an account without a test, lets it work, and sets a limit.
 func TestDashboardUntested(t *testing.T) {
 	w := newWorld(t, vaulttest.SQLite(t), nil)

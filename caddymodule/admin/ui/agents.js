@@ -1,5 +1,5 @@
 import { call, get, query, session } from './api.js';
-import { el, button, sure, table, row, when, pages, once, labelled, busy } from './dom.js';
+import { el, button, sure, table, row, when, pages, notice, once, labelled, busy } from './dom.js';
 
 const mayEdit = () => session.me.role !== 'viewer';
 
@@ -37,7 +37,7 @@ async function agent(main, id) {
       g.read_only ? 'declared' : mayEdit() && sure('Take away', `${a.name} may no longer use it?`, async () => { await call('DELETE', `${path}/grants/${g.id}`); await again(); }))), 'Nothing.')];
   if (mayEdit()) {
     parts.push(grantForm(path, a, accounts.items, again));
-    if (!a.read_only) parts.push(...tokenParts(path, tokens.items, shown, again), ...agentActions(path, a, again));
+    if (!a.read_only) parts.push(...allowed(path, a, again), ...tokenParts(path, tokens.items, shown, again), ...agentActions(path, a, again));
   }
   main.replaceChildren(...parts);
 }
@@ -46,13 +46,18 @@ function grantForm(path, a, accounts, again) {
   const account = el('select', { required: true }, accounts.filter((x) => !x.read_only && x.organisation === a.organisation)
     .map((x) => el('option', { value: x.id }, `${x.connector}: ${x.name}`)));
   const scopes = el('select', {}, el('option', { value: 'read' }, 'read'), el('option', { value: 'read write' }, 'read and write'));
+  const until = el('input', { type: 'datetime-local' });
+  const methods = el('input', { placeholder: 'any: GET POST', autocomplete: 'off' });
+  const at = el('input', { placeholder: 'any: /v1/orders/**', autocomplete: 'off', pattern: '/.*', title: 'A path: * is one segment, ** at the end is any rest' });
+  const rule = () => ({ ...(methods.value.trim() && { methods: methods.value.toUpperCase().split(/[\s,]+/).filter(Boolean) }), ...(at.value.trim() && { path: at.value.trim() }) });
   return el('form', { className: 'bar', onsubmit: (e) => {
     e.preventDefault();
     busy(e.submitter, async () => {
-      await call('POST', `${path}/grants`, { account_id: account.value, scopes: scopes.value.split(' ') });
+      await call('POST', `${path}/grants`, { account_id: account.value, scopes: scopes.value.split(' '),
+        ...(until.value && { expires_at: new Date(until.value).toISOString() }), ...(Object.keys(rule()).length && { rules: [rule()] }) });
       await again();
     });
-  } }, labelled('Account', account), labelled('For', scopes), el('button', { className: 'main' }, 'Grant'));
+  } }, labelled('Account', account), labelled('For', scopes), labelled('Until', until), labelled('Methods', methods), labelled('Path', at), el('button', { className: 'main' }, 'Grant'));
 }
 
 function tokenParts(path, tokens, shown, again) {
@@ -62,6 +67,20 @@ function tokenParts(path, tokens, shown, again) {
     const made = await call('POST', `${path}/tokens`, { name: `made ${new Date().toISOString().slice(0, 10)}` });
     shown.replaceChildren(once('A further token', made.token, again));
   }))];
+}
+
+// allowed are the only connectors that the agent may use, whatever it was granted.
+function allowed(path, a, again) {
+  const keys = el('input', { value: (a.connectors || []).join(' '), placeholder: 'any', autocomplete: 'off', spellcheck: false });
+  return [el('h3', {}, 'Only these connectors'), el('form', { className: 'bar', onsubmit: (e) => {
+    e.preventDefault();
+    busy(e.submitter, async () => {
+      const list = keys.value.split(/[\s,]+/).filter(Boolean);
+      await call('PUT', `${path}/connectors`, { connectors: list.length ? list : null });
+      notice('It holds from the next call on.');
+      await again();
+    });
+  } }, labelled('Keys, separated by spaces (empty: any)', keys), el('button', {}, 'Save'))];
 }
 
 const agentActions = (path, a, again) => [el('h3', {}, 'Do'), el('div', { className: 'actions' },
