@@ -145,9 +145,10 @@ func nameFields(o *providers.Option, given map[string]string) map[string]string 
 			if o.HasField(name) {
 				continue
 			}
+			plain := strings.ToLower(strings.ReplaceAll(name, "-", "_"))
 			var meant []string
 			for _, f := range o.Fields {
-				if _, ok := named[f.Name]; !ok && fits(f.Name, name) {
+				if _, ok := named[f.Name]; !ok && fits(f.Name, plain) {
 					meant = append(meant, f.Name)
 				}
 			}
@@ -158,7 +159,7 @@ func nameFields(o *providers.Option, given map[string]string) map[string]string 
 		}
 	}
 	rename(func(field, name string) bool {
-		return strings.ReplaceAll(field, "_", "") == strings.ReplaceAll(strings.ToLower(strings.ReplaceAll(name, "-", "")), "_", "")
+		return strings.ReplaceAll(field, "_", "") == strings.ReplaceAll(name, "_", "")
 	})
 	rename(func(field, name string) bool {
 		return strings.HasSuffix(field, "_"+name) || strings.HasSuffix(name, "_"+field)
