@@ -54,6 +54,12 @@ func TestDashboardConnect(t *testing.T) {
 	if l := f.want(200, "", "GET", "/apps?mode=own", ""); l.str("items.0.client_id") != "client-of-the-browser" {
 		t.Errorf("apps = %s", l.raw)
 	}
+	// Deleting asks the service too, and says what it said.
+	b.eval("window.confirm = (question) => question.includes('at the service')")
+	b.eval("location.hash = '#/accounts/" + f.account + "'")
+	b.see("Link for somebody else")
+	b.click("Delete")
+	b.see("the service has forgotten its tokens")
 	b.noComplaints()
 }
 
