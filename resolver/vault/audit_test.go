@@ -173,7 +173,9 @@ func TestTail(t *testing.T) {
 	vaulttest.Each(t, func(t *testing.T, c vault.Config) {
 		ctx := t.Context()
 		v, other := vaulttest.Open(t, c), vaulttest.Open(t, c)
-		want(t, "Record", v.Record(ctx, use("acc_old", 200)), nil)
+		old := use("acc_old", 200)
+		old.At = time.Now()
+		want(t, "Record", v.Record(ctx, old), nil)
 		want(t, "Flush", v.Flush(ctx), nil)
 		tail := v.System().Tail(vault.AuditFilter{Kind: vault.AuditUse}, "")
 		next := func() (out []string) {
@@ -187,7 +189,7 @@ func TestTail(t *testing.T) {
 			t.Errorf("what was there before is news: %v", got)
 		}
 		late := use("acc_late", 200)
-		late.At = time.Now().Add(-300 * time.Millisecond) // a replica whose clock is behind
+		late.At = old.At.Add(-300 * time.Millisecond) // a replica whose clock is behind
 		want(t, "Record", v.Record(ctx, use("acc_1", 200)), nil)
 		want(t, "Flush", v.Flush(ctx), nil)
 		if got := next(); len(got) != 1 || got[0] != "acc_1" {
