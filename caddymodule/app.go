@@ -100,7 +100,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	a.metrics = m
-	if a.audit, err = newAuditor(ctx, a.Audit); err != nil {
+	if a.audit, err = newAuditor(ctx.Logger().Named("audit"), a.Audit); err != nil {
 		return err
 	}
 	if err := a.resolvePublicURL(); err != nil {

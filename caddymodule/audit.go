@@ -32,12 +32,12 @@ type AuditConfig struct {
 // auditor writes audit events without slowing requests.
 type auditor struct {
 	log     *zap.Logger
-	metrics *metrics
 	sync    bool
 	mu      sync.Mutex
 	waiting []resolver.Event
 	spare   []resolver.Event // the last batch's memory; only run uses it
 	wake    chan struct{}
+	stop    chan struct{} // closed by Close; wake never is: a writer may be about to send
 	done    chan struct{}
 	closed  bool
 }
@@ -45,14 +45,14 @@ type auditor struct {
 // maxWaiting bounds the events that wait to be written; beyond it the request waits.
 const maxWaiting = 16 << 10
 
-func newAuditor(ctx caddy.Context, c AuditConfig) (*auditor, error) {
+func newAuditor(log *zap.Logger, c AuditConfig) (*auditor, error) {
 	if c.Off && c.Sync {
 		return nil, fmt.Errorf("audit: off and sync exclude each other")
 	}
 	if c.Off {
 		return nil, nil
 	}
-	a := &auditor{log: ctx.Logger().Named("audit"), metrics: collectors, sync: c.Sync, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	a := &auditor{log: log, sync: c.Sync, wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 	if !a.sync {
 		go a.run()
 	}
@@ -84,11 +84,16 @@ func (a *auditor) Write(e *resolver.Event) {
 // run writes what has gathered, every 50 ms while there is something.
 func (a *auditor) run() {
 	defer close(a.done)
-	for range a.wake {
-		time.Sleep(50 * time.Millisecond)
-		a.flush()
+	for {
+		select {
+		case <-a.wake:
+			time.Sleep(50 * time.Millisecond)
+			a.flush()
+		case <-a.stop:
+			a.flush()
+			return
+		}
 	}
-	a.flush()
 }
 
 func (a *auditor) flush() {
@@ -113,7 +118,7 @@ func (a *auditor) Close() error {
 	a.closed = true
 	a.mu.Unlock()
 	if !again && !a.sync {
-		close(a.wake)
+		close(a.stop)
 		<-a.done
 	}
 	return nil
