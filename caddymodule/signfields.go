@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -68,7 +69,7 @@ func fillFromHost(given map[string]string, c *providers.Connector, host string) 
 }
 
 // choose is the option of --option, or the first of those that lack the fewest
-// fields and know the most of the given ones.
+// fields, know the most of the given ones, and know most by their own names.
 func (s *signing) choose(c *providers.Connector, given map[string]string) (*providers.Option, error) {
 	if s.option != "" || len(c.Options) < 2 {
 		o, ok := c.Option(s.option)
@@ -78,14 +79,17 @@ func (s *signing) choose(c *providers.Connector, given map[string]string) (*prov
 		return o, nil
 	}
 	var best *providers.Option
-	var bestLacks, bestKnows int
+	var bestLacks, bestKnows, bestExact int
 	for _, o := range c.Options {
 		named := nameFields(o, given)
-		lacks, knows := 0, 0
+		lacks, knows, exact := 0, 0, 0
 		for _, f := range o.Fields {
 			switch _, ok := named[f.Name]; {
 			case ok:
 				knows++
+				if _, same := given[f.Name]; same {
+					exact++
+				}
 			case !f.Optional && f.Default == "":
 				lacks++
 			}
@@ -99,8 +103,9 @@ func (s *signing) choose(c *providers.Connector, given map[string]string) (*prov
 				lacks++
 			}
 		}
-		if best == nil || lacks < bestLacks || lacks == bestLacks && knows > bestKnows {
-			best, bestLacks, bestKnows = o, lacks, knows
+		better := cmp.Or(cmp.Compare(bestLacks, lacks), cmp.Compare(knows, bestKnows), cmp.Compare(exact, bestExact))
+		if best == nil || better > 0 {
+			best, bestLacks, bestKnows, bestExact = o, lacks, knows, exact
 		}
 	}
 	if best != c.Options[0] {
