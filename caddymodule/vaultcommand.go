@@ -260,10 +260,16 @@ func createTokenCommand() *cobra.Command {
 	var life time.Duration
 	c := withVault("create", "Makes a token and prints it, this once", cobra.NoArgs, func(c *cobra.Command, v *vault.Vault, _ []string) error {
 		var end time.Time
-		if life > 0 {
+		if c.Flags().Changed("expires-in") {
+			if life <= 0 {
+				return fmt.Errorf("--expires-in %v: want how long the token works, such as 720h; leave it out for a token that does not end", life)
+			}
 			end = time.Now().Add(life)
 		}
 		_, token, err := v.System().CreateAdminToken(context.Background(), name, vault.Role(role), org, end)
+		if errors.Is(err, vault.ErrExists) {
+			return fmt.Errorf("there is a token called %s already; choose another --name, or end that one: attache admin token list, attache admin token delete", name)
+		}
 		if err != nil {
 			return err
 		}
