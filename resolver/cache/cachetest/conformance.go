@@ -324,7 +324,7 @@ func takeSlides(t *testing.T, c Cache) {
 			t.Errorf("take %d came %v after take %d, want at least %v", i, apart, i-n, per)
 		}
 	}
-	if len(all) < (windows-1)*n {
+	if len(all) < (windows-2)*n { // a busy machine sleeps longer than it was told
 		t.Errorf("%d taken in %d windows of %d", len(all), windows, n)
 	}
 }
