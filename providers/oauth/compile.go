@@ -3,6 +3,7 @@ package oauth
 import (
 	"fmt"
 	"maps"
+	"strings"
 )
 
 // Compile checks s and prepares it. Its errors say which key is wrong and what
@@ -89,5 +90,10 @@ func (c *Config) checkWords() error {
 		return fmt.Errorf("pkce_encoding %q is not one of base64url, hex", s.PKCEEncoding)
 	}
 	s.ScopeSeparator = or(s.ScopeSeparator, " ")
+	for _, scope := range s.Scopes {
+		if strings.ContainsAny(scope, "{}") {
+			return fmt.Errorf("scopes are sent as they are, and %q has a template: write scope: … in authorize_params, device_params or token_params", scope)
+		}
+	}
 	return nil
 }
