@@ -28,6 +28,9 @@ try {
   await stream
   const { tools } = await client.listTools()
   const result = await client.callTool({ name: tool, arguments: JSON.parse(args || '{}') })
+  // The last notification and the result come in two streams: which one is first
+  // is not said.
+  if (heard.length) await new Promise((resolve) => setTimeout(resolve, 1000))
   console.log(JSON.stringify({ tools: tools.map((t) => t.name), said: result.content[0].text, heard: heard.length, spread: heard.at(-1) - heard[0] || 0 }))
   process.exit(0)
 } catch (err) {
