@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/attache-proxy/attache/providers/secret"
 )
@@ -151,18 +152,23 @@ func (c *Client) do(ctx context.Context, method, path string, out any) (http.Hea
 }
 
 func (c *Client) unreachable(err error) error {
+	why := dialError(err)
+	return &Error{Code: "unreachable", Err: err,
+		Msg:  fmt.Sprintf("no proxy answers at %s: %s", c.URL, why),
+		Next: "Start one (attache run --config Caddyfile), or say where it is: --proxy URL or ATTACHE_PROXY=URL."}
+}
+
+// dialError says why nobody answered, without the URL and the words of net.
+func dialError(err error) string {
 	var u *url.Error
 	if errors.As(err, &u) {
 		err = u.Err
 	}
-	why := err.Error()
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "dial" {
-		why = strings.TrimPrefix(op.Err.Error(), "connect: ")
+		return strings.TrimPrefix(op.Err.Error(), "connect: ")
 	}
-	return &Error{Code: "unreachable", Err: err,
-		Msg:  fmt.Sprintf("no proxy answers at %s: %s", c.URL, why),
-		Next: "Start one (attache run --config Caddyfile), or say where it is: --proxy URL or ATTACHE_PROXY=URL."}
+	return err.Error()
 }
 
 func (c *Client) stranger(why string) error {
@@ -193,14 +199,20 @@ func (c *Client) refused(res *http.Response, body []byte) error {
 // cleaned makes a text of the proxy fit for a terminal.
 func cleaned(s string) string {
 	const most = 400
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return ' '
-		}
-		return r
-	}, s)
+	s = Printable(s)
 	if len(s) > most {
 		s = strings.ToValidUTF8(s[:most], "") + "…"
 	}
 	return s
+}
+
+// Printable makes a text of others fit for one line of a terminal: no control
+// characters, no line ends, nothing that turns the direction of writing.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
+			return ' '
+		}
+		return r
+	}, s)
 }
