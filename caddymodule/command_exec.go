@@ -36,7 +36,8 @@ running Attaché proxy, and without a credential of any service:
 
 Variables that you have set stay as they are, unless they would lead past the
 proxy; -v says what was changed. With --config, the variables from which the
-proxy takes credentials ({env.NAME}) are taken away from the command.
+proxy takes credentials ({env.NAME}) are taken away from the command;
+ATTACHE_ADMIN_TOKEN always is.
 
 The command replaces this process: its exit code, signals and terminal are its
 own. If it could not be started, the exit code is 125 (no proxy, wrong options),

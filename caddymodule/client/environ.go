@@ -245,8 +245,13 @@ func (e *Environment) setJava(r Request, bypass string) {
 	e.Set[javaName] = options
 }
 
-// setOurs lets our own commands work inside the command.
+// setOurs lets our own commands work inside the command, those of agents.
 func (e *Environment) setOurs(r Request) {
+	for _, name := range []string{"ATTACHE_ADMIN_TOKEN", "ATTACHE_ADMIN"} {
+		if _, ok := e.current[name]; ok {
+			e.Unset[name] = "it is of the REST API, which no agent may use"
+		}
+	}
 	e.Set["ATTACHE_PROXY"] = r.Proxy.String()
 	e.Set["ATTACHE_AGENT"] = r.About.Agent
 	if !r.Token.IsZero() {

@@ -291,3 +291,18 @@ func TestComputeTwice(t *testing.T) {
 		t.Errorf("warnings the second time: %q", second.Warnings)
 	}
 }
+
+// The operator's token for the REST API is not the agent's.
+func TestComputeTakesTheAdminTokenAway(t *testing.T) {
+	r := request(t, demo)
+	r.Environ = append(r.Environ, "ATTACHE_ADMIN_TOKEN="+adminToken, "ATTACHE_ADMIN=unix//run/admin.sock")
+	e := compute(t, r)
+	for _, line := range e.Apply(r.Environ) {
+		if strings.HasPrefix(line, "ATTACHE_ADMIN") {
+			t.Errorf("the command gets %s", line)
+		}
+	}
+	if notes := strings.Join(e.Notes(), "\n"); !strings.Contains(notes, "removed ATTACHE_ADMIN, ATTACHE_ADMIN_TOKEN: ") || strings.Contains(notes, adminToken) {
+		t.Errorf("notes = %s", notes)
+	}
+}
