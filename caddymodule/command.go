@@ -14,7 +14,8 @@ import (
 )
 
 // commands are what this module adds to the command line of Caddy.
-var commands = []caddycmd.Command{execCommand, envCommand, caCommand, doctorCommand, connectorsCommand}
+var commands = []caddycmd.Command{execCommand, envCommand, caCommand, doctorCommand, connectorsCommand,
+	accountsCommand, agentsCommand, grantsCommand, auditCommand}
 
 func init() {
 	for _, c := range commands {

@@ -105,21 +105,26 @@ func parseProxy(given string) (u *url.URL, user string, token secret.Value, err 
 func (to *reached) token(file, fromEnv string) (secret.Value, error) {
 	switch {
 	case file != "":
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return secret.Value{}, fmt.Errorf("--token-file: %w", err)
-		}
-		token := strings.TrimSpace(string(text))
-		if token == "" || strings.ContainsAny(token, " \t\r\n") {
-			return secret.Value{}, fmt.Errorf("--token-file: %s must hold one token and nothing else", file)
-		}
-		return secret.New(token), nil
+		return tokenIn(file)
 	case fromEnv != "":
 		return secret.New(fromEnv), nil
 	case to.config != nil:
 		return to.config.token(to.agent)
 	}
 	return secret.Value{}, nil
+}
+
+// tokenIn reads the file of --token-file.
+func tokenIn(file string) (secret.Value, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return secret.Value{}, fmt.Errorf("--token-file: %w", err)
+	}
+	token := strings.TrimSpace(string(text))
+	if token == "" || strings.ContainsAny(token, " \t\r\n") {
+		return secret.Value{}, fmt.Errorf("--token-file: %s must hold one token and nothing else", file)
+	}
+	return secret.New(token), nil
 }
 
 // about asks the proxy, and checks that it takes us for whom we said.

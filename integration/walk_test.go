@@ -97,8 +97,31 @@ func TestWalk(t *testing.T) {
 			t.Errorf("7: want %s in\n%s", want, clip(out))
 		}
 	}
+	w.byCommand(github, secret)
 	if all := w.seen.String() + log.String(); strings.Contains(all, secret) {
 		t.Error("an answer or the log holds the secret")
+	}
+}
+
+// byCommand walks the same way by the commands of the page, which ask for the
+// secret where a person sits at a terminal.
+func (w *walk) byCommand(github *service, secret string) {
+	w.t.Helper()
+	blocks := shellBlocks(readFile(w.t, "../docs/api.md"), "## The same by command line")
+	if len(blocks) != 1 {
+		w.t.Fatalf("docs/api.md has %d blocks of commands by command line, this test knows 1", len(blocks))
+	}
+	writeFile(w.t, filepath.Join(w.dir, "github.token"), secret)
+	github.forget()
+	block := strings.Replace(blocks[0], "attache audit", "sleep 0.3; attache audit", 1) // written in batches
+	out := w.run("set -e\n" + strings.Replace(block, "--name home", "--name home --field token=@github.token", 1))
+	for _, want := range []string{"acc_", "grt_", `"login":"octo"`, "use  agent reporter  github:home  GET  api.github.com/user  200"} {
+		if !strings.Contains(out, want) {
+			w.t.Errorf("by command line: want %s in\n%s", want, clip(out))
+		}
+	}
+	if got := github.last(w.t).Header.Get("Authorization"); got != "Bearer "+secret {
+		w.t.Errorf("by command line: the service got %q", got)
 	}
 }
 

@@ -1,0 +1,165 @@
+package caddymodule
+
+import (
+	"cmp"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+
+	"github.com/attache-proxy/attache/caddymodule/admin"
+	"github.com/attache-proxy/attache/caddymodule/client"
+)
+
+var grantsCommand = caddycmd.Command{
+	Name:  "grants",
+	Usage: "list|create|delete",
+	Short: "Says which agent may use which account",
+	Long: `
+A grant lets an agent use an account: for reading, or with --write for all. It
+holds from the agent's next request on.
+
+Examples:
+
+  attache grants list --agent research
+  attache grants create --agent research --account github:work
+  attache grants create --agent research --account github:work --write --method POST --path '/repos/*/issues/**'
+  attache grants create --agent research --account acc_0sgcas6yb073d30fdcwgd2k734 --until 12h
+  attache grants delete grt_0sgcas726jbkd4vts96p74w2b0
+` + howToReach,
+	CobraFunc: func(cmd *cobra.Command) {
+		cmd.AddCommand(
+			apiCommand("list", "Lists who may use what; those of the Caddyfile with --agent", cobra.NoArgs, func(cmd *cobra.Command) {
+				f := cmd.Flags()
+				f.String("agent", "", "Only what this agent may use: ID or NAME")
+				f.String("account", "", "Only who may use this account: ID or CONNECTOR:NAME")
+				f.String("connector", "", "Only those of this connector's accounts")
+				jsonFlag(cmd)
+			}, listGrants),
+			apiCommand("create --agent ID|NAME --account ID|CONNECTOR:NAME", "Lets an agent use an account, and prints the grant's id", cobra.NoArgs, func(cmd *cobra.Command) {
+				f := cmd.Flags()
+				f.String("agent", "", "Who: ID or NAME")
+				f.String("account", "", "What: ID or CONNECTOR:NAME")
+				f.Bool("write", false, "For writing too, not for reading alone")
+				f.Bool("presign", false, "The agent may have URLs that work without the proxy for a while")
+				f.StringArray("method", nil, "Only requests with this method (repeatable)")
+				f.StringArray("path", nil, "Only this path: * is one segment, ** at the end any rest (repeatable)")
+				f.String("until", "", untilHelp)
+				jsonFlag(cmd)
+				_, _ = cmd.MarkFlagRequired("agent"), cmd.MarkFlagRequired("account")
+			}, createGrant),
+			apiCommand("delete ID", "Takes an account away from an agent", cobra.ExactArgs(1), nil, deleteGrant),
+		)
+	},
+}
+
+func listGrants(a *asking, _ []string) error {
+	path, q := client.Path("grants"), a.query("connector")
+	if given := a.flag("account"); given != "" {
+		id, err := a.accountID(given)
+		if err != nil {
+			return err
+		}
+		q.Set("account_id", id)
+	}
+	if given := a.flag("agent"); given != "" {
+		id, err := a.agentID(given)
+		if err != nil {
+			return err
+		}
+		if len(q) == 0 { // this list has the Caddyfile's grants too
+			path = client.Path("agents", id, "grants")
+		} else {
+			q.Set("agent_id", id)
+		}
+	}
+	return printList(a, client.List[admin.Grant](a.ctx, a.api, path, q), "ID|AGENT|ACCOUNT|MAY|ONLY|UNTIL", func(g admin.Grant) []string {
+		account := a.name("accounts", g.AccountID)
+		if account == "" {
+			account = g.Connector + ":*"
+		}
+		id := g.ID
+		if g.ReadOnly {
+			id = "in the Caddyfile"
+		}
+		return []string{id, a.name("agents", g.AgentID), account, strings.Join(g.Scopes, " "), shownRules(g.Rules), cmp.Or(shownTime(g.ExpiresAt), "for ever")}
+	})
+}
+
+// shownRules is what a grant is narrowed to.
+func shownRules(rules []admin.Rule) string {
+	var out []string
+	for _, r := range rules {
+		out = append(out, strings.TrimSpace(strings.Join(r.Methods, ",")+" "+r.Path))
+	}
+	return strings.Join(out, "; ")
+}
+
+func createGrant(a *asking, _ []string) error {
+	agent, err := a.agentID(a.flag("agent"))
+	if err != nil {
+		return err
+	}
+	account, err := a.accountID(a.flag("account"))
+	if err != nil {
+		return err
+	}
+	end, err := a.until()
+	if err != nil {
+		return err
+	}
+	scopes := []string{"read"}
+	for _, more := range []string{"write", "presign"} {
+		if a.on(more) {
+			scopes = append(scopes, more)
+		}
+	}
+	item, err := client.Ask[admin.Grant](a.ctx, a.api, http.MethodPost, client.Path("agents", agent, "grants"), nil, struct {
+		AccountID string       `json:"account_id"`
+		Scopes    []string     `json:"scopes"`
+		Rules     []admin.Rule `json:"rules,omitempty"`
+		ExpiresAt time.Time    `json:"expires_at,omitzero"`
+	}{account, scopes, rules(a.flags("method"), a.flags("path")), end})
+	if err != nil {
+		return err
+	}
+	if a.on("json") {
+		return printJSON(a.cmd, item.JSON)
+	}
+	a.print("%s", item.Value.ID)
+	return nil
+}
+
+// rules allow each of the methods at each of the paths; none of either allows all.
+func rules(methods, paths []string) (out []admin.Rule) {
+	for i := range methods {
+		methods[i] = strings.ToUpper(methods[i])
+	}
+	if len(paths) == 0 && len(methods) > 0 {
+		paths = []string{""}
+	}
+	for _, path := range paths {
+		out = append(out, admin.Rule{Methods: methods, Path: path})
+	}
+	return out
+}
+
+// deleteGrant looks for the grant's agent, by whom the API has it.
+func deleteGrant(a *asking, args []string) error {
+	for item, err := range client.List[admin.Grant](a.ctx, a.api, client.Path("grants"), nil) {
+		if err != nil {
+			return err
+		}
+		if g := item.Value; g.ID == args[0] {
+			if _, err := a.api.Do(a.ctx, http.MethodDelete, client.Path("agents", g.AgentID, "grants", g.ID), nil, nil); err != nil {
+				return err
+			}
+			a.print("%s deleted", g.ID)
+			return nil
+		}
+	}
+	return errors.New("there is no grant of that id; attache grants list shows all there are")
+}
