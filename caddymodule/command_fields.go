@@ -43,7 +43,7 @@ func fieldFlag(cmd *cobra.Command) { cmd.Flags().StringArray("field", nil, field
 func (a *asking) option(connector, name string) (*connectOption, error) {
 	item, err := client.Ask[struct{ Options []connectOption }](a.ctx, a.api, http.MethodGet, client.Path("connectors", connector, "metadata"), nil, nil)
 	if err != nil {
-		return nil, err
+		return nil, orAnother(err, connector)
 	}
 	var names []string
 	for _, o := range item.Value.Options {
@@ -53,6 +53,26 @@ func (a *asking) option(connector, name string) (*connectOption, error) {
 		names = append(names, o.Name)
 	}
 	return nil, fmt.Errorf("--option %q: connector %s has the options %s", name, connector, strings.Join(names, ", "))
+}
+
+// orAnother adds to the API's word that it has no such connector which one may
+// have been meant.
+func orAnother(err error, connector string) error {
+	e := (*client.Error)(nil)
+	if !errors.As(err, &e) || e.Code != "CONNECTOR_NOT_FOUND" {
+		return err
+	}
+	defs, failed := (&App{}).definitions()
+	if failed != nil {
+		return err
+	}
+	told := *e
+	if key, none := meant(defs, connector); none == nil {
+		told.Next = "Perhaps " + key + " is meant; attache connectors list shows the built-in ones."
+	} else {
+		told.Next = none.Error() + "."
+	}
+	return &told
 }
 
 // given reads the values of --field.
