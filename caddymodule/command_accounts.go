@@ -100,11 +100,7 @@ func whoThere(x admin.Account) string {
 }
 
 func showAccount(a *asking, args []string) error {
-	id, err := a.accountID(args[0])
-	if err != nil {
-		return err
-	}
-	item, err := client.Ask[admin.Account](a.ctx, a.api, http.MethodGet, client.Path("accounts", id), nil, nil)
+	item, err := a.account(args[0])
 	if err != nil {
 		return err
 	}
@@ -210,11 +206,7 @@ func setCredentials(a *asking, args []string) error {
 // accountAndOption reads an account, and how it connects: as --option says, or as
 // it does now.
 func (a *asking) accountAndOption(given string) (x admin.Account, o *connectOption, err error) {
-	id, err := a.accountID(given)
-	if err != nil {
-		return x, nil, err
-	}
-	item, err := client.Ask[admin.Account](a.ctx, a.api, http.MethodGet, client.Path("accounts", id), nil, nil)
+	item, err := a.account(given)
 	if err != nil {
 		return x, nil, err
 	}

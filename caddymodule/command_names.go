@@ -28,25 +28,10 @@ func (a *asking) accountID(given string) (string, error) {
 	if !ok || key == "" || name == "" {
 		return "", fmt.Errorf("account %q: want its id (acc_…) or CONNECTOR:NAME, as `attache accounts list` shows them", given)
 	}
-	var found []admin.Account
-	for item, err := range client.List[admin.Account](a.ctx, a.api, client.Path("accounts"), url.Values{"connector": {key}, "name": {name}}) {
-		if err != nil {
-			return "", err
-		}
-		found = append(found, item.Value)
-	}
-	switch len(found) {
-	case 0:
-		return "", &client.Error{Code: "no_account", Msg: fmt.Sprintf("connector %q has no account %q", key, name), Next: "attache accounts list shows all there are."}
-	case 1:
-		return found[0].ID, nil
-	}
-	var which []string
-	for _, f := range found {
-		which = append(which, fmt.Sprintf("%s (of %s, organisation %s)", f.ID, f.Identifier, f.Organisation))
-	}
-	return "", &client.Error{Code: "ambiguous", Msg: fmt.Sprintf("there are %d accounts %q; say which by its id", len(found), given),
-		Next: client.Printable(strings.Join(which, ", "))}
+	q := url.Values{"connector": {key}, "name": {name}}
+	return theOne(a, "account", given, q, fmt.Sprintf("connector %q has no account %q", key, name), func(x admin.Account) (id, which string) {
+		return x.ID, fmt.Sprintf("%s (of %s, organisation %s)", x.ID, x.Identifier, x.Organisation)
+	})
 }
 
 // agentID finds the agent that ID or NAME means.
@@ -57,25 +42,39 @@ func (a *asking) agentID(given string) (string, error) {
 	if given == "" {
 		return "", errors.New("which agent? Give its name or its id (agt_…)")
 	}
-	var found []admin.Agent
-	for item, err := range client.List[admin.Agent](a.ctx, a.api, client.Path("agents"), url.Values{"name": {given}}) {
+	return theOne(a, "agent", given, url.Values{"name": {given}}, fmt.Sprintf("there is no agent %q", given), func(x admin.Agent) (id, which string) {
+		return x.ID, fmt.Sprintf("%s (organisation %s)", x.ID, x.Organisation)
+	})
+}
+
+// theOne is the id of the one account or agent that a list has for q. Of each, tell
+// gives the id, and what sets it apart from others of its name.
+func theOne[T any](a *asking, noun, given string, q url.Values, none string, tell func(T) (id, which string)) (string, error) {
+	var ids, which []string
+	for item, err := range client.List[T](a.ctx, a.api, client.Path(noun+"s"), q) {
 		if err != nil {
 			return "", err
 		}
-		found = append(found, item.Value)
+		id, apart := tell(item.Value)
+		ids, which = append(ids, id), append(which, apart)
 	}
-	switch len(found) {
+	switch len(ids) {
 	case 0:
-		return "", &client.Error{Code: "no_agent", Msg: fmt.Sprintf("there is no agent %q", given), Next: "attache agents list shows all there are."}
+		return "", &client.Error{Code: "no_" + noun, Msg: none, Next: "attache " + noun + "s list shows all there are."}
 	case 1:
-		return found[0].ID, nil
+		return ids[0], nil
 	}
-	var which []string
-	for _, f := range found {
-		which = append(which, fmt.Sprintf("%s (organisation %s)", f.ID, f.Organisation))
-	}
-	return "", &client.Error{Code: "ambiguous", Msg: fmt.Sprintf("there are %d agents %q; say which by its id", len(found), given),
+	return "", &client.Error{Code: "ambiguous", Msg: fmt.Sprintf("there are %d %ss %q; say which by its id", len(ids), noun, given),
 		Next: client.Printable(strings.Join(which, ", "))}
+}
+
+// account reads the account that ID or CONNECTOR:NAME means.
+func (a *asking) account(given string) (item client.Item[admin.Account], err error) {
+	id, err := a.accountID(given)
+	if err != nil {
+		return item, err
+	}
+	return client.Ask[admin.Account](a.ctx, a.api, http.MethodGet, client.Path("accounts", id), nil, nil)
 }
 
 // name is what people call an account or an agent. What is there no more, or not
