@@ -198,11 +198,7 @@ var notUsable = map[vault.State]*Problem{
 
 // activate lets credentials work that no test has proved.
 func (a *API) activate(ctx context.Context, c *Caller, in *actionIn) (*accountOut, error) {
-	version, err := in.version()
-	if err != nil {
-		return nil, err
-	}
-	acct, err := c.Account(ctx, in.ID)
+	acct, version, err := a.named(ctx, c, in.ID, in.IfMatch)
 	if err != nil {
 		return nil, err
 	}

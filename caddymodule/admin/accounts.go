@@ -121,6 +121,19 @@ func (a *API) editable(id string) error {
 	return nil
 }
 
+// named reads the account that a request acts on, and the version at which it
+// wants to find it; 0 is any.
+func (a *API) named(ctx context.Context, c *Caller, id string, at IfMatch) (acct vault.Account, version int64, err error) {
+	if err = a.editable(id); err != nil {
+		return acct, 0, err
+	}
+	if version, err = at.version(); err != nil {
+		return acct, 0, err
+	}
+	acct, err = c.Account(ctx, id)
+	return acct, version, err
+}
+
 func (a *API) getAccount(ctx context.Context, c *Caller, in *PathID) (*accountOut, error) {
 	if strings.HasPrefix(in.ID, vault.FileAgent) {
 		for _, b := range a.fileAccounts(c, &vault.AccountFilter{}) {
@@ -229,14 +242,7 @@ type deletedAccount struct {
 }
 
 func (a *API) deleteAccount(ctx context.Context, c *Caller, in *deleteAccountIn) (*deletedAccount, error) {
-	if err := a.editable(in.ID); err != nil {
-		return nil, err
-	}
-	version, err := in.version()
-	if err != nil {
-		return nil, err
-	}
-	acct, err := c.Account(ctx, in.ID)
+	acct, version, err := a.named(ctx, c, in.ID, in.IfMatch)
 	if err != nil {
 		return nil, err
 	}

@@ -35,14 +35,7 @@ const (
 const cannotRevoke = "The service has no way to revoke; remove the access in its own settings."
 
 func (a *API) revoke(ctx context.Context, c *Caller, in *actionIn) (*disconnectedOut, error) {
-	if err := a.editable(in.ID); err != nil {
-		return nil, err
-	}
-	version, err := in.version()
-	if err != nil {
-		return nil, err
-	}
-	acct, err := c.Account(ctx, in.ID)
+	acct, version, err := a.named(ctx, c, in.ID, in.IfMatch)
 	if err != nil {
 		return nil, err
 	}
