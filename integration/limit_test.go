@@ -21,7 +21,7 @@ func TestRateLimitHoldsOverReplicas(t *testing.T) {
 	}
 	limit := func(n int) {
 		t.Helper()
-		if _, err := s.UpdateAccount(ctx, page.Items[0].ID, 0, vault.AccountEdit{Settings: &vault.Settings{RateLimit: n}}); err != nil {
+		if _, err := s.UpdateAccount(ctx, page.Items[0].ID, 0, vault.AccountEdit{ChangeSettings: func(vault.Settings) vault.Settings { return vault.Settings{RateLimit: n} }}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(1500 * time.Millisecond) // until every replica has heard of it

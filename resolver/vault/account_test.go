@@ -61,7 +61,8 @@ func TestUpdateAccountConflict(t *testing.T) {
 		a := active(t, s, "one")
 		active(t, s, "two")
 		name, off := "uno", false
-		b := must[vault.Account](t)(s.UpdateAccount(ctx, a.ID, a.Version, vault.AccountEdit{Name: &name, Settings: &vault.Settings{AutoRefresh: &off, RateLimit: 60}}))
+		b := must[vault.Account](t)(s.UpdateAccount(ctx, a.ID, a.Version, vault.AccountEdit{Name: &name,
+			ChangeSettings: func(vault.Settings) vault.Settings { return vault.Settings{AutoRefresh: &off, RateLimit: 60} }}))
 		if b.Name != "uno" || b.Settings.Refreshes() || b.Settings.RateLimit != 60 || b.Version != a.Version+1 {
 			t.Errorf("UpdateAccount() = %+v, want the edit and the next version", b)
 		}

@@ -257,7 +257,6 @@ func (t *tx) storeAccount(ctx context.Context, a *Account) error {
 type AccountEdit struct {
 	Name, Identifier, IdentifierType *string
 	Metadata                         map[string]any // replaces all of it
-	Settings                         *Settings      // replaces all of it
 	// ChangeSettings makes the new settings of those that are there; nil leaves them.
 	ChangeSettings func(Settings) Settings
 }
@@ -268,7 +267,6 @@ func (s *View) UpdateAccount(ctx context.Context, id string, version int64, e Ac
 		set(&a.Name, e.Name)
 		set(&a.Identifier, e.Identifier)
 		set(&a.IdentifierType, e.IdentifierType)
-		set(&a.Settings, e.Settings)
 		if e.ChangeSettings != nil {
 			a.Settings = e.ChangeSettings(a.Settings)
 		}
