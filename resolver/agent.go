@@ -12,6 +12,7 @@ import (
 	"github.com/attache-proxy/attache/providers/expr"
 	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/providers/sign"
 )
 
 // Agent is who calls through the proxy.
@@ -78,6 +79,7 @@ type Account struct {
 
 	static  *secret.Credential
 	needles atomic.Pointer[needles]
+	learned sign.Memory // from its services' answers
 
 	originOnce   sync.Once
 	originTarget Target

@@ -111,7 +111,7 @@ func discard(res *http.Response) {
 func (x *exchange) once(cred *secret.Credential) (*http.Response, *sign.Input, error) {
 	out := x.outgoing()
 	x.body.attach(out)
-	in := &sign.Input{Vars: expr.Vars{Cred: cred, App: x.call.Account.App, Account: x.call.Account.Meta, Body: x.body.forSigner(), Now: time.Now(), Agent: x.req.Header}}
+	in := &sign.Input{Vars: expr.Vars{Cred: cred, App: x.call.Account.App, Account: x.call.Account.Meta, Body: x.body.forSigner(), Now: time.Now(), Agent: x.req.Header}, Memory: &x.call.Account.learned}
 	if err := Place(x.call.Connector, x.signer, out, in); err != nil {
 		return nil, nil, signRefusal(x.call, err)
 	}

@@ -10,7 +10,6 @@ import (
 	"hash"
 	"net/http"
 	"strings"
-	"sync"
 
 	"gopkg.in/yaml.v3"
 
@@ -29,13 +28,7 @@ type digestParams struct {
 // sent again; see Again. The challenge is remembered for the requests after it.
 type digest struct {
 	username, password *expr.Template
-
-	mu    sync.Mutex
-	known map[string]*challenge // by scheme, host and user name
 }
-
-// maxChallenges bounds what is remembered; beyond it some are asked for anew.
-const maxChallenges = 256
 
 // challenge is one WWW-Authenticate: Digest that we can answer.
 type challenge struct {
@@ -54,7 +47,7 @@ func newDigest(c *compiler, n *yaml.Node) (placer, error) {
 			return nil, err
 		}
 	}
-	d := &digest{known: map[string]*challenge{}}
+	d := &digest{}
 	var err error
 	if d.username, err = c.param("username", p.Username, true); err != nil {
 		return nil, err
@@ -81,7 +74,7 @@ func (d *digest) place(r *http.Request, in *Input) error {
 	if hasControl(user) {
 		return cannot("digest username: it holds a control character")
 	}
-	ch, ok := d.use(digestKey(r, user))
+	ch, ok := in.Memory.useChallenge(digestHost(r), user)
 	if !ok {
 		return nil // the service has not asked yet
 	}
@@ -99,7 +92,7 @@ func (d *digest) place(r *http.Request, in *Input) error {
 // can help: not when the same nonce was refused, for then the password is wrong.
 // Servers that forget nonces do not all say that one is stale.
 func (d *digest) again(in *Input, res *http.Response) bool {
-	if res.StatusCode != http.StatusUnauthorized || in.Request == nil {
+	if res.StatusCode != http.StatusUnauthorized || in.Request == nil || in.Memory == nil {
 		return false
 	}
 	ch, ok := parseChallenges(res.Header["Www-Authenticate"])
@@ -110,33 +103,11 @@ func (d *digest) again(in *Input, res *http.Response) bool {
 	if err != nil {
 		return false
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.known) >= maxChallenges {
-		for key := range d.known {
-			delete(d.known, key)
-			break
-		}
-	}
-	d.known[digestKey(in.Request, user)] = &ch.challenge
+	in.Memory.setChallenge(digestHost(in.Request), user, ch.challenge)
 	return ch.stale || !strings.Contains(in.Request.Header.Get("Authorization"), `nonce="`+ch.nonce+`"`)
 }
 
-// use returns the challenge with its count gone up.
-func (d *digest) use(key string) (challenge, bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	ch, ok := d.known[key]
-	if !ok {
-		return challenge{}, false
-	}
-	ch.count++
-	return *ch, true
-}
-
-func digestKey(r *http.Request, user string) string {
-	return r.URL.Scheme + "://" + expr.Host(r) + "\n" + user
-}
+func digestHost(r *http.Request) string { return r.URL.Scheme + "://" + expr.Host(r) }
 
 // offer is a challenge as it stands in an answer.
 type offer struct {

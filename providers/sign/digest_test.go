@@ -80,10 +80,10 @@ func TestDigestUserhash(t *testing.T) {
 }
 
 func TestDigestConversation(t *testing.T) {
-	s := mustSigner(t, "digest")
+	s, memory := mustSigner(t, "digest"), new(sign.Memory)
 	in := func() *sign.Input {
 		in := input("username", "u", "password", "canary")
-		in.Body = expr.Bytes("")
+		in.Body, in.Memory = expr.Bytes(""), memory
 		return in
 	}
 	answer := func(challenge string) *http.Response {
@@ -130,5 +130,11 @@ func TestDigestConversation(t *testing.T) {
 	other := awsRequest(t, "GET", "https://other.example/x", "")
 	if err := s.Sign(other, in()); err != nil || other.Header.Get("Authorization") != "" {
 		t.Errorf("Sign for another host = %v, %s", err, other.Header.Get("Authorization"))
+	}
+	// Nor has another account.
+	apart := in()
+	apart.Memory = new(sign.Memory)
+	if r := request(t, "GET", "/x", ""); s.Sign(r, apart) != nil || r.Header.Get("Authorization") != "" {
+		t.Errorf("Sign for another account with a challenge that was not its own: %s", r.Header.Get("Authorization"))
 	}
 }

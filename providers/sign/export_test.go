@@ -12,3 +12,6 @@ func AnswerDigest(header []string, count uint32, method, uri, user, password, cn
 	o.count = count
 	return o.answer(method, uri, user, password, cnonce, body)
 }
+
+// Hosts is how many hosts m remembers.
+func (m *Memory) Hosts() int { return len(m.hosts) }

@@ -2,8 +2,8 @@
 // data: a Spec, compiled once into a Signer.
 //
 // A Signer is pure. It reads the request and its body, never the network, a
-// clock or a random source: those come in with the Input, so that published
-// vectors can fix them.
+// clock or a random source, and remembers nothing: those come in with the Input,
+// so that published vectors can fix them, and no account learns from another's answers.
 package sign
 
 import (
@@ -14,7 +14,12 @@ import (
 )
 
 // Input is what a Signer may use beside the request. Request is set by Sign.
-type Input struct{ expr.Vars }
+type Input struct {
+	expr.Vars
+	// Memory is what the account has learned from services; nil for signatures
+	// that are given out, which go by our own clock.
+	Memory *Memory
+}
 
 // Signer places a credential.
 type Signer interface {

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
-	"time"
 
 	"gopkg.in/yaml.v3"
 
@@ -43,8 +41,6 @@ type awsSigner struct {
 	service, region     *expr.Template // may be nil
 	scheme              sigv4.Scheme
 	path, presigned     string
-	// skew is what to add to our clock, in nanoseconds; see again.
-	skew atomic.Int64
 }
 
 func newSigV4(c *compiler, n *yaml.Node) (placer, error) {
@@ -257,7 +253,7 @@ func (s *awsSigner) options(r *http.Request, in *Input) (o sigv4.Options, signed
 // scope finds service and region: the account's own, else the host's, else
 // those that the agent's SDK signed for.
 func (s *awsSigner) scope(r *http.Request, in *Input, signed sigv4.Signed) (sigv4.Scope, error) {
-	sc := sigv4.Scope{Scheme: s.scheme, Time: in.Time().Add(time.Duration(s.skew.Load()))}
+	sc := sigv4.Scope{Scheme: s.scheme, Time: in.Time().Add(in.Memory.skewOf(r.URL.Host, in.Time()))}
 	service, err := optional(s.service, in)
 	if err != nil {
 		return sc, explain("sigv4 service", err)
@@ -348,7 +344,7 @@ func failed(err error) error {
 }
 
 // again learns the clock of a service that refused the signature, when the two
-// clocks differ by more than services allow.
+// clocks differ by more than services allow, and by no more than is believed.
 func (s *awsSigner) again(in *Input, res *http.Response) bool {
 	switch res.StatusCode {
 	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
@@ -356,17 +352,14 @@ func (s *awsSigner) again(in *Input, res *http.Response) bool {
 		return false
 	}
 	theirs, err := http.ParseTime(res.Header.Get("Date"))
-	if err != nil {
+	if err != nil || in.Memory == nil || in.Request == nil {
 		return false
 	}
-	off := theirs.Sub(in.Time().Add(time.Duration(s.skew.Load()))).Abs()
-	if off <= maxSkew {
+	now, host := in.Time(), in.Request.URL.Host
+	skew := theirs.Sub(now)
+	if (skew-in.Memory.skewOf(host, now)).Abs() <= minSkew || skew.Abs() > maxSkew {
 		return false
 	}
-	s.skew.Store(int64(theirs.Sub(in.Time())))
+	in.Memory.setSkew(host, now, skew)
 	return true
 }
-
-// maxSkew is what two clocks may differ by before we take it for the reason of a
-// refusal. AWS allows 5 to 15 minutes.
-const maxSkew = 4 * time.Minute

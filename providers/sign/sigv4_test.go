@@ -2,6 +2,7 @@ package sign_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -223,9 +224,9 @@ func TestClockSkew(t *testing.T) {
 		status int
 		ahead  time.Duration
 		want   bool
-	}{{403, 20 * time.Minute, true}, {400, -time.Hour, true}, {403, time.Minute, false}, {200, time.Hour, false}, {500, time.Hour, false}} {
+	}{{403, 14 * time.Minute, true}, {400, -10 * time.Minute, true}, {403, 16 * time.Minute, false}, {403, -24 * time.Hour, false}, {403, time.Minute, false}, {200, 10 * time.Minute, false}, {500, 10 * time.Minute, false}} {
 		s, in := mustSigner(t, "sigv4"), aws()
-		in.Now = now
+		in.Now, in.Memory, in.Request = now, new(sign.Memory), awsRequest(t, "GET", "https://s3.amazonaws.com/", "")
 		res := &http.Response{StatusCode: tt.status, Header: http.Header{"Date": {now.Add(tt.ahead).Format(http.TimeFormat)}}}
 		if got := sign.Again(s, in, res); got != tt.want {
 			t.Errorf("Again(%d, clock %v ahead) = %t, want %t", tt.status, tt.ahead, got, tt.want)
@@ -245,8 +246,58 @@ func TestClockSkew(t *testing.T) {
 			t.Errorf("Again with the clock corrected = true")
 		}
 	}
-	if s := mustSigner(t, "sigv4"); sign.Again(s, aws(), &http.Response{StatusCode: 403}) || sign.Again(mustSigner(t, "bearer"), aws(), &http.Response{StatusCode: 401}) {
+	if s := mustSigner(t, "sigv4"); sign.Again(s, remembering(t), &http.Response{StatusCode: 403}) || sign.Again(mustSigner(t, "bearer"), aws(), &http.Response{StatusCode: 401}) {
 		t.Errorf("Again without a date, or of a bearer token, = true")
+	}
+}
+
+// remembering is aws for an account that can learn.
+func remembering(t *testing.T) *sign.Input {
+	in := aws()
+	in.Memory, in.Request = new(sign.Memory), awsRequest(t, "GET", "https://s3.amazonaws.com/", "")
+	return in
+}
+
+// TestClockIsOneServices: what a service says of its clock holds for one account
+// at that host, heals by itself, and is bounded however many hosts say something.
+func TestClockIsOneServices(t *testing.T) {
+	s, now := mustSigner(t, "sigv4"), time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
+	refused := &http.Response{StatusCode: 403, Header: http.Header{"Date": {now.Add(10 * time.Minute).Format(http.TimeFormat)}}}
+	mine, theirs := new(sign.Memory), new(sign.Memory)
+	on := func(m *sign.Memory, host string, at time.Time) *sign.Input {
+		in := aws()
+		in.Now, in.Memory, in.Request = at, m, awsRequest(t, "GET", "https://"+host+"/", "")
+		return in
+	}
+	if !sign.Again(s, on(mine, "s3.us-east-1.amazonaws.com", now), refused) {
+		t.Fatal("Again after a clock ten minutes ahead = false")
+	}
+	for _, tt := range []struct {
+		what   string
+		memory *sign.Memory
+		host   string
+		at     time.Time
+		ahead  time.Duration
+	}{
+		{"the account at that host", mine, "s3.us-east-1.amazonaws.com", now, 10 * time.Minute},
+		{"another host", mine, "s3.eu-west-1.amazonaws.com", now, 0},
+		{"another account", theirs, "s3.us-east-1.amazonaws.com", now, 0},
+		{"a signature that is given out", nil, "s3.us-east-1.amazonaws.com", now, 0},
+		{"two hours later", mine, "s3.us-east-1.amazonaws.com", now.Add(2 * time.Hour), 0},
+	} {
+		in := on(tt.memory, tt.host, tt.at)
+		if err := s.Sign(in.Request, in); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := in.Request.Header.Get("X-Amz-Date"), tt.at.Add(tt.ahead).Format("20060102T150405Z"); got != want {
+			t.Errorf("%s: X-Amz-Date = %s, want %s", tt.what, got, want)
+		}
+	}
+	for i := range 10_000 {
+		sign.Again(s, on(mine, fmt.Sprintf("b%d.s3.us-east-1.amazonaws.com", i), now), refused)
+	}
+	if n := mine.Hosts(); n > 64 {
+		t.Errorf("an account remembers %d hosts, want at most 64", n)
 	}
 }
 
