@@ -14,46 +14,93 @@ import (
 	"github.com/sony/gobreaker/v2"
 
 	"github.com/attache-proxy/attache/providers/oauth"
+	"github.com/attache-proxy/attache/providers/secret"
 )
 
 const (
-	// tripAfter failures in a row, of any accounts, an endpoint is left alone.
+	// tripAfter failures in a row, of any accounts of a client, an endpoint is left
+	// alone by that client.
 	tripAfter = 5
 	// restFor is for how long; then one request tries.
 	restFor = 10 * time.Second
-	// maxAtEndpoint is how many requests one endpoint gets from us at a time: a
+	// maxAtEndpoint is how many requests one client has at an endpoint at a time: a
 	// thousand accounts must not find out together that it is dead.
 	maxAtEndpoint = 64
+	// maxEndpoints bounds what is remembered: an account's field may name the host.
+	maxEndpoints = 4096
 )
 
-// endpoints are the token endpoints by host, each with a circuit and a bound.
-// The zero value is ready.
-type endpoints struct{ m sync.Map } // host → *endpoint
+// endpoints are the token endpoints by host and client, each with a circuit and
+// a bound: a service counts its limits by client, and a 429 or 503 for one says
+// nothing of others. The zero value is ready.
+type endpoints struct {
+	mu sync.Mutex
+	m  map[endpointKey]*endpoint
+}
+
+// endpointKey is a host, and who asks there; see Account.client.
+type endpointKey struct{ host, client string }
 
 type endpoint struct {
 	circuit *gobreaker.CircuitBreaker[*http.Response]
 	slots   chan struct{}
 }
 
-func (s *endpoints) of(host string) *endpoint {
-	if v, ok := s.m.Load(host); ok {
-		return v.(*endpoint)
+// client is as whom the account asks at a token endpoint: the connector's OAuth
+// client, which its accounts share, or itself where it has none.
+func (a *Account) client() string {
+	for _, vs := range []secret.Values{a.App, a.Fields} {
+		if id := vs.Get("client_id").Reveal(); id != "" {
+			return a.Connector.Key + "\n" + id
+		}
 	}
-	v, _ := s.m.LoadOrStore(host, &endpoint{
+	return a.CacheKey
+}
+
+func (s *endpoints) of(key endpointKey) *endpoint {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e, ok := s.m[key]; ok {
+		return e
+	}
+	s.forget()
+	e := &endpoint{
 		circuit: gobreaker.NewCircuitBreaker[*http.Response](gobreaker.Settings{
-			Name: host, Timeout: restFor,
+			Name: key.host, Timeout: restFor,
 			ReadyToTrip: func(n gobreaker.Counts) bool { return n.ConsecutiveFailures >= tripAfter },
 			IsExcluded:  func(err error) bool { return errors.Is(err, context.Canceled) || errors.As(err, new(*lateError)) },
 		}),
 		slots: make(chan struct{}, maxAtEndpoint),
-	})
-	return v.(*endpoint)
+	}
+	if s.m == nil {
+		s.m = map[endpointKey]*endpoint{}
+	}
+	s.m[key] = e
+	return e
 }
 
-// check returns an error while the circuit of host is open.
-func (s *endpoints) check(host string) error {
-	if s.of(host).circuit.State() == gobreaker.StateOpen {
-		return resting(host)
+// forget makes room: by endpoints that are in order and not in use where there
+// are any. The caller holds mu.
+func (s *endpoints) forget() {
+	if len(s.m) < maxEndpoints {
+		return
+	}
+	for key, e := range s.m {
+		if len(e.slots) == 0 && e.circuit.State() == gobreaker.StateClosed {
+			delete(s.m, key)
+			return
+		}
+	}
+	for key := range s.m {
+		delete(s.m, key)
+		return
+	}
+}
+
+// check returns an error while the circuit is open.
+func (s *endpoints) check(key endpointKey) error {
+	if s.of(key).circuit.State() == gobreaker.StateOpen {
+		return resting(key.host)
 	}
 	return nil
 }
@@ -64,11 +111,12 @@ func resting(host string) error {
 		Description: fmt.Sprintf("it failed %d times in a row and is left alone for %v", tripAfter, restFor)}
 }
 
-// circuit puts the endpoints' circuits before a client.
-func (s *endpoints) circuit(d oauth.Doer) oauth.Doer { return &circuited{s, d} }
+// circuit puts the endpoints' circuits before an HTTP client.
+func (s *endpoints) circuit(client string, d oauth.Doer) oauth.Doer { return &circuited{s, client, d} }
 
 type circuited struct {
 	endpoints *endpoints
+	client    string
 	doer      oauth.Doer
 }
 
@@ -85,7 +133,7 @@ func (e *restingError) NeverLeft() bool { return true }
 
 // Do implements oauth.Doer.
 func (d *circuited) Do(req *http.Request) (*http.Response, error) {
-	e := d.endpoints.of(req.URL.Host)
+	e := d.endpoints.of(endpointKey{req.URL.Host, d.client})
 	select {
 	case e.slots <- struct{}{}:
 	case <-req.Context().Done():
@@ -187,7 +235,7 @@ func (d *inTime) WithCertificate(pair tls.Certificate) (oauth.Doer, error) {
 // WithCertificate implements oauth.Presenter.
 func (d *circuited) WithCertificate(pair tls.Certificate) (oauth.Doer, error) {
 	inner, err := oauth.WithCertificate(d.doer, pair)
-	return &circuited{d.endpoints, inner}, err
+	return &circuited{d.endpoints, d.client, inner}, err
 }
 
 type timely struct {

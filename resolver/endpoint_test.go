@@ -3,6 +3,7 @@ package resolver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -41,7 +42,7 @@ func TestDeadEndpointIsLeftAlone(t *testing.T) {
 		var asked, most, now atomic.Int64
 		down := true
 		var s endpoints
-		d := s.circuit(doerFunc(func(r *http.Request) (*http.Response, error) {
+		d := s.circuit("us", doerFunc(func(r *http.Request) (*http.Response, error) {
 			if r.URL.Host == "other.test" {
 				return answered(200)
 			}
@@ -72,7 +73,7 @@ func TestDeadEndpointIsLeftAlone(t *testing.T) {
 		if err := post(t, d, "https://other.test/t"); err != nil {
 			t.Errorf("another endpoint: %v", err)
 		}
-		if err := s.check("idp.test"); err == nil {
+		if err := s.check(endpointKey{"idp.test", "us"}); err == nil {
 			t.Error("check of an endpoint at rest = nil")
 		}
 		down = false
@@ -81,16 +82,44 @@ func TestDeadEndpointIsLeftAlone(t *testing.T) {
 		if err := post(t, d, "https://idp.test/t"); err != nil || asked.Load() != before+1 {
 			t.Errorf("after its rest: %v, asked %d times more; want one that works", err, asked.Load()-before)
 		}
-		if err := s.check("idp.test"); err != nil {
+		if err := s.check(endpointKey{"idp.test", "us"}); err != nil {
 			t.Errorf("check after it recovered = %v", err)
 		}
 	})
 }
 
+// TestEndpointRestsForOneClient: a service that has had enough of one client is
+// asked by others all the same, and however many there are is remembered of few.
+func TestEndpointRestsForOneClient(t *testing.T) {
+	for _, status := range []int{429, 500, 503} {
+		var s endpoints
+		busy := s.circuit("busy", doerFunc(func(*http.Request) (*http.Response, error) { return answered(status) }))
+		for range tripAfter {
+			_ = post(t, busy, "https://idp.test/t")
+		}
+		if err := post(t, busy, "https://idp.test/t"); !errors.As(err, new(*restingError)) {
+			t.Fatalf("%d: the client that the service refuses goes on: %v", status, err)
+		}
+		other := s.circuit("other", doerFunc(func(*http.Request) (*http.Response, error) { return answered(200) }))
+		if err := post(t, other, "https://idp.test/t"); err != nil {
+			t.Errorf("%d: another client at that host: %v", status, err)
+		}
+		for i := range 2 * maxEndpoints {
+			s.of(endpointKey{fmt.Sprintf("h%d.test", i), "other"})
+		}
+		if len(s.m) > maxEndpoints {
+			t.Errorf("%d endpoints are remembered, want at most %d", len(s.m), maxEndpoints)
+		}
+		if s.check(endpointKey{"idp.test", "busy"}) == nil {
+			t.Errorf("%d: the endpoint at rest was forgotten for others that are in order", status)
+		}
+	}
+}
+
 // TestRefusalsDoNotTrip: an endpoint that refuses accounts is in order.
 func TestRefusalsDoNotTrip(t *testing.T) {
 	var s endpoints
-	d := s.circuit(doerFunc(func(*http.Request) (*http.Response, error) { return answered(400) }))
+	d := s.circuit("us", doerFunc(func(*http.Request) (*http.Response, error) { return answered(400) }))
 	for range 3 * tripAfter {
 		if err := post(t, d, "https://idp.test/t"); err != nil {
 			t.Fatal(err)

@@ -148,15 +148,15 @@ func (f *flight) fail(now time.Time, refusal, err error) {
 var errBackingOff = errors.New("the token endpoint is given time to recover")
 
 // mayAsk reports, as an error, that the endpoint must not be asked now: it
-// failed a moment ago, for this account or for others.
-func (c *Credentials) mayAsk(f *flight) error {
+// failed a moment ago, for this account or for others of its client.
+func (c *Credentials) mayAsk(a *Account, f *flight) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if c.now().Before(f.notBefore) {
 		return errors.Join(errBackingOff, f.lastErr)
 	}
 	if f.endpoint != "" {
-		if err := c.endpoints.check(f.endpoint); err != nil {
+		if err := c.endpoints.check(endpointKey{f.endpoint, a.client()}); err != nil {
 			return errors.Join(errBackingOff, err)
 		}
 	}
@@ -217,7 +217,7 @@ func (c *Credentials) turnWithLock(ctx context.Context, a *Account, f *flight, o
 	if cred, ok := c.shared(ctx, a, old); ok {
 		return cred, 0, nil
 	}
-	if err := c.mayAsk(f); err != nil {
+	if err := c.mayAsk(a, f); err != nil {
 		return nil, 0, err
 	}
 	unlock, ok := c.Cache.Lock(ctx, a.CacheKey, c.leaseFor())
@@ -266,7 +266,7 @@ func (c *Credentials) ask(ctx context.Context, a *Account, r oauth.Request, leas
 	}
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), ends)
 	defer cancel()
-	guard := &inTime{c.endpoints.circuit(c.HTTP(a.Connector)), ends, new(atomic.Bool)}
+	guard := &inTime{c.endpoints.circuit(a.client(), c.HTTP(a.Connector)), ends, new(atomic.Bool)}
 	r.HTTP, r.App, r.Account, r.Ambient, r.Now = guard, a.App, a.Meta, a.Ambient, c.Now
 	began := c.now()
 	tok, err := a.Option.OAuth.Token(ctx, r)

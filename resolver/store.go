@@ -88,7 +88,7 @@ func (c *Credentials) turnWithStore(ctx context.Context, a *Account, f *flight, 
 	if a.Limits.NoRefresh {
 		return nil, 0, errNoAutoRefresh
 	}
-	if err := c.mayAsk(f); err != nil {
+	if err := c.mayAsk(a, f); err != nil {
 		return nil, 0, err
 	}
 	asked := time.Now()
