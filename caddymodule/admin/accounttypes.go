@@ -102,7 +102,7 @@ func (in *SettingsEdit) over(s vault.Settings) vault.Settings {
 
 type SecretInfo struct {
 	Field       string    `json:"field"`
-	Fingerprint string    `json:"fingerprint" doc:"Equal for equal secrets of this vault; it tells nothing else."`
+	Fingerprint string    `json:"fingerprint" doc:"Equal for equal secrets of one organisation; it tells nothing else."`
 	Last4       string    `json:"last4,omitempty" doc:"The last four characters of a long secret."`
 	UpdatedAt   time.Time `json:"updated_at"`
 }

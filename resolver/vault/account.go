@@ -122,7 +122,8 @@ type Unsealed struct {
 	Credential   secret.Credential
 	RefreshToken secret.Value
 
-	read moment
+	read    moment
+	version int64 // of the row's secrets
 }
 
 const accountColumns = `a.id, a.organisation, a.connector, a.auth_option, a.name, a.identifier, a.identifier_type, a.app_id,

@@ -106,7 +106,7 @@ func (s *View) insertAccount(ctx context.Context, t *tx, a *Account, c *Credenti
 		return err
 	}
 	if c != nil {
-		if err := t.putSecrets(ctx, a.ID, c.sealed()); err != nil {
+		if err := t.putSecrets(ctx, a.owner(), c.sealed()); err != nil {
 			return err
 		}
 	}

@@ -144,7 +144,7 @@ func (s *View) CreateApp(ctx context.Context, a App, secrets secret.Values) (App
 		if err != nil {
 			return err
 		}
-		if err := t.putSecrets(ctx, a.ID, secrets); err != nil {
+		if err := t.putSecrets(ctx, a.owner(), secrets); err != nil {
 			return err
 		}
 		return s.tellApp(ctx, t, &a, "app.created")
@@ -204,7 +204,7 @@ func (v *Vault) UnsealApp(ctx context.Context, id string) (App, secret.Values, e
 	if err != nil {
 		return App{}, nil, err
 	}
-	values, err := v.unsealAll(ctx, v.r, id)
+	values, err := v.unsealAll(ctx, v.r, a.owner())
 	return a, values, err
 }
 
@@ -250,7 +250,7 @@ func (s *View) UpdateApp(ctx context.Context, id string, version int64, e AppEdi
 		if err := a.check(); err != nil {
 			return err
 		}
-		if err := t.putSecrets(ctx, id, e.Secrets); err != nil {
+		if err := t.putSecrets(ctx, a.owner(), e.Secrets); err != nil {
 			return err
 		}
 		a.Version++

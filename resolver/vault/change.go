@@ -32,6 +32,18 @@ type Change struct {
 	Connector string `json:"c,omitempty"`
 	// Refreshed is set where an account got a new token and nothing else.
 	Refreshed bool `json:"r,omitempty"`
+	// Sealed is the version that the row's secrets have now, where it changed.
+	Sealed int64 `json:"s,omitempty"`
+	// Generation is the account's, where it was refreshed.
+	Generation uint64 `json:"n,omitempty"`
+}
+
+// tellVersions lets other processes know the newest versions too.
+func (t *tx) tellVersions() {
+	for i := range t.changes {
+		c := &t.changes[i]
+		c.Sealed = max(c.Sealed, t.seals[c.ID])
+	}
 }
 
 type subscribers struct {
@@ -76,6 +88,7 @@ func (v *Vault) publish(cs ...Change) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, c := range cs {
+		v.marks.raise(c.ID, c.Sealed)
 		for _, f := range s.fs {
 			f(c)
 		}

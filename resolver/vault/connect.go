@@ -72,7 +72,7 @@ func (s *View) setCredentials(ctx context.Context, t *tx, a *Account, c *Credent
 	if err := t.dropSecrets(ctx, a.ID); err != nil {
 		return err
 	}
-	if err := t.putSecrets(ctx, a.ID, c.sealed()); err != nil {
+	if err := t.putSecrets(ctx, a.owner(), c.sealed()); err != nil {
 		return err
 	}
 	return s.tell(ctx, t, a, "account.credentials_set", Reason{})

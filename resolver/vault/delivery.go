@@ -132,9 +132,11 @@ func (v *Vault) ClaimDeliveries(ctx context.Context, n int, hold time.Duration) 
 			if err := t.row(ctx, "SELECT url FROM webhooks WHERE id = ?", d.WebhookID).Scan(&x.URL); err != nil {
 				return err
 			}
-			if x.Key, err = v.unsealOne(ctx, t, d.WebhookID, fieldSigning); err != nil {
+			values, err := v.unsealAll(ctx, t, owner{id: d.WebhookID})
+			if err != nil {
 				return err
 			}
+			x.Key = values.Get(fieldSigning)
 			due = append(due, x)
 		}
 		return nil

@@ -106,22 +106,29 @@ func (r row) values(columns []string) ([]any, error) {
 // putSecret seals a secret again, with our first key, if its row was imported.
 func (im *importer) putSecret(ctx context.Context, t *tx, r row) (int64, error) {
 	text := func(column string) string { s, _ := r[column].(string); return s }
-	owner, field := text("owner_id"), text("field")
-	if owner == "" || owner == vaultOwner {
+	id, field := text("owner_id"), text("field")
+	if id == "" || id == vaultOwner {
 		return 0, errors.New("a secret without an owner")
 	}
-	value, err := im.v.keys.open(owner, field, text("sealed"))
-	if err != nil {
-		return 0, fmt.Errorf("the secret %s of %s, sealed by key %s: %w (this vault has %s)", field, owner, text("key_id"), err, im.v.keys)
+	o, err := im.v.ownerOf(ctx, t, id)
+	if errors.Is(err, ErrNotFound) {
+		return 0, nil
 	}
-	var n, owners int64
-	err = t.row(ctx, `SELECT (SELECT COUNT(*) FROM secrets WHERE owner_id = ? AND field = ?),
-		(SELECT COUNT(*) FROM accounts WHERE id = ?) + (SELECT COUNT(*) FROM apps WHERE id = ?) + (SELECT COUNT(*) FROM webhooks WHERE id = ?)`,
-		owner, field, owner, owner, owner).Scan(&n, &owners)
-	if err != nil || n > 0 || owners == 0 {
+	if err != nil {
 		return 0, err
 	}
-	return 1, t.putSecrets(ctx, owner, secret.Values{field: value})
+	// The version is that of the vault it comes from: what the file holds is
+	// believed, and gets a version of this vault.
+	value, _, err := im.v.keys.open(o, field, text("sealed"))
+	if err != nil {
+		return 0, fmt.Errorf("the secret %s of %s, sealed by key %s: %w (this vault has %s)", field, id, text("key_id"), err, im.v.keys)
+	}
+	var n int64
+	err = t.row(ctx, "SELECT COUNT(*) FROM secrets WHERE owner_id = ? AND field = ?", id, field).Scan(&n)
+	if err != nil || n > 0 {
+		return 0, err
+	}
+	return 1, t.putSecrets(ctx, o, secret.Values{field: value})
 }
 
 func (im *importer) putPlain(ctx context.Context, t *tx, p *PlainAccount) (int64, error) {
@@ -152,7 +159,7 @@ func (im *importer) putPlain(ctx context.Context, t *tx, p *PlainAccount) (int64
 	if err != nil || n == 0 {
 		return 0, err
 	}
-	return 1, t.putSecrets(ctx, a.ID, c.sealed())
+	return 1, t.putSecrets(ctx, a.owner(), c.sealed())
 }
 
 // rowScanner scans a row of an import as if it came from the database.

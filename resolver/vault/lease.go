@@ -174,7 +174,7 @@ func (l *Lease) save(ctx context.Context, c Credentials, may func(*Account) bool
 			a.Scopes = c.Scopes
 		}
 		a.addCaptured(c.Captured)
-		if err := t.putSecrets(ctx, a.ID, c.sealed()); err != nil {
+		if err := t.putSecrets(ctx, a.owner(), c.sealed()); err != nil {
 			return err
 		}
 		return s.refreshed(ctx, t, &a)
@@ -202,7 +202,7 @@ func (s *View) refreshed(ctx context.Context, t *tx, a *Account) error {
 		a.Version++
 		return t.storeAccount(ctx, a)
 	}
-	t.changed(Change{Kind: KindAccount, ID: a.ID, Connector: a.Connector, Refreshed: true})
+	t.changed(Change{Kind: KindAccount, ID: a.ID, Connector: a.Connector, Refreshed: true, Generation: a.Generation})
 	e := s.event(AuditRefresh, "account.refreshed", a.Organisation)
 	e.AccountID, e.Connector = a.ID, a.Connector
 	if err := t.audit(ctx, e); err != nil {

@@ -24,7 +24,7 @@ func (v *Vault) SealLink(accountID, text string) string {
 // returns ErrNotFound for what was not sealed here for that account, and
 // ErrExpired.
 func (v *Vault) OpenLink(accountID, sealed string, maxAge time.Duration) (string, error) {
-	value, err := v.keys.open(accountID, linkField, sealed)
+	value, _, err := v.keys.open(owner{id: accountID}, linkField, sealed)
 	if errors.Is(err, ErrWrongKey) || errors.Is(err, ErrMoved) {
 		return "", ErrNotFound
 	}

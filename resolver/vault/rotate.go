@@ -44,40 +44,23 @@ func (v *Vault) Rotate(ctx context.Context, report func(Progress)) error {
 	}
 }
 
-// sealedRow is a secret as it stands in its table.
-type sealedRow struct{ owner, field, sealed, key, fingerprint, tail string }
-
-func scanSealed(s scanner) (r sealedRow, err error) {
-	err = s.Scan(&r.owner, &r.field, &r.sealed, &r.key, &r.fingerprint, &r.tail)
-	return r, err
-}
-
-const sealedColumns = "owner_id, field, sealed, key_id, fingerprint, tail"
-
-// rotateSome seals some secrets again and returns how many it found.
+// rotateSome seals the secrets of some rows again and returns how many it found
+// under other keys.
 func (v *Vault) rotateSome(ctx context.Context, first string) (int64, error) {
 	var found int64
 	err := v.write(ctx, func(t *tx) error {
 		// < and > instead of <>, which no index serves.
-		rows, err := collect(ctx, v, t, scanSealed, `SELECT `+sealedColumns+` FROM (
-				SELECT * FROM (SELECT `+sealedColumns+` FROM secrets WHERE key_id < ? LIMIT ?) AS below
+		owners, err := collect(ctx, v, t, scanText, `SELECT owner_id FROM (
+				SELECT * FROM (SELECT owner_id FROM secrets WHERE key_id < ? LIMIT ?) AS below
 				UNION ALL
-				SELECT * FROM (SELECT `+sealedColumns+` FROM secrets WHERE key_id > ? LIMIT ?) AS above) AS both_sides`,
+				SELECT * FROM (SELECT owner_id FROM secrets WHERE key_id > ? LIMIT ?) AS above) AS both_sides`,
 			first, rotateRows, first, rotateRows)
 		if err != nil {
 			return err
 		}
-		found = int64(len(rows))
-		for _, r := range rows {
-			value, err := v.keys.open(r.owner, r.field, r.sealed)
-			if err != nil {
-				return fmt.Errorf("%s of %s, sealed by key %s: %w", r.field, r.owner, r.key, err)
-			}
-			sealed, key := v.keys.seal(r.owner, r.field, value)
-			// Compare and swap: a refresh may have replaced it a moment ago.
-			_, err = t.exec(ctx, "UPDATE secrets SET sealed = ?, key_id = ? WHERE owner_id = ? AND field = ? AND sealed = ?",
-				sealed, key, r.owner, r.field, r.sealed)
-			if err != nil {
+		found = int64(len(owners))
+		for _, id := range sorted(owners) {
+			if err := t.sealOwner(ctx, id); err != nil {
 				return err
 			}
 		}

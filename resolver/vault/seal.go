@@ -19,39 +19,65 @@ import (
 	"github.com/attache-proxy/attache/providers/secret"
 )
 
-// seal seals value for one field of one row. The plain text is
+// The sealed plain text of a value is
 //
-//	LEN ":" owner LEN ":" field value
+//	"v" VERSION ":" LEN ":" bound LEN ":" owner LEN ":" field value
 //
-// with LEN in decimal, so that no owner and field can be read as others.
-func (r *Keyring) seal(owner, field string, value secret.Value) (sealed, keyID string) {
-	tok, err := fernet.EncryptAndSign([]byte(sealPrefix(owner, field)+value.Reveal()), r.keys[0])
+// with numbers in decimal, so that nothing can be read as something else. Texts
+// of releases before 4 of the tables begin with the owner's LEN; their version
+// is 0, and they are good until their row's secrets are written once more.
+
+// seal seals value for one field of one row.
+func (r *Keyring) seal(o owner, field string, version int64, value secret.Value) (sealed, keyID string) {
+	plain := sealPrefix(o.id, field) + value.Reveal()
+	if version > 0 {
+		plain = "v" + strconv.FormatInt(version, 10) + ":" + lengthened(o.bound) + plain
+	}
+	tok, err := fernet.EncryptAndSign([]byte(plain), r.keys[0])
 	if err != nil {
 		panic("vault: no random numbers: " + err.Error())
 	}
 	return string(tok), r.ids[0]
 }
 
-func sealPrefix(owner, field string) string {
-	return strconv.Itoa(len(owner)) + ":" + owner + strconv.Itoa(len(field)) + ":" + field
-}
+func sealPrefix(owner, field string) string { return lengthened(owner) + lengthened(field) }
 
-// ErrMoved means that sealed text stands in another row or field than the one it
-// was sealed for.
-var ErrMoved = errors.New("sealed text stands where it does not belong")
+func lengthened(s string) string { return strconv.Itoa(len(s)) + ":" + s }
 
-// open is the inverse of seal. It returns ErrWrongKey where no key fits (or the
-// text was tampered with, which looks the same), and ErrMoved.
-func (r *Keyring) open(owner, field, sealed string) (secret.Value, error) {
+var (
+	// ErrMoved means that sealed text stands in another row or field than the one it
+	// was sealed for, or in a row that was turned to another connector, organisation
+	// or place since.
+	ErrMoved = errors.New("sealed text stands where it does not belong")
+	// ErrRolledBack means that sealed text is older than what was stored last.
+	ErrRolledBack = errors.New("sealed text is not the newest of its row: something older was put back; enter the secret anew")
+)
+
+// open is the inverse of seal; it also returns the version under which the text
+// was sealed, which the caller compares with the row's. It returns ErrWrongKey
+// where no key fits (or the text was tampered with, which looks the same), and
+// ErrMoved.
+func (r *Keyring) open(o owner, field, sealed string) (secret.Value, int64, error) {
 	plain := fernet.VerifyAndDecrypt([]byte(sealed), 0, r.keys)
 	if plain == nil {
-		return secret.Value{}, ErrWrongKey
+		return secret.Value{}, 0, ErrWrongKey
 	}
-	value, ok := strings.CutPrefix(string(plain), sealPrefix(owner, field))
+	text, version := string(plain), int64(0)
+	if rest, ok := strings.CutPrefix(text, "v"); ok {
+		number, rest, _ := strings.Cut(rest, ":")
+		var err error
+		if version, err = strconv.ParseInt(number, 10, 64); err != nil || version < 1 {
+			return secret.Value{}, 0, ErrMoved
+		}
+		if text, ok = strings.CutPrefix(rest, lengthened(o.bound)); !ok {
+			return secret.Value{}, version, ErrMoved
+		}
+	}
+	value, ok := strings.CutPrefix(text, sealPrefix(o.id, field))
 	if !ok {
-		return secret.Value{}, ErrMoved
+		return secret.Value{}, version, ErrMoved
 	}
-	return secret.New(value), nil
+	return secret.New(value), version, nil
 }
 
 // The vault's own sealed values. Their owner is no id of any row.
@@ -114,10 +140,13 @@ func (v *Vault) unlock(ctx context.Context) error {
 		}
 		salt := make([]byte, 32)
 		_, _ = rand.Read(salt)
-		return t.putSecrets(ctx, vaultOwner, secret.Values{
-			checkField: secret.New(checkValue),
-			saltField:  secret.New(hex.EncodeToString(salt)),
-		})
+		own := owner{id: vaultOwner}
+		for field, value := range map[string]string{checkField: checkValue, saltField: hex.EncodeToString(salt)} {
+			if err := t.putSealed(ctx, own, 0, field, secret.New(value)); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil && !errors.Is(err, ErrExists) {
 		return err
@@ -130,69 +159,25 @@ func (v *Vault) unlock(ctx context.Context) error {
 	return err
 }
 
-func (v *Vault) unsealOne(ctx context.Context, q querier, owner, field string) (secret.Value, error) {
+// unsealOne opens one of the vault's own values, which have no version: who
+// changes the check value or the salt changes no secret.
+func (v *Vault) unsealOne(ctx context.Context, q querier, owned, field string) (secret.Value, error) {
 	var sealed string
-	err := q.row(ctx, "SELECT sealed FROM secrets WHERE owner_id = ? AND field = ?", owner, field).Scan(&sealed)
+	err := q.row(ctx, "SELECT sealed FROM secrets WHERE owner_id = ? AND field = ?", owned, field).Scan(&sealed)
 	if err != nil {
 		return secret.Value{}, v.explain(err)
 	}
-	return v.keys.open(owner, field, sealed)
+	value, _, err := v.keys.open(owner{id: owned}, field, sealed)
+	return value, err
 }
 
-// unsealAll opens every secret of one row.
-func (v *Vault) unsealAll(ctx context.Context, q querier, owner string) (secret.Values, error) {
-	rows, err := q.query(ctx, "SELECT field, sealed FROM secrets WHERE owner_id = ?", owner)
-	if err != nil {
-		return nil, v.explain(err)
-	}
-	defer rows.Close()
-	out := secret.Values{}
-	for rows.Next() {
-		var field, sealed string
-		if err := rows.Scan(&field, &sealed); err != nil {
-			return nil, v.explain(err)
-		}
-		if out[field], err = v.keys.open(owner, field, sealed); err != nil {
-			return nil, fmt.Errorf("opening %s of %s: %w", field, owner, err)
-		}
-	}
-	return out, v.explain(rows.Err())
-}
-
-// putSecrets seals values for the row owner. A zero value deletes its field;
-// fields that are not named stay.
-func (t *tx) putSecrets(ctx context.Context, owner string, values secret.Values) error {
-	for _, field := range sortedKeys(values) {
-		value := values[field]
-		if value.IsZero() {
-			if _, err := t.exec(ctx, "DELETE FROM secrets WHERE owner_id = ? AND field = ?", owner, field); err != nil {
-				return err
-			}
-			continue
-		}
-		sealed, key := t.v.keys.seal(owner, field, value)
-		_, err := t.exec(ctx, `INSERT INTO secrets (owner_id, field, sealed, key_id, fingerprint, tail, updated_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (owner_id, field) DO UPDATE SET sealed = excluded.sealed, key_id = excluded.key_id,
-				fingerprint = excluded.fingerprint, tail = excluded.tail, updated_at = excluded.updated_at`,
-			owner, field, sealed, key, t.v.fingerprint(value), tail(value), micros(t.v.now()))
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (t *tx) dropSecrets(ctx context.Context, owner string) error {
-	_, err := t.exec(ctx, "DELETE FROM secrets WHERE owner_id = ?", owner)
-	return err
-}
-
-// fingerprint lets people see whether two secrets are the same. It is keyed with
-// a salt of this vault, because a bare hash of a short password can be guessed.
-func (v *Vault) fingerprint(value secret.Value) string {
+// fingerprint lets people see whether two secrets of one organisation are the
+// same, and no other organisation: who can make accounts could else find out by
+// guessing what somebody else's secret is. It is keyed with a salt of this vault,
+// because a bare hash of a short password can be guessed.
+func (v *Vault) fingerprint(org string, value secret.Value) string {
 	h := hmac.New(sha256.New, v.salt)
-	h.Write([]byte(value.Reveal()))
+	h.Write([]byte(lengthened(org) + value.Reveal()))
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 

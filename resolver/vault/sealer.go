@@ -16,7 +16,7 @@ func (r *Keyring) Seal(id string, plain []byte) ([]byte, error) {
 	if len(r.keys) == 0 {
 		return nil, ErrNoKey
 	}
-	sealed, _ := r.seal(id, cacheField, secret.New(string(plain)))
+	sealed, _ := r.seal(owner{id: id}, cacheField, 0, secret.New(string(plain)))
 	return []byte(sealed), nil
 }
 
@@ -25,6 +25,6 @@ func (r *Keyring) Open(id string, sealed []byte) ([]byte, error) {
 	if len(sealed) == 0 {
 		return nil, errors.New("nothing to open")
 	}
-	v, err := r.open(id, cacheField, string(sealed))
+	v, _, err := r.open(owner{id: id}, cacheField, string(sealed))
 	return []byte(v.Reveal()), err
 }

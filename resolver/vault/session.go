@@ -90,7 +90,7 @@ func (s *View) CreateSession(ctx context.Context, n NewSession) (Session, secret
 		if err != nil {
 			return err
 		}
-		if err := t.putSecrets(ctx, x.ID, n.Secrets); err != nil {
+		if err := t.putSecrets(ctx, owner{id: x.ID, org: x.Organisation}, n.Secrets); err != nil {
 			return err
 		}
 		e := s.event(AuditAdmin, "session.created", x.Organisation)
@@ -140,7 +140,7 @@ func (s *View) Session(ctx context.Context, id string) (Session, error) {
 
 // SessionSecrets opens what CreateSession and UpdateSession sealed.
 func (v *Vault) SessionSecrets(ctx context.Context, id string) (secret.Values, error) {
-	return v.unsealAll(ctx, v.r, id)
+	return v.unsealAll(ctx, v.r, owner{id: id})
 }
 
 // TakeState finds the session of an OAuth callback and uses its state up: the
@@ -163,7 +163,7 @@ func (v *Vault) TakeState(ctx context.Context, state secret.Value) (Session, sec
 		if _, err = t.exec(ctx, "UPDATE connect_sessions SET state_hash = '' WHERE id = ?", x.ID); err != nil {
 			return err
 		}
-		values, err = v.unsealAll(ctx, t, x.ID)
+		values, err = v.unsealAll(ctx, t, owner{id: x.ID})
 		return err
 	})
 	if err != nil {
@@ -212,7 +212,7 @@ func (v *Vault) UpdateSession(ctx context.Context, id string, version int64, e S
 		if x.Stage.Over() {
 			return t.dropSecrets(ctx, id)
 		}
-		return t.putSecrets(ctx, id, e.Secrets)
+		return t.putSecrets(ctx, owner{id: id, org: x.Organisation}, e.Secrets)
 	})
 	if err != nil {
 		return Session{}, err

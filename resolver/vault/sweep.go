@@ -47,6 +47,8 @@ func (v *Vault) Sweep(ctx context.Context) error {
 			[]any{micros(now.Add(-keepSessions))}},
 		{"DELETE FROM connect_sessions WHERE id IN (SELECT s.id FROM connect_sessions s WHERE s.expires_at < ? AND NOT EXISTS (SELECT 1 FROM secrets x WHERE x.owner_id = s.id) LIMIT ?)",
 			[]any{micros(now.Add(-keepSessions))}},
+		{"DELETE FROM seals WHERE owner_id IN (SELECT z.owner_id FROM seals z WHERE z.owner_id > 'ses_' AND z.owner_id < ? AND NOT EXISTS (SELECT 1 FROM connect_sessions s WHERE s.id = z.owner_id) LIMIT ?)",
+			[]any{firstID("ses", now.Add(-keepSessions))}},
 		{"DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE ended_at > 0 AND ended_at < ? LIMIT ?)",
 			[]any{micros(now.Add(-keepDeliveries))}},
 		// The newest stays, so that the numbers go on from it.

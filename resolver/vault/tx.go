@@ -87,6 +87,7 @@ type tx struct {
 	v       *Vault
 	sql     *sql.Tx
 	changes []Change
+	seals   map[string]int64 // versions that it gave
 }
 
 func (t *tx) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
@@ -121,6 +122,9 @@ func (v *Vault) write(ctx context.Context, f func(*tx) error) error {
 	for try := 1; ; try++ {
 		t, err := v.writeOnce(ctx, f)
 		if err == nil {
+			for id, version := range t.seals {
+				v.marks.raise(id, version)
+			}
 			v.publish(t.changes...)
 			return nil
 		}
@@ -147,6 +151,7 @@ func (v *Vault) writeOnce(ctx context.Context, f func(*tx) error) (*tx, error) {
 		return nil, err
 	}
 	if len(t.changes) > 0 {
+		t.tellVersions()
 		if err := v.d.announce(ctx, t, v.instance, jsonText(t.changes)); err != nil {
 			return nil, err
 		}

@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -17,7 +18,7 @@ func (v *Vault) Unseal(ctx context.Context, accountID string) (Unsealed, error) 
 
 func (v *Vault) unsealAccount(ctx context.Context, q querier, id string) (Unsealed, error) {
 	// One statement, so that the row and its secrets are of one moment.
-	asked := v.now()
+	asked, since := v.now(), v.marks.at(id)
 	rows, err := q.query(ctx, v.unsealText(), append(v.clockArgs(nil), id)...)
 	if err != nil {
 		return Unsealed{}, v.explain(err)
@@ -31,9 +32,9 @@ func (v *Vault) unsealAccount(ctx context.Context, q querier, id string) (Unseal
 			return Unsealed{}, v.explain(err)
 		}
 		if !found {
-			u.read, found = momentOf(asked, v.now(), s.now), true
+			u.read, u.version, found = momentOf(asked, v.now(), s.now), s.version, true
 		}
-		if err := s.open(v, id, values); err != nil {
+		if err := s.open(v, u.Account.owner(), since, values); err != nil {
 			return Unsealed{}, err
 		}
 	}
@@ -49,13 +50,13 @@ func (v *Vault) unsealAccount(ctx context.Context, q querier, id string) (Unseal
 
 func (v *Vault) unsealText() string {
 	return "SELECT " + accountColumns + ", " + v.sealedColumns() + `
-	FROM accounts a LEFT JOIN secrets s ON s.owner_id = a.id WHERE a.id = ?`
+	FROM accounts a LEFT JOIN secrets s ON s.owner_id = a.id LEFT JOIN seals z ON z.owner_id = a.id WHERE a.id = ?`
 }
 
 // openPermitsText: the order brings the rows of one grant together.
 func (v *Vault) openPermitsText() string {
 	return "SELECT " + grantColumns + ", " + accountColumns + ", " + v.sealedColumns() + `
-	FROM grants r JOIN accounts a ON a.id = r.account_id LEFT JOIN secrets s ON s.owner_id = a.id
+	FROM grants r JOIN accounts a ON a.id = r.account_id LEFT JOIN secrets s ON s.owner_id = a.id LEFT JOIN seals z ON z.owner_id = a.id
 	WHERE r.agent_id = ? AND r.connector = ? AND (r.expires_at = 0 OR r.expires_at > ?)
 	ORDER BY a.name, a.id LIMIT 20000`
 }
@@ -97,21 +98,25 @@ func (v *Vault) warm(ctx context.Context) {
 // database's time.
 type sealedField struct {
 	field, sealed sql.NullString
+	version       int64 // of the row's secrets
 	now           time.Time
 }
 
 // sealedColumns has one parameter more where the clock is given.
-func (v *Vault) sealedColumns() string { return "s.field, s.sealed, " + v.leaseNow }
+func (v *Vault) sealedColumns() string {
+	return "s.field, s.sealed, COALESCE(z.version, 0), " + v.leaseNow
+}
 
-func (s *sealedField) into() []any { return []any{&s.field, &s.sealed, timeCol{&s.now}} }
+func (s *sealedField) into() []any { return []any{&s.field, &s.sealed, &s.version, timeCol{&s.now}} }
 
-// open adds the secret to values.
-func (s *sealedField) open(v *Vault, owner string, values secret.Values) (err error) {
+// open adds the secret to values; since is what was known of the row's version
+// before it was read.
+func (s *sealedField) open(v *Vault, o owner, since int64, values secret.Values) (err error) {
 	if !s.field.Valid {
 		return nil
 	}
-	if values[s.field.String], err = v.keys.open(owner, s.field.String, s.sealed.String); err != nil {
-		return fmt.Errorf("opening %s of %s: %w", s.field.String, owner, err)
+	if values[s.field.String], err = v.newest(o, s.field.String, s.sealed.String, s.version, since); err != nil {
+		return fmt.Errorf("opening %s of %s: %w", s.field.String, o.id, err)
 	}
 	return nil
 }
@@ -146,18 +151,38 @@ func (v *Vault) OpenPermits(ctx context.Context, agentID, connector string, has 
 			closePermit(out, values)
 			out, values = append(out, OpenPermit{Grant: g}), secret.Values{}
 			if !has(a.ID) {
-				out[n].Account = &Unsealed{Account: a, read: momentOf(asked, v.now(), s.now)}
+				out[n].Account = &Unsealed{Account: a, read: momentOf(asked, v.now(), s.now), version: s.version}
 			}
 		}
 		if out[len(out)-1].Account == nil {
 			continue
 		}
-		if err := s.open(v, a.ID, values); err != nil {
+		if err := s.open(v, a.owner(), 0, values); err != nil {
 			return nil, err
 		}
 	}
 	closePermit(out, values)
-	return out, v.explain(rows.Err())
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return nil, v.explain(err)
+	}
+	return out, v.stillNewest(ctx, out)
+}
+
+// stillNewest reads accounts anew that are older than what is known of them: they
+// were written while they were read, or put back.
+func (v *Vault) stillNewest(ctx context.Context, permits []OpenPermit) error {
+	for i := range permits {
+		a := permits[i].Account
+		if a == nil || a.version >= v.marks.at(a.Account.ID) {
+			continue
+		}
+		u, err := v.Unseal(ctx, a.Account.ID)
+		if err != nil {
+			return err
+		}
+		permits[i].Account = &u
+	}
+	return nil
 }
 
 // closePermit fills in the secrets of the last permit, once all were read.

@@ -74,6 +74,7 @@ type Vault struct {
 	r        *reader
 	keys     *Keyring
 	salt     []byte // of fingerprints
+	marks    marks
 	instance string
 	log      *slog.Logger
 	now      func() time.Time

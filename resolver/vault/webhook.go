@@ -97,7 +97,7 @@ func (s *View) CreateWebhook(ctx context.Context, n NewWebhook) (Webhook, secret
 		if err != nil {
 			return err
 		}
-		if err := t.putSecrets(ctx, w.ID, secret.Values{fieldSigning: key}); err != nil {
+		if err := t.putSecrets(ctx, owner{id: w.ID, org: w.Organisation}, secret.Values{fieldSigning: key}); err != nil {
 			return err
 		}
 		return s.note(ctx, t, "webhook.created", w.Organisation, w.ID)
