@@ -21,6 +21,7 @@ import (
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/resolver"
+	"github.com/attache-proxy/attache/resolver/connect"
 	"github.com/attache-proxy/attache/resolver/egress"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
@@ -67,7 +68,7 @@ func (h *AdminHandler) Provision(ctx caddy.Context) error {
 	version, _ := caddy.Version()
 	office := office{app}
 	h.api = admin.New(admin.Config{
-		Vault: app.vault, Catalogue: office, Tester: office, Connections: office, Storage: office, Declared: office, MCP: mcpFinder(app.guard), Named: app.guard.Names,
+		Vault: app.vault, Catalogue: office, Tester: office, Connections: office, Storage: office, Declared: office, MCP: connect.MCPFinder(app.guard), Named: app.guard.Names,
 		HTTP: app.guardedClient(30 * time.Second), Hosts: h.Hosts, TrustSocket: h.TrustSocket, OIDC: people,
 		PublicURL: app.publicURL, Links: app.ConnectLinks,
 		Version: version, Log: slog.New(zapslog.NewHandler(ctx.Logger().Core())),

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/attache-proxy/attache/caddymodule/admin"
+	"github.com/attache-proxy/attache/caddymodule/config"
 	"github.com/attache-proxy/attache/providers/secret"
 )
 
@@ -108,7 +109,7 @@ func (c *OIDCConfig) provision(app *App) (*admin.OIDC, error) {
 		Issuer: c.Issuer, RedirectURL: c.RedirectURL, Scopes: c.Scopes, NameClaim: c.NameClaim,
 		Life: time.Duration(c.Session), HTTP: app.guardedClient(20 * time.Second),
 	}
-	values, err := resolveValues(map[string]string{"client_id": c.ClientID, "client_secret": c.ClientSecret})
+	values, err := config.Resolve(map[string]string{"client_id": c.ClientID, "client_secret": c.ClientSecret})
 	if err != nil {
 		return nil, fmt.Errorf("oidc %s: %w", c.Issuer, err)
 	}

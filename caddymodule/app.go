@@ -10,6 +10,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddypki"
 	"go.uber.org/zap"
 
+	_ "github.com/attache-proxy/attache/caddymodule/command" // the command line
+	"github.com/attache-proxy/attache/caddymodule/config"
 	"github.com/attache-proxy/attache/caddymodule/gcs"
 	"github.com/attache-proxy/attache/caddymodule/live"
 	"github.com/attache-proxy/attache/providers"
@@ -39,12 +41,12 @@ type App struct {
 	// they are loopback, private, link-local or the like.
 	AllowAddresses []string `json:"allow_addresses,omitempty"`
 	// Connectors in use, by key.
-	Connectors map[string]*ConnectorConfig `json:"connectors,omitempty"`
+	Connectors map[string]*config.Connector `json:"connectors,omitempty"`
 	// Agents by name.
-	Agents map[string]*AgentConfig `json:"agents,omitempty"`
+	Agents map[string]*config.Agent `json:"agents,omitempty"`
 	// Vault remembers accounts, agents and grants that people make. Without it
 	// there are only those of this configuration.
-	Vault *VaultConfig `json:"vault,omitempty"`
+	Vault *config.Vault `json:"vault,omitempty"`
 	// Cache is where tokens are kept; memory when nil.
 	Cache *CacheConfig `json:"cache,omitempty"`
 	// TokenTimeout is how long one token request may take, all its steps together;
@@ -61,7 +63,7 @@ type App struct {
 	// sign_in or off.
 	ConnectLinks string `json:"connect_links,omitempty"`
 	// Audit is where audit events go.
-	Audit AuditConfig `json:"audit,omitzero"`
+	Audit config.Audit `json:"audit,omitzero"`
 
 	ctx         caddy.Context
 	logger      *zap.Logger

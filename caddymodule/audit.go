@@ -7,27 +7,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/attache-proxy/attache/caddymodule/config"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
-
-// AuditConfig says where audit events go. They are log lines of the logger
-// attache.audit, which Caddy's log option can send to a file of its own.
-type AuditConfig struct {
-	// Off writes none.
-	Off bool `json:"off,omitempty"`
-	// Sync writes each event before the request is over. Otherwise events are
-	// written within 100 ms, and those of the last 100 ms are lost on kill -9.
-	Sync bool `json:"sync,omitempty"`
-	// Retention is how long the vault keeps events; 0 means 90 days, less than 0
-	// for ever. UsageRetention is the same for usage; 0 means 400 days.
-	Retention      caddy.Duration `json:"retention,omitempty"`
-	UsageRetention caddy.Duration `json:"usage_retention,omitempty"`
-}
 
 // auditor writes audit events without slowing requests.
 type auditor struct {
@@ -45,7 +31,7 @@ type auditor struct {
 // maxWaiting bounds the events that wait to be written; beyond it the request waits.
 const maxWaiting = 16 << 10
 
-func newAuditor(log *zap.Logger, c AuditConfig) (*auditor, error) {
+func newAuditor(log *zap.Logger, c config.Audit) (*auditor, error) {
 	if c.Off && c.Sync {
 		return nil, fmt.Errorf("audit: off and sync exclude each other")
 	}

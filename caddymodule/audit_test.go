@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	logs "go.uber.org/zap/zaptest/observer"
 
+	"github.com/attache-proxy/attache/caddymodule/config"
 	"github.com/attache-proxy/attache/resolver"
 )
 
@@ -16,7 +17,7 @@ import (
 func TestAuditWhileItCloses(t *testing.T) {
 	for range 200 {
 		core, lines := logs.New(zapcore.InfoLevel)
-		a, err := newAuditor(zap.New(core), AuditConfig{})
+		a, err := newAuditor(zap.New(core), config.Audit{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,8 +10,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/caddyserver/caddy/v2"
-
+	"github.com/attache-proxy/attache/caddymodule/config"
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/oauth/ambient"
 	"github.com/attache-proxy/attache/providers/secret"
@@ -39,42 +38,9 @@ func (a *App) inUse() []string {
 	return keys
 }
 
-// definitions are the catalogue, overlaid with the directory, overlaid with
-// the configuration.
+// definitions are all connectors that there are, in use or not.
 func (a *App) definitions() (map[string]*providers.Definition, error) {
-	defs, err := providers.Catalog()
-	if err != nil {
-		return nil, err
-	}
-	if a.ConnectorDir != "" {
-		own, err := providers.LoadDir(a.ConnectorDir)
-		if err != nil {
-			return nil, err
-		}
-		for key, d := range own {
-			d.AllowHTTP()
-			defs[key] = d
-		}
-	}
-	for key, c := range a.Connectors {
-		if len(c.Definition) > 0 {
-			d, err := providers.Parse(cmp.Or(c.Source, "connector "+key), c.Definition)
-			if err != nil {
-				return nil, err
-			}
-			if d.Extends == key {
-				if defs[key] == nil {
-					return nil, fmt.Errorf("%s: connector %s: hosts are missing, and there is no built-in connector of that name; name at least one host that the credential may go to", c.Source, key)
-				}
-				d = d.Over(defs[key])
-			}
-			d.AllowHTTP()
-			defs[key] = d
-		} else if defs[key] == nil {
-			return nil, fmt.Errorf("%s: connector %s is neither built in nor in the connectors directory; give it hosts and sign, or correct its name (attache connectors list)", c.Source, key)
-		}
-	}
-	return defs, nil
+	return config.Definitions(a.ConnectorDir, a.Connectors)
 }
 
 // buildAccounts resolves the placeholders of every account.
@@ -93,21 +59,18 @@ func (a *App) buildAccounts(connectors []*providers.Connector) error {
 	return errors.Join(errs...)
 }
 
-// appValues are the values that belong to the OAuth client, not to the account.
-var appValues = map[string]bool{"client_id": true, "client_secret": true, "private_key": true, "key_id": true}
-
-func (a *App) buildAccount(c *providers.Connector, ac AccountConfig) (*resolver.Account, error) {
+func (a *App) buildAccount(c *providers.Connector, ac config.Account) (*resolver.Account, error) {
 	o, ok := c.Option(ac.Option)
 	if !ok {
 		return nil, fmt.Errorf("there is no option %q; this connector has: %s", ac.Option, c.OptionNames())
 	}
-	values, err := resolveValues(ac.Values)
+	values, err := config.Resolve(ac.Values)
 	if err != nil {
 		return nil, err
 	}
 	app := secret.Values{}
 	if o.OAuth != nil {
-		for name := range appValues {
+		for name := range config.AppValues {
 			if v, ok := values[name]; ok {
 				app[name] = v
 				delete(values, name)
@@ -142,23 +105,6 @@ func fingerprint(definition json.RawMessage, sets ...secret.Values) string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// resolveValues replaces {env.*} and {file.*}. A placeholder that is missing
-// or empty is an error that names it; what it stands for is never replaced again.
-func resolveValues(values map[string]string) (secret.Values, error) {
-	repl := caddy.NewReplacer()
-	out := make(secret.Values, len(values))
-	var errs []error
-	for name, v := range values {
-		s, err := repl.ReplaceOrErr(v, true, true)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w; set the variable or the file that it names", name, err))
-			continue
-		}
-		out[name] = secret.New(s)
-	}
-	return out, errors.Join(errs...)
-}
-
 // buildAgents resolves tokens and grants.
 func (a *App) buildAgents() error {
 	a.static = resolver.NewStatic(a.accounts)
@@ -171,10 +117,10 @@ func (a *App) buildAgents() error {
 	return errors.Join(errs...)
 }
 
-func (a *App) buildAgent(name string, c *AgentConfig) error {
+func (a *App) buildAgent(name string, c *config.Agent) error {
 	var tokens []secret.Value
 	for i, t := range c.Tokens {
-		v, err := resolveValues(map[string]string{fmt.Sprintf("token %d", i+1): t})
+		v, err := config.Resolve(map[string]string{fmt.Sprintf("token %d", i+1): t})
 		if err != nil {
 			return fmt.Errorf("agent %s: %w", name, err)
 		}

@@ -6,11 +6,9 @@ import (
 	"fmt"
 
 	"github.com/caddyserver/caddy/v2/modules/caddypki"
-)
 
-// defaultCA is the id of our own authority: trusting it does not mean trusting
-// every other local Caddy.
-const defaultCA = "attache"
+	"github.com/attache-proxy/attache/caddymodule/config"
+)
 
 // provisionCA finds or makes the authority in Caddy's pki app, which renews its
 // intermediates.
@@ -20,7 +18,7 @@ const defaultCA = "attache"
 // that says so with the pki option.
 func (a *App) provisionCA() error {
 	if a.CA == "" {
-		a.CA = defaultCA
+		a.CA = config.DefaultCA
 	}
 	v, err := a.ctx.App("pki")
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/attache-proxy/attache/caddymodule/config"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/cache"
@@ -188,7 +189,7 @@ func (a *App) sealingKeys() (*vault.Keyring, error) {
 	if len(a.Key) == 0 {
 		return nil, errors.New("what stands in Redis is sealed, and there is no key; write key {file./run/secrets/attache.key} into the attache option; attache vault keygen makes one")
 	}
-	return a.configuredKeys()
+	return config.Keys(a.Key)
 }
 
 // cacheEvent tells the operator when Redis goes away and comes back. The cache

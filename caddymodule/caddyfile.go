@@ -12,6 +12,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/attache-proxy/attache/caddymodule/admin"
+	"github.com/attache-proxy/attache/caddymodule/config"
 )
 
 func init() {
@@ -126,7 +127,7 @@ func (a *App) parseVault(d *caddyfile.Dispenser) error {
 	if len(args) == 0 || len(args) > 2 || args[0] != "sqlite" && args[0] != "postgres" {
 		return d.Err("vault wants sqlite and perhaps a file, or postgres and a URL: vault postgres {env.DATABASE_URL}")
 	}
-	a.Vault = &VaultConfig{Driver: args[0]}
+	a.Vault = &config.Vault{Driver: args[0]}
 	if len(args) == 2 {
 		a.Vault.Source = args[1]
 	} else if args[0] == "postgres" {
@@ -209,7 +210,7 @@ func (a *App) parseAgent(d *caddyfile.Dispenser) error {
 	if !agentName.MatchString(name) {
 		return d.Errf("agent %q: want letters, digits, dots, hyphens and underscores", name)
 	}
-	agent := &AgentConfig{Source: at}
+	agent := &config.Agent{Source: at}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		switch d.Val() {
 		case "token":
@@ -232,18 +233,18 @@ func (a *App) parseAgent(d *caddyfile.Dispenser) error {
 		}
 	}
 	if a.Agents == nil {
-		a.Agents = map[string]*AgentConfig{}
+		a.Agents = map[string]*config.Agent{}
 	}
 	a.Agents[name] = agent
 	return nil
 }
 
-func parseGrant(d *caddyfile.Dispenser) (GrantConfig, error) {
+func parseGrant(d *caddyfile.Dispenser) (config.Grant, error) {
 	args := d.RemainingArgs()
 	if len(args) == 0 {
-		return GrantConfig{}, d.Err("grant wants a connector: grant github read")
+		return config.Grant{}, d.Err("grant wants a connector: grant github read")
 	}
-	g := GrantConfig{}
+	g := config.Grant{}
 	g.Connector, g.Account = cutAccount(args[0])
 	for _, word := range args[1:] {
 		switch word {

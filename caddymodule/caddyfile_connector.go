@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/attache-proxy/attache/caddymodule/config"
 	"github.com/attache-proxy/attache/providers"
 )
 
@@ -15,10 +16,10 @@ import (
 // words of a connector's YAML file, and accounts.
 type connectorBlock struct {
 	key    string
-	conf   *ConnectorConfig
+	conf   *config.Connector
 	def    map[string]any
 	option map[string]any // the one option of a connector of one's own
-	own    AccountConfig  // the account of field, sign and oauth2
+	own    config.Account // the account of field, sign and oauth2
 	// usedOwn says that option and own were given.
 	usedOwn  bool
 	fallback string // the account that default names
@@ -49,7 +50,7 @@ type connectorBlock struct {
 //		tls_client_certificate <PEM file> <key file>
 //	}
 func (a *App) parseConnector(d *caddyfile.Dispenser) error {
-	b := &connectorBlock{conf: &ConnectorConfig{Source: source(d)}, def: map[string]any{}, option: map[string]any{}}
+	b := &connectorBlock{conf: &config.Connector{Source: source(d)}, def: map[string]any{}, option: map[string]any{}}
 	if !d.Args(&b.key) {
 		return d.ArgErr()
 	}
@@ -68,7 +69,7 @@ func (a *App) parseConnector(d *caddyfile.Dispenser) error {
 		return err
 	}
 	if a.Connectors == nil {
-		a.Connectors = map[string]*ConnectorConfig{}
+		a.Connectors = map[string]*config.Connector{}
 	}
 	a.Connectors[b.key] = b.conf
 	return nil
@@ -110,7 +111,7 @@ var connectorOptions = map[string]func(*connectorBlock, *caddyfile.Dispenser) er
 func (b *connectorBlock) parseOption(d *caddyfile.Dispenser) error {
 	parse, ok := connectorOptions[d.Val()]
 	if !ok {
-		return d.Errf("unknown option %q in connector; known here: %s", d.Val(), known(connectorOptions))
+		return d.Errf("unknown option %q in connector; known here: %s", d.Val(), config.Known(connectorOptions))
 	}
 	return parse(b, d)
 }
@@ -212,7 +213,7 @@ func onOff(d *caddyfile.Dispenser) (bool, error) {
 
 // parseUse reads the account "default": use [<option>] { <field> <value> … }
 func (b *connectorBlock) parseUse(d *caddyfile.Dispenser) error {
-	acct := AccountConfig{Name: "default", Source: source(d)}
+	acct := config.Account{Name: "default", Source: source(d)}
 	if d.NextArg() {
 		acct.Option = d.Val()
 	}
@@ -221,7 +222,7 @@ func (b *connectorBlock) parseUse(d *caddyfile.Dispenser) error {
 
 // parseAccount reads a named account: account <name> [<option>] { … }
 func (b *connectorBlock) parseAccount(d *caddyfile.Dispenser) error {
-	acct := AccountConfig{Source: source(d)}
+	acct := config.Account{Source: source(d)}
 	if !d.NextArg() {
 		return d.ArgErr()
 	}
@@ -232,7 +233,7 @@ func (b *connectorBlock) parseAccount(d *caddyfile.Dispenser) error {
 	return b.addAccount(d, acct)
 }
 
-func (b *connectorBlock) addAccount(d *caddyfile.Dispenser, acct AccountConfig) error {
+func (b *connectorBlock) addAccount(d *caddyfile.Dispenser, acct config.Account) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
@@ -339,9 +340,9 @@ func (a *App) checkNames(connectors []*providers.Connector) error {
 	return nil
 }
 
-func checkValueNames(o *providers.Option, acct AccountConfig) error {
+func checkValueNames(o *providers.Option, acct config.Account) error {
 	for name := range acct.Values {
-		if o.HasField(name) || o.OAuth != nil && appValues[name] {
+		if o.HasField(name) || o.OAuth != nil && config.AppValues[name] {
 			continue
 		}
 		return fmt.Errorf("option %s has no field %q; it has: %s", o.Name, name, o.FieldNames())

@@ -1,17 +1,12 @@
 package caddymodule
 
 import (
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-)
 
-// known lists the words of a table, for messages.
-func known[V any](table map[string]V) string {
-	return strings.Join(slices.Sorted(maps.Keys(table)), ", ")
-}
+	"github.com/attache-proxy/attache/caddymodule/config"
+)
 
 // parseField reads: field <name> <placeholder>
 func (b *connectorBlock) parseField(d *caddyfile.Dispenser) error {
@@ -55,12 +50,12 @@ var placements = map[string]int{"bearer": 1, "basic": 2, "header": 2, "query": 2
 func (b *connectorBlock) parseSign(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
 	if len(args) == 0 {
-		return d.Errf("sign wants a kind: %s", known(placements))
+		return d.Errf("sign wants a kind: %s", config.Known(placements))
 	}
 	kind, args := args[0], args[1:]
 	want, ok := placements[kind]
 	if !ok {
-		return d.Errf("sign %q: want one of %s", kind, known(placements))
+		return d.Errf("sign %q: want one of %s", kind, config.Known(placements))
 	}
 	if kind == "bearer" && len(args) == 0 {
 		args = []string{"{token}"}
@@ -127,7 +122,7 @@ func (b *connectorBlock) parseOAuth2(d *caddyfile.Dispenser) error {
 func (b *connectorBlock) parseOAuth2Option(d *caddyfile.Dispenser) error {
 	word := d.Val()
 	switch {
-	case appValues[word]:
+	case config.AppValues[word]:
 		var v string
 		if err := oneArg(d, &v); err != nil {
 			return err

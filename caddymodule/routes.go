@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/attache-proxy/attache/caddymodule/config"
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/resolver"
 )
@@ -19,7 +20,7 @@ func (a *App) routes(connectors []*providers.Connector) (map[string]resolver.Rou
 	out := map[string]resolver.Route{}
 	for _, c := range connectors {
 		conf := a.Connectors[c.Key]
-		r, err := conf.route()
+		r, err := routeOf(conf)
 		if err != nil {
 			return nil, fmt.Errorf("%s: connector %s: %w", conf.Source, c.Key, err)
 		}
@@ -33,7 +34,7 @@ func (a *App) routes(connectors []*providers.Connector) (map[string]resolver.Rou
 	return out, nil
 }
 
-func (c *ConnectorConfig) route() (resolver.Route, error) {
+func routeOf(c *config.Connector) (resolver.Route, error) {
 	var r resolver.Route
 	if c.Upstream != "" {
 		place, plain, err := parseUpstream(c.Upstream)
@@ -43,7 +44,7 @@ func (c *ConnectorConfig) route() (resolver.Route, error) {
 		r.Place, r.Plain = place, plain
 	}
 	var err error
-	r.TLS, err = c.tlsConfig()
+	r.TLS, err = tlsConfigOf(c)
 	return r, err
 }
 
@@ -63,7 +64,7 @@ func parseUpstream(s string) (place string, plain bool, err error) {
 	return t.JoinHostPort(), u.Scheme == "http", nil
 }
 
-func (c *ConnectorConfig) tlsConfig() (*tls.Config, error) {
+func tlsConfigOf(c *config.Connector) (*tls.Config, error) {
 	if c.TLSTrustedCA == "" && c.TLSClientCertificate == "" {
 		return nil, nil
 	}

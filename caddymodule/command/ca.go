@@ -1,4 +1,4 @@
-package caddymodule
+package command
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/attache-proxy/attache/caddymodule/client"
+	"github.com/attache-proxy/attache/caddymodule/config"
 )
 
 var caCommand = caddycmd.Command{
@@ -170,7 +171,7 @@ func findCA(cmd *cobra.Command) ([]byte, error) {
 // rootFile is where Caddy keeps the root certificate of our authority. A nil
 // receiver means that no configuration is known.
 func (c *configFacts) rootFile() string {
-	root, id := caddy.AppDataDir(), defaultCA
+	root, id := caddy.AppDataDir(), config.DefaultCA
 	if c != nil {
 		if c.storageRoot != "" {
 			root = c.storageRoot

@@ -1,4 +1,7 @@
-package caddymodule
+// Package command is the command line, one file a noun. Most commands ask the
+// REST API or the proxy, as any client does; the ones that look after the vault
+// open it.
+package command
 
 import (
 	"context"
@@ -11,14 +14,18 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/attache-proxy/attache/caddymodule/client"
+	"github.com/attache-proxy/attache/caddymodule/command/sign"
 )
 
-// commands are what this module adds to the command line of Caddy.
-var commands = []caddycmd.Command{execCommand, envCommand, caCommand, doctorCommand, connectorsCommand,
-	accountsCommand, agentsCommand, grantsCommand, auditCommand}
+// All is what this module adds to the command line of Caddy.
+var All = []caddycmd.Command{
+	execCommand, envCommand, caCommand, doctorCommand,
+	connectorsCommand, accountsCommand, agentsCommand, grantsCommand, auditCommand,
+	vaultCommand, adminCommand, sign.Command,
+}
 
 func init() {
-	for _, c := range commands {
+	for _, c := range All {
 		caddycmd.RegisterCommand(c)
 	}
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package command
 
 import (
 	"encoding/json"
@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 
+	"github.com/attache-proxy/attache/caddymodule/config"
 	"github.com/attache-proxy/attache/providers/secret"
 )
 
@@ -22,7 +23,7 @@ import (
 // adapted, not loaded: nothing is opened or started.
 type configFacts struct {
 	file string
-	app  App
+	app  appFacts
 	// listeners are those with the attache handler.
 	listeners []listenerFacts
 	admin     caddy.AdminConfig
@@ -30,6 +31,16 @@ type configFacts struct {
 	storageRoot string
 	// secrets are the names of variables that the file takes values from.
 	secrets []string
+}
+
+// appFacts are those of the option attache.
+type appFacts struct {
+	CA         string                       `json:"ca"`
+	Connectors map[string]*config.Connector `json:"connectors"`
+	Agents     map[string]*config.Agent     `json:"agents"`
+	Vault      *config.Vault                `json:"vault"`
+	Key        []string                     `json:"key"`
+	Audit      config.Audit                 `json:"audit"`
 }
 
 // listenerFacts is one listener of the proxy.
@@ -45,7 +56,7 @@ func readConfig(file, adapter string) (*configFacts, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--config: %w", err)
 	}
-	config := text
+	adapted := text
 	if adapter == "" && filepath.Ext(file) != ".json" {
 		adapter = "caddyfile"
 	}
@@ -54,19 +65,19 @@ func readConfig(file, adapter string) (*configFacts, error) {
 		if a == nil {
 			return nil, fmt.Errorf("--adapter: there is no adapter %q", adapter)
 		}
-		if config, _, err = a.Adapt(text, map[string]any{"filename": file}); err != nil {
+		if adapted, _, err = a.Adapt(text, map[string]any{"filename": file}); err != nil {
 			return nil, fmt.Errorf("--config: %w", err)
 		}
 	}
 	facts := &configFacts{file: file}
-	if err := facts.read(config); err != nil {
+	if err := facts.read(adapted); err != nil {
 		return nil, fmt.Errorf("--config: %s: %w", file, err)
 	}
-	facts.secrets = variablesOf(text, config)
+	facts.secrets = variablesOf(text, adapted)
 	return facts, nil
 }
 
-func (c *configFacts) read(config []byte) error {
+func (c *configFacts) read(src []byte) error {
 	var all struct {
 		Admin   *caddy.AdminConfig `json:"admin"`
 		Storage struct{ Module, Root string }
@@ -81,7 +92,7 @@ func (c *configFacts) read(config []byte) error {
 			}
 		}
 	}
-	if err := json.Unmarshal(config, &all); err != nil {
+	if err := json.Unmarshal(src, &all); err != nil {
 		return err
 	}
 	if len(all.Apps.Attache) == 0 {
@@ -111,8 +122,13 @@ func (c *configFacts) read(config []byte) error {
 	return nil
 }
 
+// handlerFacts are those of the directive attache.
+type handlerFacts struct {
+	Agent string `json:"agent"` // of the listener itself; may be empty
+}
+
 // findHandler looks for the attache handler anywhere in a server's routes.
-func findHandler(routes json.RawMessage) (h Handler, found bool) {
+func findHandler(routes json.RawMessage) (h handlerFacts, found bool) {
 	var list []json.RawMessage
 	if json.Unmarshal(routes, &list) == nil {
 		for _, item := range list {
@@ -189,12 +205,12 @@ func (c *configFacts) token(name string) (secret.Value, error) {
 		return secret.Value{}, nil // an agent of the vault: its token is in no file
 	}
 	if !ok {
-		return secret.Value{}, fmt.Errorf("--config: %s has no agent %s; it has: %s", c.file, name, known(c.app.Agents))
+		return secret.Value{}, fmt.Errorf("--config: %s has no agent %s; it has: %s", c.file, name, config.Known(c.app.Agents))
 	}
 	if len(agent.Tokens) == 0 {
 		return secret.Value{}, nil
 	}
-	v, err := resolveValues(map[string]string{"token": agent.Tokens[0]})
+	v, err := config.Resolve(map[string]string{"token": agent.Tokens[0]})
 	if err != nil {
 		return secret.Value{}, fmt.Errorf("--config: %s: agent %s: %w", c.file, name, err)
 	}

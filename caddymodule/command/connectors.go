@@ -1,4 +1,4 @@
-package caddymodule
+package command
 
 import (
 	"encoding/json"
@@ -10,6 +10,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/attache-proxy/attache/caddymodule/config"
 	"github.com/attache-proxy/attache/caddymodule/schema"
 	"github.com/attache-proxy/attache/providers"
 )
@@ -54,15 +55,14 @@ func dirFlag(cmd *cobra.Command) {
 
 // loadCatalog compiles the built-in connectors and those of --connectors.
 func loadCatalog(cmd *cobra.Command, keys ...string) ([]*providers.Connector, error) {
-	app := &App{}
-	app.ConnectorDir, _ = cmd.Flags().GetString("connectors")
-	defs, err := app.definitions()
+	dir, _ := cmd.Flags().GetString("connectors")
+	defs, err := config.Definitions(dir, nil)
 	if err != nil {
 		return nil, err
 	}
 	for i, key := range keys {
 		if defs[key] == nil {
-			if keys[i], err = meant(defs, key); err != nil {
+			if keys[i], err = config.Meant(defs, key); err != nil {
 				return nil, err
 			}
 			fmt.Fprintf(cmd.ErrOrStderr(), "note: there is no connector %q; this is %s\n", key, keys[i])

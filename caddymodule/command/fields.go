@@ -1,4 +1,4 @@
-package caddymodule
+package command
 
 import (
 	"bufio"
@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/attache-proxy/attache/caddymodule/client"
+	"github.com/attache-proxy/attache/caddymodule/config"
 )
 
 // connectOption is one of a connector's ways to connect, as the API's metadata
@@ -62,12 +63,12 @@ func orAnother(err error, connector string) error {
 	if !errors.As(err, &e) || e.Code != "CONNECTOR_NOT_FOUND" {
 		return err
 	}
-	defs, failed := (&App{}).definitions()
+	defs, failed := config.Definitions("", nil)
 	if failed != nil {
 		return err
 	}
 	told := *e
-	if key, none := meant(defs, connector); none == nil {
+	if key, none := config.Meant(defs, connector); none == nil {
 		told.Next = "Perhaps " + key + " is meant; attache connectors list shows the built-in ones."
 	} else {
 		told.Next = none.Error() + "."

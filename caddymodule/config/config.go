@@ -1,22 +1,27 @@
-// Package caddymodule runs Attaché inside Caddy: an app that holds connectors,
-// agents and credentials, a middleware that decides, and an upstream source and
-// a transport for Caddy's own reverse_proxy, which sends. Nothing outside this
-// folder and cmd imports Caddy.
-package caddymodule
+// Package config is the shape of the option attache: what the Caddyfile is
+// adapted to and the app is provisioned from, and what the command line reads of
+// a configuration that it does not run.
+package config
 
 import (
 	"encoding/json"
+
+	"github.com/caddyserver/caddy/v2"
 )
 
-// ConnectorConfig is one connector in use: a built-in one, or one's own, with
+// DefaultCA is the id of our own authority: trusting it does not mean trusting
+// every other local Caddy.
+const DefaultCA = "attache"
+
+// Connector is one connector in use: a built-in one, or one's own, with
 // its accounts.
-type ConnectorConfig struct {
+type Connector struct {
 	// Definition is a connector of one's own, with the keys of a connector's
 	// YAML file. Without it the key names a connector of the catalogue or of
 	// connector_dir.
 	Definition json.RawMessage `json:"definition,omitempty"`
 	// Accounts that come from this configuration.
-	Accounts []AccountConfig `json:"accounts,omitempty"`
+	Accounts []Account `json:"accounts,omitempty"`
 	// Upstream is dialled instead of the host: http://host:port,
 	// https://host:port or unix//path. Naming it here allows its address and,
 	// with http://, plain HTTP.
@@ -32,9 +37,9 @@ type ConnectorConfig struct {
 	Source string `json:"source,omitempty"`
 }
 
-// AccountConfig is an account whose values stand in the configuration, as
+// Account is an account whose values stand in the configuration, as
 // placeholders: {env.NAME} or {file./path}.
-type AccountConfig struct {
+type Account struct {
 	// Name is unique for the connector; "default" where none is given.
 	Name string `json:"name,omitempty"`
 	// Option is one of the connector's; empty means its first.
@@ -48,19 +53,19 @@ type AccountConfig struct {
 	Source string `json:"source,omitempty"`
 }
 
-// AgentConfig is an agent and what it may use.
-type AgentConfig struct {
+// Agent is an agent and what it may use.
+type Agent struct {
 	// Tokens are placeholders; several are for rotation. An agent without one
 	// is reached only as a listener's agent or by its client certificate.
 	Tokens []string `json:"tokens,omitempty"`
 	// Grants say which accounts.
-	Grants []GrantConfig `json:"grants,omitempty"`
+	Grants []Grant `json:"grants,omitempty"`
 	// Source is the file and line that this came from, for messages.
 	Source string `json:"source,omitempty"`
 }
 
-// GrantConfig lets an agent use a connector's accounts.
-type GrantConfig struct {
+// Grant lets an agent use a connector's accounts.
+type Grant struct {
 	Connector string `json:"connector"`
 	// Account is one account by name; empty means all of the connector.
 	Account string `json:"account,omitempty"`
@@ -68,4 +73,18 @@ type GrantConfig struct {
 	Write bool `json:"write,omitempty"`
 	// Presign lets the agent have URLs that work without the proxy for a while.
 	Presign bool `json:"presign,omitempty"`
+}
+
+// Audit says where audit events go. They are log lines of the logger
+// attache.audit, which Caddy's log option can send to a file of its own.
+type Audit struct {
+	// Off writes none.
+	Off bool `json:"off,omitempty"`
+	// Sync writes each event before the request is over. Otherwise events are
+	// written within 100 ms, and those of the last 100 ms are lost on kill -9.
+	Sync bool `json:"sync,omitempty"`
+	// Retention is how long the vault keeps events; 0 means 90 days, less than 0
+	// for ever. UsageRetention is the same for usage; 0 means 400 days.
+	Retention      caddy.Duration `json:"retention,omitempty"`
+	UsageRetention caddy.Duration `json:"usage_retention,omitempty"`
 }

@@ -1,7 +1,8 @@
-package caddymodule
+package sign
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -11,6 +12,33 @@ import (
 	"github.com/attache-proxy/attache/providers/expr"
 	"github.com/attache-proxy/attache/providers/sign"
 )
+
+// clock sets time and nonce: those of the flags, else those that the request
+// holds where the scheme writes them.
+func (s *signing) clock(in *sign.Input, signer sign.Signer, req *http.Request, body []byte) error {
+	sent := sentBefore(req, body, signer.Places())
+	switch t, name := sent.time(); {
+	case s.at != "":
+		at, ok := readTime(s.at)
+		if !ok {
+			return fmt.Errorf("--at %q: want RFC 3339, such as 2024-01-02T03:04:05Z", s.at)
+		}
+		in.Now = at
+	case name != "":
+		s.note("signed at %s, the request's %s", t.UTC().Format(time.RFC3339Nano), name)
+		in.Now = t
+	default:
+		in.Now = time.Now()
+	}
+	if in.Nonce = s.nonce; in.Nonce == "" {
+		nonce, name := sent.nonce()
+		if name != "" {
+			s.note("the nonce is the request's %s", name)
+		}
+		in.Nonce = nonce
+	}
+	return nil
+}
 
 // sentValue is what a request holds in a place that its signer writes.
 type sentValue struct{ name, value string }

@@ -1,4 +1,4 @@
-package caddymodule_test
+package sign_test
 
 import (
 	"os"
@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/attache-proxy/attache/caddymodule"
+	"github.com/attache-proxy/attache/caddymodule/command/sign"
 )
 
 // bearer is a connector that signs whatever host the request has.
@@ -29,7 +29,7 @@ func signRaw(t testing.TB, raw string) (out, notes string, err error) {
 			t.Fatal(err)
 		}
 	}
-	c := caddymodule.SignCommand{Connector: "any", Dir: dir, Fields: "-", Request: file}
+	c := sign.SignCommand{Connector: "any", Dir: dir, Fields: "-", Request: file}
 	return c.Run(strings.NewReader(`{"token": "t"}`))
 }
 

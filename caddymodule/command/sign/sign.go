@@ -1,4 +1,6 @@
-package caddymodule
+// Package sign is the command that signs a request and prints it, for people who
+// write connectors.
+package sign
 
 import (
 	"cmp"
@@ -7,13 +9,12 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"slices"
 	"strings"
-	"time"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/attache-proxy/attache/caddymodule/config"
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/expr"
 	"github.com/attache-proxy/attache/providers/secret"
@@ -21,11 +22,11 @@ import (
 	"github.com/attache-proxy/attache/resolver"
 )
 
-func init() {
-	caddycmd.RegisterCommand(caddycmd.Command{
-		Name: "sign", Usage: "--connector KEY --fields FILE --request FILE",
-		Short: "Signs a request and prints it, without sending it",
-		Long: `Signs a request as the proxy would and prints it as raw HTTP/1.1, sending
+// Command is attache sign.
+var Command = caddycmd.Command{
+	Name: "sign", Usage: "--connector KEY --fields FILE --request FILE",
+	Short: "Signs a request and prints it, without sending it",
+	Long: `Signs a request as the proxy would and prints it as raw HTTP/1.1, sending
 nothing. For people who write connectors, and to check a scheme against published
 values.
 
@@ -41,29 +42,28 @@ the whole URL in its first line. Without a Content-Length the body is all that
 follows, but for one line break at its end. - is standard input.
 
 Without --at and --nonce, a time and a nonce that the request holds in places
-that the scheme writes (X-Amz-Date, timestamp=, oauth_nonce=) are used again. A
+that the scheme writes config.Definitions(s.dir, nil)-Amz-Date, timestamp=, oauth_nonce=) are used again. A
 WWW-Authenticate in the request is taken for the service's challenge (HTTP Digest).
 What was chosen or filled in stands on standard error.`,
-		CobraFunc: func(c *cobra.Command) {
-			var s signing
-			f := c.Flags()
-			f.StringVar(&s.connector, "connector", "", "key of the connector")
-			f.StringVar(&s.option, "option", "", "its option; default the first that the fields suffice for")
-			f.StringVar(&s.dir, "connectors", "", "a directory of connectors, beside the catalogue")
-			f.StringVar(&s.fields, "fields", "", "JSON file with the account's fields")
-			f.StringVar(&s.request, "request", "", "file with the request")
-			f.StringVar(&s.at, "at", "", "the time to sign at, RFC 3339; default the request's, or now")
-			f.StringVar(&s.nonce, "nonce", "", "the nonce, UUID or counter; default the request's, or a random one")
-			for _, name := range []string{"connector", "fields", "request"} {
-				_ = c.MarkFlagRequired(name)
-			}
-			c.Args, c.SilenceUsage = cobra.NoArgs, true
-			c.RunE = func(c *cobra.Command, _ []string) error {
-				s.stdin, s.notes = c.InOrStdin(), c.ErrOrStderr()
-				return s.run(c.OutOrStdout())
-			}
-		},
-	})
+	CobraFunc: func(c *cobra.Command) {
+		var s signing
+		f := c.Flags()
+		f.StringVar(&s.connector, "connector", "", "key of the connector")
+		f.StringVar(&s.option, "option", "", "its option; default the first that the fields suffice for")
+		f.StringVar(&s.dir, "connectors", "", "a directory of connectors, beside the catalogue")
+		f.StringVar(&s.fields, "fields", "", "JSON file with the account's fields")
+		f.StringVar(&s.request, "request", "", "file with the request")
+		f.StringVar(&s.at, "at", "", "the time to sign at, RFC 3339; default the request's, or now")
+		f.StringVar(&s.nonce, "nonce", "", "the nonce, UUID or counter; default the request's, or a random one")
+		for _, name := range []string{"connector", "fields", "request"} {
+			_ = c.MarkFlagRequired(name)
+		}
+		c.Args, c.SilenceUsage = cobra.NoArgs, true
+		c.RunE = func(c *cobra.Command, _ []string) error {
+			s.stdin, s.notes = c.InOrStdin(), c.ErrOrStderr()
+			return s.run(c.OutOrStdout())
+		}
+	},
 }
 
 // signing is one attache sign.
@@ -123,12 +123,12 @@ func (s *signing) run(out io.Writer) error {
 
 // load finds the connector.
 func (s *signing) load() (*providers.Connector, error) {
-	defs, err := (&App{ConnectorDir: s.dir}).definitions()
+	defs, err := config.Definitions(s.dir, nil)
 	if err != nil {
 		return nil, err
 	}
 	if defs[s.connector] == nil {
-		key, err := meant(defs, s.connector)
+		key, err := config.Meant(defs, s.connector)
 		if err != nil {
 			return nil, err
 		}
@@ -140,42 +140,6 @@ func (s *signing) load() (*providers.Connector, error) {
 		return nil, err
 	}
 	return cs[0], nil
-}
-
-// meant is the one connector whose key is like key, which is none: written
-// without hyphens, or one beginning with the other. Else the error names those
-// that are.
-func meant(defs map[string]*providers.Definition, key string) (string, error) {
-	var same, like []string
-	for k := range defs {
-		switch {
-		case squash(k) == squash(key):
-			same = append(same, k)
-		case strings.HasPrefix(k, key) || strings.HasPrefix(key, k+"-"):
-			like = append(like, k)
-		}
-	}
-	if len(same) > 0 {
-		like = same
-	}
-	slices.Sort(like)
-	switch len(like) {
-	case 0:
-		return "", fmt.Errorf("there is no connector %q; attache connectors list shows them", key)
-	case 1:
-		return like[0], nil
-	}
-	return "", fmt.Errorf("there is no connector %q (perhaps %s); attache connectors list shows them", key, strings.Join(like, ", "))
-}
-
-// squash leaves letters and digits, in lower case.
-func squash(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return -1
-	}, strings.ToLower(s))
 }
 
 // signer is that of the request's host. The request is not sent, so that a host
@@ -195,33 +159,6 @@ func (s *signing) signer(c *providers.Connector, o *providers.Option, req *http.
 	}
 	s.note("host %s with path %s is none of connector %s: the proxy would not sign this", req.Host, req.URL.EscapedPath(), c.Key)
 	return c.SignerFor(o, nil)
-}
-
-// clock sets time and nonce: those of the flags, else those that the request
-// holds where the scheme writes them.
-func (s *signing) clock(in *sign.Input, signer sign.Signer, req *http.Request, body []byte) error {
-	sent := sentBefore(req, body, signer.Places())
-	switch t, name := sent.time(); {
-	case s.at != "":
-		at, ok := readTime(s.at)
-		if !ok {
-			return fmt.Errorf("--at %q: want RFC 3339, such as 2024-01-02T03:04:05Z", s.at)
-		}
-		in.Now = at
-	case name != "":
-		s.note("signed at %s, the request's %s", t.UTC().Format(time.RFC3339Nano), name)
-		in.Now = t
-	default:
-		in.Now = time.Now()
-	}
-	if in.Nonce = s.nonce; in.Nonce == "" {
-		nonce, name := sent.nonce()
-		if name != "" {
-			s.note("the nonce is the request's %s", name)
-		}
-		in.Nonce = nonce
-	}
-	return nil
 }
 
 // challenge gives the signer what a service would have asked for: HTTP Digest

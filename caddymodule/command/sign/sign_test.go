@@ -1,4 +1,4 @@
-package caddymodule_test
+package sign_test
 
 import (
 	"encoding/json"
@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/attache-proxy/attache/caddymodule"
+	"github.com/attache-proxy/attache/caddymodule/command/sign"
 )
 
 // published is a vector: a request whose signature a vendor has published.
@@ -26,7 +26,7 @@ type published struct {
 
 // TestSignPublished runs attache sign over every published vector that we keep.
 func TestSignPublished(t *testing.T) {
-	files, err := filepath.Glob("../providers/sign/testdata/*.json")
+	files, err := filepath.Glob("../../../providers/sign/testdata/*.json")
 	if err != nil || len(files) < 2 {
 		t.Fatalf("the vectors are in %v, %v", files, err)
 	}
@@ -57,7 +57,7 @@ func (p *published) check(t *testing.T) {
 	if err := os.WriteFile(file, []byte(p.raw(t)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := caddymodule.SignCommand{Connector: p.Connector, Option: p.Option, Fields: "-", Request: file, At: p.At, Nonce: p.Nonce}
+	c := sign.SignCommand{Connector: p.Connector, Option: p.Option, Fields: "-", Request: file, At: p.At, Nonce: p.Nonce}
 	out, notes, err := c.Run(strings.NewReader(string(fields)))
 	if err != nil {
 		t.Fatalf("attache sign: %v\n%s", err, notes)
@@ -97,7 +97,7 @@ func (p *published) raw(t *testing.T) string {
 // TestSignAWSSuite runs the published suite of SigV4 through the command, signed
 // in the headers and, where it is so published, in the query.
 func TestSignAWSSuite(t *testing.T) {
-	src, err := os.ReadFile("../providers/sign/sigv4/testdata/suite.json")
+	src, err := os.ReadFile("../../../providers/sign/sigv4/testdata/suite.json")
 	if err != nil {
 		t.Fatal(err)
 	}

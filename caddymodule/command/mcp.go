@@ -1,30 +1,17 @@
-package caddymodule
+package command
 
 import (
-	"context"
 	"fmt"
 	"net/url"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/attache-proxy/attache/providers"
-	"github.com/attache-proxy/attache/providers/oauth/mcp"
+	"github.com/attache-proxy/attache/resolver/connect"
 	"github.com/attache-proxy/attache/resolver/egress"
 )
-
-// mcpFinder asks MCP servers and their authorization servers, all through the
-// guard.
-func mcpFinder(guard *egress.Guard) *mcp.Finder {
-	d := &egress.Dialer{Guard: guard}
-	return &mcp.Finder{
-		HTTP:      d.Client(20*time.Second, nil),
-		Allow:     func(ctx context.Context, u *url.URL) error { return d.CheckHost(ctx, u.Hostname()) },
-		AllowHTTP: guard.Names,
-	}
-}
 
 func mcpConnectorCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -47,7 +34,7 @@ POST /api/v1/connectors with {"name": …, "mcp": URL} does all of it in one cal
 		if err != nil {
 			return fmt.Errorf("--allow-address: %w", err)
 		}
-		s, err := mcpFinder(&egress.Guard{Allow: allow}).Find(cmd.Context(), args[0])
+		s, err := connect.MCPFinder(&egress.Guard{Allow: allow}).Find(cmd.Context(), args[0])
 		if err != nil {
 			return err
 		}
