@@ -204,9 +204,21 @@ func (a *AccessDef) UnmarshalYAML(n *yaml.Node) error {
 	return strictyaml.Decode(n, (*plain)(a))
 }
 
+const (
+	// maxDefinition bounds a connector, which is read and compiled by every
+	// replica. The largest built in has 9 KiB.
+	maxDefinition = 64 << 10
+	// maxExpressions bounds what stands in its values with braces: to compile a
+	// KiB of it takes up to 25 ms and 2 MiB.
+	maxExpressions = 16 << 10
+)
+
 // Parse reads one connector from YAML (or JSON, which is YAML). The name is
 // that of the file and stands in messages.
 func Parse(name string, src []byte) (*Definition, error) {
+	if len(src) > maxDefinition {
+		return nil, fmt.Errorf("%s: a connector has at most %d KiB", name, maxDefinition>>10)
+	}
 	var doc yaml.Node
 	if err := yaml.Unmarshal(src, &doc); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -214,11 +226,39 @@ func Parse(name string, src []byte) (*Definition, error) {
 	if len(doc.Content) == 0 {
 		return nil, fmt.Errorf("%s: the file is empty; a connector needs at least key, hosts and auth", name)
 	}
+	left := maxExpressions
+	if n := tooMuch(&doc, &left); n != nil {
+		return nil, fmt.Errorf("%s: line %d: the expressions and aliases of a connector have at most %d KiB together", name, n.Line, maxExpressions>>10)
+	}
 	d := &Definition{source: name, inline: !bytes.Contains(src, []byte("\n"))}
 	if err := strictyaml.Decode(doc.Content[0], d); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, d.place(err))
 	}
 	return d, nil
+}
+
+// tooMuch returns the value with which the expressions below n outgrow what is
+// left of their length. An alias counts as well: aliases of aliases make a short
+// file endless.
+func tooMuch(n *yaml.Node, left *int) *yaml.Node {
+	switch {
+	case n.Kind == yaml.ScalarNode && strings.Contains(n.Value, "{"):
+		*left -= len(n.Value)
+	case n.Kind == yaml.AliasNode:
+		*left -= 32
+	}
+	if *left < 0 {
+		return n
+	}
+	for _, child := range n.Content {
+		if bad := tooMuch(child, left); bad != nil {
+			return bad
+		}
+	}
+	if n.Kind == yaml.AliasNode {
+		return tooMuch(n.Alias, left)
+	}
+	return nil
 }
 
 // place leaves out line numbers that would mislead.

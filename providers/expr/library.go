@@ -17,12 +17,9 @@ import (
 // Sources of a connector are short; these bounds keep a mistake from costing
 // more than an error message.
 const (
-	maxSource = 8 << 10 // characters of one expression
-	maxDepth  = 64      // of nesting
-	// maxCost bounds one evaluation, in CEL's units: roughly one per step, and
-	// one per ten bytes of text that a step goes through. It is about a second
-	// of steps, or two passes over a body of 16 MiB.
-	maxCost = 4_000_000
+	maxSource   = 4 << 10  // characters of one expression
+	maxTemplate = 64 << 10 // bytes of text and expressions together
+	maxDepth    = 64       // of nesting
 )
 
 // function is one entry of the library. An overload is made for each way to
@@ -50,7 +47,7 @@ var base = sync.OnceValues(func() (*cel.Env, error) {
 		cel.StdLib(cel.StdLibSubset(env.NewLibrarySubset().AddExcludedFunctions(env.NewFunction(operators.Add)))),
 		plus(),
 		ext.Strings(),
-		ext.Lists(),
+		ext.Lists(ext.ListsMaxRangeSize(maxItems)),
 		cel.OptionalTypes(),
 		ext.Regex(),
 		cel.ParserExpressionSizeLimit(maxSource),

@@ -45,7 +45,11 @@ func (s *Scope) program(src, whole string, offset int) (*program, error) {
 	if err := p.analyse(tree.NativeRep(), src, whole, offset); err != nil {
 		return nil, err
 	}
-	p.prog, err = env.Program(tree, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxCost))
+	plan, err := newPlan(tree.NativeRep())
+	if err != nil {
+		return nil, err
+	}
+	p.prog, err = env.Program(tree, cel.EvalOptions(cel.OptOptimize), cel.CustomDecoratorV2(plan.meter))
 	if err != nil {
 		return nil, errorAt(whole, offset, "%v", err)
 	}
@@ -135,9 +139,6 @@ func (p *program) eval(v *Vars) (ref.Val, error) {
 	}
 	if own, ok := errors.AsType[EvalError](err); ok {
 		return nil, own
-	}
-	if strings.Contains(err.Error(), "actual cost limit exceeded") {
-		return nil, EvalError("the expression costs too much for this request")
 	}
 	if strings.HasPrefix(err.Error(), "no such key") {
 		return nil, EvalError("the expression reads an entry that is not there; ask with has() first")

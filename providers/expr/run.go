@@ -53,6 +53,9 @@ var variables = map[string]variable{
 		return types.NewStringStringMap(types.DefaultTypeAdapter, lowerHeaders(r.v.Request))
 	}},
 	"request.params": {stringMap, "the query's parameters, decoded; the first of equal names", false, func(r *run) ref.Val {
+		if err := parameters(r, []ref.Val{types.String(r.v.Request.URL.RawQuery)}); err != nil {
+			return types.WrapErr(err)
+		}
 		return types.NewStringStringMap(types.DefaultTypeAdapter, pairMap(ParsePairs(r.v.Request.URL.RawQuery)))
 	}},
 	"request.body": {cel.BytesType, "the body", true, func(r *run) ref.Val { return r.body() }},
@@ -86,6 +89,8 @@ type run struct {
 	request requestVal
 	lets    []letValue
 
+	spent   int64  // units of what the request may cost
+	over    error  // that it would have cost more
 	unread  error  // why the body could not be read
 	made    string // nonce, when none came from outside
 	counted map[*atomic.Int64]int64
@@ -117,13 +122,29 @@ func (v *Vars) running() *run {
 
 // ResolveName implements cel.Activation.
 func (r *run) ResolveName(name string) (any, bool) {
+	if name == runName {
+		return r, true
+	}
 	if known, ok := variables[name]; ok {
-		return known.get(r), true
+		return r.read(known), true
 	}
 	if val := r.let(name); val != nil {
 		return val, true
 	}
 	return nil, false
+}
+
+// read gets a variable and counts what that makes: each time anew, since a
+// signer may have changed the request.
+func (r *run) read(known variable) ref.Val {
+	if r.over != nil {
+		return types.WrapErr(r.over)
+	}
+	val := known.get(r)
+	if err := r.result(val); err != nil {
+		return types.WrapErr(err)
+	}
+	return val
 }
 
 // Parent implements cel.Activation.
@@ -236,6 +257,9 @@ func (r *run) form() ref.Val {
 		b := r.body()
 		if types.IsError(b) {
 			return b
+		}
+		if err := parameters(r, []ref.Val{b}); err != nil {
+			return types.WrapErr(err)
 		}
 		m = pairMap(ParsePairs(stringOf(b)))
 	}

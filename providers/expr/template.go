@@ -31,6 +31,9 @@ type Escape func(dst []byte, s string) []byte
 // Compile parses src. In it `{…}` is an expression, `{{` and `}}` are literal
 // braces. Its error is an *Error with the place inside src.
 func (s *Scope) Compile(src string) (*Template, error) {
+	if len(src) > maxTemplate {
+		return nil, &Error{1, 1, fmt.Sprintf("a template has at most %d KiB", maxTemplate>>10)}
+	}
 	pieces, err := split(src)
 	if err != nil {
 		return nil, err
@@ -91,6 +94,9 @@ func (t *Template) Eval(v *Vars) (string, error) {
 			return "", err
 		}
 		texts, size = append(texts, s), size+len(s)
+		if err := v.fits(size); err != nil {
+			return "", err
+		}
 	}
 	var b strings.Builder
 	b.Grow(size)
@@ -115,6 +121,9 @@ func (t *Template) Append(dst []byte, v *Vars, esc Escape) ([]byte, error) {
 			dst = append(dst, s...)
 		default:
 			dst = esc(dst, s)
+		}
+		if err := v.fits(len(dst) - start); err != nil {
+			return dst[:start], err
 		}
 	}
 	return dst, nil
