@@ -18,6 +18,8 @@ import (
 	"go.uber.org/zap/exp/zapslog"
 
 	"github.com/attache-proxy/attache/caddymodule/admin"
+	"github.com/attache-proxy/attache/caddymodule/admin/api"
+	"github.com/attache-proxy/attache/caddymodule/admin/paths"
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/resolver"
@@ -43,7 +45,7 @@ type AdminHandler struct {
 	// OIDC lets people sign in through an OpenID provider.
 	OIDC *OIDCConfig `json:"oidc,omitempty"`
 
-	api    *admin.API
+	api    *admin.Admin
 	cancel context.CancelFunc
 }
 
@@ -89,10 +91,10 @@ func (h *AdminHandler) Cleanup() error {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *AdminHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if !admin.Serves(r.URL.Path) {
+	if !paths.Serves(r.URL.Path) {
 		return next.ServeHTTP(w, r)
 	}
-	if admin.Secret(r.URL.Path) {
+	if paths.Secret(r.URL.Path) {
 		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 	}
 	h.api.ServeHTTP(w, r)
@@ -153,11 +155,11 @@ func (a *App) guardedClient(timeout time.Duration) *http.Client {
 // office is what the REST API asks of the app.
 type office struct{ app *App }
 
-// Connectors implements admin.Catalogue: everything that could be connected,
+// Connectors implements connect.Catalogue: everything that could be connected,
 // not only what is in use.
 func (o office) Connectors() []*providers.Connector { return o.app.catalogue() }
 
-// Connector implements admin.Catalogue.
+// Connector implements connect.Catalogue.
 func (o office) Connector(key string) (*providers.Connector, bool) {
 	all := o.app.catalogue()
 	i, ok := slices.BinarySearchFunc(all, key, func(c *providers.Connector, key string) int { return strings.Compare(c.Key, key) })
@@ -182,7 +184,7 @@ func (a *App) catalogue() []*providers.Connector {
 	return a.set.all
 }
 
-// Check implements admin.Catalogue.
+// Check implements connect.Catalogue.
 func (o office) Check(def *providers.Definition) (*providers.Connector, error) {
 	defs, err := o.app.definitions()
 	if err != nil {
@@ -204,17 +206,17 @@ func (o office) Check(def *providers.Definition) (*providers.Connector, error) {
 	return cs[0], err
 }
 
-// Test implements admin.Tester.
-func (o office) Test(ctx context.Context, t admin.Trial) (admin.Verdict, error) {
+// Test implements connect.Tester.
+func (o office) Test(ctx context.Context, t connect.Trial) (connect.Verdict, error) {
 	acct, err := o.trialAccount(ctx, t)
 	if err != nil {
-		return admin.Verdict{}, err
+		return connect.Verdict{}, err
 	}
 	p, err := o.app.resolver.Probe(ctx, acct)
 	if errors.Is(err, resolver.ErrNoTest) {
-		return admin.Verdict{}, nil
+		return connect.Verdict{}, nil
 	}
-	v := admin.Verdict{Tested: true, OK: err == nil && p.OK(), Status: p.Status, Expected: p.Expected,
+	v := connect.Verdict{Tested: true, OK: err == nil && p.OK(), Status: p.Status, Expected: p.Expected,
 		Provider: vault.ProviderAccount{ID: p.ID, Label: p.Label, Email: p.Email}}
 	v.Rejected = p.Status == http.StatusUnauthorized || err == nil && p.Status == 0
 	if ref, ok := resolver.AsRefusal(err); ok {
@@ -230,7 +232,7 @@ func (o office) Test(ctx context.Context, t admin.Trial) (admin.Verdict, error) 
 }
 
 // trialAccount is the vault's account, or one that exists for the trial alone.
-func (o office) trialAccount(ctx context.Context, t admin.Trial) (*resolver.Account, error) {
+func (o office) trialAccount(ctx context.Context, t connect.Trial) (*resolver.Account, error) {
 	if t.AccountID != "" {
 		return o.app.directory.Account(ctx, t.AccountID)
 	}
@@ -244,10 +246,10 @@ func (o office) trialAccount(ctx context.Context, t admin.Trial) (*resolver.Acco
 	return acct, acct.Prepare()
 }
 
-// Client implements admin.Connections.
+// Client implements connect.Connections.
 func (o office) Client(c *providers.Connector) oauth.Doer { return o.app.tokenClients.of(c) }
 
-// Refresh implements admin.Connections.
+// Refresh implements connect.Connections.
 func (o office) Refresh(ctx context.Context, accountID string) error {
 	acct, err := o.app.directory.Account(ctx, accountID)
 	if err != nil {
@@ -256,8 +258,8 @@ func (o office) Refresh(ctx context.Context, accountID string) error {
 	return o.app.resolver.Refresh(ctx, acct)
 }
 
-// Revocation implements admin.Connections.
-func (o office) Revocation(ctx context.Context, accountID string) (admin.Revocation, error) {
+// Revocation implements connect.Connections.
+func (o office) Revocation(ctx context.Context, accountID string) (connect.Revocation, error) {
 	acct, err := o.app.directory.Account(ctx, accountID)
 	if err != nil {
 		return nil, err
@@ -267,25 +269,25 @@ func (o office) Revocation(ctx context.Context, accountID string) (admin.Revocat
 	}, nil
 }
 
-// Agents implements admin.Declared.
-func (o office) Agents() []admin.DeclaredAgent {
-	var out []admin.DeclaredAgent
+// Agents implements api.Declared.
+func (o office) Agents() []api.DeclaredAgent {
+	var out []api.DeclaredAgent
 	for name, c := range o.app.Agents {
-		a := admin.DeclaredAgent{Name: name, Tokens: len(c.Tokens)}
+		a := api.DeclaredAgent{Name: name, Tokens: len(c.Tokens)}
 		for _, g := range c.Grants {
-			a.Grants = append(a.Grants, admin.DeclaredGrant{Connector: g.Connector, Account: g.Account, Write: g.Write, Presign: g.Presign})
+			a.Grants = append(a.Grants, api.DeclaredGrant{Connector: g.Connector, Account: g.Account, Write: g.Write, Presign: g.Presign})
 		}
 		out = append(out, a)
 	}
-	slices.SortFunc(out, func(a, b admin.DeclaredAgent) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(out, func(a, b api.DeclaredAgent) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }
 
-// Accounts implements admin.Declared.
-func (o office) Accounts() []admin.DeclaredAccount {
-	var out []admin.DeclaredAccount
+// Accounts implements api.Declared.
+func (o office) Accounts() []api.DeclaredAccount {
+	var out []api.DeclaredAccount
 	for _, a := range o.app.accounts {
-		out = append(out, admin.DeclaredAccount{Connector: a.Connector.Key, Option: a.Option.Name, Name: a.Name, Default: a.Default})
+		out = append(out, api.DeclaredAccount{Connector: a.Connector.Key, Option: a.Option.Name, Name: a.Name, Default: a.Default})
 	}
 	return out
 }
@@ -295,8 +297,8 @@ var (
 	_ caddyhttp.MiddlewareHandler = (*AdminHandler)(nil)
 	_ caddy.Provisioner           = (*AdminHandler)(nil)
 	_ caddy.CleanerUpper          = (*AdminHandler)(nil)
-	_ admin.Catalogue             = office{}
-	_ admin.Tester                = office{}
-	_ admin.Connections           = office{}
-	_ admin.Declared              = office{}
+	_ connect.Catalogue           = office{}
+	_ connect.Tester              = office{}
+	_ connect.Connections         = office{}
+	_ api.Declared                = office{}
 )

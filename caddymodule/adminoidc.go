@@ -11,7 +11,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
-	"github.com/attache-proxy/attache/caddymodule/admin"
+	"github.com/attache-proxy/attache/caddymodule/admin/paths"
+	"github.com/attache-proxy/attache/caddymodule/admin/signin"
 	"github.com/attache-proxy/attache/caddymodule/config"
 	"github.com/attache-proxy/attache/providers/secret"
 )
@@ -77,7 +78,7 @@ func (c *OIDCConfig) parseOption(d *caddyfile.Dispenser) error {
 		}
 	case "allow":
 		words := d.RemainingArgs()
-		if _, err := admin.ParseAllow(words); err != nil {
+		if _, err := signin.ParseAllow(words); err != nil {
 			return d.WrapErr(err)
 		}
 		c.Allow = append(c.Allow, words)
@@ -98,14 +99,14 @@ func (c *OIDCConfig) parseOption(d *caddyfile.Dispenser) error {
 }
 
 // provision checks it and resolves its placeholders; nil for nil.
-func (c *OIDCConfig) provision(app *App) (*admin.OIDC, error) {
+func (c *OIDCConfig) provision(app *App) (*signin.OIDC, error) {
 	if c == nil {
 		return nil, nil
 	}
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("oidc %s: %w", c.Issuer, err)
 	}
-	out := &admin.OIDC{
+	out := &signin.OIDC{
 		Issuer: c.Issuer, RedirectURL: c.RedirectURL, Scopes: c.Scopes, NameClaim: c.NameClaim,
 		Life: time.Duration(c.Session), HTTP: app.guardedClient(20 * time.Second),
 	}
@@ -118,7 +119,7 @@ func (c *OIDCConfig) provision(app *App) (*admin.OIDC, error) {
 		out.ClientSecret = secret.New(strings.TrimSpace(values.Get("client_secret").Reveal()))
 	}
 	for _, words := range c.Allow {
-		a, err := admin.ParseAllow(words)
+		a, err := signin.ParseAllow(words)
 		if err != nil {
 			return nil, fmt.Errorf("oidc %s: %w", c.Issuer, err)
 		}
@@ -141,8 +142,8 @@ func (c *OIDCConfig) check() error {
 		if err := checkSecureURL(c.RedirectURL); err != nil {
 			return fmt.Errorf("redirect_url %w", err)
 		}
-		if !strings.HasSuffix(c.RedirectURL, admin.SignInCallback) {
-			return errors.New("redirect_url must end in " + admin.SignInCallback)
+		if !strings.HasSuffix(c.RedirectURL, paths.SignInCallback) {
+			return errors.New("redirect_url must end in " + paths.SignInCallback)
 		}
 	}
 	if s := time.Duration(c.Session); s < 0 || s > maxSessionLife || s > 0 && s < time.Minute {

@@ -11,7 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/dustin/go-humanize"
 
-	"github.com/attache-proxy/attache/caddymodule/admin"
+	pages "github.com/attache-proxy/attache/caddymodule/admin/connect"
 	"github.com/attache-proxy/attache/caddymodule/config"
 )
 
@@ -79,7 +79,7 @@ func (a *App) parseOption(d *caddyfile.Dispenser) error {
 		if err := oneArg(d, &a.ConnectLinks); err != nil {
 			return err
 		}
-		if !admin.KnownLinks(a.ConnectLinks) {
+		if !pages.KnownLinks(a.ConnectLinks) {
 			return d.Errf("connect_links %q: want open, sign_in or off", a.ConnectLinks)
 		}
 	case "ca":

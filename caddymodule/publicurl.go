@@ -8,14 +8,16 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/attache-proxy/attache/caddymodule/admin"
+	pages "github.com/attache-proxy/attache/caddymodule/admin/connect"
+	"github.com/attache-proxy/attache/caddymodule/admin/paths"
+	"github.com/attache-proxy/attache/caddymodule/admin/signin"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
 // resolvePublicURL checks public_url and connect_links.
 func (a *App) resolvePublicURL() error {
-	if !admin.KnownLinks(a.ConnectLinks) {
+	if !pages.KnownLinks(a.ConnectLinks) {
 		return fmt.Errorf("connect_links %q: want open, sign_in or off", a.ConnectLinks)
 	}
 	if a.PublicURL == "" {
@@ -30,7 +32,7 @@ func (a *App) resolvePublicURL() error {
 		return errors.New("public_url: want an origin such as https://connect.example.com, without path and query")
 	}
 	a.publicURL = u.String()
-	if u.Scheme == "http" && !admin.Loopback(u.Host) {
+	if u.Scheme == "http" && !signin.Loopback(u.Host) {
 		a.logger.Warn("public_url is plain HTTP and not on this machine: credentials and codes would cross the network in the clear; use https")
 	}
 	return nil
@@ -40,12 +42,12 @@ func (a *App) resolvePublicURL() error {
 // link helps: an operator must do something first.
 func (a *App) connectURL(row *vault.Account) string {
 	switch {
-	case a.publicURL == "" || a.ConnectLinks == admin.LinksOff:
+	case a.publicURL == "" || a.ConnectLinks == pages.LinksOff:
 		return ""
 	case row.State == vault.Revoked || row.State == vault.Suspended:
 		return "" // a person decided so; a link that an agent has does not undo it
 	}
-	return a.publicURL + admin.ConnectPath + "/" + row.ID
+	return a.publicURL + paths.Connect + "/" + row.ID
 }
 
 // moreURL is where a person can approve further scopes for an account.
@@ -53,5 +55,5 @@ func (a *App) moreURL(acct *resolver.Account, scopes []string) string {
 	if acct.ConnectURL == "" {
 		return ""
 	}
-	return acct.ConnectURL + "?" + url.Values{admin.MoreParam: {admin.SealScopes(a.vault, acct.ID, scopes)}}.Encode()
+	return acct.ConnectURL + "?" + url.Values{pages.MoreParam: {pages.SealScopes(a.vault, acct.ID, scopes)}}.Encode()
 }

@@ -8,7 +8,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/attache-proxy/attache/caddymodule/admin"
+	"github.com/attache-proxy/attache/caddymodule/admin/api"
 	"github.com/attache-proxy/attache/caddymodule/gcs"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/vault"
@@ -27,8 +27,8 @@ func (o office) accountByID(ctx context.Context, id string) (*resolver.Account, 
 	return o.app.directory.Account(ctx, id)
 }
 
-// Presign implements admin.Storage.
-func (o office) Presign(ctx context.Context, p admin.Presigning) (out admin.Presigned, err error) {
+// Presign implements api.Storage.
+func (o office) Presign(ctx context.Context, p api.Presigning) (out api.Presigned, err error) {
 	acct, err := o.accountByID(ctx, p.AccountID)
 	if err != nil {
 		return out, err
@@ -49,8 +49,8 @@ func (o office) Presign(ctx context.Context, p admin.Presigning) (out admin.Pres
 	return out, nil
 }
 
-// SetAccess implements admin.Storage.
-func (o office) SetAccess(ctx context.Context, b admin.BucketAccess) (bool, error) {
+// SetAccess implements api.Storage.
+func (o office) SetAccess(ctx context.Context, b api.BucketAccess) (bool, error) {
 	acct, err := o.accountByID(ctx, b.AccountID)
 	if err != nil {
 		return false, err
@@ -79,4 +79,4 @@ func headerOf(m map[string]string) http.Header {
 }
 
 // Interface guard
-var _ admin.Storage = office{}
+var _ api.Storage = office{}

@@ -16,9 +16,11 @@ import (
 	"time"
 
 	"github.com/attache-proxy/attache/caddymodule/admin"
+	"github.com/attache-proxy/attache/caddymodule/admin/api"
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/connect"
 	"github.com/attache-proxy/attache/resolver/vault"
 	"github.com/attache-proxy/attache/resolver/vault/vaulttest"
 )
@@ -109,7 +111,7 @@ type service struct {
 	tests int
 }
 
-func (s *service) Test(ctx context.Context, t admin.Trial) (admin.Verdict, error) {
+func (s *service) Test(ctx context.Context, t connect.Trial) (connect.Verdict, error) {
 	s.mu.Lock()
 	s.tests++
 	s.mu.Unlock()
@@ -117,7 +119,7 @@ func (s *service) Test(ctx context.Context, t admin.Trial) (admin.Verdict, error
 	if t.AccountID != "" {
 		u, err := s.v.Unseal(ctx, t.AccountID)
 		if err != nil {
-			return admin.Verdict{}, err
+			return connect.Verdict{}, err
 		}
 		values = u.Credential.Fields
 	}
@@ -127,7 +129,7 @@ func (s *service) Test(ctx context.Context, t admin.Trial) (admin.Verdict, error
 			all += v.Reveal() + " "
 		}
 	}
-	v := admin.Verdict{Tested: true, Status: 200, Expected: 200}
+	v := connect.Verdict{Tested: true, Status: 200, Expected: 200}
 	switch {
 	case strings.Contains(all, "away"):
 		return v, errors.New("dial: no route to " + all)
@@ -162,26 +164,26 @@ func (s *service) Refresh(ctx context.Context, id string) error {
 
 func (s *service) Client(*providers.Connector) oauth.Doer { return http.DefaultClient }
 
-func (s *service) Revocation(context.Context, string) (admin.Revocation, error) {
+func (s *service) Revocation(context.Context, string) (connect.Revocation, error) {
 	return func(context.Context, vault.Unsealed) error { return errors.New("the service is away") }, nil
 }
 
 // declared is a configuration file with one agent and one account.
 type declared struct{}
 
-func (declared) Agents() []admin.DeclaredAgent {
-	return []admin.DeclaredAgent{{Name: "local", Tokens: 1, Grants: []admin.DeclaredGrant{{Connector: "hub", Account: "default", Write: true}}}}
+func (declared) Agents() []api.DeclaredAgent {
+	return []api.DeclaredAgent{{Name: "local", Tokens: 1, Grants: []api.DeclaredGrant{{Connector: "hub", Account: "default", Write: true}}}}
 }
 
-func (declared) Accounts() []admin.DeclaredAccount {
-	return []admin.DeclaredAccount{{Connector: "hub", Option: "token", Name: "default"}}
+func (declared) Accounts() []api.DeclaredAccount {
+	return []api.DeclaredAccount{{Connector: "hub", Option: "token", Name: "default"}}
 }
 
 // world is an API over a vault.
 type world struct {
 	t       *testing.T
 	v       *vault.Vault
-	api     *admin.API
+	api     *admin.Admin
 	service *service
 	server  *httptest.Server
 	token   string // an admin's, for everything

@@ -18,6 +18,7 @@ import (
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/providers/oauth/oauthtest"
+	"github.com/attache-proxy/attache/resolver/connect"
 	"github.com/attache-proxy/attache/resolver/vault"
 	"github.com/attache-proxy/attache/resolver/vault/vaulttest"
 )
@@ -116,8 +117,8 @@ func (f *flows) newAccount(option string) string {
 }
 
 // Test asks the service with the token, as the connector's test request does.
-func (f *flows) Test(ctx context.Context, t admin.Trial) (admin.Verdict, error) {
-	v := admin.Verdict{Tested: true, Status: 200, Expected: 200}
+func (f *flows) Test(ctx context.Context, t connect.Trial) (connect.Verdict, error) {
+	v := connect.Verdict{Tested: true, Status: 200, Expected: 200}
 	var who string
 	switch {
 	case t.Credential != nil:
@@ -138,7 +139,7 @@ func (f *flows) Test(ctx context.Context, t admin.Trial) (admin.Verdict, error) 
 
 func (f *flows) Refresh(ctx context.Context, id string) error { return f.service.Refresh(ctx, id) }
 
-func (f *flows) Revocation(_ context.Context, id string) (admin.Revocation, error) {
+func (f *flows) Revocation(_ context.Context, id string) (connect.Revocation, error) {
 	return func(_ context.Context, had vault.Unsealed) error {
 		f.mu.Lock()
 		defer f.mu.Unlock()

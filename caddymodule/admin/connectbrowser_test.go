@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/attache-proxy/attache/caddymodule/admin"
+	pages "github.com/attache-proxy/attache/caddymodule/admin/connect"
 	"github.com/attache-proxy/attache/providers/oauth/oauthtest"
 	"github.com/attache-proxy/attache/resolver/vault/vaulttest"
 )
@@ -102,7 +102,7 @@ func TestConnectPagesInBrowser(t *testing.T) {
 		time.Sleep(200 * time.Millisecond)
 		b.look(name, 520)
 	}
-	more := f.server.URL + "/connect/" + f.account + "?more=" + url.QueryEscape(admin.SealScopes(f.v, f.account, []string{"write"}))
+	more := f.server.URL + "/connect/" + f.account + "?more=" + url.QueryEscape(pages.SealScopes(f.v, f.account, []string{"write"}))
 	b.call("Page.navigate", map[string]any{"url": more}, nil)
 	b.see("for want of")
 	b.look("agent-more", 520)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/attache-proxy/attache/caddymodule/admin"
 	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/resolver/connect"
 	"github.com/attache-proxy/attache/resolver/vault"
 	"github.com/attache-proxy/attache/resolver/vault/vaulttest"
 )
@@ -87,13 +88,13 @@ test: {get: /me, expect: 200}
 	}
 	cat := newCatalogue(t)
 	cat.list = append(cat.list, con)
-	var tried admin.Trial
+	var tried connect.Trial
 	f := &flows{}
 	f.world = newWorld(t, vaulttest.SQLite(t), func(cfg *admin.Config) {
 		cfg.Catalogue, cfg.Connections = cat, f
-		cfg.Tester = tester(func(t admin.Trial) (admin.Verdict, error) {
+		cfg.Tester = tester(func(t connect.Trial) (connect.Verdict, error) {
 			tried = t
-			return admin.Verdict{Tested: true, OK: true, Provider: vault.ProviderAccount{ID: "1", Label: "ann"}}, nil
+			return connect.Verdict{Tested: true, OK: true, Provider: vault.ProviderAccount{ID: "1", Label: "ann"}}, nil
 		})
 	})
 	f.want(201, "", "POST", "/apps", `{"connector":"old","mode":"managed","client_id":"consumer-1","secrets":{"client_secret":"consumer-secret-77"}}`)
@@ -141,6 +142,6 @@ test: {get: /me, expect: 200}
 }
 
 // tester is a Tester in a function.
-type tester func(admin.Trial) (admin.Verdict, error)
+type tester func(connect.Trial) (connect.Verdict, error)
 
-func (f tester) Test(_ context.Context, t admin.Trial) (admin.Verdict, error) { return f(t) }
+func (f tester) Test(_ context.Context, t connect.Trial) (connect.Verdict, error) { return f(t) }

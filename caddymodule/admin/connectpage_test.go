@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/attache-proxy/attache/caddymodule/admin"
+	pages "github.com/attache-proxy/attache/caddymodule/admin/connect"
 	"github.com/attache-proxy/attache/providers/oauth/oauthtest"
 	"github.com/attache-proxy/attache/resolver/vault"
 	"github.com/attache-proxy/attache/resolver/vault/vaulttest"
@@ -199,10 +200,10 @@ func TestStepUpLink(t *testing.T) {
 	link := func(account, sealed string) string {
 		return f.server.URL + "/connect/" + account + "?more=" + url.QueryEscape(sealed)
 	}
-	sealed := admin.SealScopes(f.v, f.account, []string{"write", "read"})
+	sealed := pages.SealScopes(f.v, f.account, []string{"write", "read"})
 	p := f.visit(b, "GET", link(f.account, sealed), nil)
 	f.wantPage(p, 200, "An agent was refused for want of", `<span class="mono">write</span>`)
-	for name, bad := range map[string]string{"another account's": admin.SealScopes(f.v, other, []string{"write"}), "changed": sealed[:20] + string(sealed[20]^1) + sealed[21:], "plain": "write"} {
+	for name, bad := range map[string]string{"another account's": pages.SealScopes(f.v, other, []string{"write"}), "changed": sealed[:20] + string(sealed[20]^1) + sealed[21:], "plain": "write"} {
 		t.Run(name, func(t *testing.T) { f.wantPage(f.visit(b, "GET", link(f.account, bad), nil), 404, "leads nowhere") })
 	}
 	at := f.visit(b, "POST", link(f.account, sealed), nil).leaving(t)
@@ -230,12 +231,12 @@ func TestStepUpLink(t *testing.T) {
 func TestConnectLinks(t *testing.T) {
 	f := newFlows(t, vaulttest.SQLite(t), oauthtest.Options{})
 	link, _ := f.link(f.account, "")
-	for mode, want := range map[string]int{admin.LinksSignIn: http.StatusSeeOther, admin.LinksOff: http.StatusNotFound, admin.LinksOpen: 200, "": 200} {
+	for mode, want := range map[string]int{pages.LinksSignIn: http.StatusSeeOther, pages.LinksOff: http.StatusNotFound, pages.LinksOpen: 200, "": 200} {
 		f.server.Config.Handler = admin.New(admin.Config{Vault: f.v, Catalogue: f.catalogue, Tester: f, Connections: f, Links: mode})
 		b := visitor()
 		b.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 		p := f.visit(b, "GET", f.server.URL+"/connect/"+f.account, nil)
-		if p.status != want || mode == admin.LinksSignIn && p.header.Get("Location") != "/ui/#/accounts/"+f.account {
+		if p.status != want || mode == pages.LinksSignIn && p.header.Get("Location") != "/ui/#/accounts/"+f.account {
 			t.Errorf("%s: GET = %d %s, want %d", mode, p.status, p.header.Get("Location"), want)
 		}
 		if p = f.visit(b, "POST", f.server.URL+"/connect/"+f.account, nil); (p.status == 200) != (want == 200) {

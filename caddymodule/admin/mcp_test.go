@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/attache-proxy/attache/caddymodule/admin"
+	"github.com/attache-proxy/attache/caddymodule/admin/paths"
 	"github.com/attache-proxy/attache/providers/oauth/mcp"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver/vault"
@@ -153,7 +154,7 @@ func TestClientDocument(t *testing.T) {
 		f := &finder{}
 		w := newWorld(t, vaulttest.SQLite(t), func(c *admin.Config) { c.MCP, c.PublicURL = f, public })
 		f.server = mcp.Server{URL: "https://h.example/mcp", Resource: "https://h.example/mcp", Issuer: "https://as.example", AuthorizeURL: "https://as.example/a", TokenURL: "https://as.example/t", TakesDocuments: true}
-		res, err := http.Get(w.server.URL + admin.ClientDocumentPath)
+		res, err := http.Get(w.server.URL + paths.ClientDocument)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -168,7 +169,7 @@ func TestClientDocument(t *testing.T) {
 			if !strings.Contains(string(b), `"client_id": "https://connect.files.example/oauth/client.json"`) || !strings.Contains(string(b), `"https://connect.files.example/oauth/callback"`) {
 				t.Errorf("the document is %s", b)
 			}
-			if app.str("items.0.client_id") != public+admin.ClientDocumentPath || c.str("form.registration") != "document" || !strings.Contains(c.str("definition"), "token_auth: none") {
+			if app.str("items.0.client_id") != public+paths.ClientDocument || c.str("form.registration") != "document" || !strings.Contains(c.str("definition"), "token_auth: none") {
 				t.Errorf("the client is not the document: %s %s", app.raw, c.raw)
 			}
 		} else if c.str("form.registration") != "dynamic" {

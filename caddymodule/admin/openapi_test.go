@@ -13,7 +13,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
-	"github.com/attache-proxy/attache/caddymodule/admin"
+	"github.com/attache-proxy/attache/caddymodule/admin/api"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver/vault/vaulttest"
 )
@@ -98,7 +98,7 @@ func TestDocumentedSecrets(t *testing.T) {
 func TestSchemaAgrees(t *testing.T) {
 	con := newCatalogue(t).list[0]
 	opt, _ := con.Option("token")
-	raw, err := json.Marshal(admin.Schema(opt))
+	raw, err := json.Marshal(api.Schema(opt))
 	if err != nil {
 		t.Fatal(err)
 	}

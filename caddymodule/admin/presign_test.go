@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/attache-proxy/attache/caddymodule/admin"
+	"github.com/attache-proxy/attache/caddymodule/admin/api"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/vault"
 	"github.com/attache-proxy/attache/resolver/vault/vaulttest"
@@ -15,15 +16,15 @@ import (
 
 // storage presigns everything but what a reader's grant forbids.
 type storage struct {
-	last   admin.Presigning
-	access admin.BucketAccess
+	last   api.Presigning
+	access api.BucketAccess
 }
 
 const canaryURL = "https://bucket.example/k?X-Amz-Signature=canary-signature"
 
-func (s *storage) Presign(_ context.Context, p admin.Presigning) (admin.Presigned, error) {
+func (s *storage) Presign(_ context.Context, p api.Presigning) (api.Presigned, error) {
 	s.last = p
-	out := admin.Presigned{Connector: "hub", Host: "bucket.example", Path: "/k"}
+	out := api.Presigned{Connector: "hub", Host: "bucket.example", Path: "/k"}
 	if p.Agent != "" && p.Method == http.MethodPut {
 		return out, &resolver.Refusal{Code: "not_permitted", Detail: "agent " + p.Agent + " may only read"}
 	}
@@ -31,7 +32,7 @@ func (s *storage) Presign(_ context.Context, p admin.Presigning) (admin.Presigne
 	return out, nil
 }
 
-func (s *storage) SetAccess(_ context.Context, b admin.BucketAccess) (bool, error) {
+func (s *storage) SetAccess(_ context.Context, b api.BucketAccess) (bool, error) {
 	s.access = b
 	if !strings.HasSuffix(b.Email, ".gserviceaccount.com") {
 		return false, &resolver.Refusal{Code: "invalid_input", Status: 422, Detail: "want a service account"}

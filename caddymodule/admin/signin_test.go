@@ -21,6 +21,8 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"github.com/attache-proxy/attache/caddymodule/admin"
+	"github.com/attache-proxy/attache/caddymodule/admin/paths"
+	"github.com/attache-proxy/attache/caddymodule/admin/signin"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver/vault/vaulttest"
 )
@@ -128,7 +130,7 @@ func newPerson(t *testing.T, base string) *person {
 }
 
 // signIn walks through the provider, and returns the last answer.
-func (p *person) signIn() *answer { return p.send("GET", admin.SignInPath, "") }
+func (p *person) signIn() *answer { return p.send("GET", paths.SignIn, "") }
 
 func (p *person) send(method, path, body string, headers ...string) *answer {
 	p.t.Helper()
@@ -140,7 +142,7 @@ func (p *person) send(method, path, body string, headers ...string) *answer {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if p.csrf != "" {
-		req.Header.Set(admin.CSRFHeader, p.csrf)
+		req.Header.Set(signin.CSRFHeader, p.csrf)
 	}
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
@@ -158,10 +160,10 @@ func (p *person) send(method, path, body string, headers ...string) *answer {
 func oidcWorld(t *testing.T, p *idp, allow ...[]string) *world {
 	t.Helper()
 	return newWorld(t, vaulttest.SQLite(t), func(c *admin.Config) {
-		o := &admin.OIDC{Issuer: p.URL, ClientID: "attache", ClientSecret: secret.New("client-secret-canary"),
+		o := &signin.OIDC{Issuer: p.URL, ClientID: "attache", ClientSecret: secret.New("client-secret-canary"),
 			HTTP: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 		for _, words := range allow {
-			a, err := admin.ParseAllow(words)
+			a, err := signin.ParseAllow(words)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -177,7 +179,7 @@ func TestSignIn(t *testing.T) {
 	p.says(map[string]any{"groups": []string{"staff", "ops"}, "tenant": "acme"}, map[string]any{"sub": "u1", "email": "ann@example.com", "email_verified": true, "tenant": "evil"})
 
 	ann := newPerson(t, w.server.URL)
-	if a := ann.send("GET", "/api/v1/session", ""); a.str("sign_in_url") != admin.SignInPath || a.str("issuer") != p.URL {
+	if a := ann.send("GET", "/api/v1/session", ""); a.str("sign_in_url") != paths.SignIn || a.str("issuer") != p.URL {
 		t.Errorf("GET /session = %v", a.body)
 	}
 	if a := ann.send("GET", "/api/v1/me", ""); a.status != 401 {
@@ -199,7 +201,7 @@ func TestSignIn(t *testing.T) {
 		t.Errorf("a POST without the CSRF token = %d %v", a.status, a.body)
 	}
 	ann.csrf = me.str("csrf_token")
-	if a := ann.send("POST", "/api/v1/agents", `{"name":"a"}`, admin.CSRFHeader, ann.csrf+"x"); a.status != 403 {
+	if a := ann.send("POST", "/api/v1/agents", `{"name":"a"}`, signin.CSRFHeader, ann.csrf+"x"); a.status != 403 {
 		t.Errorf("a POST with a wrong CSRF token = %d", a.status)
 	}
 	if a := ann.send("POST", "/api/v1/agents", `{"name":"a"}`); a.status != 201 || a.str("organisation") != "acme" {
@@ -329,7 +331,7 @@ func TestSignInCSRF(t *testing.T) {
 	var back string
 	eve := newPerson(t, w.server.URL)
 	eve.http.CheckRedirect = func(req *http.Request, _ []*http.Request) error {
-		if req.URL.Path == admin.SignInCallback {
+		if req.URL.Path == paths.SignInCallback {
 			back = req.URL.RequestURI()
 			return http.ErrUseLastResponse
 		}

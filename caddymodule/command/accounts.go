@@ -11,7 +11,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
-	"github.com/attache-proxy/attache/caddymodule/admin"
+	"github.com/attache-proxy/attache/caddymodule/admin/api"
 	"github.com/attache-proxy/attache/caddymodule/client"
 )
 
@@ -77,14 +77,14 @@ Examples:
 
 func listAccounts(a *asking, _ []string) error {
 	q := a.query("connector", "state", "identifier", "identifier-type", "name", "organisation")
-	items := client.List[admin.Account](a.ctx, a.api, client.Path("accounts"), q)
-	return printList(a, items, "ID|ACCOUNT|STATE|OF|AT SERVICE|LAST USED", func(x admin.Account) []string {
+	items := client.List[api.Account](a.ctx, a.api, client.Path("accounts"), q)
+	return printList(a, items, "ID|ACCOUNT|STATE|OF|AT SERVICE|LAST USED", func(x api.Account) []string {
 		return []string{x.ID, x.Connector + ":" + x.Name, shownState(x), x.Identifier, whoThere(x), shownTime(x.LastUsedAt)}
 	})
 }
 
 // shownState is a state and, where it is not the good one, its reason.
-func shownState(x admin.Account) string {
+func shownState(x api.Account) string {
 	if x.State != "active" && x.StateReason != nil && x.StateReason.Code != "" && x.StateReason.Code != x.State {
 		return x.State + " (" + x.StateReason.Code + ")"
 	}
@@ -92,7 +92,7 @@ func shownState(x admin.Account) string {
 }
 
 // whoThere is who the account is at the service.
-func whoThere(x admin.Account) string {
+func whoThere(x api.Account) string {
 	if x.Provider == nil {
 		return ""
 	}
@@ -144,12 +144,12 @@ func createAccount(a *asking, _ []string) error {
 	if err != nil {
 		return err
 	}
-	b := admin.NewAccount{Connector: a.flag("connector"), Option: o.Name, Name: a.flag("name"), Identifier: a.flag("identifier"),
+	b := api.NewAccount{Connector: a.flag("connector"), Option: o.Name, Name: a.flag("name"), Identifier: a.flag("identifier"),
 		IdentifierType: a.flag("identifier-type"), Organisation: a.flag("organisation"), Credentials: values, TestMode: a.on("test-mode")}
 	if a.on("no-test") {
 		b.Test = new(bool)
 	}
-	item, err := client.Ask[admin.Account](a.ctx, a.api, http.MethodPost, client.Path("accounts"), nil, b)
+	item, err := client.Ask[api.Account](a.ctx, a.api, http.MethodPost, client.Path("accounts"), nil, b)
 	if err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func createAccount(a *asking, _ []string) error {
 
 // made tells of an account that was made or got new credentials: its id on
 // standard output, what to do next beside it.
-func (a *asking) made(item client.Item[admin.Account]) error {
+func (a *asking) made(item client.Item[api.Account]) error {
 	if a.on("json") {
 		return printJSON(a.cmd, item.JSON)
 	}
@@ -196,7 +196,7 @@ func setCredentials(a *asking, args []string) error {
 	if a.on("no-test") {
 		body.Test = new(bool)
 	}
-	item, err := client.Ask[admin.Account](a.ctx, a.api, http.MethodPut, client.Path("accounts", x.ID, "credentials"), nil, body)
+	item, err := client.Ask[api.Account](a.ctx, a.api, http.MethodPut, client.Path("accounts", x.ID, "credentials"), nil, body)
 	if err != nil {
 		return err
 	}
@@ -205,7 +205,7 @@ func setCredentials(a *asking, args []string) error {
 
 // accountAndOption reads an account, and how it connects: as --option says, or as
 // it does now.
-func (a *asking) accountAndOption(given string) (x admin.Account, o *connectOption, err error) {
+func (a *asking) accountAndOption(given string) (x api.Account, o *connectOption, err error) {
 	item, err := a.account(given)
 	if err != nil {
 		return x, nil, err
@@ -254,7 +254,7 @@ func actOn(a *asking, action, given string) error {
 		body = map[string]string{"reason": reason}
 	}
 	item, err := client.Ask[struct {
-		admin.Account
+		api.Account
 		AtService string `json:"at_service"`
 	}](a.ctx, a.api, http.MethodPost, client.Path("accounts", id, action), nil, body)
 	if err != nil {

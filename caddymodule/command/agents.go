@@ -10,7 +10,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
-	"github.com/attache-proxy/attache/caddymodule/admin"
+	"github.com/attache-proxy/attache/caddymodule/admin/api"
 	"github.com/attache-proxy/attache/caddymodule/client"
 )
 
@@ -54,8 +54,8 @@ Examples:
 }
 
 func listAgents(a *asking, _ []string) error {
-	items := client.List[admin.Agent](a.ctx, a.api, client.Path("agents"), a.query("organisation"))
-	return printList(a, items, "ID|NAME|STATE|CONNECTORS|CREATED", func(x admin.Agent) []string {
+	items := client.List[api.Agent](a.ctx, a.api, client.Path("agents"), a.query("organisation"))
+	return printList(a, items, "ID|NAME|STATE|CONNECTORS|CREATED", func(x api.Agent) []string {
 		connectors := "any"
 		if x.Connectors != nil {
 			connectors = strings.Join(x.Connectors, " ")
@@ -64,7 +64,7 @@ func listAgents(a *asking, _ []string) error {
 	})
 }
 
-func agentState(x admin.Agent) string {
+func agentState(x api.Agent) string {
 	switch {
 	case x.Disabled:
 		return "disabled"
@@ -81,7 +81,7 @@ func createAgent(a *asking, args []string) error {
 	if err != nil {
 		return err
 	}
-	item, err := client.Ask[admin.NewAgent](a.ctx, a.api, http.MethodPost, client.Path("agents"), nil, struct {
+	item, err := client.Ask[api.NewAgent](a.ctx, a.api, http.MethodPost, client.Path("agents"), nil, struct {
 		Organisation string    `json:"organisation,omitempty"`
 		Name         string    `json:"name"`
 		Description  string    `json:"description,omitempty"`
@@ -106,7 +106,7 @@ func createAgentToken(a *asking, args []string) error {
 	if err != nil {
 		return err
 	}
-	item, err := client.Ask[admin.NewToken](a.ctx, a.api, http.MethodPost, client.Path("agents", id, "tokens"), nil, struct {
+	item, err := client.Ask[api.NewToken](a.ctx, a.api, http.MethodPost, client.Path("agents", id, "tokens"), nil, struct {
 		Name      string    `json:"name"`
 		ExpiresAt time.Time `json:"expires_at,omitzero"`
 	}{a.flag("name"), end})

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/attache-proxy/attache/caddymodule/admin"
+	"github.com/attache-proxy/attache/caddymodule/admin/api"
 	"github.com/attache-proxy/attache/caddymodule/client"
 )
 
@@ -38,8 +38,8 @@ func authorizeAccount(a *asking, args []string) error {
 			return err
 		}
 	}
-	item, err := client.Ask[admin.Authorization](a.ctx, a.api, http.MethodPost, client.Path("accounts", x.ID, "authorize"), nil,
-		admin.Authorize{Option: a.flag("option"), Fields: values})
+	item, err := client.Ask[api.Authorization](a.ctx, a.api, http.MethodPost, client.Path("accounts", x.ID, "authorize"), nil,
+		api.Authorize{Option: a.flag("option"), Fields: values})
 	if err != nil {
 		return err
 	}
@@ -50,13 +50,13 @@ func authorizeAccount(a *asking, args []string) error {
 }
 
 // hasField reports whether an account has a value for a field.
-func hasField(x admin.Account, name string) bool {
-	return x.Fields[name] != "" || slices.ContainsFunc(x.Secrets, func(s admin.SecretInfo) bool { return s.Field == name })
+func hasField(x api.Account, name string) bool {
+	return x.Fields[name] != "" || slices.ContainsFunc(x.Secrets, func(s api.SecretInfo) bool { return s.Field == name })
 }
 
 // showAuthorization prints what the person needs: a link, or an address and the
 // code to enter there, each on a line.
-func (a *asking) showAuthorization(item client.Item[admin.Authorization]) error {
+func (a *asking) showAuthorization(item client.Item[api.Authorization]) error {
 	t := item.Value
 	switch {
 	case a.on("json"):
@@ -73,14 +73,14 @@ func (a *asking) showAuthorization(item client.Item[admin.Authorization]) error 
 
 // await asks how the authorization fares until it is over. A server that is away
 // for a while, such as during a restart, is waited for too.
-func (a *asking) await(x admin.Account, t admin.Authorization) error {
+func (a *asking) await(x api.Account, t api.Authorization) error {
 	for {
 		select {
 		case <-a.ctx.Done():
 			return a.ctx.Err()
 		case <-time.After(time.Duration(max(1, t.Interval)) * time.Second):
 		}
-		item, err := client.Ask[admin.ConnectSession](a.ctx, a.api, http.MethodGet, client.Path("connect", "sessions", t.SessionID), nil, nil)
+		item, err := client.Ask[api.ConnectSession](a.ctx, a.api, http.MethodGet, client.Path("connect", "sessions", t.SessionID), nil, nil)
 		if e := (*client.Error)(nil); errors.As(err, &e) && e.Code == "unreachable" && time.Now().Before(t.ExpiresAt) {
 			continue
 		}
@@ -92,7 +92,7 @@ func (a *asking) await(x admin.Account, t admin.Authorization) error {
 			a.remark("%s:%s is connected", x.Connector, x.Name)
 			return nil
 		case "failed", "expired":
-			why := admin.Reason{}
+			why := api.Reason{}
 			if s.Error != nil {
 				why = *s.Error
 			}

@@ -10,7 +10,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
-	"github.com/attache-proxy/attache/caddymodule/admin"
+	"github.com/attache-proxy/attache/caddymodule/admin/api"
 	"github.com/attache-proxy/attache/caddymodule/client"
 )
 
@@ -76,7 +76,7 @@ func listGrants(a *asking, _ []string) error {
 			q.Set("agent_id", id)
 		}
 	}
-	return printList(a, client.List[admin.Grant](a.ctx, a.api, path, q), "ID|AGENT|ACCOUNT|MAY|ONLY|UNTIL", func(g admin.Grant) []string {
+	return printList(a, client.List[api.Grant](a.ctx, a.api, path, q), "ID|AGENT|ACCOUNT|MAY|ONLY|UNTIL", func(g api.Grant) []string {
 		account := a.name("accounts", g.AccountID)
 		if account == "" {
 			account = g.Connector + ":*"
@@ -90,7 +90,7 @@ func listGrants(a *asking, _ []string) error {
 }
 
 // shownRules is what a grant is narrowed to.
-func shownRules(rules []admin.Rule) string {
+func shownRules(rules []api.Rule) string {
 	var out []string
 	for _, r := range rules {
 		out = append(out, strings.TrimSpace(strings.Join(r.Methods, ",")+" "+r.Path))
@@ -117,11 +117,11 @@ func createGrant(a *asking, _ []string) error {
 			scopes = append(scopes, more)
 		}
 	}
-	item, err := client.Ask[admin.Grant](a.ctx, a.api, http.MethodPost, client.Path("agents", agent, "grants"), nil, struct {
-		AccountID string       `json:"account_id"`
-		Scopes    []string     `json:"scopes"`
-		Rules     []admin.Rule `json:"rules,omitempty"`
-		ExpiresAt time.Time    `json:"expires_at,omitzero"`
+	item, err := client.Ask[api.Grant](a.ctx, a.api, http.MethodPost, client.Path("agents", agent, "grants"), nil, struct {
+		AccountID string     `json:"account_id"`
+		Scopes    []string   `json:"scopes"`
+		Rules     []api.Rule `json:"rules,omitempty"`
+		ExpiresAt time.Time  `json:"expires_at,omitzero"`
 	}{account, scopes, rules(a.flags("method"), a.flags("path")), end})
 	if err != nil {
 		return err
@@ -134,7 +134,7 @@ func createGrant(a *asking, _ []string) error {
 }
 
 // rules allow each of the methods at each of the paths; none of either allows all.
-func rules(methods, paths []string) (out []admin.Rule) {
+func rules(methods, paths []string) (out []api.Rule) {
 	for i := range methods {
 		methods[i] = strings.ToUpper(methods[i])
 	}
@@ -142,14 +142,14 @@ func rules(methods, paths []string) (out []admin.Rule) {
 		paths = []string{""}
 	}
 	for _, path := range paths {
-		out = append(out, admin.Rule{Methods: methods, Path: path})
+		out = append(out, api.Rule{Methods: methods, Path: path})
 	}
 	return out
 }
 
 // deleteGrant looks for the grant's agent, by whom the API has it.
 func deleteGrant(a *asking, args []string) error {
-	for item, err := range client.List[admin.Grant](a.ctx, a.api, client.Path("grants"), nil) {
+	for item, err := range client.List[api.Grant](a.ctx, a.api, client.Path("grants"), nil) {
 		if err != nil {
 			return err
 		}

@@ -7,7 +7,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/attache-proxy/attache/caddymodule/admin"
+	"github.com/attache-proxy/attache/caddymodule/admin/api"
 	"github.com/attache-proxy/attache/caddymodule/client"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
@@ -29,7 +29,7 @@ func (a *asking) accountID(given string) (string, error) {
 		return "", fmt.Errorf("account %q: want its id (acc_…) or CONNECTOR:NAME, as `attache accounts list` shows them", given)
 	}
 	q := url.Values{"connector": {key}, "name": {name}}
-	return theOne(a, "account", given, q, fmt.Sprintf("connector %q has no account %q", key, name), func(x admin.Account) (id, which string) {
+	return theOne(a, "account", given, q, fmt.Sprintf("connector %q has no account %q", key, name), func(x api.Account) (id, which string) {
 		return x.ID, fmt.Sprintf("%s (of %s, organisation %s)", x.ID, x.Identifier, x.Organisation)
 	})
 }
@@ -42,7 +42,7 @@ func (a *asking) agentID(given string) (string, error) {
 	if given == "" {
 		return "", errors.New("which agent? Give its name or its id (agt_…)")
 	}
-	return theOne(a, "agent", given, url.Values{"name": {given}}, fmt.Sprintf("there is no agent %q", given), func(x admin.Agent) (id, which string) {
+	return theOne(a, "agent", given, url.Values{"name": {given}}, fmt.Sprintf("there is no agent %q", given), func(x api.Agent) (id, which string) {
 		return x.ID, fmt.Sprintf("%s (organisation %s)", x.ID, x.Organisation)
 	})
 }
@@ -69,12 +69,12 @@ func theOne[T any](a *asking, noun, given string, q url.Values, none string, tel
 }
 
 // account reads the account that ID or CONNECTOR:NAME means.
-func (a *asking) account(given string) (item client.Item[admin.Account], err error) {
+func (a *asking) account(given string) (item client.Item[api.Account], err error) {
 	id, err := a.accountID(given)
 	if err != nil {
 		return item, err
 	}
-	return client.Ask[admin.Account](a.ctx, a.api, http.MethodGet, client.Path("accounts", id), nil, nil)
+	return client.Ask[api.Account](a.ctx, a.api, http.MethodGet, client.Path("accounts", id), nil, nil)
 }
 
 // name is what people call an account or an agent. What is there no more, or not

@@ -1,4 +1,4 @@
-package admin
+package connect
 
 import (
 	"context"
@@ -10,73 +10,74 @@ import (
 	"time"
 
 	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/problem"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
-// reach is who has a session, and so what it may do.
-type reach string
+// Reach is who has a session, and so what it may do.
+type Reach string
 
 const (
-	// reachAPI sessions are our caller's, who knows the id alone.
-	reachAPI reach = "api"
-	// reachLink sessions have a link that an operator made: credentials may be
+	// ReachAPI sessions are our caller's, who knows the id alone.
+	ReachAPI Reach = "api"
+	// ReachLink sessions have a link that an operator made: credentials may be
 	// pasted, fields filled in, a way to connect chosen.
-	reachLink reach = "link"
-	// reachAgent sessions were begun by a link that an agent was given: the
+	ReachLink Reach = "link"
+	// ReachAgent sessions were begun by a link that an agent was given: the
 	// service's own authorization of exactly this account, and nothing else.
-	reachAgent reach = "agent"
+	ReachAgent Reach = "agent"
 )
 
-func reachOf(s vault.Session) reach { return reach(s.Data[dataReach]) }
+func ReachOf(s vault.Session) Reach { return Reach(s.Data[DataReach]) }
 
-// attemptOver reports whether the person took too long at the service. Now is by
+// AttemptOver reports whether the person took too long at the service. Now is by
 // the database's clock.
-func attemptOver(s vault.Session, now time.Time) bool {
+func AttemptOver(s vault.Session, now time.Time) bool {
 	until, err := strconv.ParseInt(s.Data[dataUntil], 10, 64)
 	return err != nil || now.Unix() >= until
 }
 
 // underWay reads the subject of an attempt that is under way.
-func (a *API) underWay(ctx context.Context, s vault.Session, sealed secret.Values) (*subject, error) {
-	ch := choice{option: s.Data[dataOption], appID: s.Data[dataApp], fields: map[string]string{}}
+func (a *Turns) underWay(ctx context.Context, s vault.Session, sealed secret.Values) (*Subject, error) {
+	ch := Choice{Option: s.Data[DataOption], AppID: s.Data[dataApp], Fields: map[string]string{}}
 	for name, v := range sealed {
-		if field, ok := strings.CutPrefix(name, sealedField); ok {
-			ch.fields[field] = v.Reveal()
+		if field, ok := strings.CutPrefix(name, SealedField); ok {
+			ch.Fields[field] = v.Reveal()
 		}
 	}
-	t, err := a.subject(ctx, a.person(s.Organisation), s.AccountID, ch)
+	t, err := a.Subject(ctx, a.Person(s.Organisation), s.AccountID, ch)
 	if err != nil {
 		return nil, err
 	}
-	if t.acct.State == vault.Suspended {
-		return nil, suspended
+	if t.Account.State == vault.Suspended {
+		return nil, ErrSuspended
 	}
-	for name := range t.fields {
-		if !t.opt.HasField(name) { // of another way to connect, tried before
-			delete(t.fields, name)
+	for name := range t.Fields {
+		if !t.Option.HasField(name) { // of another way to connect, tried before
+			delete(t.Fields, name)
 		}
 	}
-	return t, t.complete()
+	return t, t.Complete()
 }
 
-// comeBack ends an attempt with what the service's redirect brought: the code is
+// ComeBack ends an attempt with what the service's redirect brought: the code is
 // traded for a token, the token is tried, the account is connected. What goes
 // wrong is noted in the session.
-func (a *API) comeBack(ctx context.Context, s vault.Session, sealed secret.Values, q url.Values) (vault.Session, error) {
+func (a *Turns) ComeBack(ctx context.Context, s vault.Session, sealed secret.Values, q url.Values) (vault.Session, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishFor)
 	defer cancel()
-	return a.settle(ctx, s, a.redeem(ctx, s, sealed, q))
+	return a.Settle(ctx, s, a.redeem(ctx, s, sealed, q))
 }
 
-func (a *API) redeem(ctx context.Context, s vault.Session, sealed secret.Values, q url.Values) error {
-	if attemptOver(s, a.v.Clock(ctx)) {
-		return problem(http.StatusGone, "AUTHORIZATION_EXPIRED", "It took longer than ten minutes. Begin again.")
+func (a *Turns) redeem(ctx context.Context, s vault.Session, sealed secret.Values, q url.Values) error {
+	if AttemptOver(s, a.v.Clock(ctx)) {
+		return problem.New(http.StatusGone, "AUTHORIZATION_EXPIRED", "It took longer than ten minutes. Begin again.")
 	}
 	t, err := a.underWay(ctx, s, sealed)
 	if err != nil {
 		return err
 	}
-	cb, err := t.oauth.Callback(q)
+	cb, err := t.OAuth.Callback(q)
 	if err != nil {
 		return a.badCallback(t, err)
 	}
@@ -85,11 +86,11 @@ func (a *API) redeem(ctx context.Context, s vault.Session, sealed secret.Values,
 	req.Verifier = sealed.Get(sealedVerifier)
 	if token := sealed.Get(sealedToken); !token.IsZero() {
 		if !token.Equal(secret.New(q.Get("oauth_token"))) {
-			return problem(http.StatusBadRequest, "BAD_CALLBACK", "The service's answer is about another request token.")
+			return problem.New(http.StatusBadRequest, "BAD_CALLBACK", "The service's answer is about another request token.")
 		}
 		req.Token, req.TokenSecret = token, sealed.Get(sealedSecret)
 	}
-	tok, err := t.oauth.Token(ctx, req)
+	tok, err := t.OAuth.Token(ctx, req)
 	if err != nil {
 		return a.flowProblem(t, err)
 	}
@@ -104,16 +105,16 @@ func (a *API) redeem(ctx context.Context, s vault.Session, sealed secret.Values,
 
 // badCallback is for answers that bring no code. Their texts hold no value of
 // the query.
-func (a *API) badCallback(t *subject, err error) error {
-	if p := (*Problem)(nil); errors.As(a.flowProblem(t, err), &p) && p.Code == "AUTHORIZATION_DENIED" {
+func (a *Turns) badCallback(t *Subject, err error) error {
+	if p := (*problem.Problem)(nil); errors.As(a.flowProblem(t, err), &p) && p.Code == "AUTHORIZATION_DENIED" {
 		return p
 	}
-	return problem(http.StatusBadRequest, "BAD_CALLBACK", sentence(err.Error()))
+	return problem.New(http.StatusBadRequest, "BAD_CALLBACK", problem.Sentence(err.Error()))
 }
 
-// settle writes down how an attempt ended. A session with a link may be tried
+// Settle writes down how an attempt ended. A session with a link may be tried
 // again until it ends; others are over.
-func (a *API) settle(ctx context.Context, s vault.Session, err error) (vault.Session, error) {
+func (a *Turns) Settle(ctx context.Context, s vault.Session, err error) (vault.Session, error) {
 	if err == nil {
 		done, err := a.v.UpdateSession(ctx, s.ID, 0, vault.SessionEdit{Stage: vault.SessionDone})
 		if errors.Is(err, vault.ErrUsed) || errors.Is(err, vault.ErrExpired) || errors.Is(err, vault.ErrNotFound) {
@@ -125,12 +126,9 @@ func (a *API) settle(ctx context.Context, s vault.Session, err error) (vault.Ses
 	if errors.Is(err, vault.ErrUnavailable) {
 		return s, err // nothing is known; nothing changes
 	}
-	err = a.explain(err, "ACCOUNT", nil)
-	e := vault.SessionEdit{Stage: vault.SessionFailed, Error: err.Error()}
-	if p := (*Problem)(nil); errors.As(err, &p) {
-		e.Error, e.Data = p.Detail, map[string]string{dataCode: p.Code}
-	}
-	if reachOf(s) != reachAPI {
+	p := problem.Of(err, "ACCOUNT", a.log)
+	e := vault.SessionEdit{Stage: vault.SessionFailed, Error: p.Detail, Data: map[string]string{DataCode: p.Code}}
+	if ReachOf(s) != ReachAPI {
 		e.Stage = vault.SessionOpen
 	}
 	if failed, again := a.v.UpdateSession(ctx, s.ID, 0, e); again == nil {
@@ -138,13 +136,13 @@ func (a *API) settle(ctx context.Context, s vault.Session, err error) (vault.Ses
 	} else {
 		s.Stage, s.Error = e.Stage, e.Error
 	}
-	a.note(ctx, s, e.Data[dataCode])
+	a.Note(ctx, s, e.Data[DataCode])
 	return s, err
 }
 
-// note writes a failed attempt into the audit.
-func (a *API) note(ctx context.Context, s vault.Session, code string) {
-	acct, err := a.person(s.Organisation).Account(ctx, s.AccountID)
+// Note writes a failed attempt into the audit.
+func (a *Turns) Note(ctx context.Context, s vault.Session, code string) {
+	acct, err := a.Person(s.Organisation).Account(ctx, s.AccountID)
 	if err != nil {
 		return
 	}
@@ -153,4 +151,17 @@ func (a *API) note(ctx context.Context, s vault.Session, code string) {
 	if err != nil {
 		a.log.Warn("writing the audit", "error", err)
 	}
+}
+
+var ErrOtherSession = problem.New(http.StatusBadRequest, "STATE_MISMATCH", "This state belongs to another session. Neither goes on; begin again.")
+
+// BadState says why a state opens nothing.
+func BadState(err error) error {
+	switch {
+	case errors.Is(err, vault.ErrNotFound):
+		return problem.New(http.StatusBadRequest, "STATE_UNKNOWN", "This sign-in is not known here, or its answer came before. Begin again.")
+	case errors.Is(err, vault.ErrExpired), errors.Is(err, vault.ErrUsed):
+		return problem.New(http.StatusGone, "STATE_EXPIRED", "This sign-in took too long, or it has ended. Begin again.")
+	}
+	return err
 }

@@ -1,4 +1,4 @@
-package admin
+package connect
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/problem"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -22,21 +23,21 @@ const authorizeFor = 10 * time.Minute
 
 // Names in the data of a session. None of these values is secret.
 const (
-	dataOption   = "option"        // which way to connect
+	DataOption   = "option"        // which way to connect
 	dataApp      = "app_id"        // the OAuth client
-	dataPinned   = "pinned"        // the only option that a link offers; empty: any
-	dataReach    = "reach"         // who has the link, and so what it may do; see reach
-	dataOther    = "other"         // "1": another identity than before is welcome
-	dataMore     = "more"          // scopes beyond the connector's, with spaces
+	DataPinned   = "pinned"        // the only option that a link offers; empty: any
+	DataReach    = "reach"         // who has the link, and so what it may do; see reach
+	DataOther    = "other"         // "1": another identity than before is welcome
+	DataMore     = "more"          // scopes beyond the connector's, with spaces
 	dataRedirect = "redirect_uri"  // where the service sends the person
-	dataBrowser  = "browser"       // SHA-256 of the cookie of the browser that began
+	DataBrowser  = "browser"       // SHA-256 of the cookie of the browser that began
 	dataUntil    = "until"         // Unix seconds: when the attempt ends
-	dataUserCode = "user_code"     // what the person types
-	dataVerify   = "verify"        // where
-	dataComplete = "verify_direct" // the same with the code in it; may be empty
-	dataInterval = "interval_ms"   // between polls
+	DataUserCode = "user_code"     // what the person types
+	DataVerify   = "verify"        // where
+	DataComplete = "verify_direct" // the same with the code in it; may be empty
+	DataInterval = "interval_ms"   // between polls
 	dataNext     = "next_ms"       // Unix milliseconds: when the next poll is due
-	dataCode     = "error_code"    // of the last failure
+	DataCode     = "error_code"    // of the last failure
 )
 
 // Names of the sealed values of a session.
@@ -45,44 +46,44 @@ const (
 	sealedDevice   = "device_code"
 	sealedToken    = "request_token" // OAuth 1.0a
 	sealedSecret   = "request_secret"
-	sealedLink     = "link"   // the token of the session's own link
-	sealedField    = "field." // begins the names of fields that were filled in
+	SealedLink     = "link"   // the token of the session's own link
+	SealedField    = "field." // begins the names of fields that were filled in
 )
 
 // begun is an attempt that waits for a person.
-type begun struct {
-	edit vault.SessionEdit
+type Attempt struct {
+	Edit vault.SessionEdit
 	// url is where the person's browser must go; empty in the device flow.
-	url   string
-	until time.Time
+	URL   string
+	Until time.Time
 }
 
-// begin makes the authorization request, or asks for a device code. Nothing is
+// Begin makes the authorization request, or asks for a device code. Nothing is
 // stored. scopes nil are the connector's.
-func (a *API) begin(ctx context.Context, t *subject, redirectURI string, scopes []string) (*begun, error) {
+func (a *Turns) Begin(ctx context.Context, t *Subject, redirectURI string, scopes []string) (*Attempt, error) {
 	switch {
 	case a.c.Connections == nil:
-		return nil, problem(http.StatusNotImplemented, "NOT_AVAILABLE", "Nothing connects accounts here.")
-	case !needsPerson(t.opt) || t.oauth == nil:
-		return nil, problem(http.StatusUnprocessableEntity, "NO_AUTHORIZATION", "This way to connect has no authorization by a person. Send its credentials: PUT "+Base+"/accounts/{id}/credentials.")
-	case t.acct.TestMode:
-		return nil, problem(http.StatusConflict, "TEST_MODE", "An account in test mode is connected to no service.")
-	case t.acct.State == vault.Suspended:
-		return nil, suspended
-	case t.app.Get("client_id").IsZero():
-		return nil, problem(http.StatusConflict, "APP_REQUIRED", "There is no OAuth client for this connector. Register one at the service, with the redirect URI "+redirectURI+", and store it: POST "+Base+"/apps.")
+		return nil, problem.New(http.StatusNotImplemented, "NOT_AVAILABLE", "Nothing connects accounts here.")
+	case !NeedsPerson(t.Option) || t.OAuth == nil:
+		return nil, problem.New(http.StatusUnprocessableEntity, "NO_AUTHORIZATION", "This way to connect has no authorization by a person. Send its credentials: PUT /api/v1/accounts/{id}/credentials.")
+	case t.Account.TestMode:
+		return nil, problem.New(http.StatusConflict, "TEST_MODE", "An account in test mode is connected to no service.")
+	case t.Account.State == vault.Suspended:
+		return nil, ErrSuspended
+	case t.App.Get("client_id").IsZero():
+		return nil, problem.New(http.StatusConflict, "APP_REQUIRED", "There is no OAuth client for this connector. Register one at the service, with the redirect URI "+redirectURI+", and store it: POST /api/v1/apps.")
 	}
-	if err := t.complete(); err != nil {
+	if err := t.Complete(); err != nil {
 		return nil, err
 	}
-	b := &begun{until: time.Now().Add(authorizeFor)}
-	b.edit = vault.SessionEdit{Stage: vault.SessionAuthorizing, Scopes: t.asked(scopes), Secrets: secret.Values{},
-		Data: map[string]string{dataOption: t.opt.Name, dataApp: t.appID, dataRedirect: redirectURI}}
-	for name, v := range t.fields {
-		b.edit.Secrets[sealedField+name] = v
+	b := &Attempt{Until: time.Now().Add(authorizeFor)}
+	b.Edit = vault.SessionEdit{Stage: vault.SessionAuthorizing, Scopes: t.Asked(scopes), Secrets: secret.Values{},
+		Data: map[string]string{DataOption: t.Option.Name, dataApp: t.AppID, dataRedirect: redirectURI}}
+	for name, v := range t.Fields {
+		b.Edit.Secrets[SealedField+name] = v
 	}
 	var err error
-	switch t.oauth.GrantType() {
+	switch t.OAuth.GrantType() {
 	case "device_code":
 		err = a.beginDevice(ctx, t, b, scopes)
 	case "oauth1":
@@ -90,54 +91,54 @@ func (a *API) begin(ctx context.Context, t *subject, redirectURI string, scopes 
 	default:
 		err = a.beginRedirect(t, b, redirectURI, scopes)
 	}
-	if err == nil && b.edit.Flow == vault.FlowRedirect && !webURL(b.url) {
+	if err == nil && b.Edit.Flow == vault.FlowRedirect && !webURL(b.URL) {
 		err = errors.New("the authorization URL is no web page")
 	}
 	if err != nil {
 		return nil, a.flowProblem(t, err)
 	}
-	b.edit.Data[dataUntil] = strconv.FormatInt(a.v.Clock(ctx).Add(time.Until(b.until)).Unix(), 10)
+	b.Edit.Data[dataUntil] = strconv.FormatInt(a.v.Clock(ctx).Add(time.Until(b.Until)).Unix(), 10)
 	return b, nil
 }
 
-func (a *API) beginRedirect(t *subject, b *begun, redirectURI string, scopes []string) (err error) {
-	state, verifier := newState(), oauth.NewVerifier()
-	b.url, err = t.oauth.AuthorizeURL(oauth.Authorization{
-		App: t.app, Fields: t.fields, Account: t.meta(nil), RedirectURI: redirectURI,
+func (a *Turns) beginRedirect(t *Subject, b *Attempt, redirectURI string, scopes []string) (err error) {
+	state, verifier := NewState(), oauth.NewVerifier()
+	b.URL, err = t.OAuth.AuthorizeURL(oauth.Authorization{
+		App: t.App, Fields: t.Fields, Account: t.meta(nil), RedirectURI: redirectURI,
 		State: state.Reveal(), Verifier: verifier, Scopes: scopes,
 	})
-	b.edit.Flow, b.edit.State = vault.FlowRedirect, state
-	b.edit.Secrets[sealedVerifier] = verifier
+	b.Edit.Flow, b.Edit.State = vault.FlowRedirect, state
+	b.Edit.Secrets[sealedVerifier] = verifier
 	return err
 }
 
-func (a *API) beginOAuth1(ctx context.Context, t *subject, b *begun, redirectURI string) error {
-	state, req := newState(), a.request(t)
+func (a *Turns) beginOAuth1(ctx context.Context, t *Subject, b *Attempt, redirectURI string) error {
+	state, req := NewState(), a.request(t)
 	req.RedirectURI = redirectURI
-	rt, err := t.oauth.StartOAuth1(ctx, req, state.Reveal())
+	rt, err := t.OAuth.StartOAuth1(ctx, req, state.Reveal())
 	if err != nil {
 		return err
 	}
-	b.url, b.edit.Flow, b.edit.State = rt.URL, vault.FlowRedirect, state
-	b.edit.Secrets[sealedToken], b.edit.Secrets[sealedSecret] = rt.Token, rt.Secret
+	b.URL, b.Edit.Flow, b.Edit.State = rt.URL, vault.FlowRedirect, state
+	b.Edit.Secrets[sealedToken], b.Edit.Secrets[sealedSecret] = rt.Token, rt.Secret
 	return nil
 }
 
-func (a *API) beginDevice(ctx context.Context, t *subject, b *begun, scopes []string) error {
+func (a *Turns) beginDevice(ctx context.Context, t *Subject, b *Attempt, scopes []string) error {
 	req := a.request(t)
 	req.Scopes = scopes
-	d, err := t.oauth.AuthorizeDevice(ctx, req)
+	d, err := t.OAuth.AuthorizeDevice(ctx, req)
 	if err != nil {
 		return err
 	}
-	b.until, b.edit.Flow = d.Expiry, vault.FlowDevice
-	b.edit.Secrets[sealedDevice] = d.Code
+	b.Until, b.Edit.Flow = d.Expiry, vault.FlowDevice
+	b.Edit.Secrets[sealedDevice] = d.Code
 	for name, v := range map[string]string{
-		dataUserCode: d.UserCode, dataVerify: d.VerificationURI, dataComplete: d.VerificationURIComplete,
-		dataInterval: strconv.FormatInt(d.Interval.Milliseconds(), 10),
+		DataUserCode: d.UserCode, DataVerify: d.VerificationURI, DataComplete: d.VerificationURIComplete,
+		DataInterval: strconv.FormatInt(d.Interval.Milliseconds(), 10),
 		dataNext:     strconv.FormatInt(a.v.Clock(ctx).Add(d.Interval).UnixMilli(), 10),
 	} {
-		b.edit.Data[name] = v
+		b.Edit.Data[name] = v
 	}
 	return nil
 }
@@ -149,8 +150,8 @@ func webURL(s string) bool {
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
 }
 
-// newState is 256 random bits; only its hash is stored.
-func newState() secret.Value {
+// NewState is 256 random bits; only its hash is stored.
+func NewState() secret.Value {
 	var b [32]byte
 	_, _ = rand.Read(b[:]) // does not fail, since Go 1.24
 	return secret.New(base64.RawURLEncoding.EncodeToString(b[:]))
@@ -158,8 +159,8 @@ func newState() secret.Value {
 
 // flowProblem makes a problem of what a service said to the beginning or the end
 // of a flow. An *oauth.Error holds no secret.
-func (a *API) flowProblem(t *subject, err error) error {
-	var p *Problem
+func (a *Turns) flowProblem(t *Subject, err error) error {
+	var p *problem.Problem
 	if errors.As(err, &p) {
 		return p
 	}
@@ -167,19 +168,19 @@ func (a *API) flowProblem(t *subject, err error) error {
 	var denied *oauth.DeniedError
 	switch {
 	case errors.As(err, &denied):
-		return problem(http.StatusUnprocessableEntity, "AUTHORIZATION_DENIED", sentence(denied.Error()))
+		return problem.New(http.StatusUnprocessableEntity, "AUTHORIZATION_DENIED", problem.Sentence(denied.Error()))
 	case errors.As(err, &refused) && refused.Code == "access_denied":
-		return problem(http.StatusUnprocessableEntity, "AUTHORIZATION_DENIED", "The person refused at the service.")
+		return problem.New(http.StatusUnprocessableEntity, "AUTHORIZATION_DENIED", "The person refused at the service.")
 	case errors.As(err, &refused) && refused.Code == "expired_token":
-		return problem(http.StatusGone, "AUTHORIZATION_EXPIRED", "Nobody confirmed the code in time.")
+		return problem.New(http.StatusGone, "AUTHORIZATION_EXPIRED", "Nobody confirmed the code in time.")
 	case errors.As(err, &refused):
-		return problem(http.StatusBadGateway, "AUTHORIZATION_FAILED", sentence(refused.Error()))
+		return problem.New(http.StatusBadGateway, "AUTHORIZATION_FAILED", problem.Sentence(refused.Error()))
 	}
-	a.log.Warn("connecting an account", "account", t.acct.ID, "connector", t.con.Key, "error", err)
-	return problem(http.StatusBadGateway, "AUTHORIZATION_FAILED", fmt.Sprintf("The authorization of %s failed; the log has the cause.", t.con.Key))
+	a.log.Warn("connecting an account", "account", t.Account.ID, "connector", t.Connector.Key, "error", err)
+	return problem.New(http.StatusBadGateway, "AUTHORIZATION_FAILED", fmt.Sprintf("The authorization of %s failed; the log has the cause.", t.Connector.Key))
 }
 
-// registered reports whether a redirect URI other than our own callback was
+// Registered reports whether a redirect URI other than our own callback was
 // registered for the app: the same text, since whatever is like it is another
 // address (RFC 9700 §4.1.3).
-func (t *subject) registered(uri string) bool { return slices.Contains(t.redirects, uri) }
+func (t *Subject) Registered(uri string) bool { return slices.Contains(t.Redirects, uri) }

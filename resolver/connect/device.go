@@ -1,4 +1,4 @@
-package admin
+package connect
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/attache-proxy/attache/providers/oauth"
+	"github.com/attache-proxy/attache/resolver/problem"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -24,10 +25,10 @@ const (
 	maxInterval = 2 * time.Minute
 )
 
-// pollDevices asks services whether people have confirmed their codes, until ctx
+// PollDevices asks services whether people have confirmed their codes, until ctx
 // ends. Every replica does; a session is polled by the one that claims its turn,
 // so that a replica which dies is replaced by another.
-func (a *API) pollDevices(ctx context.Context) {
+func (a *Turns) PollDevices(ctx context.Context) {
 	for {
 		next := a.pollDue(ctx)
 		t := time.NewTimer(next)
@@ -44,7 +45,7 @@ func (a *API) pollDevices(ctx context.Context) {
 
 // pollDue polls for all sessions whose turn it is, and says how long to wait for
 // the next one.
-func (a *API) pollDue(ctx context.Context) time.Duration {
+func (a *Turns) pollDue(ctx context.Context) time.Duration {
 	sessions, err := a.v.DeviceSessions(ctx, deviceBatch)
 	if err != nil {
 		if ctx.Err() == nil {
@@ -64,7 +65,7 @@ func (a *API) pollDue(ctx context.Context) time.Duration {
 		slots <- struct{}{}
 		all.Go(func() {
 			defer func() { <-slots }()
-			if _, err := a.pollDevice(ctx, s); err != nil && ctx.Err() == nil {
+			if _, err := a.PollDevice(ctx, s); err != nil && ctx.Err() == nil {
 				a.log.Warn("asking about a device code", "session", s.ID, "error", err)
 			}
 		})
@@ -74,7 +75,7 @@ func (a *API) pollDue(ctx context.Context) time.Duration {
 }
 
 // soon makes this replica look at once.
-func (a *API) soon() {
+func (a *Turns) PollSoon() {
 	select {
 	case a.wake <- struct{}{}:
 	default:
@@ -88,9 +89,9 @@ func dueAt(s vault.Session) time.Time {
 	return time.UnixMilli(ms)
 }
 
-// pollDevice asks the service once, if it is the turn of s and no other replica
+// PollDevice asks the service once, if it is the turn of s and no other replica
 // does so now. It returns the session as it then is.
-func (a *API) pollDevice(ctx context.Context, s vault.Session) (vault.Session, error) {
+func (a *Turns) PollDevice(ctx context.Context, s vault.Session) (vault.Session, error) {
 	now := a.v.Clock(ctx)
 	if s.Flow != vault.FlowDevice || s.Stage != vault.SessionAuthorizing || now.Before(dueAt(s)) {
 		return s, nil
@@ -107,11 +108,11 @@ func (a *API) pollDevice(ctx context.Context, s vault.Session) (vault.Session, e
 	wait, err := a.askDevice(ctx, mine)
 	if err == nil && wait > 0 {
 		data := nextPoll(a.v.Clock(ctx).Add(wait))
-		data[dataInterval] = strconv.FormatInt(wait.Milliseconds(), 10)
+		data[DataInterval] = strconv.FormatInt(wait.Milliseconds(), 10)
 		return a.v.UpdateSession(ctx, s.ID, 0, vault.SessionEdit{Data: data})
 	}
-	after, err := a.settle(ctx, mine, err)
-	if p := (*Problem)(nil); errors.As(err, &p) {
+	after, err := a.Settle(ctx, mine, err)
+	if p := (*problem.Problem)(nil); errors.As(err, &p) {
 		err = nil // the session says so
 	}
 	return after, err
@@ -123,8 +124,8 @@ func nextPoll(at time.Time) map[string]string {
 
 // askDevice asks once. A wait of more than 0 says that the person has not decided
 // yet; then the account is connected, or err says why not.
-func (a *API) askDevice(ctx context.Context, s vault.Session) (wait time.Duration, err error) {
-	if attemptOver(s, a.v.Clock(ctx)) {
+func (a *Turns) askDevice(ctx context.Context, s vault.Session) (wait time.Duration, err error) {
+	if AttemptOver(s, a.v.Clock(ctx)) {
 		return 0, a.flowProblem(nil, &oauth.Error{Code: "expired_token"})
 	}
 	sealed, err := a.v.SessionSecrets(ctx, s.ID)
@@ -137,9 +138,9 @@ func (a *API) askDevice(ctx context.Context, s vault.Session) (wait time.Duratio
 	}
 	req := a.request(t)
 	req.DeviceCode, req.Scopes = sealed.Get(sealedDevice), s.Scopes
-	ms, _ := strconv.ParseInt(s.Data[dataInterval], 10, 64)
+	ms, _ := strconv.ParseInt(s.Data[DataInterval], 10, 64)
 	interval := time.Duration(ms) * time.Millisecond
-	tok, err := t.oauth.Token(ctx, req)
+	tok, err := t.OAuth.Token(ctx, req)
 	if err == nil {
 		return 0, a.finish(ctx, s, t, tok)
 	}

@@ -1,4 +1,4 @@
-package admin
+package connect
 
 import (
 	"context"
@@ -8,17 +8,6 @@ import (
 	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
-
-// Disconnected is an account after it was revoked, and what the service said.
-type Disconnected struct {
-	Account
-	AtService string `json:"at_service" enum:"revoked,cannot_revoke,failed" doc:"revoked: the service forgot the tokens, or there were none. cannot_revoke: it has no way to; remove the access in its own settings. failed: it did not confirm; the tokens may work there until they end."`
-}
-
-type disconnectedOut struct {
-	ETag string `header:"ETag"`
-	Body Disconnected
-}
 
 // disconnectTimeout bounds how long the service, and a refresh that is under way,
 // are waited for.
@@ -34,26 +23,9 @@ const (
 
 const cannotRevoke = "The service has no way to revoke; remove the access in its own settings."
 
-func (a *API) revoke(ctx context.Context, c *Caller, in *actionIn) (*disconnectedOut, error) {
-	acct, version, err := a.named(ctx, c, in.ID, in.IfMatch)
-	if err != nil {
-		return nil, err
-	}
-	ctx = context.WithoutCancel(ctx) // the caller may hang up; half of it would be the worst
-	acct, result, err := a.disconnect(ctx, c, acct, version, in.why(vault.ReasonRevoked))
-	if err != nil {
-		return nil, err
-	}
-	shown, err := a.shown(ctx, c, acct)
-	if err != nil {
-		return nil, err
-	}
-	return &disconnectedOut{ETag: shown.ETag, Body: Disconnected{shown.Body, result}}, nil
-}
-
-// disconnect makes an account of no use here, and then has its tokens taken back
+// Disconnect makes an account of no use here, and then has its tokens taken back
 // at the service. What the service says changes only what is told of it.
-func (a *API) disconnect(ctx context.Context, c *Caller, acct vault.Account, version int64, why vault.Reason) (vault.Account, string, error) {
+func (a *Turns) Disconnect(ctx context.Context, c *vault.View, acct vault.Account, version int64, why vault.Reason) (vault.Account, string, error) {
 	ask := a.revocation(ctx, acct) // while the account can still be read
 	r, err := c.Revoke(ctx, acct.ID, version, why)
 	if err != nil {
@@ -77,7 +49,7 @@ func (a *API) disconnect(ctx context.Context, c *Caller, acct vault.Account, ver
 }
 
 // revocation is how to take an account's tokens back.
-func (a *API) revocation(ctx context.Context, acct vault.Account) Revocation {
+func (a *Turns) revocation(ctx context.Context, acct vault.Account) Revocation {
 	err := error(oauth.ErrCannotRevoke)
 	if a.c.Connections != nil && !acct.TestMode {
 		var ask Revocation
@@ -90,7 +62,7 @@ func (a *API) revocation(ctx context.Context, acct vault.Account) Revocation {
 
 // takeBack revokes tokens at the service, and says in a word and in a sentence,
 // for the audit, what came of it.
-func (a *API) takeBack(ctx context.Context, had vault.Unsealed, ask Revocation) (result, sentence string) {
+func (a *Turns) takeBack(ctx context.Context, had vault.Unsealed, ask Revocation) (result, sentence string) {
 	err := ask(ctx, had)
 	switch {
 	case err == nil && had.Account.ConnectedAt.IsZero():
@@ -104,10 +76,10 @@ func (a *API) takeBack(ctx context.Context, had vault.Unsealed, ask Revocation) 
 	return atServiceFailed, "The service did not confirm that it revoked the tokens."
 }
 
-// remove deletes an account, and has its tokens taken back at the service before
+// Remove deletes an account, and has its tokens taken back at the service before
 // that unless revoke is false. It says what became of them; nothing where there
 // were none.
-func (a *API) remove(ctx context.Context, c *Caller, acct vault.Account, version int64, revoke bool) (result string, err error) {
+func (a *Turns) Remove(ctx context.Context, c *vault.View, acct vault.Account, version int64, revoke bool) (result string, err error) {
 	if version != 0 && version != acct.Version {
 		return "", vault.ErrConflict
 	}
@@ -122,7 +94,7 @@ func (a *API) remove(ctx context.Context, c *Caller, acct vault.Account, version
 		result = atServiceCannot
 		acct, err = c.Revocation(ctx, acct, result, cannotRevoke)
 	default:
-		acct, result, err = a.disconnect(ctx, c, acct, acct.Version, vault.Reason{Code: vault.ReasonRevoked, Detail: "It is being deleted."})
+		acct, result, err = a.Disconnect(ctx, c, acct, acct.Version, vault.Reason{Code: vault.ReasonRevoked, Detail: "It is being deleted."})
 	}
 	if err != nil {
 		return "", err
@@ -131,11 +103,11 @@ func (a *API) remove(ctx context.Context, c *Caller, acct vault.Account, version
 }
 
 // waysToRevoke is how the account's tokens came, and nil where it has none.
-func (a *API) waysToRevoke(ctx context.Context, c *Caller, acct vault.Account) *oauth.Config {
-	if a.c.Connections == nil || acct.TestMode || acct.State == vault.Revoked || neverConnected(&acct) {
+func (a *Turns) waysToRevoke(ctx context.Context, c *vault.View, acct vault.Account) *oauth.Config {
+	if a.c.Connections == nil || acct.TestMode || acct.State == vault.Revoked || NeverConnected(&acct) {
 		return nil
 	}
-	_, opt, err := a.option(ctx, c, acct.Connector, acct.Option)
+	_, opt, err := a.Option(ctx, c, acct.Connector, acct.Option)
 	if err != nil {
 		return nil // of a connector that is gone
 	}

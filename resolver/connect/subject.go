@@ -1,4 +1,4 @@
-package admin
+package connect
 
 import (
 	"context"
@@ -11,82 +11,83 @@ import (
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/problem"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
-// subject is an account that is to be connected, and all that it takes.
-type subject struct {
-	acct vault.Account
-	con  *providers.Connector
-	opt  *providers.Option
+// Subject is an account that is to be connected, and all that it takes.
+type Subject struct {
+	Account   vault.Account
+	Connector *providers.Connector
+	Option    *providers.Option
 	// oauth obtains tokens; nil for options without a token endpoint.
-	oauth *oauth.Config
-	// app are the values of the OAuth client, appID its row; both may be empty.
-	app       secret.Values
-	appID     string
-	redirects []string // redirect URIs that were registered for the app
-	// fields are the account's values, as the option asks for them.
-	fields secret.Values
+	OAuth *oauth.Config
+	// App are the values of the OAuth client, appID its row; both may be empty.
+	App       secret.Values
+	AppID     string
+	Redirects []string // redirect URIs that were registered for the app
+	// Fields are the account's values, as the option asks for them.
+	Fields secret.Values
 }
 
-// choice is what may be chosen for one attempt to connect; zero leaves a thing as
+// Choice is what may be chosen for one attempt to connect; zero leaves a thing as
 // the account has it.
-type choice struct {
-	option string
-	appID  string
-	// fields are laid over those that the account has.
-	fields map[string]string
+type Choice struct {
+	Option string
+	AppID  string
+	// Fields are laid over those that the account has.
+	Fields map[string]string
 }
 
-// person is the vault as the person sees it who connects an account by a link.
-func (a *API) person(org string) *Caller {
-	return &Caller{View: a.v.As(vault.Actor{Kind: "person"}, org), Role: vault.RoleViewer, Name: "person"}
+// Person is the vault as the person sees it who connects an account by a link.
+func (a *Turns) Person(org string) *vault.View {
+	return a.v.As(vault.Actor{Kind: "person"}, org)
 }
 
-// subject reads an account and its connector, and finds the OAuth client. The
+// Subject reads an account and its connector, and finds the OAuth client. The
 // fields are not checked yet; see complete.
-func (a *API) subject(ctx context.Context, c *Caller, id string, ch choice) (*subject, error) {
+func (a *Turns) Subject(ctx context.Context, c *vault.View, id string, ch Choice) (*Subject, error) {
 	acct, err := c.Account(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	name := ch.option
+	name := ch.Option
 	if name == "" {
 		name = acct.Option
 	}
-	t := &subject{acct: acct}
-	if t.con, t.opt, err = a.option(ctx, c, acct.Connector, name); err != nil {
+	t := &Subject{Account: acct}
+	if t.Connector, t.Option, err = a.Option(ctx, c, acct.Connector, name); err != nil {
 		return nil, err
 	}
-	t.oauth = t.opt.OAuth
+	t.OAuth = t.Option.OAuth
 	u, err := a.v.Unseal(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	t.fields = secret.Values{}
+	t.Fields = secret.Values{}
 	for name, v := range u.Credential.Fields {
-		if t.opt.HasField(name) {
-			t.fields[name] = v
+		if t.Option.HasField(name) {
+			t.Fields[name] = v
 		}
 	}
-	for name, v := range ch.fields {
-		t.fields[name] = secret.New(v)
+	for name, v := range ch.Fields {
+		t.Fields[name] = secret.New(v)
 	}
-	if t.oauth == nil {
+	if t.OAuth == nil {
 		return t, nil
 	}
-	return t, a.findApp(ctx, c, t, ch.appID)
+	return t, a.findApp(ctx, c, t, ch.AppID)
 }
 
 // findApp finds the OAuth client: the one that was chosen, the account's, or the
 // one of the connector's mode. Where there is none its values are empty.
-func (a *API) findApp(ctx context.Context, c *Caller, t *subject, chosen string) error {
+func (a *Turns) findApp(ctx context.Context, c *vault.View, t *Subject, chosen string) error {
 	id := chosen
 	if id == "" {
-		id = t.acct.AppID
+		id = t.Account.AppID
 	}
 	if id == "" {
-		apps, err := a.v.AppsFor(ctx, t.con.Key, t.acct.Organisation)
+		apps, err := a.v.AppsFor(ctx, t.Connector.Key, t.Account.Organisation)
 		if err != nil {
 			return err
 		}
@@ -97,43 +98,43 @@ func (a *API) findApp(ctx context.Context, c *Caller, t *subject, chosen string)
 	}
 	app, secrets, err := a.v.UnsealApp(ctx, id)
 	switch {
-	case errors.Is(err, vault.ErrNotFound), err == nil && !mayUse(c, &app, t):
-		return problem(http.StatusUnprocessableEntity, "APP_NOT_FOUND", "There is no such app of this connector here.").at("body.app_id", "is no app of this connector")
+	case errors.Is(err, vault.ErrNotFound), err == nil && !mayUse(&app, t):
+		return problem.New(http.StatusUnprocessableEntity, "APP_NOT_FOUND", "There is no such app of this connector here.").At("body.app_id", "is no app of this connector")
 	case err != nil:
 		return err
-	case !app.Active && chosen == "" && t.acct.AppID != id:
+	case !app.Active && chosen == "" && t.Account.AppID != id:
 		return nil
 	case !app.Active:
-		return problem(http.StatusConflict, "APP_INACTIVE", "The app of this account is switched off. Switch it on, or choose another one.")
+		return problem.New(http.StatusConflict, "APP_INACTIVE", "The app of this account is switched off. Switch it on, or choose another one.")
 	}
-	t.app, t.appID, t.redirects = appValues(app, secrets), app.ID, app.RedirectURIs
+	t.App, t.AppID, t.Redirects = AppValues(app, secrets), app.ID, app.RedirectURIs
 	return nil
 }
 
 // mayUse reports whether an app may serve an account: of its connector, and of
 // its organisation or everybody's.
-func mayUse(c *Caller, app *vault.App, t *subject) bool {
-	return app.Connector == t.con.Key && (app.Organisation == vault.All || app.Organisation == t.acct.Organisation)
+func mayUse(app *vault.App, t *Subject) bool {
+	return app.Connector == t.Connector.Key && (app.Organisation == vault.All || app.Organisation == t.Account.Organisation)
 }
 
-// complete checks the fields against the option's schema, and fills in defaults.
-func (t *subject) complete() error {
+// Complete checks the fields against the option's schema, and fills in defaults.
+func (t *Subject) Complete() error {
 	plain := map[string]string{}
-	for name, v := range t.fields {
+	for name, v := range t.Fields {
 		plain[name] = v.Reveal()
 	}
-	values, err := validated(t.opt, plain)
+	values, err := Validated(t.Option, plain)
 	if err != nil {
 		return err
 	}
-	t.fields = values
+	t.Fields = values
 	return nil
 }
 
-// missing are the fields that a person must still fill in.
-func (t *subject) missing() (out []providers.FieldDef) {
-	for _, f := range t.opt.Fields {
-		if !f.Optional && f.Default == "" && t.fields.Get(f.Name).IsZero() {
+// Missing are the fields that a person must still fill in.
+func (t *Subject) Missing() (out []providers.FieldDef) {
+	for _, f := range t.Option.Fields {
+		if !f.Optional && f.Default == "" && t.Fields.Get(f.Name).IsZero() {
 			out = append(out, f)
 		}
 	}
@@ -141,26 +142,26 @@ func (t *subject) missing() (out []providers.FieldDef) {
 }
 
 // request is what every token request for the account has in common.
-func (a *API) request(t *subject) oauth.Request {
-	return oauth.Request{HTTP: a.c.Connections.Client(t.con), App: t.app, Fields: t.fields, Account: t.meta(nil)}
+func (a *Turns) request(t *Subject) oauth.Request {
+	return oauth.Request{HTTP: a.c.Connections.Client(t.Connector), App: t.App, Fields: t.Fields, Account: t.meta(nil)}
 }
 
 // meta is what {account.…} may read, with what was captured just now.
-func (t *subject) meta(captured map[string]string) map[string]string {
+func (t *Subject) meta(captured map[string]string) map[string]string {
 	m := map[string]string{}
-	maps.Copy(m, t.acct.Captured)
+	maps.Copy(m, t.Account.Captured)
 	maps.Copy(m, captured)
-	m["id"], m["name"] = t.acct.ID, t.acct.Name
+	m["id"], m["name"] = t.Account.ID, t.Account.Name
 	return m
 }
 
-// scopes are those to ask for: nil leaves them to the connector. With more they
+// Scopes are those to ask for: nil leaves them to the connector. With more they
 // are the connector's, those that the account was granted, and more.
-func (t *subject) scopes(more []string) []string {
+func (t *Subject) Scopes(more []string) []string {
 	if len(more) == 0 {
 		return nil
 	}
-	all := slices.Concat(t.opt.OptionDef.OAuth.Scopes, t.acct.Scopes, more)
+	all := slices.Concat(t.Option.OptionDef.OAuth.Scopes, t.Account.Scopes, more)
 	var out []string
 	for _, s := range all {
 		if s = strings.TrimSpace(s); s != "" && !slices.Contains(out, s) {
@@ -170,10 +171,10 @@ func (t *subject) scopes(more []string) []string {
 	return out
 }
 
-// asked are the scopes that scopes stands for, for people to read.
-func (t *subject) asked(scopes []string) []string {
+// Asked are the scopes that scopes stands for, for people to read.
+func (t *Subject) Asked(scopes []string) []string {
 	if scopes != nil {
 		return scopes
 	}
-	return t.opt.OptionDef.OAuth.Scopes
+	return t.Option.OptionDef.OAuth.Scopes
 }

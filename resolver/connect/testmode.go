@@ -1,4 +1,4 @@
-package admin
+package connect
 
 import (
 	"crypto/rand"
@@ -14,7 +14,7 @@ import (
 )
 
 // madeUp fills in the fields of an account in test mode.
-func madeUp(opt *providers.Option, pasted map[string]string) map[string]string {
+func TestFields(opt *providers.Option, pasted map[string]string) map[string]string {
 	out := maps.Clone(pasted)
 	if out == nil {
 		out = map[string]string{}
@@ -39,9 +39,9 @@ func madeUp(opt *providers.Option, pasted map[string]string) map[string]string {
 	return out
 }
 
-// giveTestToken gives an account in test mode what a service would have: a token
+// GiveTestToken gives an account in test mode what a service would have: a token
 // that is used as it is, and never refreshed.
-func giveTestToken(opt *providers.Option, c *vault.Credentials) {
+func GiveTestToken(opt *providers.Option, c *vault.Credentials) {
 	if opt.OAuth == nil {
 		return
 	}

@@ -1,4 +1,4 @@
-package admin
+package connect
 
 import (
 	"testing"
@@ -19,7 +19,7 @@ func TestMadeUpFits(t *testing.T) {
 	}
 	for _, c := range all {
 		for _, o := range c.Options {
-			if _, err := validated(o, madeUp(o, nil)); err != nil {
+			if _, err := Validated(o, TestFields(o, nil)); err != nil {
 				t.Errorf("%s, %s: %v", c.Key, o.Name, err)
 			}
 		}

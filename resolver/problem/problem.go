@@ -1,13 +1,15 @@
-package admin
+// Package problem is an error for people and programs: a status, a stable code,
+// a sentence (RFC 9457). The REST API, the pages and the turns of connecting
+// share it.
+package problem
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/vault"
@@ -30,23 +32,26 @@ type FieldError struct {
 	Message  string `json:"message" doc:"What is wrong." example:"must not be empty"`
 }
 
-func (p *Problem) Error() string  { return p.Code + ": " + p.Detail }
+func (p *Problem) Error() string { return p.Code + ": " + p.Detail }
+
 func (p *Problem) GetStatus() int { return p.Status }
 
 // ContentType is RFC 9457's.
 func (p *Problem) ContentType(string) string { return "application/problem+json" }
 
-func problem(status int, code, detail string) *Problem {
+// New makes a problem. detail is a whole sentence.
+func New(status int, code, detail string) *Problem {
 	return &Problem{Type: "https://attache.dev/errors/" + code, Title: http.StatusText(status), Status: status, Code: code, Detail: detail}
 }
 
-// at adds where the mistake stands.
-func (p *Problem) at(location, message string) *Problem {
+// At adds where the mistake stands.
+func (p *Problem) At(location, message string) *Problem {
 	p.Errors = append(p.Errors, FieldError{location, message})
 	return p
 }
 
-func writeProblem(w http.ResponseWriter, p *Problem) {
+// Write answers with a problem.
+func Write(w http.ResponseWriter, p *Problem) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p)
@@ -71,25 +76,22 @@ var codes = []struct {
 	{vault.ErrUnavailable, http.StatusServiceUnavailable, "VAULT_UNAVAILABLE", "The vault's database cannot be used now. Nothing was changed; try again."},
 }
 
-// explain makes a problem of any error.
-func (a *API) explain(err error, noun string, c *Caller) error {
-	var p *Problem
-	if errors.As(err, &p) {
+// Of makes a problem of any error. noun is what the request was about, in
+// capitals: ACCOUNT makes ACCOUNT_NOT_FOUND. What nobody foresaw goes to the log,
+// and nowhere else.
+func Of(err error, noun string, log *slog.Logger) *Problem {
+	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
 	}
 	if ref, ok := resolver.AsRefusal(err); ok {
-		return problem(ref.HTTPStatus(), strings.ToUpper(ref.Code), sentence(ref.Detail))
+		return New(ref.HTTPStatus(), strings.ToUpper(ref.Code), Sentence(ref.Detail))
 	}
-	var bad *vault.InvalidError
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[*vault.InvalidError](err); ok {
 		place := "body."
 		if bad.Field == "after" {
 			place = "query."
 		}
-		return problem(http.StatusUnprocessableEntity, "INVALID_INPUT", bad.Field+" "+bad.Msg+".").at(place+bad.Field, bad.Msg)
-	}
-	if errors.Is(err, vault.ErrConflict) && c != nil && c.conditional {
-		return problem(http.StatusPreconditionFailed, "PRECONDITION_FAILED", "It was edited since the version that If-Match names. Read it again.")
+		return New(http.StatusUnprocessableEntity, "INVALID_INPUT", bad.Field+" "+bad.Msg+".").At(place+bad.Field, bad.Msg)
 	}
 	for _, m := range codes {
 		if !errors.Is(err, m.err) {
@@ -97,55 +99,23 @@ func (a *API) explain(err error, noun string, c *Caller) error {
 		}
 		detail := m.detail
 		if detail == "" {
-			detail = sentence(err.Error())
+			detail = Sentence(err.Error())
 		} else if strings.Contains(detail, "%s") {
 			detail = fmt.Sprintf(detail, strings.ToLower(strings.ReplaceAll(noun, "_", " ")))
 		}
 		if m.err == vault.ErrExists && noun == "GRANT" {
 			detail = "The agent has a grant for this account already. Edit that one."
 		}
-		return problem(m.status, strings.Replace(m.code, "%", noun, 1), detail)
+		return New(m.status, strings.Replace(m.code, "%", noun, 1), detail)
 	}
-	a.log.Error("answering a request", "error", err)
-	return problem(http.StatusInternalServerError, "INTERNAL", "Something went wrong here; the log has the cause.")
+	log.Error("answering a request", "error", err)
+	return New(http.StatusInternalServerError, "INTERNAL", "Something went wrong here; the log has the cause.")
 }
 
-// sentence begins s with a capital and ends it with a full stop.
-func sentence(s string) string {
+// Sentence begins s with a capital and ends it with a full stop.
+func Sentence(s string) string {
 	if s == "" {
 		return s
 	}
 	return strings.ToUpper(s[:1]) + strings.TrimSuffix(s[1:], ".") + "."
-}
-
-// inWords rewrites the messages that only Go programmers understand.
-func inWords(message string) string {
-	if strings.HasPrefix(message, "invalid date/time for format ") {
-		return "wants a moment such as 2026-01-31T00:00:00Z"
-	}
-	return message
-}
-
-// ownProblems turns huma's errors into ours. Huma's show the value that was
-// wrong; ours never do.
-func ownProblems(_ huma.Context, _ string, v any) (any, error) {
-	e, ok := v.(*huma.ErrorModel)
-	if !ok {
-		return v, nil
-	}
-	code := map[int]string{
-		http.StatusBadRequest: "BAD_REQUEST", http.StatusUnprocessableEntity: "INVALID_INPUT", http.StatusUnsupportedMediaType: "UNSUPPORTED_MEDIA_TYPE",
-		http.StatusRequestEntityTooLarge: "TOO_LARGE", http.StatusRequestTimeout: "REQUEST_TIMEOUT", http.StatusNotAcceptable: "NOT_ACCEPTABLE",
-	}[e.Status]
-	if code == "" {
-		code = "INTERNAL"
-	}
-	p := problem(e.Status, code, sentence(e.Detail))
-	for _, d := range e.Errors {
-		p.at(d.Location, inWords(d.Message))
-	}
-	if len(p.Errors) > 0 {
-		p.Detail = "The request is wrong: " + p.Errors[0].Location + " " + p.Errors[0].Message + "."
-	}
-	return p, nil
 }

@@ -1,18 +1,22 @@
-package admin
+package api
 
 import (
 	"context"
 	"errors"
 	"net/http"
 
+	"github.com/attache-proxy/attache/caddymodule/admin/rest"
+	"github.com/attache-proxy/attache/caddymodule/admin/signin"
 	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/resolver/connect"
+	"github.com/attache-proxy/attache/resolver/problem"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
 func mountAccountActions(a *API) {
-	post := func(id, action, summary, detail string, f func(context.Context, *Caller, *actionIn) (*accountOut, error)) {
-		register(a, operation{id: id, method: http.MethodPost, path: "/accounts/{id}/" + action, role: vault.RoleOperator, noun: "ACCOUNT", summary: summary, detail: detail},
-			func(ctx context.Context, c *Caller, in *actionIn) (*accountOut, error) {
+	post := func(id, action, summary, detail string, f func(context.Context, *signin.Caller, *actionIn) (*accountOut, error)) {
+		rest.Register(a.rest, rest.Operation{ID: id, Method: http.MethodPost, Path: "/accounts/{id}/" + action, Role: vault.RoleOperator, Noun: "ACCOUNT", Summary: summary, Detail: detail},
+			func(ctx context.Context, c *signin.Caller, in *actionIn) (*accountOut, error) {
 				if err := a.editable(in.ID); err != nil {
 					return nil, err
 				}
@@ -23,17 +27,17 @@ func mountAccountActions(a *API) {
 	post("activate-account", "activate", "Let an account work without a test",
 		"For credentials that the service takes although its test request does not succeed: because they may do less than it asks, or because it cannot be reached from here. The account must wait for its test, or be in error.", a.activate)
 	post("resume-account", "resume", "Let a suspended account go on where it was", "", a.resume)
-	register(a, operation{id: "revoke-account", method: http.MethodPost, path: "/accounts/{id}/revoke", role: vault.RoleOperator, noun: "ACCOUNT", summary: "Disconnect an account",
-		detail: "It is of no use here at once, and its secrets are deleted; then its tokens are taken back at the service (RFC 7009, or the connector's way), those too that a refresh gets meanwhile. at_service says what the service said."}, a.revoke)
-	register(a, operation{id: "test-account", method: http.MethodPost, path: "/accounts/{id}/test", role: vault.RoleOperator, noun: "ACCOUNT", summary: "Run the connector's test request",
-		detail: "An account that waits for its test, expired or failed becomes active when the service takes its credentials; an active one becomes error when the service does not."}, a.testAccount)
-	register(a, operation{id: "refresh-account", method: http.MethodPost, path: "/accounts/{id}/refresh", role: vault.RoleOperator, noun: "ACCOUNT", summary: "Obtain a new token now"}, a.refreshAccount)
+	rest.Register(a.rest, rest.Operation{ID: "revoke-account", Method: http.MethodPost, Path: "/accounts/{id}/revoke", Role: vault.RoleOperator, Noun: "ACCOUNT", Summary: "Disconnect an account",
+		Detail: "It is of no use here at once, and its secrets are deleted; then its tokens are taken back at the service (RFC 7009, or the connector's way), those too that a refresh gets meanwhile. at_service says what the service said."}, a.revoke)
+	rest.Register(a.rest, rest.Operation{ID: "test-account", Method: http.MethodPost, Path: "/accounts/{id}/test", Role: vault.RoleOperator, Noun: "ACCOUNT", Summary: "Run the connector's test request",
+		Detail: "An account that waits for its test, expired or failed becomes active when the service takes its credentials; an active one becomes error when the service does not."}, a.testAccount)
+	rest.Register(a.rest, rest.Operation{ID: "refresh-account", Method: http.MethodPost, Path: "/accounts/{id}/refresh", Role: vault.RoleOperator, Noun: "ACCOUNT", Summary: "Obtain a new token now"}, a.refreshAccount)
 }
 
 // actionIn may say why; it is written to the audit.
 type actionIn struct {
-	PathID
-	IfMatch
+	rest.PathID
+	rest.IfMatch
 	Body *struct {
 		Reason string `json:"reason,omitempty" maxLength:"500" doc:"For the audit."`
 	}
@@ -47,8 +51,8 @@ func (in *actionIn) why(code string) vault.Reason {
 	return r
 }
 
-func (a *API) suspend(ctx context.Context, c *Caller, in *actionIn) (*accountOut, error) {
-	version, err := in.version()
+func (a *API) suspend(ctx context.Context, c *signin.Caller, in *actionIn) (*accountOut, error) {
+	version, err := in.Version()
 	if err != nil {
 		return nil, err
 	}
@@ -59,8 +63,8 @@ func (a *API) suspend(ctx context.Context, c *Caller, in *actionIn) (*accountOut
 	return a.shown(ctx, c, acct)
 }
 
-func (a *API) resume(ctx context.Context, c *Caller, in *actionIn) (*accountOut, error) {
-	version, err := in.version()
+func (a *API) resume(ctx context.Context, c *signin.Caller, in *actionIn) (*accountOut, error) {
+	version, err := in.Version()
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +86,7 @@ type testOut struct {
 	}
 }
 
-func (a *API) testAccount(ctx context.Context, c *Caller, in *PathID) (*testOut, error) {
+func (a *API) testAccount(ctx context.Context, c *signin.Caller, in *rest.PathID) (*testOut, error) {
 	if err := a.editable(in.ID); err != nil {
 		return nil, err
 	}
@@ -92,21 +96,21 @@ func (a *API) testAccount(ctx context.Context, c *Caller, in *PathID) (*testOut,
 	}
 	switch acct.State {
 	case vault.Revoked:
-		return nil, problem(http.StatusConflict, "ACCOUNT_REVOKED", "The account was revoked and has no credentials. Set new ones, or connect it again.")
+		return nil, problem.New(http.StatusConflict, "ACCOUNT_REVOKED", "The account was revoked and has no credentials. Set new ones, or connect it again.")
 	case vault.Suspended:
-		return nil, suspended
+		return nil, connect.ErrSuspended
 	}
-	con, opt, err := a.option(ctx, c, acct.Connector, acct.Option)
+	con, opt, err := a.turns.Option(ctx, c.View, acct.Connector, acct.Option)
 	if err != nil {
 		return nil, err
 	}
 	generation := acct.Generation
 	out := &testOut{}
 	out.Body.OK = true
-	var v Verdict
+	var v connect.Verdict
 	if !acct.TestMode {
-		v, err = a.try(ctx, Trial{Connector: con, Option: opt, AccountID: acct.ID})
-		var p *Problem
+		v, err = a.turns.Test(ctx, connect.Trial{Connector: con, Option: opt, AccountID: acct.ID})
+		var p *problem.Problem
 		if err != nil && (!errors.As(err, &p) || !v.Tested) {
 			return nil, err
 		}
@@ -114,7 +118,7 @@ func (a *API) testAccount(ctx context.Context, c *Caller, in *PathID) (*testOut,
 	}
 	out.Body.Tested, out.Body.Status, out.Body.Expected = v.Tested, v.Status, v.Expected
 	if !out.Body.OK {
-		out.Body.Error = v.problem()
+		out.Body.Error = v.Why()
 	}
 	// The test itself may have fetched a token, which counts as a generation;
 	// pasted credentials change only when somebody sets others.
@@ -127,7 +131,7 @@ func (a *API) testAccount(ctx context.Context, c *Caller, in *PathID) (*testOut,
 
 // afterTest draws the conclusion of a test for the account's state. A generation
 // other than 0 is that of the credentials that were tested.
-func (a *API) afterTest(ctx context.Context, c *Caller, id string, generation uint64, v Verdict, ok bool) (string, error) {
+func (a *API) afterTest(ctx context.Context, c *signin.Caller, id string, generation uint64, v connect.Verdict, ok bool) (string, error) {
 	now, err := c.Account(ctx, id)
 	if err != nil {
 		return "", err
@@ -141,7 +145,7 @@ func (a *API) afterTest(ctx context.Context, c *Caller, id string, generation ui
 		}
 		now, err = c.Connect(ctx, id, 0, conn)
 	case v.Rejected && same && now.State == vault.Active:
-		now, err = c.SetState(ctx, id, now.Version, vault.Error, vault.Reason{Code: vault.ReasonTestFailed, Detail: v.problem()})
+		now, err = c.SetState(ctx, id, now.Version, vault.Error, vault.Reason{Code: vault.ReasonTestFailed, Detail: v.Why()})
 	}
 	if errors.Is(err, vault.ErrConflict) || errors.Is(err, vault.ErrNotAllowed) { // somebody was faster; theirs stands
 		now, err = c.Account(ctx, id)
@@ -149,7 +153,7 @@ func (a *API) afterTest(ctx context.Context, c *Caller, id string, generation ui
 	return string(now.State), err
 }
 
-func (a *API) refreshAccount(ctx context.Context, c *Caller, in *PathID) (*accountOut, error) {
+func (a *API) refreshAccount(ctx context.Context, c *signin.Caller, in *rest.PathID) (*accountOut, error) {
 	acct, err := a.refresh(ctx, c, in.ID)
 	if err != nil {
 		return nil, err
@@ -158,7 +162,7 @@ func (a *API) refreshAccount(ctx context.Context, c *Caller, in *PathID) (*accou
 }
 
 // refresh obtains a new token for one account.
-func (a *API) refresh(ctx context.Context, c *Caller, id string) (vault.Account, error) {
+func (a *API) refresh(ctx context.Context, c *signin.Caller, id string) (vault.Account, error) {
 	if err := a.editable(id); err != nil {
 		return vault.Account{}, err
 	}
@@ -169,35 +173,35 @@ func (a *API) refresh(ctx context.Context, c *Caller, id string) (vault.Account,
 	if p := notUsable[acct.State]; p != nil {
 		return vault.Account{}, p
 	}
-	_, opt, err := a.option(ctx, c, acct.Connector, acct.Option)
+	_, opt, err := a.turns.Option(ctx, c.View, acct.Connector, acct.Option)
 	if err != nil {
 		return vault.Account{}, err
 	}
 	if opt.Type == providers.TypeCredentials || acct.TestMode {
-		return vault.Account{}, problem(http.StatusConflict, "NOTHING_TO_REFRESH", "These credentials are used as they are; there is no token to refresh.")
+		return vault.Account{}, problem.New(http.StatusConflict, "NOTHING_TO_REFRESH", "These credentials are used as they are; there is no token to refresh.")
 	}
 	if a.c.Connections == nil {
-		return vault.Account{}, problem(http.StatusNotImplemented, "NOT_AVAILABLE", "Nothing refreshes tokens here.")
+		return vault.Account{}, problem.New(http.StatusNotImplemented, "NOT_AVAILABLE", "Nothing refreshes tokens here.")
 	}
 	if err := a.c.Connections.Refresh(ctx, id); err != nil {
 		if now, again := c.Account(ctx, id); again == nil && now.State == vault.Expired {
-			return vault.Account{}, problem(http.StatusConflict, "ACCOUNT_EXPIRED", "The service refused to refresh: the account must be connected again.")
+			return vault.Account{}, problem.New(http.StatusConflict, "ACCOUNT_EXPIRED", "The service refused to refresh: the account must be connected again.")
 		}
 		a.log.Warn("refreshing an account", "account", id, "error", err)
-		return vault.Account{}, problem(http.StatusBadGateway, "REFRESH_FAILED", "The token endpoint gave no new token; the log has the cause. The account keeps what it has.")
+		return vault.Account{}, problem.New(http.StatusBadGateway, "REFRESH_FAILED", "The token endpoint gave no new token; the log has the cause. The account keeps what it has.")
 	}
 	return c.Account(ctx, id)
 }
 
 // notUsable says why an account in a state cannot be worked with.
-var notUsable = map[vault.State]*Problem{
-	vault.Suspended: suspended,
-	vault.Revoked:   problem(http.StatusConflict, "ACCOUNT_REVOKED", "The account was revoked. Connect it again."),
-	vault.Pending:   problem(http.StatusConflict, "ACCOUNT_NOT_CONNECTED", "The account was never connected. Set its credentials or connect it."),
+var notUsable = map[vault.State]*problem.Problem{
+	vault.Suspended: connect.ErrSuspended,
+	vault.Revoked:   problem.New(http.StatusConflict, "ACCOUNT_REVOKED", "The account was revoked. Connect it again."),
+	vault.Pending:   problem.New(http.StatusConflict, "ACCOUNT_NOT_CONNECTED", "The account was never connected. Set its credentials or connect it."),
 }
 
 // activate lets credentials work that no test has proved.
-func (a *API) activate(ctx context.Context, c *Caller, in *actionIn) (*accountOut, error) {
+func (a *API) activate(ctx context.Context, c *signin.Caller, in *actionIn) (*accountOut, error) {
 	acct, version, err := a.named(ctx, c, in.ID, in.IfMatch)
 	if err != nil {
 		return nil, err
@@ -207,23 +211,23 @@ func (a *API) activate(ctx context.Context, c *Caller, in *actionIn) (*accountOu
 	case vault.Active:
 		return nil, &vault.TransitionError{From: acct.State, To: vault.Active}
 	case vault.Expired:
-		return nil, problem(http.StatusConflict, "ACCOUNT_EXPIRED", "The service has ended this account's authorization: it must be connected again.")
+		return nil, problem.New(http.StatusConflict, "ACCOUNT_EXPIRED", "The service has ended this account's authorization: it must be connected again.")
 	default:
 		return nil, notUsable[acct.State]
 	}
-	_, opt, err := a.option(ctx, c, acct.Connector, acct.Option)
+	_, opt, err := a.turns.Option(ctx, c.View, acct.Connector, acct.Option)
 	if err != nil {
 		return nil, err
 	}
-	if needsPerson(opt) {
-		return nil, problem(http.StatusConflict, "ACCOUNT_NOT_CONNECTED", "Only its owner can connect this account: POST …/authorize, or a link of POST /connect/sessions.")
+	if connect.NeedsPerson(opt) {
+		return nil, problem.New(http.StatusConflict, "ACCOUNT_NOT_CONNECTED", "Only its owner can connect this account: POST …/authorize, or a link of POST /connect/sessions.")
 	}
 	held, err := a.v.Unseal(ctx, acct.ID)
 	if err != nil {
 		return nil, err
 	}
 	if _, err := opt.Validate(held.Credential.Fields); err != nil {
-		return nil, problem(http.StatusConflict, "ACCOUNT_NOT_CONNECTED", "The account has no credentials yet. PUT …/credentials sets them.")
+		return nil, problem.New(http.StatusConflict, "ACCOUNT_NOT_CONNECTED", "The account has no credentials yet. PUT …/credentials sets them.")
 	}
 	acct, err = c.Connect(ctx, acct.ID, version, vault.Connection{Generation: held.Account.Generation, Reason: in.why(vault.ReasonActivated)})
 	if err != nil {

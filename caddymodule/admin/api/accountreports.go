@@ -1,18 +1,20 @@
-package admin
+package api
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
 
+	"github.com/attache-proxy/attache/caddymodule/admin/rest"
+	"github.com/attache-proxy/attache/caddymodule/admin/signin"
+	"github.com/attache-proxy/attache/resolver/problem"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
 func mountAccountReports(a *API) {
-	register(a, operation{id: "get-account-status", method: http.MethodGet, path: "/accounts/{id}/status", role: vault.RoleViewer, noun: "ACCOUNT", summary: "Where an account stands"}, a.accountStatus)
-	register(a, operation{id: "get-account-health", method: http.MethodGet, path: "/accounts/{id}/health", role: vault.RoleViewer, noun: "ACCOUNT", summary: "How an account fared lately"}, a.accountHealth)
-	register(a, operation{id: "get-account-usage", method: http.MethodGet, path: "/accounts/{id}/usage", role: vault.RoleViewer, noun: "ACCOUNT", summary: "What an account was used for, by day"}, a.accountUsage)
+	rest.Register(a.rest, rest.Operation{ID: "get-account-status", Method: http.MethodGet, Path: "/accounts/{id}/status", Role: vault.RoleViewer, Noun: "ACCOUNT", Summary: "Where an account stands"}, a.accountStatus)
+	rest.Register(a.rest, rest.Operation{ID: "get-account-health", Method: http.MethodGet, Path: "/accounts/{id}/health", Role: vault.RoleViewer, Noun: "ACCOUNT", Summary: "How an account fared lately"}, a.accountHealth)
+	rest.Register(a.rest, rest.Operation{ID: "get-account-usage", Method: http.MethodGet, Path: "/accounts/{id}/usage", Role: vault.RoleViewer, Noun: "ACCOUNT", Summary: "What an account was used for, by day"}, a.accountUsage)
 }
 
 type statusOut struct {
@@ -34,10 +36,10 @@ func (a *API) notCounted(id string) error {
 	if a.editable(id) == nil {
 		return nil
 	}
-	return problem(http.StatusNotFound, "ACCOUNT_NOT_FOUND", "Accounts of the configuration file are not counted here; the metrics and the audit have them.")
+	return problem.New(http.StatusNotFound, "ACCOUNT_NOT_FOUND", "Accounts of the configuration file are not counted here; the metrics and the audit have them.")
 }
 
-func (a *API) accountStatus(ctx context.Context, c *Caller, in *PathID) (*statusOut, error) {
+func (a *API) accountStatus(ctx context.Context, c *signin.Caller, in *rest.PathID) (*statusOut, error) {
 	if err := a.notCounted(in.ID); err != nil {
 		return nil, err
 	}
@@ -47,12 +49,12 @@ func (a *API) accountStatus(ctx context.Context, c *Caller, in *PathID) (*status
 	}
 	out := &statusOut{}
 	b := &out.Body
-	b.ID, b.State, b.Since, b.ResumeTo, b.ExpiresAt = acct.ID, string(acct.State), acct.StateSince, string(acct.ResumeTo), optionalTime(acct.ExpiresAt)
+	b.ID, b.State, b.Since, b.ResumeTo, b.ExpiresAt = acct.ID, string(acct.State), acct.StateSince, string(acct.ResumeTo), rest.OptionalTime(acct.ExpiresAt)
 	b.Reason = &Reason{acct.Reason.Code, acct.Reason.Detail}
 	b.Usable = acct.State == vault.Active
-	if _, err := a.connector(ctx, c, acct.Connector); err != nil {
-		var p *Problem
-		if !errors.As(a.explain(err, "CONNECTOR", c), &p) || p.Status >= http.StatusInternalServerError {
+	if _, err := a.turns.Connector(ctx, c.View, acct.Connector); err != nil {
+		p := a.rest.Explain(err, "CONNECTOR", c)
+		if p.Status >= http.StatusInternalServerError {
 			return nil, err
 		}
 		b.Usable, b.Why = false, p.Detail
@@ -86,11 +88,11 @@ type healthOut struct {
 }
 
 type healthIn struct {
-	PathID
+	rest.PathID
 	Days int `query:"days" minimum:"1" maximum:"90" default:"7" doc:"How far to look back."`
 }
 
-func (a *API) accountHealth(ctx context.Context, c *Caller, in *healthIn) (*healthOut, error) {
+func (a *API) accountHealth(ctx context.Context, c *signin.Caller, in *healthIn) (*healthOut, error) {
 	if err := a.notCounted(in.ID); err != nil {
 		return nil, err
 	}
@@ -106,8 +108,8 @@ func (a *API) accountHealth(ctx context.Context, c *Caller, in *healthIn) (*heal
 		b.APIErrorRate = float64(h.Errors) / float64(h.Calls)
 		b.AuthSuccessRate = 1 - float64(h.AuthErrors)/float64(h.Calls)
 	}
-	b.LastUsedAt, b.LastSuccessAt, b.LastErrorAt, b.LastError = optionalTime(h.LastUsed), optionalTime(h.LastSuccess), optionalTime(h.LastErrorAt), h.LastError
-	b.TokenExpiresAt, b.RefreshUncertain = optionalTime(h.ExpiresAt), h.IntentAbandoned
+	b.LastUsedAt, b.LastSuccessAt, b.LastErrorAt, b.LastError = rest.OptionalTime(h.LastUsed), rest.OptionalTime(h.LastSuccess), rest.OptionalTime(h.LastErrorAt), h.LastError
+	b.TokenExpiresAt, b.RefreshUncertain = rest.OptionalTime(h.ExpiresAt), h.IntentAbandoned
 	if !h.ExpiresAt.IsZero() {
 		left := int64(time.Until(h.ExpiresAt).Seconds())
 		b.TokenExpiresIn = &left
@@ -116,7 +118,7 @@ func (a *API) accountHealth(ctx context.Context, c *Caller, in *healthIn) (*heal
 }
 
 type usageIn struct {
-	PathID
+	rest.PathID
 	Start string `query:"start" doc:"The first day (UTC), such as 2026-01-31, or a moment of it (RFC 3339). Default: 30 days before the last."`
 	End   string `query:"end" doc:"The last day (UTC), in the same form. Default: today."`
 	Top   int    `query:"top" minimum:"0" maximum:"100" default:"10" doc:"How many of the most used paths."`
@@ -159,10 +161,10 @@ func day(name, s string, otherwise time.Time) (time.Time, error) {
 			return t.UTC(), nil
 		}
 	}
-	return time.Time{}, problem(http.StatusUnprocessableEntity, "INVALID_INPUT", "A day is written as 2026-01-31.").at("query."+name, "is no day")
+	return time.Time{}, problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", "A day is written as 2026-01-31.").At("query."+name, "is no day")
 }
 
-func (a *API) accountUsage(ctx context.Context, c *Caller, in *usageIn) (*usageOut, error) {
+func (a *API) accountUsage(ctx context.Context, c *signin.Caller, in *usageIn) (*usageOut, error) {
 	if err := a.notCounted(in.ID); err != nil {
 		return nil, err
 	}
@@ -175,7 +177,7 @@ func (a *API) accountUsage(ctx context.Context, c *Caller, in *usageIn) (*usageO
 		return nil, err
 	}
 	if start.After(end) {
-		return nil, problem(http.StatusUnprocessableEntity, "INVALID_INPUT", "start lies after end.").at("query.start", "lies after end")
+		return nil, problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", "start lies after end.").At("query.start", "lies after end")
 	}
 	days, err := c.Usage(ctx, in.ID, start, end)
 	if err != nil {

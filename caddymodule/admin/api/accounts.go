@@ -1,4 +1,4 @@
-package admin
+package api
 
 import (
 	"context"
@@ -7,20 +7,25 @@ import (
 	"strings"
 	"time"
 
+	"github.com/attache-proxy/attache/caddymodule/admin/paths"
+	"github.com/attache-proxy/attache/caddymodule/admin/rest"
+	"github.com/attache-proxy/attache/caddymodule/admin/signin"
+	"github.com/attache-proxy/attache/resolver/connect"
+	"github.com/attache-proxy/attache/resolver/problem"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
 func mountAccounts(a *API) {
-	register(a, operation{id: "list-accounts", method: http.MethodGet, path: "/accounts", role: vault.RoleViewer, noun: "ACCOUNT", summary: "List accounts",
-		detail: "In the order in which they were made. Accounts of the configuration file come first and are read-only."}, a.listAccounts)
-	register(a, operation{id: "create-account", method: http.MethodPost, path: "/accounts", role: vault.RoleOperator, noun: "ACCOUNT", status: http.StatusCreated, summary: "Make an account",
-		detail: "Credentials are checked against the connector's fields and by its test request. Those that the service does not take make no account."}, a.createAccount)
-	register(a, operation{id: "get-account", method: http.MethodGet, path: "/accounts/{id}", role: vault.RoleViewer, noun: "ACCOUNT", summary: "Read an account"}, a.getAccount)
-	register(a, operation{id: "update-account", method: http.MethodPatch, path: "/accounts/{id}", role: vault.RoleOperator, noun: "ACCOUNT", summary: "Edit an account"}, a.patchAccount)
-	register(a, operation{id: "delete-account", method: http.MethodDelete, path: "/accounts/{id}", role: vault.RoleOperator, noun: "ACCOUNT", status: http.StatusNoContent, summary: "Delete an account",
-		detail: "Deletes its secrets, grants and usage too. Tokens are taken back at the service first, as by revoke, which may take up to 40 s; the audit (account.service_revocation) and the header Attache-At-Service say what came of it. It is deleted in every case."}, a.deleteAccount)
-	register(a, operation{id: "set-credentials", method: http.MethodPut, path: "/accounts/{id}/credentials", role: vault.RoleOperator, noun: "ACCOUNT", summary: "Replace an account's credentials",
-		detail: "They are tested first; those that the service does not take change nothing."}, a.setCredentials)
+	rest.Register(a.rest, rest.Operation{ID: "list-accounts", Method: http.MethodGet, Path: "/accounts", Role: vault.RoleViewer, Noun: "ACCOUNT", Summary: "List accounts",
+		Detail: "In the order in which they were made. Accounts of the configuration file come first and are read-only."}, a.listAccounts)
+	rest.Register(a.rest, rest.Operation{ID: "create-account", Method: http.MethodPost, Path: "/accounts", Role: vault.RoleOperator, Noun: "ACCOUNT", Status: http.StatusCreated, Summary: "Make an account",
+		Detail: "Credentials are checked against the connector's fields and by its test request. Those that the service does not take make no account."}, a.createAccount)
+	rest.Register(a.rest, rest.Operation{ID: "get-account", Method: http.MethodGet, Path: "/accounts/{id}", Role: vault.RoleViewer, Noun: "ACCOUNT", Summary: "Read an account"}, a.getAccount)
+	rest.Register(a.rest, rest.Operation{ID: "update-account", Method: http.MethodPatch, Path: "/accounts/{id}", Role: vault.RoleOperator, Noun: "ACCOUNT", Summary: "Edit an account"}, a.patchAccount)
+	rest.Register(a.rest, rest.Operation{ID: "delete-account", Method: http.MethodDelete, Path: "/accounts/{id}", Role: vault.RoleOperator, Noun: "ACCOUNT", Status: http.StatusNoContent, Summary: "Delete an account",
+		Detail: "Deletes its secrets, grants and usage too. Tokens are taken back at the service first, as by revoke, which may take up to 40 s; the audit (account.service_revocation) and the header Attache-At-Service say what came of it. It is deleted in every case."}, a.deleteAccount)
+	rest.Register(a.rest, rest.Operation{ID: "set-credentials", Method: http.MethodPut, Path: "/accounts/{id}/credentials", Role: vault.RoleOperator, Noun: "ACCOUNT", Summary: "Replace an account's credentials",
+		Detail: "They are tested first; those that the service does not take change nothing."}, a.setCredentials)
 }
 
 type accountOut struct {
@@ -30,18 +35,18 @@ type accountOut struct {
 }
 
 // shown is the answer with one account, its secrets' fingerprints included.
-func (a *API) shown(ctx context.Context, c *Caller, acct vault.Account) (*accountOut, error) {
+func (a *API) shown(ctx context.Context, c *signin.Caller, acct vault.Account) (*accountOut, error) {
 	infos, err := c.AccountSecrets(ctx, acct.ID)
 	if err != nil {
 		return nil, err
 	}
-	out := &accountOut{ETag: etag(acct.Version), Body: accountOf(acct)}
+	out := &accountOut{ETag: rest.Etag(acct.Version), Body: accountOf(acct)}
 	out.Body.Secrets = secretsOf(infos)
 	return out, nil
 }
 
 type listAccountsIn struct {
-	PageQuery
+	rest.PageQuery
 	Connector      string    `query:"connector"`
 	State          []string  `query:"state" doc:"One or several states, separated by commas."`
 	Status         []string  `query:"status" doc:"The same as state."`
@@ -53,14 +58,14 @@ type listAccountsIn struct {
 	ExpiresBefore  time.Time `query:"expires_before"`
 }
 
-func (a *API) listAccounts(ctx context.Context, c *Caller, in *listAccountsIn) (*listOut[Account], error) {
+func (a *API) listAccounts(ctx context.Context, c *signin.Caller, in *listAccountsIn) (*rest.ListOut[Account], error) {
 	f := vault.AccountFilter{
 		Connector: in.Connector, Identifier: in.Identifier, IdentifierType: in.IdentifierType, Organisation: in.Organisation, Name: in.Name,
 		ExpiresBefore: in.ExpiresBefore,
 	}
 	for _, s := range append(in.State, in.Status...) {
 		if !isState(s) {
-			return nil, problem(http.StatusUnprocessableEntity, "INVALID_INPUT", "A state is one of pending, active, expired, revoked, error, suspended.").at("query.state", "is no state")
+			return nil, problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", "A state is one of pending, active, expired, revoked, error, suspended.").At("query.state", "is no state")
 		}
 		f.States = append(f.States, vault.State(s))
 	}
@@ -68,8 +73,8 @@ func (a *API) listAccounts(ctx context.Context, c *Caller, in *listAccountsIn) (
 		test := in.TestMode == "true"
 		f.TestMode = &test
 	}
-	l, err := c.Accounts(ctx, f, in.page())
-	out, err := listed(l, err, accountOf)
+	l, err := c.Accounts(ctx, f, in.Page())
+	out, err := rest.Listed(l, err, accountOf)
 	if err == nil && in.After == "" {
 		out.Body.Items = slices.Insert(out.Body.Items, 0, a.fileAccounts(c, &f)...)
 	}
@@ -86,7 +91,7 @@ func isState(s string) bool {
 }
 
 // fileAccounts are the accounts of the configuration file that the filter lets through.
-func (a *API) fileAccounts(c *Caller, f *vault.AccountFilter) (out []Account) {
+func (a *API) fileAccounts(c *signin.Caller, f *vault.AccountFilter) (out []Account) {
 	if a.c.Declared == nil || !seesFile(c, f.Organisation) || f.Identifier != "" || f.IdentifierType != "" || !f.ExpiresBefore.IsZero() || f.TestMode != nil && *f.TestMode {
 		return nil
 	}
@@ -105,13 +110,13 @@ func (a *API) fileAccounts(c *Caller, f *vault.AccountFilter) (out []Account) {
 
 // seesFile reports whether the caller sees what the configuration file declares,
 // which belongs to the default organisation.
-func seesFile(c *Caller, org string) bool {
+func seesFile(c *signin.Caller, org string) bool {
 	mine := c.Organisation() == vault.All || c.Organisation() == vault.DefaultOrganisation
 	return mine && (org == "" || org == vault.DefaultOrganisation)
 }
 
 // errReadOnly refuses edits of what the configuration file declares.
-var errReadOnly = problem(http.StatusConflict, "READ_ONLY", "The configuration file declares this; edit it there.")
+var errReadOnly = problem.New(http.StatusConflict, "READ_ONLY", "The configuration file declares this; edit it there.")
 
 // editable refuses ids of the configuration file.
 func (a *API) editable(id string) error {
@@ -123,18 +128,18 @@ func (a *API) editable(id string) error {
 
 // named reads the account that a request acts on, and the version at which it
 // wants to find it; 0 is any.
-func (a *API) named(ctx context.Context, c *Caller, id string, at IfMatch) (acct vault.Account, version int64, err error) {
+func (a *API) named(ctx context.Context, c *signin.Caller, id string, at rest.IfMatch) (acct vault.Account, version int64, err error) {
 	if err = a.editable(id); err != nil {
 		return acct, 0, err
 	}
-	if version, err = at.version(); err != nil {
+	if version, err = at.Version(); err != nil {
 		return acct, 0, err
 	}
 	acct, err = c.Account(ctx, id)
 	return acct, version, err
 }
 
-func (a *API) getAccount(ctx context.Context, c *Caller, in *PathID) (*accountOut, error) {
+func (a *API) getAccount(ctx context.Context, c *signin.Caller, in *rest.PathID) (*accountOut, error) {
 	if strings.HasPrefix(in.ID, vault.FileAgent) {
 		for _, b := range a.fileAccounts(c, &vault.AccountFilter{}) {
 			if b.ID == in.ID {
@@ -152,21 +157,21 @@ func (a *API) getAccount(ctx context.Context, c *Caller, in *PathID) (*accountOu
 
 type createAccountIn struct{ Body NewAccount }
 
-func (a *API) createAccount(ctx context.Context, c *Caller, in *createAccountIn) (*accountOut, error) {
+func (a *API) createAccount(ctx context.Context, c *signin.Caller, in *createAccountIn) (*accountOut, error) {
 	acct, err := a.makeAccount(ctx, c, &in.Body)
 	if err != nil {
 		return nil, err
 	}
 	out, err := a.shown(ctx, c, acct)
 	if err == nil {
-		out.Location = Base + "/accounts/" + acct.ID
+		out.Location = paths.API + "/accounts/" + acct.ID
 	}
 	return out, err
 }
 
 // makeAccount validates, tests and stores an account.
-func (a *API) makeAccount(ctx context.Context, c *Caller, b *NewAccount) (vault.Account, error) {
-	con, opt, err := a.option(ctx, c, b.Connector, b.Option)
+func (a *API) makeAccount(ctx context.Context, c *signin.Caller, b *NewAccount) (vault.Account, error) {
+	con, opt, err := a.turns.Option(ctx, c.View, b.Connector, b.Option)
 	if err != nil {
 		return vault.Account{}, err
 	}
@@ -176,26 +181,26 @@ func (a *API) makeAccount(ctx context.Context, c *Caller, b *NewAccount) (vault.
 	}
 	if b.AppID != "" {
 		if app, err := c.App(ctx, b.AppID); err != nil || app.Connector != con.Key {
-			return vault.Account{}, problem(http.StatusUnprocessableEntity, "APP_NOT_FOUND", "There is no such app of this connector here.").at("body.app_id", "is no app of this connector")
+			return vault.Account{}, problem.New(http.StatusUnprocessableEntity, "APP_NOT_FOUND", "There is no such app of this connector here.").At("body.app_id", "is no app of this connector")
 		}
 	}
 	if b.TestMode {
-		b.Credentials = madeUp(opt, b.Credentials)
+		b.Credentials = connect.TestFields(opt, b.Credentials)
 	}
 	if b.Credentials == nil {
 		return c.CreateAccount(ctx, n)
 	}
-	values, err := validated(opt, b.Credentials)
+	values, err := connect.Validated(opt, b.Credentials)
 	if err != nil {
 		return vault.Account{}, err
 	}
-	n.Credentials = credentialsOf(opt, values)
+	n.Credentials = connect.CredentialsOf(opt, values)
 	switch {
 	case b.TestMode:
-		giveTestToken(opt, n.Credentials)
+		connect.GiveTestToken(opt, n.Credentials)
 		n.Connected = &vault.Connection{}
 	case b.Test == nil || *b.Test:
-		if n.Connected, err = a.prove(ctx, con, opt, values, b.AppID); err != nil {
+		if n.Connected, err = a.turns.Prove(ctx, con, opt, values, b.AppID); err != nil {
 			return vault.Account{}, orUntested(err)
 		}
 	}
@@ -203,16 +208,16 @@ func (a *API) makeAccount(ctx context.Context, c *Caller, b *NewAccount) (vault.
 }
 
 type patchAccountIn struct {
-	PathID
-	IfMatch
+	rest.PathID
+	rest.IfMatch
 	Body PatchAccount
 }
 
-func (a *API) patchAccount(ctx context.Context, c *Caller, in *patchAccountIn) (*accountOut, error) {
+func (a *API) patchAccount(ctx context.Context, c *signin.Caller, in *patchAccountIn) (*accountOut, error) {
 	if err := a.editable(in.ID); err != nil {
 		return nil, err
 	}
-	version, err := in.editVersion(in.Body.Version)
+	version, err := in.EditVersion(in.Body.Version)
 	if err != nil {
 		return nil, err
 	}
@@ -225,14 +230,9 @@ func (a *API) patchAccount(ctx context.Context, c *Caller, in *patchAccountIn) (
 	return a.shown(ctx, c, acct)
 }
 
-type deleteIn struct {
-	PathID
-	IfMatch
-}
-
 type deleteAccountIn struct {
-	PathID
-	IfMatch
+	rest.PathID
+	rest.IfMatch
 	Revoke bool `query:"revoke" default:"true" doc:"Whether the service is asked to forget the account's tokens. false is for an account that goes on elsewhere, or whose authorization others share."`
 }
 
@@ -241,11 +241,11 @@ type deletedAccount struct {
 	AtService string `header:"Attache-At-Service" enum:"revoked,cannot_revoke,failed,skipped" doc:"What became of the tokens at the service; absent where there were none. skipped: by revoke=false."`
 }
 
-func (a *API) deleteAccount(ctx context.Context, c *Caller, in *deleteAccountIn) (*deletedAccount, error) {
+func (a *API) deleteAccount(ctx context.Context, c *signin.Caller, in *deleteAccountIn) (*deletedAccount, error) {
 	acct, version, err := a.named(ctx, c, in.ID, in.IfMatch)
 	if err != nil {
 		return nil, err
 	}
-	result, err := a.remove(ctx, c, acct, version, in.Revoke)
+	result, err := a.turns.Remove(ctx, c.View, acct, version, in.Revoke)
 	return &deletedAccount{AtService: result}, err
 }

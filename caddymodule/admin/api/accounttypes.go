@@ -1,9 +1,10 @@
-package admin
+package api
 
 import (
 	"math"
 	"time"
 
+	"github.com/attache-proxy/attache/caddymodule/admin/rest"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -111,11 +112,11 @@ func accountOf(a vault.Account) Account {
 	b := Account{
 		ID: a.ID, Organisation: a.Organisation, Connector: a.Connector, Option: a.Option, Name: a.Name,
 		Identifier: a.Identifier, IdentifierType: a.IdentifierType, AppID: a.AppID,
-		State: string(a.State), StateReason: &Reason{a.Reason.Code, a.Reason.Detail}, StateSince: optionalTime(a.StateSince), ConnectedAt: optionalTime(a.ConnectedAt),
+		State: string(a.State), StateReason: &Reason{a.Reason.Code, a.Reason.Detail}, StateSince: rest.OptionalTime(a.StateSince), ConnectedAt: rest.OptionalTime(a.ConnectedAt),
 		Scopes: a.Scopes, Fields: a.Fields, Metadata: a.Metadata, TestMode: a.TestMode,
 		Settings:  Settings{a.Settings.Refreshes(), a.Settings.RateLimit, a.Settings.Timeout().Seconds(), a.Settings.RetryAttempts},
-		ExpiresAt: optionalTime(a.ExpiresAt), LastUsedAt: optionalTime(a.LastUsed), LastError: lastErrorOf(a),
-		CreatedAt: optionalTime(a.CreatedAt), UpdatedAt: optionalTime(a.UpdatedAt), Version: a.Version,
+		ExpiresAt: rest.OptionalTime(a.ExpiresAt), LastUsedAt: rest.OptionalTime(a.LastUsed), LastError: lastErrorOf(a),
+		CreatedAt: rest.OptionalTime(a.CreatedAt), UpdatedAt: rest.OptionalTime(a.UpdatedAt), Version: a.Version,
 	}
 	b.fill()
 	if a.Provider != (vault.ProviderAccount{}) {

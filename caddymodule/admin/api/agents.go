@@ -1,4 +1,4 @@
-package admin
+package api
 
 import (
 	"context"
@@ -8,20 +8,23 @@ import (
 	"strings"
 	"time"
 
-	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/caddymodule/admin/paths"
+	"github.com/attache-proxy/attache/caddymodule/admin/rest"
+	"github.com/attache-proxy/attache/caddymodule/admin/signin"
+	"github.com/attache-proxy/attache/resolver/problem"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
 func mountAgents(a *API) {
-	register(a, operation{id: "list-agents", method: http.MethodGet, path: "/agents", role: vault.RoleViewer, noun: "AGENT", summary: "List agents",
-		detail: "Agents of the configuration file come first and are read-only."}, a.listAgents)
-	register(a, operation{id: "create-agent", method: http.MethodPost, path: "/agents", role: vault.RoleOperator, noun: "AGENT", status: http.StatusCreated, summary: "Make an agent",
-		detail: "The answer has its first token, this once."}, a.createAgent)
-	register(a, operation{id: "get-agent", method: http.MethodGet, path: "/agents/{id}", role: vault.RoleViewer, noun: "AGENT", summary: "Read an agent"}, a.getAgent)
-	register(a, operation{id: "update-agent", method: http.MethodPatch, path: "/agents/{id}", role: vault.RoleOperator, noun: "AGENT", summary: "Edit an agent"}, a.patchAgent)
-	register(a, operation{id: "delete-agent", method: http.MethodDelete, path: "/agents/{id}", role: vault.RoleOperator, noun: "AGENT", status: http.StatusNoContent, summary: "Delete an agent, its tokens and grants"}, a.deleteAgent)
-	register(a, operation{id: "set-agent-connectors", method: http.MethodPut, path: "/agents/{id}/connectors", role: vault.RoleOperator, noun: "AGENT", summary: "Say which connectors an agent may use",
-		detail: "Whatever it was granted, it uses no others. null allows any."}, a.setConnectors)
+	rest.Register(a.rest, rest.Operation{ID: "list-agents", Method: http.MethodGet, Path: "/agents", Role: vault.RoleViewer, Noun: "AGENT", Summary: "List agents",
+		Detail: "Agents of the configuration file come first and are read-only."}, a.listAgents)
+	rest.Register(a.rest, rest.Operation{ID: "create-agent", Method: http.MethodPost, Path: "/agents", Role: vault.RoleOperator, Noun: "AGENT", Status: http.StatusCreated, Summary: "Make an agent",
+		Detail: "The answer has its first token, this once."}, a.createAgent)
+	rest.Register(a.rest, rest.Operation{ID: "get-agent", Method: http.MethodGet, Path: "/agents/{id}", Role: vault.RoleViewer, Noun: "AGENT", Summary: "Read an agent"}, a.getAgent)
+	rest.Register(a.rest, rest.Operation{ID: "update-agent", Method: http.MethodPatch, Path: "/agents/{id}", Role: vault.RoleOperator, Noun: "AGENT", Summary: "Edit an agent"}, a.patchAgent)
+	rest.Register(a.rest, rest.Operation{ID: "delete-agent", Method: http.MethodDelete, Path: "/agents/{id}", Role: vault.RoleOperator, Noun: "AGENT", Status: http.StatusNoContent, Summary: "Delete an agent, its tokens and grants"}, a.deleteAgent)
+	rest.Register(a.rest, rest.Operation{ID: "set-agent-connectors", Method: http.MethodPut, Path: "/agents/{id}/connectors", Role: vault.RoleOperator, Noun: "AGENT", Summary: "Say which connectors an agent may use",
+		Detail: "Whatever it was granted, it uses no others. null allows any."}, a.setConnectors)
 }
 
 type Agent struct {
@@ -41,7 +44,7 @@ type Agent struct {
 
 func agentOf(x vault.Agent) Agent {
 	return Agent{ID: x.ID, Organisation: x.Organisation, Name: x.Name, Description: x.Description, Connectors: x.Connectors, Disabled: x.Disabled,
-		ExpiresAt: optionalTime(x.ExpiresAt), Metadata: x.Metadata, CreatedAt: optionalTime(x.CreatedAt), UpdatedAt: optionalTime(x.UpdatedAt), Version: x.Version}
+		ExpiresAt: rest.OptionalTime(x.ExpiresAt), Metadata: x.Metadata, CreatedAt: rest.OptionalTime(x.CreatedAt), UpdatedAt: rest.OptionalTime(x.UpdatedAt), Version: x.Version}
 }
 
 // NewAgent is an agent with the token that is shown this once.
@@ -62,14 +65,14 @@ type newAgentOut struct {
 }
 
 type listAgentsIn struct {
-	PageQuery
+	rest.PageQuery
 	Organisation string `query:"organisation"`
 	Name         string `query:"name"`
 }
 
-func (a *API) listAgents(ctx context.Context, c *Caller, in *listAgentsIn) (*listOut[Agent], error) {
-	l, err := c.Agents(ctx, vault.AgentFilter{Organisation: in.Organisation, Name: in.Name}, in.page())
-	out, err := listed(l, err, agentOf)
+func (a *API) listAgents(ctx context.Context, c *signin.Caller, in *listAgentsIn) (*rest.ListOut[Agent], error) {
+	l, err := c.Agents(ctx, vault.AgentFilter{Organisation: in.Organisation, Name: in.Name}, in.Page())
+	out, err := rest.Listed(l, err, agentOf)
 	if err == nil && in.After == "" {
 		out.Body.Items = slices.Insert(out.Body.Items, 0, a.fileAgents(c, in.Organisation, in.Name)...)
 	}
@@ -77,7 +80,7 @@ func (a *API) listAgents(ctx context.Context, c *Caller, in *listAgentsIn) (*lis
 }
 
 // fileAgents are the agents of the configuration file.
-func (a *API) fileAgents(c *Caller, org, name string) (out []Agent) {
+func (a *API) fileAgents(c *signin.Caller, org, name string) (out []Agent) {
 	if a.c.Declared == nil || !seesFile(c, org) {
 		return nil
 	}
@@ -90,7 +93,7 @@ func (a *API) fileAgents(c *Caller, org, name string) (out []Agent) {
 }
 
 // fileAgent finds one of them.
-func (a *API) fileAgent(c *Caller, id string) (Agent, error) {
+func (a *API) fileAgent(c *signin.Caller, id string) (Agent, error) {
 	for _, b := range a.fileAgents(c, "", "") {
 		if b.ID == id {
 			return b, nil
@@ -100,7 +103,7 @@ func (a *API) fileAgent(c *Caller, id string) (Agent, error) {
 }
 
 // agent is one of the vault or of the configuration file.
-func (a *API) agent(ctx context.Context, c *Caller, id string) (Agent, error) {
+func (a *API) agent(ctx context.Context, c *signin.Caller, id string) (Agent, error) {
 	if strings.HasPrefix(id, vault.FileAgent) {
 		return a.fileAgent(c, id)
 	}
@@ -119,11 +122,11 @@ type createAgentIn struct {
 	}
 }
 
-func (a *API) createAgent(ctx context.Context, c *Caller, in *createAgentIn) (*newAgentOut, error) {
+func (a *API) createAgent(ctx context.Context, c *signin.Caller, in *createAgentIn) (*newAgentOut, error) {
 	if err := a.knownConnectors(ctx, c, in.Body.Connectors); err != nil {
 		return nil, err
 	}
-	if err := ahead(in.Body.ExpiresAt); err != nil {
+	if err := rest.Ahead(in.Body.ExpiresAt); err != nil {
 		return nil, err
 	}
 	x, token, err := c.CreateAgent(ctx, vault.NewAgent{Organisation: in.Body.Organisation, Name: in.Body.Name, Description: in.Body.Description,
@@ -131,18 +134,12 @@ func (a *API) createAgent(ctx context.Context, c *Caller, in *createAgentIn) (*n
 	if err != nil {
 		return nil, err
 	}
-	c.shownOnce("token")
-	return &newAgentOut{ETag: etag(x.Version), Location: Base + "/agents/" + x.ID, Body: NewAgent{agentOf(x), revealed(token)}}, nil
-}
-
-// revealed is a token on its way to who asked for it, this once.
-func revealed(token secret.Value) *string {
-	s := token.Reveal()
-	return &s
+	c.ShownOnce("token")
+	return &newAgentOut{ETag: rest.Etag(x.Version), Location: paths.API + "/agents/" + x.ID, Body: NewAgent{agentOf(x), rest.Revealed(token)}}, nil
 }
 
 // knownConnectors refuses keys of no connector.
-func (a *API) knownConnectors(ctx context.Context, c *Caller, keys []string) error {
+func (a *API) knownConnectors(ctx context.Context, c *signin.Caller, keys []string) error {
 	for _, key := range keys {
 		if _, ok := a.c.Catalogue.Connector(key); ok {
 			continue
@@ -152,74 +149,74 @@ func (a *API) knownConnectors(ctx context.Context, c *Caller, keys []string) err
 			return err
 		}
 		if err != nil {
-			return problem(http.StatusUnprocessableEntity, "CONNECTOR_NOT_FOUND", "There is no connector "+key+".").at("body.connectors", key+" is no connector")
+			return problem.New(http.StatusUnprocessableEntity, "CONNECTOR_NOT_FOUND", "There is no connector "+key+".").At("body.connectors", key+" is no connector")
 		}
 	}
 	return nil
 }
 
-func (a *API) getAgent(ctx context.Context, c *Caller, in *PathID) (*agentOut, error) {
+func (a *API) getAgent(ctx context.Context, c *signin.Caller, in *rest.PathID) (*agentOut, error) {
 	b, err := a.agent(ctx, c, in.ID)
 	out := &agentOut{Body: b}
 	if !b.ReadOnly {
-		out.ETag = etag(b.Version)
+		out.ETag = rest.Etag(b.Version)
 	}
 	return out, err
 }
 
 type patchAgentIn struct {
-	PathID
-	IfMatch
+	rest.PathID
+	rest.IfMatch
 	Body struct {
 		Name        *string        `json:"name,omitempty" minLength:"1" maxLength:"128"`
 		Description *string        `json:"description,omitempty" maxLength:"2048"`
 		Disabled    *bool          `json:"disabled,omitempty"`
-		ExpiresAt   Ending         `json:"expires_at,omitempty"`
+		ExpiresAt   rest.Ending    `json:"expires_at,omitempty"`
 		Metadata    map[string]any `json:"metadata,omitempty" doc:"Replaces all of it."`
 		Version     int64          `json:"version,omitempty" doc:"The version that is edited; or use If-Match."`
 	}
 }
 
-func (a *API) patchAgent(ctx context.Context, c *Caller, in *patchAgentIn) (*agentOut, error) {
+func (a *API) patchAgent(ctx context.Context, c *signin.Caller, in *patchAgentIn) (*agentOut, error) {
 	if err := a.editable(in.ID); err != nil {
 		return nil, err
 	}
-	version, err := in.editVersion(in.Body.Version)
+	version, err := in.EditVersion(in.Body.Version)
 	if err != nil {
 		return nil, err
 	}
-	end, err := in.Body.ExpiresAt.edit()
+	end, err := in.Body.ExpiresAt.Edit()
 	if err != nil {
 		return nil, err
 	}
 	x, err := c.UpdateAgent(ctx, in.ID, version, vault.AgentEdit{Name: in.Body.Name, Description: in.Body.Description, Disabled: in.Body.Disabled, ExpiresAt: end, Metadata: in.Body.Metadata})
-	return &agentOut{etag(x.Version), agentOf(x)}, err
+	return &agentOut{rest.Etag(x.Version), agentOf(x)}, err
 }
 
-func (a *API) deleteAgent(ctx context.Context, c *Caller, in *deleteIn) (*nothing, error) {
+func (a *API) deleteAgent(ctx context.Context, c *signin.Caller, in *rest.DeleteIn) (*rest.Nothing, error) {
 	if err := a.editable(in.ID); err != nil {
 		return nil, err
 	}
-	version, err := in.version()
+	version, err := in.Version()
 	if err != nil {
 		return nil, err
 	}
-	return &nothing{}, c.DeleteAgent(ctx, in.ID, version)
+	return &rest.Nothing{}, c.DeleteAgent(ctx, in.ID, version)
 }
 
 type setConnectorsIn struct {
-	PathID
-	IfMatch
+	rest.PathID
+	rest.IfMatch
 	Body struct {
 		Connectors []string `json:"connectors" nullable:"true" maxItems:"1000" doc:"Keys; null: any."`
 	}
 }
 
-func (a *API) setConnectors(ctx context.Context, c *Caller, in *setConnectorsIn) (*agentOut, error) {
+func (a *API) setConnectors(ctx context.Context, c *signin.Caller, in *setConnectorsIn) (*agentOut, error) {
 	if err := a.editable(in.ID); err != nil {
 		return nil, err
 	}
-	version, err := in.version()
+	version, err := in.Version()
 	if err != nil {
 		return nil, err
 	}
@@ -227,14 +224,14 @@ func (a *API) setConnectors(ctx context.Context, c *Caller, in *setConnectorsIn)
 		return nil, err
 	}
 	x, err := c.UpdateAgent(ctx, in.ID, version, vault.AgentEdit{Connectors: &in.Body.Connectors})
-	return &agentOut{etag(x.Version), agentOf(x)}, err
+	return &agentOut{rest.Etag(x.Version), agentOf(x)}, err
 }
 
 func mountAgentTokens(a *API) {
-	register(a, operation{id: "list-agent-tokens", method: http.MethodGet, path: "/agents/{id}/tokens", role: vault.RoleViewer, noun: "AGENT", summary: "List an agent's tokens"}, a.listAgentTokens)
-	register(a, operation{id: "create-agent-token", method: http.MethodPost, path: "/agents/{id}/tokens", role: vault.RoleOperator, noun: "AGENT", status: http.StatusCreated, summary: "Give an agent a further token",
-		detail: "Both work until the old one is deleted: that is how a token is rotated."}, a.createAgentToken)
-	register(a, operation{id: "delete-agent-token", method: http.MethodDelete, path: "/agents/{id}/tokens/{token_id}", role: vault.RoleOperator, noun: "TOKEN", status: http.StatusNoContent, summary: "End a token"}, a.deleteAgentToken)
+	rest.Register(a.rest, rest.Operation{ID: "list-agent-tokens", Method: http.MethodGet, Path: "/agents/{id}/tokens", Role: vault.RoleViewer, Noun: "AGENT", Summary: "List an agent's tokens"}, a.listAgentTokens)
+	rest.Register(a.rest, rest.Operation{ID: "create-agent-token", Method: http.MethodPost, Path: "/agents/{id}/tokens", Role: vault.RoleOperator, Noun: "AGENT", Status: http.StatusCreated, Summary: "Give an agent a further token",
+		Detail: "Both work until the old one is deleted: that is how a token is rotated."}, a.createAgentToken)
+	rest.Register(a.rest, rest.Operation{ID: "delete-agent-token", Method: http.MethodDelete, Path: "/agents/{id}/tokens/{token_id}", Role: vault.RoleOperator, Noun: "TOKEN", Status: http.StatusNoContent, Summary: "End a token"}, a.deleteAgentToken)
 }
 
 type TokenInfo struct {
@@ -246,7 +243,7 @@ type TokenInfo struct {
 }
 
 func tokenOf(i vault.TokenInfo) TokenInfo {
-	return TokenInfo{i.ID, i.Name, i.Hint, i.CreatedAt, optionalTime(i.ExpiresAt)}
+	return TokenInfo{i.ID, i.Name, i.Hint, i.CreatedAt, rest.OptionalTime(i.ExpiresAt)}
 }
 
 type NewToken struct {
@@ -256,45 +253,45 @@ type NewToken struct {
 
 type newTokenOut struct{ Body NewToken }
 
-func (a *API) listAgentTokens(ctx context.Context, c *Caller, in *PathID) (*listOut[TokenInfo], error) {
+func (a *API) listAgentTokens(ctx context.Context, c *signin.Caller, in *rest.PathID) (*rest.ListOut[TokenInfo], error) {
 	if err := a.editable(in.ID); err != nil {
 		return nil, err
 	}
 	infos, err := c.AgentTokens(ctx, in.ID)
-	return listed(vault.List[vault.TokenInfo]{Items: infos}, err, tokenOf)
+	return rest.Listed(vault.List[vault.TokenInfo]{Items: infos}, err, tokenOf)
 }
 
 type createAgentTokenIn struct {
-	PathID
+	rest.PathID
 	Body struct {
 		Name      string    `json:"name" minLength:"1" maxLength:"128" doc:"What it is for."`
 		ExpiresAt time.Time `json:"expires_at,omitzero" doc:"Absent: never."`
 	}
 }
 
-func (a *API) createAgentToken(ctx context.Context, c *Caller, in *createAgentTokenIn) (*newTokenOut, error) {
+func (a *API) createAgentToken(ctx context.Context, c *signin.Caller, in *createAgentTokenIn) (*newTokenOut, error) {
 	if err := a.editable(in.ID); err != nil {
 		return nil, err
 	}
-	if err := ahead(in.Body.ExpiresAt); err != nil {
+	if err := rest.Ahead(in.Body.ExpiresAt); err != nil {
 		return nil, err
 	}
 	info, token, err := c.AddAgentToken(ctx, in.ID, in.Body.Name, in.Body.ExpiresAt)
 	if err != nil {
 		return nil, err
 	}
-	c.shownOnce("token")
-	return &newTokenOut{NewToken{tokenOf(info), revealed(token)}}, nil
+	c.ShownOnce("token")
+	return &newTokenOut{NewToken{tokenOf(info), rest.Revealed(token)}}, nil
 }
 
 type deleteAgentTokenIn struct {
-	PathID
+	rest.PathID
 	TokenID string `path:"token_id" maxLength:"128"`
 }
 
-func (a *API) deleteAgentToken(ctx context.Context, c *Caller, in *deleteAgentTokenIn) (*nothing, error) {
+func (a *API) deleteAgentToken(ctx context.Context, c *signin.Caller, in *deleteAgentTokenIn) (*rest.Nothing, error) {
 	if err := a.editable(in.ID); err != nil {
 		return nil, err
 	}
-	return &nothing{}, c.DeleteAgentToken(ctx, in.ID, in.TokenID)
+	return &rest.Nothing{}, c.DeleteAgentToken(ctx, in.ID, in.TokenID)
 }

@@ -1,8 +1,10 @@
-package admin
+package api
 
 import (
 	"context"
 
+	"github.com/attache-proxy/attache/caddymodule/admin/paths"
+	"github.com/attache-proxy/attache/caddymodule/admin/signin"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -19,8 +21,8 @@ type appModeOut struct {
 	}
 }
 
-func (a *API) getAppMode(ctx context.Context, c *Caller, in *PathKey) (*appModeOut, error) {
-	if _, err := a.connector(ctx, c, in.Key); err != nil {
+func (a *API) getAppMode(ctx context.Context, c *signin.Caller, in *PathKey) (*appModeOut, error) {
+	if _, err := a.turns.Connector(ctx, c.View, in.Key); err != nil {
 		return nil, err
 	}
 	org := c.Organisation()
@@ -36,7 +38,7 @@ func (a *API) getAppMode(ctx context.Context, c *Caller, in *PathKey) (*appModeO
 		return nil, err
 	}
 	out := &appModeOut{}
-	out.Body.Mode, out.Body.RedirectURI = mode, c.origin+CallbackPath
+	out.Body.Mode, out.Body.RedirectURI = mode, c.Origin+paths.Callback
 	if len(apps) > 0 {
 		out.Body.AppID = apps[0].ID
 	}
@@ -48,8 +50,8 @@ type setAppModeIn struct {
 	Body AppMode
 }
 
-func (a *API) setAppMode(ctx context.Context, c *Caller, in *setAppModeIn) (*appModeOut, error) {
-	if _, err := a.connector(ctx, c, in.Key); err != nil {
+func (a *API) setAppMode(ctx context.Context, c *signin.Caller, in *setAppModeIn) (*appModeOut, error) {
+	if _, err := a.turns.Connector(ctx, c.View, in.Key); err != nil {
 		return nil, err
 	}
 	if err := c.SetAppMode(ctx, in.Key, in.Body.Mode); err != nil {

@@ -1,4 +1,4 @@
-package admin
+package api
 
 import (
 	"context"
@@ -7,21 +7,25 @@ import (
 	"slices"
 	"time"
 
+	"github.com/attache-proxy/attache/caddymodule/admin/paths"
+	"github.com/attache-proxy/attache/caddymodule/admin/rest"
+	"github.com/attache-proxy/attache/caddymodule/admin/signin"
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/problem"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
 func mountApps(a *API) {
-	register(a, operation{id: "list-apps", method: http.MethodGet, path: "/apps", role: vault.RoleViewer, noun: "APP", summary: "List OAuth clients"}, a.listApps)
-	register(a, operation{id: "create-app", method: http.MethodPost, path: "/apps", role: vault.RoleOperator, noun: "APP", status: http.StatusCreated, summary: "Store an OAuth client",
-		detail: "managed: the operator's, for every organisation. own: of one organisation, for its accounts."}, a.createApp)
-	register(a, operation{id: "get-app", method: http.MethodGet, path: "/apps/{id}", role: vault.RoleViewer, noun: "APP", summary: "Read an OAuth client"}, a.getApp)
-	register(a, operation{id: "update-app", method: http.MethodPatch, path: "/apps/{id}", role: vault.RoleOperator, noun: "APP", summary: "Edit an OAuth client"}, a.patchApp)
-	register(a, operation{id: "get-app-mode", method: http.MethodGet, path: "/connectors/{key}/app-mode", role: vault.RoleViewer, noun: "CONNECTOR", summary: "Which OAuth clients a connector's accounts are connected through"}, a.getAppMode)
-	register(a, operation{id: "set-app-mode", method: http.MethodPut, path: "/connectors/{key}/app-mode", role: vault.RoleOperator, noun: "CONNECTOR", summary: "Choose which OAuth clients a connector's accounts are connected through",
-		detail: "For the token's organisation, or for everybody with a token of every organisation. Accounts stay with the client that they were connected through until they are connected again."}, a.setAppMode)
-	register(a, operation{id: "delete-app", method: http.MethodDelete, path: "/apps/{id}", role: vault.RoleOperator, noun: "APP", status: http.StatusNoContent, summary: "Delete an OAuth client that no account uses"}, a.deleteApp)
+	rest.Register(a.rest, rest.Operation{ID: "list-apps", Method: http.MethodGet, Path: "/apps", Role: vault.RoleViewer, Noun: "APP", Summary: "List OAuth clients"}, a.listApps)
+	rest.Register(a.rest, rest.Operation{ID: "create-app", Method: http.MethodPost, Path: "/apps", Role: vault.RoleOperator, Noun: "APP", Status: http.StatusCreated, Summary: "Store an OAuth client",
+		Detail: "managed: the operator's, for every organisation. own: of one organisation, for its accounts."}, a.createApp)
+	rest.Register(a.rest, rest.Operation{ID: "get-app", Method: http.MethodGet, Path: "/apps/{id}", Role: vault.RoleViewer, Noun: "APP", Summary: "Read an OAuth client"}, a.getApp)
+	rest.Register(a.rest, rest.Operation{ID: "update-app", Method: http.MethodPatch, Path: "/apps/{id}", Role: vault.RoleOperator, Noun: "APP", Summary: "Edit an OAuth client"}, a.patchApp)
+	rest.Register(a.rest, rest.Operation{ID: "get-app-mode", Method: http.MethodGet, Path: "/connectors/{key}/app-mode", Role: vault.RoleViewer, Noun: "CONNECTOR", Summary: "Which OAuth clients a connector's accounts are connected through"}, a.getAppMode)
+	rest.Register(a.rest, rest.Operation{ID: "set-app-mode", Method: http.MethodPut, Path: "/connectors/{key}/app-mode", Role: vault.RoleOperator, Noun: "CONNECTOR", Summary: "Choose which OAuth clients a connector's accounts are connected through",
+		Detail: "For the token's organisation, or for everybody with a token of every organisation. Accounts stay with the client that they were connected through until they are connected again."}, a.setAppMode)
+	rest.Register(a.rest, rest.Operation{ID: "delete-app", Method: http.MethodDelete, Path: "/apps/{id}", Role: vault.RoleOperator, Noun: "APP", Status: http.StatusNoContent, Summary: "Delete an OAuth client that no account uses"}, a.deleteApp)
 }
 
 type App struct {
@@ -52,26 +56,26 @@ type appOut struct {
 	Body     App
 }
 
-func (a *API) shownApp(ctx context.Context, c *Caller, x vault.App) (*appOut, error) {
+func (a *API) shownApp(ctx context.Context, c *signin.Caller, x vault.App) (*appOut, error) {
 	infos, err := c.AppSecrets(ctx, x.ID)
 	if err != nil {
 		return nil, err
 	}
-	out := &appOut{ETag: etag(x.Version), Body: appOf(x)}
-	out.Body.RedirectURI = c.origin + CallbackPath
+	out := &appOut{ETag: rest.Etag(x.Version), Body: appOf(x)}
+	out.Body.RedirectURI = c.Origin + paths.Callback
 	out.Body.Secrets = secretsOf(infos)
 	return out, nil
 }
 
 type listAppsIn struct {
-	PageQuery
+	rest.PageQuery
 	Connector string `query:"connector"`
 	Mode      string `query:"mode" enum:"managed,own"`
 }
 
-func (a *API) listApps(ctx context.Context, c *Caller, in *listAppsIn) (*listOut[App], error) {
-	l, err := c.Apps(ctx, vault.AppFilter{Connector: in.Connector, Mode: in.Mode}, in.page())
-	return listed(l, err, appOf)
+func (a *API) listApps(ctx context.Context, c *signin.Caller, in *listAppsIn) (*rest.ListOut[App], error) {
+	l, err := c.Apps(ctx, vault.AppFilter{Connector: in.Connector, Mode: in.Mode}, in.Page())
+	return rest.Listed(l, err, appOf)
 }
 
 type createAppIn struct {
@@ -102,15 +106,15 @@ func usesApps(con *providers.Connector) bool {
 	return slices.ContainsFunc(con.Options, func(o *providers.Option) bool { return o.Type != providers.TypeCredentials })
 }
 
-func (a *API) createApp(ctx context.Context, c *Caller, in *createAppIn) (*appOut, error) {
-	con, err := a.connector(ctx, c, in.Body.Connector)
+func (a *API) createApp(ctx context.Context, c *signin.Caller, in *createAppIn) (*appOut, error) {
+	con, err := a.turns.Connector(ctx, c.View, in.Body.Connector)
 	switch {
 	case errors.Is(err, vault.ErrNotFound):
-		return nil, problem(http.StatusUnprocessableEntity, "CONNECTOR_NOT_FOUND", "There is no connector of that key.").at("body.connector", "is no connector")
+		return nil, problem.New(http.StatusUnprocessableEntity, "CONNECTOR_NOT_FOUND", "There is no connector of that key.").At("body.connector", "is no connector")
 	case err != nil:
 		return nil, err
 	case !usesApps(con):
-		return nil, problem(http.StatusUnprocessableEntity, "INVALID_INPUT", "No way to authenticate of this connector uses an OAuth client. Make an account with credentials.").at("body.connector", "uses no OAuth client")
+		return nil, problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", "No way to authenticate of this connector uses an OAuth client. Make an account with credentials.").At("body.connector", "uses no OAuth client")
 	}
 	x, err := c.CreateApp(ctx, vault.App{Connector: in.Body.Connector, Mode: in.Body.Mode, Organisation: in.Body.Organisation, Name: in.Body.Name,
 		ClientID: in.Body.ClientID, Params: in.Body.Params, RedirectURIs: in.Body.RedirectURIs}, secretValues(in.Body.Secrets))
@@ -119,12 +123,12 @@ func (a *API) createApp(ctx context.Context, c *Caller, in *createAppIn) (*appOu
 	}
 	out, err := a.shownApp(ctx, c, x)
 	if err == nil {
-		out.Location = Base + "/apps/" + x.ID
+		out.Location = paths.API + "/apps/" + x.ID
 	}
 	return out, err
 }
 
-func (a *API) getApp(ctx context.Context, c *Caller, in *PathID) (*appOut, error) {
+func (a *API) getApp(ctx context.Context, c *signin.Caller, in *rest.PathID) (*appOut, error) {
 	x, err := c.App(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -133,8 +137,8 @@ func (a *API) getApp(ctx context.Context, c *Caller, in *PathID) (*appOut, error
 }
 
 type patchAppIn struct {
-	PathID
-	IfMatch
+	rest.PathID
+	rest.IfMatch
 	Body struct {
 		Name         *string           `json:"name,omitempty" minLength:"1" maxLength:"128"`
 		ClientID     *string           `json:"client_id,omitempty" maxLength:"2048"`
@@ -146,8 +150,8 @@ type patchAppIn struct {
 	}
 }
 
-func (a *API) patchApp(ctx context.Context, c *Caller, in *patchAppIn) (*appOut, error) {
-	version, err := in.editVersion(in.Body.Version)
+func (a *API) patchApp(ctx context.Context, c *signin.Caller, in *patchAppIn) (*appOut, error) {
+	version, err := in.EditVersion(in.Body.Version)
 	if err != nil {
 		return nil, err
 	}
@@ -158,10 +162,10 @@ func (a *API) patchApp(ctx context.Context, c *Caller, in *patchAppIn) (*appOut,
 	return a.shownApp(ctx, c, x)
 }
 
-func (a *API) deleteApp(ctx context.Context, c *Caller, in *deleteIn) (*nothing, error) {
-	version, err := in.version()
+func (a *API) deleteApp(ctx context.Context, c *signin.Caller, in *rest.DeleteIn) (*rest.Nothing, error) {
+	version, err := in.Version()
 	if err != nil {
 		return nil, err
 	}
-	return &nothing{}, c.DeleteApp(ctx, in.ID, version)
+	return &rest.Nothing{}, c.DeleteApp(ctx, in.ID, version)
 }

@@ -1,4 +1,4 @@
-package admin
+package api
 
 import (
 	"context"
@@ -9,11 +9,13 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/attache-proxy/attache/caddymodule/admin/rest"
+	"github.com/attache-proxy/attache/caddymodule/admin/signin"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
 func mountAudit(a *API) {
-	register(a, operation{id: "list-audit", method: http.MethodGet, path: "/audit", role: vault.RoleViewer, noun: "EVENT", summary: "What happened, the newest first"}, a.listAudit)
+	rest.Register(a.rest, rest.Operation{ID: "list-audit", Method: http.MethodGet, Path: "/audit", Role: vault.RoleViewer, Noun: "EVENT", Summary: "What happened, the newest first"}, a.listAudit)
 }
 
 type Event struct {
@@ -59,22 +61,22 @@ func (in *AuditQuery) filter() vault.AuditFilter {
 }
 
 type listAuditIn struct {
-	PageQuery
+	rest.PageQuery
 	AuditQuery
 	From time.Time `query:"from" doc:"At or after."`
 	To   time.Time `query:"to" doc:"Before."`
 }
 
-func (a *API) listAudit(ctx context.Context, c *Caller, in *listAuditIn) (*listOut[Event], error) {
+func (a *API) listAudit(ctx context.Context, c *signin.Caller, in *listAuditIn) (*rest.ListOut[Event], error) {
 	f := in.filter()
 	f.From, f.To = in.From, in.To
-	l, err := c.Audit(ctx, f, in.page())
-	return listed(l, err, eventOf)
+	l, err := c.Audit(ctx, f, in.Page())
+	return rest.Listed(l, err, eventOf)
 }
 
 func mountEvents(a *API) {
-	register(a, operation{id: "stream-events", method: http.MethodGet, path: "/events", role: vault.RoleViewer, noun: "EVENT", summary: "What happens, as it happens",
-		detail: "Server-sent events: one per audit event, of every replica, with its id. Send the last one as Last-Event-ID to go on after it."}, a.streamEvents)
+	rest.Register(a.rest, rest.Operation{ID: "stream-events", Method: http.MethodGet, Path: "/events", Role: vault.RoleViewer, Noun: "EVENT", Summary: "What happens, as it happens",
+		Detail: "Server-sent events: one per audit event, of every replica, with its id. Send the last one as Last-Event-ID to go on after it."}, a.streamEvents)
 }
 
 const (
@@ -88,7 +90,7 @@ type streamIn struct {
 	LastEventID string `header:"Last-Event-ID"`
 }
 
-func (a *API) streamEvents(_ context.Context, c *Caller, in *streamIn) (*huma.StreamResponse, error) {
+func (a *API) streamEvents(_ context.Context, c *signin.Caller, in *streamIn) (*huma.StreamResponse, error) {
 	tail := c.Tail(in.filter(), in.LastEventID)
 	return &huma.StreamResponse{Body: func(ctx huma.Context) {
 		ctx.SetHeader("Content-Type", "text/event-stream")
@@ -106,7 +108,7 @@ func (a *API) streamEvents(_ context.Context, c *Caller, in *streamIn) (*huma.St
 
 // follow writes events until the caller hangs up, or is no longer allowed to see
 // them.
-func (a *API) follow(ctx context.Context, c *Caller, tail *vault.Tail, s *stream) {
+func (a *API) follow(ctx context.Context, c *signin.Caller, tail *vault.Tail, s *stream) {
 	look, beat := time.NewTicker(tailEvery), time.NewTicker(beatEvery)
 	defer look.Stop()
 	defer beat.Stop()
@@ -139,12 +141,12 @@ func (a *API) follow(ctx context.Context, c *Caller, tail *vault.Tail, s *stream
 }
 
 // stillAllowed reports whether the caller's token was not deleted since.
-func (a *API) stillAllowed(ctx context.Context, c *Caller) bool {
+func (a *API) stillAllowed(ctx context.Context, c *signin.Caller) bool {
 	if c.TokenID == "socket" {
 		return true
 	}
 	lives := a.v.AdminTokenLives
-	if c.session != nil {
+	if c.SignIn != nil {
 		lives = a.v.SignInLives
 	}
 	ok, err := lives(ctx, c.TokenID)

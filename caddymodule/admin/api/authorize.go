@@ -1,4 +1,4 @@
-package admin
+package api
 
 import (
 	"context"
@@ -8,20 +8,25 @@ import (
 	"strings"
 	"time"
 
+	"github.com/attache-proxy/attache/caddymodule/admin/paths"
+	"github.com/attache-proxy/attache/caddymodule/admin/rest"
+	"github.com/attache-proxy/attache/caddymodule/admin/signin"
 	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/connect"
+	"github.com/attache-proxy/attache/resolver/problem"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
 func mountAuthorize(a *API) {
-	register(a, operation{id: "authorize-account", method: http.MethodPost, path: "/accounts/{id}/authorize", role: vault.RoleOperator, noun: "ACCOUNT", summary: "Begin to connect an account by OAuth",
-		detail: "popup_oauth: open authorization_url in a browser; the service sends it back to our callback. device_code: show user_code and verification_uri; this server asks the service until the person has decided. Either way GET /connect/sessions/{session_id} says how it ended. " +
+	rest.Register(a.rest, rest.Operation{ID: "authorize-account", Method: http.MethodPost, Path: "/accounts/{id}/authorize", Role: vault.RoleOperator, Noun: "ACCOUNT", Summary: "Begin to connect an account by OAuth",
+		Detail: "popup_oauth: open authorization_url in a browser; the service sends it back to our callback. device_code: show user_code and verification_uri; this server asks the service until the person has decided. Either way GET /connect/sessions/{session_id} says how it ended. " +
 			"The account changes only when the person approved, the token passed the connector's test, and it is the same identity at the service as before."}, a.authorize)
-	register(a, operation{id: "exchange-code", method: http.MethodPost, path: "/accounts/{id}/exchange", role: vault.RoleOperator, noun: "SESSION", summary: "End an authorization whose callback is your own",
-		detail: "For a redirect_uri that was given to authorize. Send the whole query that the service's redirect brought, as params."}, a.exchange)
+	rest.Register(a.rest, rest.Operation{ID: "exchange-code", Method: http.MethodPost, Path: "/accounts/{id}/exchange", Role: vault.RoleOperator, Noun: "SESSION", Summary: "End an authorization whose callback is your own",
+		Detail: "For a redirect_uri that was given to authorize. Send the whole query that the service's redirect brought, as params."}, a.exchange)
 }
 
 type authorizeIn struct {
-	PathID
+	rest.PathID
 	Body *Authorize
 }
 
@@ -50,7 +55,7 @@ type Authorization struct {
 
 type authorizationOut struct{ Body Authorization }
 
-func (a *API) authorize(ctx context.Context, c *Caller, in *authorizeIn) (*authorizationOut, error) {
+func (a *API) authorize(ctx context.Context, c *signin.Caller, in *authorizeIn) (*authorizationOut, error) {
 	if err := a.editable(in.ID); err != nil {
 		return nil, err
 	}
@@ -61,33 +66,33 @@ func (a *API) authorize(ctx context.Context, c *Caller, in *authorizeIn) (*autho
 	if err := knownScopes(b.AdditionalScopes); err != nil {
 		return nil, err
 	}
-	t, err := a.subject(ctx, c, in.ID, choice{option: b.Option, appID: b.AppID, fields: b.Fields})
+	t, err := a.turns.Subject(ctx, c.View, in.ID, connect.Choice{Option: b.Option, AppID: b.AppID, Fields: b.Fields})
 	if err != nil {
 		return nil, err
 	}
-	uri, own := c.origin+CallbackPath, true
+	uri, own := c.Origin+paths.Callback, true
 	if b.RedirectURI != "" && b.RedirectURI != uri {
-		if !t.registered(b.RedirectURI) {
-			return nil, problem(http.StatusUnprocessableEntity, "REDIRECT_URI_NOT_REGISTERED", "This redirect_uri is none of the app's redirect_uris. Register it there, and at the service.").at("body.redirect_uri", "is not registered")
+		if !t.Registered(b.RedirectURI) {
+			return nil, problem.New(http.StatusUnprocessableEntity, "REDIRECT_URI_NOT_REGISTERED", "This redirect_uri is none of the app's redirect_uris. Register it there, and at the service.").At("body.redirect_uri", "is not registered")
 		}
 		uri, own = b.RedirectURI, false
 	}
-	begun, err := a.begin(ctx, t, uri, t.scopes(b.AdditionalScopes))
+	begun, err := a.turns.Begin(ctx, t, uri, t.Scopes(b.AdditionalScopes))
 	if err != nil {
 		return nil, err
 	}
-	if !own && begun.edit.Flow == vault.FlowRedirect {
-		begun.edit.Flow = vault.FlowExchange
+	if !own && begun.Edit.Flow == vault.FlowRedirect {
+		begun.Edit.Flow = vault.FlowExchange
 	}
-	begun.edit.Data[dataReach] = string(reachAPI)
+	begun.Edit.Data[connect.DataReach] = string(connect.ReachAPI)
 	if b.AllowOtherIdentity {
-		begun.edit.Data[dataOther] = "1"
+		begun.Edit.Data[connect.DataOther] = "1"
 	}
-	s, _, err := a.openSession(ctx, c.View, in.ID, begun, time.Until(begun.until))
+	s, _, err := a.openSession(ctx, c.View, in.ID, begun, time.Until(begun.Until))
 	if err != nil {
 		return nil, err
 	}
-	c.shownOnce("authorization_url", "user_code", "verification_uri_complete")
+	c.ShownOnce("authorization_url", "user_code", "verification_uri_complete")
 	return &authorizationOut{authorizationOf(s, begun)}, nil
 }
 
@@ -95,34 +100,34 @@ func (a *API) authorize(ctx context.Context, c *Caller, in *authorizeIn) (*autho
 func knownScopes(scopes []string) error {
 	for i, s := range scopes {
 		if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == '"' || r == '\\' || r > '~' }) {
-			return problem(http.StatusUnprocessableEntity, "INVALID_INPUT", "A scope has printable ASCII characters but no spaces, quotes and backslashes; each is an item of its own.").
-				at(fmt.Sprintf("body.additional_scopes[%d]", i), "is no scope")
+			return problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", "A scope has printable ASCII characters but no spaces, quotes and backslashes; each is an item of its own.").
+				At(fmt.Sprintf("body.additional_scopes[%d]", i), "is no scope")
 		}
 	}
 	return nil
 }
 
 // openSession stores an attempt as a session of its own.
-func (a *API) openSession(ctx context.Context, view *vault.View, accountID string, b *begun, life time.Duration) (vault.Session, secret.Value, error) {
-	s, token, err := view.CreateSession(ctx, vault.NewSession{AccountID: accountID, Flow: b.edit.Flow, Lifetime: life})
+func (a *API) openSession(ctx context.Context, view *vault.View, accountID string, b *connect.Attempt, life time.Duration) (vault.Session, secret.Value, error) {
+	s, token, err := view.CreateSession(ctx, vault.NewSession{AccountID: accountID, Flow: b.Edit.Flow, Lifetime: life})
 	if err == nil {
-		s, err = a.v.UpdateSession(ctx, s.ID, s.Version, b.edit)
+		s, err = a.v.UpdateSession(ctx, s.ID, s.Version, b.Edit)
 	}
-	if err == nil && b.edit.Flow == vault.FlowDevice {
-		a.soon()
+	if err == nil && b.Edit.Flow == vault.FlowDevice {
+		a.turns.PollSoon()
 	}
 	return s, token, err
 }
 
-func authorizationOf(s vault.Session, b *begun) Authorization {
-	out := Authorization{SessionID: s.ID, Flow: flowName(s.Flow), AuthorizationURL: b.url, ExpiresAt: b.until.UTC().Truncate(time.Second), Scopes: s.Scopes}
-	out.UserCode, out.VerificationURI, out.VerificationURIComplete = s.Data[dataUserCode], s.Data[dataVerify], s.Data[dataComplete]
-	out.Interval = seconds(s.Data[dataInterval])
+func authorizationOf(s vault.Session, b *connect.Attempt) Authorization {
+	out := Authorization{SessionID: s.ID, Flow: flowName(s.Flow), AuthorizationURL: b.URL, ExpiresAt: b.Until.UTC().Truncate(time.Second), Scopes: s.Scopes}
+	out.UserCode, out.VerificationURI, out.VerificationURIComplete = s.Data[connect.DataUserCode], s.Data[connect.DataVerify], s.Data[connect.DataComplete]
+	out.Interval = seconds(s.Data[connect.DataInterval])
 	return out
 }
 
 type exchangeIn struct {
-	PathID
+	rest.PathID
 	Body struct {
 		SessionID string            `json:"session_id" maxLength:"128"`
 		Params    map[string]string `json:"params" writeOnly:"true" doc:"The query of the callback: state, and code or error, and iss and whatever else came."`
@@ -131,7 +136,7 @@ type exchangeIn struct {
 
 // exchange ends an authorization whose callback went to our caller. The state is
 // used up before anything else is looked at, so that it works once.
-func (a *API) exchange(ctx context.Context, c *Caller, in *exchangeIn) (*accountOut, error) {
+func (a *API) exchange(ctx context.Context, c *signin.Caller, in *exchangeIn) (*accountOut, error) {
 	s, err := c.Session(ctx, in.Body.SessionID)
 	if err != nil {
 		return nil, err
@@ -141,17 +146,17 @@ func (a *API) exchange(ctx context.Context, c *Caller, in *exchangeIn) (*account
 	}
 	taken, sealed, err := a.v.TakeState(ctx, secret.New(in.Body.Params["state"]))
 	if err != nil {
-		return nil, badState(err)
+		return nil, connect.BadState(err)
 	}
 	if taken.ID != s.ID {
-		_, _ = a.settle(ctx, taken, errOtherSession)
-		return nil, errOtherSession
+		_, _ = a.turns.Settle(ctx, taken, connect.ErrOtherSession)
+		return nil, connect.ErrOtherSession
 	}
 	q := url.Values{}
 	for name, v := range in.Body.Params {
 		q.Set(name, v)
 	}
-	if _, err := a.comeBack(ctx, taken, sealed, q); err != nil {
+	if _, err := a.turns.ComeBack(ctx, taken, sealed, q); err != nil {
 		return nil, err
 	}
 	acct, err := c.Account(ctx, in.ID)

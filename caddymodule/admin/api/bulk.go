@@ -1,27 +1,26 @@
-package admin
+package api
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"sync"
 
+	"github.com/attache-proxy/attache/caddymodule/admin/rest"
+	"github.com/attache-proxy/attache/caddymodule/admin/signin"
+	"github.com/attache-proxy/attache/resolver/problem"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
-// bulkBytes is the largest body of a bulk request, and bulkAtOnce how many items
-// are worked on at the same time (most of it is waiting for services).
-const (
-	bulkBytes  = 16 << 20
-	bulkAtOnce = 8
-)
+// bulkAtOnce is how many items are worked on at the same time: most of it is
+// waiting for services.
+const bulkAtOnce = 8
 
 func mountBulk(a *API) {
-	register(a, operation{id: "bulk-create-accounts", method: http.MethodPost, path: "/accounts/bulk", role: vault.RoleOperator, noun: "ACCOUNT", body: bulkBytes, summary: "Make many accounts",
-		detail: "Each item is as for POST /accounts and succeeds or fails alone."}, a.bulkCreate)
-	register(a, operation{id: "bulk-refresh-accounts", method: http.MethodPost, path: "/accounts/bulk/refresh", role: vault.RoleOperator, noun: "ACCOUNT", summary: "Refresh many accounts"}, a.bulkRefresh)
-	register(a, operation{id: "bulk-account-settings", method: http.MethodPost, path: "/accounts/bulk/settings", role: vault.RoleOperator, noun: "ACCOUNT", summary: "Change the settings of many accounts",
-		detail: "Settings that are absent stay as they are."}, a.bulkSettings)
+	rest.Register(a.rest, rest.Operation{ID: "bulk-create-accounts", Method: http.MethodPost, Path: "/accounts/bulk", Role: vault.RoleOperator, Noun: "ACCOUNT", Body: rest.MaxBody, Summary: "Make many accounts",
+		Detail: "Each item is as for POST /accounts and succeeds or fails alone."}, a.bulkCreate)
+	rest.Register(a.rest, rest.Operation{ID: "bulk-refresh-accounts", Method: http.MethodPost, Path: "/accounts/bulk/refresh", Role: vault.RoleOperator, Noun: "ACCOUNT", Summary: "Refresh many accounts"}, a.bulkRefresh)
+	rest.Register(a.rest, rest.Operation{ID: "bulk-account-settings", Method: http.MethodPost, Path: "/accounts/bulk/settings", Role: vault.RoleOperator, Noun: "ACCOUNT", Summary: "Change the settings of many accounts",
+		Detail: "Settings that are absent stay as they are."}, a.bulkSettings)
 }
 
 // bulkOut has a result per item, in the order of the request.
@@ -34,15 +33,15 @@ type bulkOut struct {
 }
 
 type BulkResult struct {
-	Index   int      `json:"index" doc:"Which item of the request this is about, from 0."`
-	ID      string   `json:"id,omitempty"`
-	Status  int      `json:"status" doc:"As the request for this item alone would have been answered."`
-	Account *Account `json:"account,omitempty"`
-	Error   *Problem `json:"error,omitempty"`
+	Index   int              `json:"index" doc:"Which item of the request this is about, from 0."`
+	ID      string           `json:"id,omitempty"`
+	Status  int              `json:"status" doc:"As the request for this item alone would have been answered."`
+	Account *Account         `json:"account,omitempty"`
+	Error   *problem.Problem `json:"error,omitempty"`
 }
 
 // bulk works on n items and collects what became of each.
-func (a *API) bulk(ctx context.Context, c *Caller, n, success int, f func(ctx context.Context, i int) (vault.Account, error)) *bulkOut {
+func (a *API) bulk(ctx context.Context, c *signin.Caller, n, success int, f func(ctx context.Context, i int) (vault.Account, error)) *bulkOut {
 	out := &bulkOut{}
 	out.Body.Results = make([]BulkResult, n)
 	var wg sync.WaitGroup
@@ -65,15 +64,11 @@ func (a *API) bulk(ctx context.Context, c *Caller, n, success int, f func(ctx co
 	return out
 }
 
-func (a *API) result(ctx context.Context, c *Caller, i, success int, f func(ctx context.Context, i int) (vault.Account, error)) BulkResult {
+func (a *API) result(ctx context.Context, c *signin.Caller, i, success int, f func(ctx context.Context, i int) (vault.Account, error)) BulkResult {
 	acct, err := f(ctx, i)
 	if err != nil {
-		r := BulkResult{Index: i, ID: acct.ID}
-		if !errors.As(a.explain(err, "ACCOUNT", nil), &r.Error) {
-			r.Error = problem(http.StatusInternalServerError, "INTERNAL", "Something went wrong here; the log has the cause.")
-		}
-		r.Status = r.Error.Status
-		return r
+		p := a.rest.Explain(err, "ACCOUNT", nil)
+		return BulkResult{Index: i, ID: acct.ID, Status: p.Status, Error: p}
 	}
 	b := accountOf(acct)
 	return BulkResult{Index: i, ID: acct.ID, Status: success, Account: &b}
@@ -85,7 +80,7 @@ type bulkCreateIn struct {
 	}
 }
 
-func (a *API) bulkCreate(ctx context.Context, c *Caller, in *bulkCreateIn) (*bulkOut, error) {
+func (a *API) bulkCreate(ctx context.Context, c *signin.Caller, in *bulkCreateIn) (*bulkOut, error) {
 	return a.bulk(ctx, c, len(in.Body.Items), http.StatusCreated, func(ctx context.Context, i int) (vault.Account, error) {
 		return a.makeAccount(ctx, c, &in.Body.Items[i])
 	}), nil
@@ -97,7 +92,7 @@ type bulkIDsIn struct {
 	}
 }
 
-func (a *API) bulkRefresh(ctx context.Context, c *Caller, in *bulkIDsIn) (*bulkOut, error) {
+func (a *API) bulkRefresh(ctx context.Context, c *signin.Caller, in *bulkIDsIn) (*bulkOut, error) {
 	return a.bulk(ctx, c, len(in.Body.IDs), http.StatusOK, func(ctx context.Context, i int) (vault.Account, error) {
 		acct, err := a.refresh(ctx, c, in.Body.IDs[i])
 		if err != nil {
@@ -114,7 +109,7 @@ type bulkSettingsIn struct {
 	}
 }
 
-func (a *API) bulkSettings(ctx context.Context, c *Caller, in *bulkSettingsIn) (*bulkOut, error) {
+func (a *API) bulkSettings(ctx context.Context, c *signin.Caller, in *bulkSettingsIn) (*bulkOut, error) {
 	return a.bulk(ctx, c, len(in.Body.IDs), http.StatusOK, func(ctx context.Context, i int) (vault.Account, error) {
 		acct, err := a.changeSettings(ctx, c, in.Body.IDs[i], in.Body.Settings)
 		if err != nil {
@@ -124,7 +119,7 @@ func (a *API) bulkSettings(ctx context.Context, c *Caller, in *bulkSettingsIn) (
 	}), nil
 }
 
-func (a *API) changeSettings(ctx context.Context, c *Caller, id string, s *SettingsEdit) (vault.Account, error) {
+func (a *API) changeSettings(ctx context.Context, c *signin.Caller, id string, s *SettingsEdit) (vault.Account, error) {
 	if err := a.editable(id); err != nil {
 		return vault.Account{}, err
 	}

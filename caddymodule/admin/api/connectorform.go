@@ -1,4 +1,4 @@
-package admin
+package api
 
 import (
 	"cmp"
@@ -11,7 +11,9 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/attache-proxy/attache/caddymodule/admin/signin"
 	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/resolver/problem"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -68,8 +70,8 @@ var variableName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
 // keyOf makes a connector's key of its name.
 func keyOf(name string) (string, error) {
 	if !variableName.MatchString(name) {
-		return "", problem(http.StatusUnprocessableEntity, "INVALID_INPUT", "The name must be a variable name: letters, digits, _ and -, beginning with a letter, no spaces.").
-			at("body.name", "is no variable name")
+		return "", problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", "The name must be a variable name: letters, digits, _ and -, beginning with a letter, no spaces.").
+			At("body.name", "is no variable name")
 	}
 	return strings.Trim(strings.ReplaceAll(strings.ToLower(name), "_", "-"), "-"), nil
 }
@@ -145,11 +147,11 @@ func definitionOf(key string, form map[string]any) (string, error) {
 	nameHosts(form)
 	hosts, _ := form["hosts"].([]any)
 	if len(hosts) == 0 {
-		return "", problem(http.StatusUnprocessableEntity, "INVALID_INPUT", "hosts is missing: name the hosts that the credential may go to.").at("body.hosts", "is missing")
+		return "", problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", "hosts is missing: name the hosts that the credential may go to.").At("body.hosts", "is missing")
 	}
 	grant := cmp.Or(text(form, "grant_type"), "client_credentials")
 	if !slices.Contains(formGrants, grant) {
-		return "", problem(http.StatusUnprocessableEntity, "INVALID_CONNECTOR", "A form has the grant_type "+strings.Join(formGrants, ", ")+". Write other connectors as YAML, in definition.").at("body.grant_type", "is none that a form has")
+		return "", problem.New(http.StatusUnprocessableEntity, "INVALID_CONNECTOR", "A form has the grant_type "+strings.Join(formGrants, ", ")+". Write other connectors as YAML, in definition.").At("body.grant_type", "is none that a form has")
 	}
 	option := map[string]any{"type": providers.TypeOAuth2, "grant_type": grant, "title": "OAuth 2.0"}
 	for _, k := range []string{"token_url", "authorize_url", "device_url", "content_type"} {
@@ -175,7 +177,7 @@ func definitionOf(key string, form map[string]any) (string, error) {
 	}
 	if v := text(form, "test_path"); v != "" {
 		if !strings.HasPrefix(v, "https://") && !strings.HasPrefix(v, "/") || strings.HasPrefix(v, "//") {
-			return "", problem(http.StatusUnprocessableEntity, "INVALID_INPUT", "test_path must be a path at the connector's base URL, such as /v1/me, or an https URL at one of its hosts.").at("body.test_path", "must begin with one /, or with https://")
+			return "", problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", "test_path must be a path at the connector's base URL, such as /v1/me, or an https URL at one of its hosts.").At("body.test_path", "must begin with one /, or with https://")
 		}
 		def["test"] = map[string]any{"get": v, "expect": 200}
 	}
@@ -225,7 +227,7 @@ func (a *API) check(key, source string) (*providers.Connector, error) {
 }
 
 func badDefinition(err error) error {
-	return problem(http.StatusUnprocessableEntity, "INVALID_CONNECTOR", sentence(err.Error()))
+	return problem.New(http.StatusUnprocessableEntity, "INVALID_CONNECTOR", problem.Sentence(err.Error()))
 }
 
 // stateOf is the state of a connector that compiles.
@@ -240,9 +242,9 @@ func stateOf(active *bool, before string) string {
 }
 
 // everybodys refuses callers who see one organisation: hosts are matched for all.
-func everybodys(c *Caller) error {
+func everybodys(c *signin.Caller) error {
 	if c.Organisation() != vault.All {
-		return problem(http.StatusForbidden, "INVALID_PERMISSIONS", "A connector's hosts are matched for every organisation, so that only a token for all of them edits connectors.")
+		return problem.New(http.StatusForbidden, "INVALID_PERMISSIONS", "A connector's hosts are matched for every organisation, so that only a token for all of them edits connectors.")
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package admin
+package api
 
 import (
 	"context"
@@ -8,8 +8,11 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/attache-proxy/attache/caddymodule/admin/signin"
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/connect"
+	"github.com/attache-proxy/attache/resolver/problem"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -39,7 +42,7 @@ func (f *ConnectorForm) organisation() string {
 // prepareCredentials checks and tests the credentials of a form before anything
 // is stored. stored is the form so far, with the ids of the account and the app
 // that were made of it. It returns nil where there is nothing to do.
-func (a *API) prepareCredentials(ctx context.Context, c *Caller, con *providers.Connector, f *ConnectorForm, stored map[string]any) (*formWork, error) {
+func (a *API) prepareCredentials(ctx context.Context, c *signin.Caller, con *providers.Connector, f *ConnectorForm, stored map[string]any) (*formWork, error) {
 	if err := a.knownAgents(ctx, c, f.Agents, f.organisation()); err != nil {
 		return nil, err
 	}
@@ -49,13 +52,13 @@ func (a *API) prepareCredentials(ctx context.Context, c *Caller, con *providers.
 	case f.Agents == nil:
 		return nil, nil
 	case text(stored, formAccount) == "":
-		return nil, problem(http.StatusUnprocessableEntity, "INVALID_INPUT", "agents is for connectors whose form has credentials. Make an account, and grant that.").at("body.agents", "there is no account to grant")
+		return nil, problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", "agents is for connectors whose form has credentials. Make an account, and grant that.").At("body.agents", "there is no account to grant")
 	default:
 		return &formWork{form: f, opt: opt}, nil
 	}
 	w := &formWork{form: f, opt: opt, app: secret.Values{}}
 	if opt.OAuth != nil && opt.OAuth.GrantType() == "gcs_service_account" && (filled(f.ClientID) || filled(f.ClientSecret)) {
-		return nil, problem(http.StatusUnprocessableEntity, "INVALID_INPUT", "client_id and client_secret do not go with this grant type; the key file is the service_account.").at("body.client_id", "does not go with this grant type")
+		return nil, problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", "client_id and client_secret do not go with this grant type; the key file is the service_account.").At("body.client_id", "does not go with this grant type")
 	}
 	if f.ClientSecret != nil && !w.awsKeys() {
 		w.app["client_secret"] = secret.New(*f.ClientSecret)
@@ -73,14 +76,14 @@ func (w *formWork) awsKeys() bool {
 
 // knownAgents refuses agents that cannot be granted accounts of organisation org,
 // before anything is stored.
-func (a *API) knownAgents(ctx context.Context, c *Caller, ids []string, org string) error {
+func (a *API) knownAgents(ctx context.Context, c *signin.Caller, ids []string, org string) error {
 	for i, id := range ids {
 		agent, err := a.agent(ctx, c, id)
 		if err == nil && agent.Organisation != org {
 			return vault.ErrOrganisation
 		}
 		if errors.Is(err, vault.ErrNotFound) {
-			return problem(http.StatusUnprocessableEntity, "AGENT_NOT_FOUND", "There is no agent "+id+" here.").at(fmt.Sprintf("body.agents[%d]", i), "is no agent")
+			return problem.New(http.StatusUnprocessableEntity, "AGENT_NOT_FOUND", "There is no agent "+id+" here.").At(fmt.Sprintf("body.agents[%d]", i), "is no agent")
 		}
 		if err != nil {
 			return err
@@ -105,25 +108,25 @@ func (a *API) prepareAccount(ctx context.Context, con *providers.Connector, w *f
 		case w.opt.HasField(name):
 			fields[name] = secret.New(*v)
 		default:
-			return problem(http.StatusUnprocessableEntity, "INVALID_INPUT", name+" does not go with this grant type.").at("body."+name, "does not go with this grant type")
+			return problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", name+" does not go with this grant type.").At("body."+name, "does not go with this grant type")
 		}
 	}
 	values, err := w.opt.Validate(fields)
 	if err != nil {
 		return badDefinition(err)
 	}
-	w.cred = credentialsOf(w.opt, values)
+	w.cred = connect.CredentialsOf(w.opt, values)
 	if w.form.RefreshToken == nil {
 		w.cred.RefreshToken = refresh // what it was rotated to
 	}
-	if needsPerson(w.opt) {
+	if connect.NeedsPerson(w.opt) {
 		return nil
 	}
 	maps.Copy(app, w.app)
 	if w.form.ClientID != nil && !w.awsKeys() {
 		app["client_id"] = secret.New(*w.form.ClientID)
 	}
-	verdict, err := a.try(ctx, Trial{Connector: con, Option: w.opt, Fields: values, App: app})
+	verdict, err := a.turns.Test(ctx, connect.Trial{Connector: con, Option: w.opt, Fields: values, App: app})
 	w.proof = &vault.Connection{Provider: &verdict.Provider}
 	return err
 }
@@ -136,7 +139,7 @@ func (a *API) before(ctx context.Context, opt *providers.Option, stored map[stri
 		if err != nil {
 			return nil, nil, refresh, err
 		}
-		app = appValues(x, secrets)
+		app = connect.AppValues(x, secrets)
 	}
 	if id := text(stored, formAccount); id != "" {
 		u, err := a.v.Unseal(ctx, id)
@@ -155,7 +158,7 @@ func (a *API) before(ctx context.Context, opt *providers.Option, stored map[stri
 
 // connect stores the credentials of a form: an app, an account, its grants. It
 // writes their ids into the connector's form, for later edits.
-func (a *API) connect(ctx context.Context, c *Caller, v vault.Connector, w *formWork) (vault.Connector, error) {
+func (a *API) connect(ctx context.Context, c *signin.Caller, v vault.Connector, w *formWork) (vault.Connector, error) {
 	if w == nil {
 		return v, nil
 	}
@@ -196,7 +199,7 @@ func (a *API) connect(ctx context.Context, c *Caller, v vault.Connector, w *form
 }
 
 // saveApp stores the OAuth client of a form; it returns "" where there is none.
-func (a *API) saveApp(ctx context.Context, c *Caller, v vault.Connector, w *formWork, org string) (string, error) {
+func (a *API) saveApp(ctx context.Context, c *signin.Caller, v vault.Connector, w *formWork, org string) (string, error) {
 	id := text(v.Form, formApp)
 	if w.form.ClientID == nil && w.form.ClientSecret == nil || w.awsKeys() {
 		return id, nil
@@ -214,7 +217,7 @@ func (a *API) saveApp(ctx context.Context, c *Caller, v vault.Connector, w *form
 }
 
 // renewAccount gives the form's account its new credentials.
-func (a *API) renewAccount(ctx context.Context, c *Caller, id string, w *formWork) error {
+func (a *API) renewAccount(ctx context.Context, c *signin.Caller, id string, w *formWork) error {
 	if w.proof == nil {
 		_, err := c.SetCredentials(ctx, id, 0, *w.cred)
 		return err
@@ -225,7 +228,7 @@ func (a *API) renewAccount(ctx context.Context, c *Caller, id string, w *formWor
 }
 
 // grantTo makes exactly these agents the ones that may use the account.
-func (a *API) grantTo(ctx context.Context, c *Caller, accountID string, agents []string) error {
+func (a *API) grantTo(ctx context.Context, c *signin.Caller, accountID string, agents []string) error {
 	l, err := c.Grants(ctx, vault.GrantFilter{AccountID: accountID}, vault.Page{Limit: 500})
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package admin
+package api
 
 import (
 	"cmp"
@@ -8,17 +8,21 @@ import (
 	"strings"
 	"time"
 
+	"github.com/attache-proxy/attache/caddymodule/admin/rest"
+	"github.com/attache-proxy/attache/caddymodule/admin/signin"
 	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/resolver/connect"
+	"github.com/attache-proxy/attache/resolver/problem"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
 func mountConnectors(a *API) {
-	register(a, operation{id: "list-connectors", method: http.MethodGet, path: "/connectors", role: vault.RoleViewer, noun: "CONNECTOR", summary: "List connectors",
-		detail: "Built-in ones, those of the operator's directory and file, and custom ones."}, a.listConnectors)
-	register(a, operation{id: "list-connector-metadata", method: http.MethodGet, path: "/connectors/metadata", role: vault.RoleViewer, noun: "CONNECTOR", summary: "What each connector needs"}, a.listMetadata)
-	register(a, operation{id: "get-connector", method: http.MethodGet, path: "/connectors/{key}", role: vault.RoleViewer, noun: "CONNECTOR", summary: "Read a connector"}, a.getConnector)
-	register(a, operation{id: "get-connector-metadata", method: http.MethodGet, path: "/connectors/{key}/metadata", role: vault.RoleViewer, noun: "CONNECTOR", summary: "What a connector needs",
-		detail: "For each way to connect: its flow, and the fields to ask for as JSON Schema."}, a.getMetadata)
+	rest.Register(a.rest, rest.Operation{ID: "list-connectors", Method: http.MethodGet, Path: "/connectors", Role: vault.RoleViewer, Noun: "CONNECTOR", Summary: "List connectors",
+		Detail: "Built-in ones, those of the operator's directory and file, and custom ones."}, a.listConnectors)
+	rest.Register(a.rest, rest.Operation{ID: "list-connector-metadata", Method: http.MethodGet, Path: "/connectors/metadata", Role: vault.RoleViewer, Noun: "CONNECTOR", Summary: "What each connector needs"}, a.listMetadata)
+	rest.Register(a.rest, rest.Operation{ID: "get-connector", Method: http.MethodGet, Path: "/connectors/{key}", Role: vault.RoleViewer, Noun: "CONNECTOR", Summary: "Read a connector"}, a.getConnector)
+	rest.Register(a.rest, rest.Operation{ID: "get-connector-metadata", Method: http.MethodGet, Path: "/connectors/{key}/metadata", Role: vault.RoleViewer, Noun: "CONNECTOR", Summary: "What a connector needs",
+		Detail: "For each way to connect: its flow, and the fields to ask for as JSON Schema."}, a.getMetadata)
 }
 
 // Connector is a connector as the API shows it.
@@ -91,17 +95,6 @@ func typeOf(o *providers.Option) string {
 	return "CUSTOM"
 }
 
-// flowOf is how a person connects.
-func flowOf(o *providers.Option) string {
-	switch {
-	case !needsPerson(o):
-		return "credentials"
-	case o.OAuth != nil && o.OAuth.GrantType() == "device_code":
-		return "device_code"
-	}
-	return "popup_oauth"
-}
-
 func connectorOf(c *providers.Connector) Connector {
 	b := Connector{Key: c.Key, Title: cmp.Or(c.Title, c.Key), Category: c.Category, Type: "CUSTOM", State: "active", Active: true, Docs: c.Docs, Hosts: []string{}, Options: []ConnectorOption{}}
 	for _, h := range c.Hosts {
@@ -114,7 +107,7 @@ func connectorOf(c *providers.Connector) Connector {
 		if i == 0 {
 			b.Type = typeOf(o)
 		}
-		b.Options = append(b.Options, ConnectorOption{o.Name, o.Title, typeOf(o), flowOf(o)})
+		b.Options = append(b.Options, ConnectorOption{o.Name, o.Title, typeOf(o), connect.FlowOf(o)})
 	}
 	return b
 }
@@ -137,41 +130,12 @@ func customOf(v vault.Connector, con *providers.Connector) Connector {
 	}
 	b.Title, b.State, b.Active, b.Custom, b.Organisation = v.Title, v.State, v.State == "active", true, v.Organisation
 	b.Definition, b.Form, b.LastError = v.Definition, v.Form, v.LastError
-	b.CreatedAt, b.UpdatedAt, b.Version = optionalTime(v.CreatedAt), optionalTime(v.UpdatedAt), v.Version
+	b.CreatedAt, b.UpdatedAt, b.Version = rest.OptionalTime(v.CreatedAt), rest.OptionalTime(v.UpdatedAt), v.Version
 	return b
 }
 
-// compiled compiles a custom connector.
-func (a *API) compiled(v vault.Connector) (*providers.Connector, error) {
-	def, err := providers.Parse("connector "+v.Key, []byte(v.Definition))
-	if err != nil {
-		return nil, err
-	}
-	return a.c.Catalogue.Check(def)
-}
-
-// connector finds a connector that can be connected: a custom one that is active
-// for this caller, or one of the catalogue.
-func (a *API) connector(ctx context.Context, c *Caller, key string) (*providers.Connector, error) {
-	if con, ok := a.c.Catalogue.Connector(key); ok {
-		return con, nil
-	}
-	v, err := c.Connector(ctx, key)
-	if err != nil {
-		return nil, err
-	}
-	if v.State == "inactive" {
-		return nil, problem(http.StatusConflict, "CONNECTOR_INACTIVE", "The connector "+key+" is switched off; PATCH /connectors/"+key+" with {\"active\": true} switches it on.")
-	}
-	con, err := a.compiled(v)
-	if err != nil {
-		return nil, problem(http.StatusConflict, "CONNECTOR_ERROR", sentence("the connector cannot be used: "+err.Error()))
-	}
-	return con, nil
-}
-
 // known is every connector that the caller may see, by key.
-func (a *API) known(ctx context.Context, c *Caller) ([]Connector, []*providers.Connector, error) {
+func (a *API) known(ctx context.Context, c *signin.Caller) ([]Connector, []*providers.Connector, error) {
 	own, err := c.Connectors(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -182,7 +146,7 @@ func (a *API) known(ctx context.Context, c *Caller) ([]Connector, []*providers.C
 		bodies, cons = append(bodies, connectorOf(con)), append(cons, con)
 	}
 	for _, v := range own {
-		con, err := a.compiled(v)
+		con, err := a.turns.Compiled(v)
 		b := customOf(v, con)
 		if err != nil {
 			b.State, b.LastError = "error", err.Error()
@@ -208,7 +172,7 @@ func (in *listConnectorsIn) wants(b *Connector) bool {
 		(in.Custom == "" || (in.Custom == "true") == b.Custom) && (q == "" || strings.Contains(b.Key, q) || strings.Contains(strings.ToLower(b.Title), q))
 }
 
-func (a *API) listConnectors(ctx context.Context, c *Caller, in *listConnectorsIn) (*listOut[Connector], error) {
+func (a *API) listConnectors(ctx context.Context, c *signin.Caller, in *listConnectorsIn) (*rest.ListOut[Connector], error) {
 	all, _, err := a.known(ctx, c)
 	if err != nil {
 		return nil, err
@@ -219,7 +183,7 @@ func (a *API) listConnectors(ctx context.Context, c *Caller, in *listConnectorsI
 	if err != nil {
 		return nil, err
 	}
-	out := &listOut[Connector]{Body: ListBody[Connector]{Items: []Connector{}}}
+	out := &rest.ListOut[Connector]{Body: rest.ListBody[Connector]{Items: []Connector{}}}
 	end := min(len(all), at+in.Limit)
 	out.Body.Items = append(out.Body.Items, all[at:end]...)
 	if end < len(all) {
@@ -235,7 +199,7 @@ func afterKey(all []Connector, cursor string) (int, error) {
 	}
 	key, ok := strings.CutPrefix(cursor, "k:")
 	if !ok {
-		return 0, problem(http.StatusUnprocessableEntity, "INVALID_INPUT", "after is not a cursor of this list.").at("query.after", "is not a cursor of this list")
+		return 0, problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", "after is not a cursor of this list.").At("query.after", "is not a cursor of this list")
 	}
 	at, found := slices.BinarySearchFunc(all, key, func(b Connector, k string) int { return cmp.Compare(b.Key, k) })
 	if found {
@@ -248,7 +212,7 @@ type PathKey struct {
 	Key string `path:"key" maxLength:"63"`
 }
 
-func (a *API) getConnector(ctx context.Context, c *Caller, in *PathKey) (*connectorOut, error) {
+func (a *API) getConnector(ctx context.Context, c *signin.Caller, in *PathKey) (*connectorOut, error) {
 	if con, ok := a.c.Catalogue.Connector(in.Key); ok {
 		return &connectorOut{Body: connectorOf(con)}, nil
 	}
@@ -261,9 +225,9 @@ func (a *API) getConnector(ctx context.Context, c *Caller, in *PathKey) (*connec
 
 // shownConnector is the answer with one custom connector, and who may use the
 // account that was made with it.
-func (a *API) shownConnector(ctx context.Context, c *Caller, v vault.Connector) (*connectorOut, error) {
-	con, err := a.compiled(v)
-	out := &connectorOut{ETag: etag(v.Version), Body: customOf(v, con)}
+func (a *API) shownConnector(ctx context.Context, c *signin.Caller, v vault.Connector) (*connectorOut, error) {
+	con, err := a.turns.Compiled(v)
+	out := &connectorOut{ETag: rest.Etag(v.Version), Body: customOf(v, con)}
 	if err != nil {
 		out.Body.State, out.Body.LastError = "error", err.Error()
 	}

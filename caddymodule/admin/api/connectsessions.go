@@ -1,4 +1,4 @@
-package admin
+package api
 
 import (
 	"context"
@@ -7,16 +7,20 @@ import (
 	"strings"
 	"time"
 
+	"github.com/attache-proxy/attache/caddymodule/admin/paths"
+	"github.com/attache-proxy/attache/caddymodule/admin/rest"
+	"github.com/attache-proxy/attache/caddymodule/admin/signin"
+	"github.com/attache-proxy/attache/resolver/connect"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
 func mountConnectSessions(a *API) {
-	register(a, operation{id: "create-connect-session", method: http.MethodPost, path: "/connect/sessions", role: vault.RoleOperator, noun: "ACCOUNT", status: http.StatusCreated, summary: "Make a link that connects one account",
-		detail: "Whoever opens the link can connect this account, in the ways that its connector has, and do nothing else. It ends with the first success, or at expires_at."}, a.createSession)
-	register(a, operation{id: "list-connect-sessions", method: http.MethodGet, path: "/connect/sessions", role: vault.RoleViewer, noun: "ACCOUNT", summary: "List an account's sessions that are not over"}, a.listSessions)
-	register(a, operation{id: "get-connect-session", method: http.MethodGet, path: "/connect/sessions/{id}", role: vault.RoleViewer, noun: "SESSION", summary: "How far a session got",
-		detail: "For a device code this also asks the service, when its turn has come."}, a.getConnectSession)
-	register(a, operation{id: "delete-connect-session", method: http.MethodDelete, path: "/connect/sessions/{id}", role: vault.RoleOperator, noun: "SESSION", status: http.StatusNoContent, summary: "Take a link back"}, a.deleteSession)
+	rest.Register(a.rest, rest.Operation{ID: "create-connect-session", Method: http.MethodPost, Path: "/connect/sessions", Role: vault.RoleOperator, Noun: "ACCOUNT", Status: http.StatusCreated, Summary: "Make a link that connects one account",
+		Detail: "Whoever opens the link can connect this account, in the ways that its connector has, and do nothing else. It ends with the first success, or at expires_at."}, a.createSession)
+	rest.Register(a.rest, rest.Operation{ID: "list-connect-sessions", Method: http.MethodGet, Path: "/connect/sessions", Role: vault.RoleViewer, Noun: "ACCOUNT", Summary: "List an account's sessions that are not over"}, a.listSessions)
+	rest.Register(a.rest, rest.Operation{ID: "get-connect-session", Method: http.MethodGet, Path: "/connect/sessions/{id}", Role: vault.RoleViewer, Noun: "SESSION", Summary: "How far a session got",
+		Detail: "For a device code this also asks the service, when its turn has come."}, a.getConnectSession)
+	rest.Register(a.rest, rest.Operation{ID: "delete-connect-session", Method: http.MethodDelete, Path: "/connect/sessions/{id}", Role: vault.RoleOperator, Noun: "SESSION", Status: http.StatusNoContent, Summary: "Take a link back"}, a.deleteSession)
 }
 
 // ConnectSession is an attempt to connect an account, as the API shows it.
@@ -42,10 +46,10 @@ func sessionOf(s vault.Session) ConnectSession {
 		out.Status = "expired"
 	}
 	if s.Error != "" {
-		out.Error = &Reason{s.Data[dataCode], s.Error}
+		out.Error = &Reason{s.Data[connect.DataCode], s.Error}
 	}
 	if s.Flow == vault.FlowDevice && s.Stage == vault.SessionAuthorizing {
-		out.UserCode, out.VerificationURI, out.Interval = s.Data[dataUserCode], s.Data[dataVerify], seconds(s.Data[dataInterval])
+		out.UserCode, out.VerificationURI, out.Interval = s.Data[connect.DataUserCode], s.Data[connect.DataVerify], seconds(s.Data[connect.DataInterval])
 	}
 	return out
 }
@@ -81,7 +85,7 @@ type createSessionOut struct {
 // sessionLife is how long a link works unless the operator says otherwise.
 const sessionLife = time.Hour
 
-func (a *API) createSession(ctx context.Context, c *Caller, in *createSessionIn) (*createSessionOut, error) {
+func (a *API) createSession(ctx context.Context, c *signin.Caller, in *createSessionIn) (*createSessionOut, error) {
 	b := &in.Body
 	if err := a.editable(b.AccountID); err != nil {
 		return nil, err
@@ -89,29 +93,29 @@ func (a *API) createSession(ctx context.Context, c *Caller, in *createSessionIn)
 	if err := knownScopes(b.AdditionalScopes); err != nil {
 		return nil, err
 	}
-	t, err := a.subject(ctx, c, b.AccountID, choice{option: b.Option})
+	t, err := a.turns.Subject(ctx, c.View, b.AccountID, connect.Choice{Option: b.Option})
 	if err != nil {
 		return nil, err
 	}
-	if t.acct.State == vault.Suspended {
-		return nil, suspended
+	if t.Account.State == vault.Suspended {
+		return nil, connect.ErrSuspended
 	}
 	life := sessionLife
 	if b.ExpiresIn > 0 {
 		life = time.Duration(b.ExpiresIn) * time.Second
 	}
 	n := vault.NewSession{AccountID: b.AccountID, Lifetime: life, Data: map[string]string{
-		dataReach: string(reachLink), dataPinned: b.Option, dataMore: strings.Join(b.AdditionalScopes, " ")}}
+		connect.DataReach: string(connect.ReachLink), connect.DataPinned: b.Option, connect.DataMore: strings.Join(b.AdditionalScopes, " ")}}
 	if b.AllowOtherIdentity {
-		n.Data[dataOther] = "1"
+		n.Data[connect.DataOther] = "1"
 	}
 	s, token, err := c.CreateSession(ctx, n)
 	if err != nil {
 		return nil, err
 	}
-	c.shownOnce("url")
-	out := &createSessionOut{Location: Base + "/connect/sessions/" + s.ID}
-	out.Body.ConnectSession, out.Body.URL = sessionOf(s), c.origin+ConnectPath+"/"+token.Reveal()
+	c.ShownOnce("url")
+	out := &createSessionOut{Location: paths.API + "/connect/sessions/" + s.ID}
+	out.Body.ConnectSession, out.Body.URL = sessionOf(s), c.Origin+paths.Connect+"/"+token.Reveal()
 	return out, nil
 }
 
@@ -121,27 +125,27 @@ type listSessionsIn struct {
 	AccountID string `query:"account_id" required:"true" maxLength:"128"`
 }
 
-func (a *API) listSessions(ctx context.Context, c *Caller, in *listSessionsIn) (*listOut[ConnectSession], error) {
+func (a *API) listSessions(ctx context.Context, c *signin.Caller, in *listSessionsIn) (*rest.ListOut[ConnectSession], error) {
 	all, err := c.AccountSessions(ctx, in.AccountID)
-	return listed(vault.List[vault.Session]{Items: all}, err, sessionOf)
+	return rest.Listed(vault.List[vault.Session]{Items: all}, err, sessionOf)
 }
 
-func (a *API) getConnectSession(ctx context.Context, c *Caller, in *PathID) (*connectSessionOut, error) {
+func (a *API) getConnectSession(ctx context.Context, c *signin.Caller, in *rest.PathID) (*connectSessionOut, error) {
 	s, err := c.Session(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	if s, err = a.pollDevice(ctx, s); err != nil {
+	if s, err = a.turns.PollDevice(ctx, s); err != nil {
 		return nil, err
 	}
 	return &connectSessionOut{sessionOf(s)}, nil
 }
 
-func (a *API) deleteSession(ctx context.Context, c *Caller, in *PathID) (*nothing, error) {
+func (a *API) deleteSession(ctx context.Context, c *signin.Caller, in *rest.PathID) (*rest.Nothing, error) {
 	s, err := c.Session(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	_, err = a.v.UpdateSession(ctx, s.ID, 0, vault.SessionEdit{Stage: vault.SessionFailed, Error: "An operator took the link back.", Data: map[string]string{dataCode: "TAKEN_BACK"}})
-	return &nothing{}, err
+	_, err = a.v.UpdateSession(ctx, s.ID, 0, vault.SessionEdit{Stage: vault.SessionFailed, Error: "An operator took the link back.", Data: map[string]string{connect.DataCode: "TAKEN_BACK"}})
+	return &rest.Nothing{}, err
 }

@@ -1,4 +1,4 @@
-package admin
+package api
 
 import (
 	"context"
@@ -6,21 +6,25 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/attache-proxy/attache/caddymodule/admin/paths"
+	"github.com/attache-proxy/attache/caddymodule/admin/rest"
+	"github.com/attache-proxy/attache/caddymodule/admin/signin"
 	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/resolver/problem"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
 func mountConnectorEdits(a *API) {
-	register(a, operation{id: "create-connector", method: http.MethodPost, path: "/connectors", role: vault.RoleOperator, noun: "CONNECTOR", status: http.StatusCreated, summary: "Make a custom connector",
-		detail: "From a form, from YAML, or from the URL of an MCP server. Where the form has credentials, an account named \"default\" is made of them and granted to the agents."}, a.createConnector)
-	register(a, operation{id: "update-connector", method: http.MethodPatch, path: "/connectors/{key}", role: vault.RoleOperator, noun: "CONNECTOR", summary: "Edit a custom connector"}, a.patchConnector)
-	register(a, operation{id: "delete-connector", method: http.MethodDelete, path: "/connectors/{key}", role: vault.RoleOperator, noun: "CONNECTOR", status: http.StatusNoContent, summary: "Delete a custom connector",
-		detail: "With the account that was made with it. Other accounts must be deleted first."}, a.deleteConnector)
+	rest.Register(a.rest, rest.Operation{ID: "create-connector", Method: http.MethodPost, Path: "/connectors", Role: vault.RoleOperator, Noun: "CONNECTOR", Status: http.StatusCreated, Summary: "Make a custom connector",
+		Detail: "From a form, from YAML, or from the URL of an MCP server. Where the form has credentials, an account named \"default\" is made of them and granted to the agents."}, a.createConnector)
+	rest.Register(a.rest, rest.Operation{ID: "update-connector", Method: http.MethodPatch, Path: "/connectors/{key}", Role: vault.RoleOperator, Noun: "CONNECTOR", Summary: "Edit a custom connector"}, a.patchConnector)
+	rest.Register(a.rest, rest.Operation{ID: "delete-connector", Method: http.MethodDelete, Path: "/connectors/{key}", Role: vault.RoleOperator, Noun: "CONNECTOR", Status: http.StatusNoContent, Summary: "Delete a custom connector",
+		Detail: "With the account that was made with it. Other accounts must be deleted first."}, a.deleteConnector)
 }
 
 type createConnectorIn struct{ Body NewConnector }
 
-func (a *API) createConnector(ctx context.Context, c *Caller, in *createConnectorIn) (*connectorOut, error) {
+func (a *API) createConnector(ctx context.Context, c *signin.Caller, in *createConnectorIn) (*connectorOut, error) {
 	if err := everybodys(c); err != nil {
 		return nil, err
 	}
@@ -33,7 +37,7 @@ func (a *API) createConnector(ctx context.Context, c *Caller, in *createConnecto
 		return nil, err
 	}
 	if _, taken := a.c.Catalogue.Connector(key); taken {
-		return nil, problem(http.StatusConflict, "CONNECTOR_EXISTS", "There is a connector "+key+" already, which the API cannot edit. Choose another name.")
+		return nil, problem.New(http.StatusConflict, "CONNECTOR_EXISTS", "There is a connector "+key+" already, which the API cannot edit. Choose another name.")
 	}
 	f := &in.Body.ConnectorForm
 	form := f.over(map[string]any{"name": name})
@@ -59,14 +63,14 @@ func (a *API) createConnector(ctx context.Context, c *Caller, in *createConnecto
 	}
 	out, err := a.shownConnector(ctx, c, v)
 	if err == nil {
-		out.Location = Base + "/connectors/" + key
+		out.Location = paths.API + "/connectors/" + key
 	}
 	return out, err
 }
 
 // createMCP makes a connector from an MCP server's URL. What was begun is taken
 // back where its client cannot be stored.
-func (a *API) createMCP(ctx context.Context, c *Caller, key string, f *ConnectorForm, form map[string]any) (*connectorOut, error) {
+func (a *API) createMCP(ctx context.Context, c *signin.Caller, key string, f *ConnectorForm, form map[string]any) (*connectorOut, error) {
 	if _, err := c.Connector(ctx, key); err == nil { // before anything is registered elsewhere
 		return nil, vault.ErrExists
 	}
@@ -86,7 +90,7 @@ func (a *API) createMCP(ctx context.Context, c *Caller, key string, f *Connector
 	}
 	out, err := a.shownConnector(ctx, c, v)
 	if err == nil {
-		out.Location = Base + "/connectors/" + key
+		out.Location = paths.API + "/connectors/" + key
 	}
 	return out, err
 }
@@ -108,12 +112,12 @@ func (a *API) build(key string, f *ConnectorForm, form map[string]any) (*provide
 
 // customConnector finds the connector that c wants to edit or delete while it is
 // at version; 0 is any.
-func (a *API) customConnector(ctx context.Context, c *Caller, key string, version int64) (vault.Connector, error) {
+func (a *API) customConnector(ctx context.Context, c *signin.Caller, key string, version int64) (vault.Connector, error) {
 	if err := everybodys(c); err != nil {
 		return vault.Connector{}, err
 	}
 	if _, builtin := a.c.Catalogue.Connector(key); builtin {
-		return vault.Connector{}, problem(http.StatusConflict, "READ_ONLY", "Only custom connectors are edited and deleted here.")
+		return vault.Connector{}, problem.New(http.StatusConflict, "READ_ONLY", "Only custom connectors are edited and deleted here.")
 	}
 	v, err := c.Connector(ctx, key)
 	if err == nil && version != 0 && version != v.Version {
@@ -124,15 +128,15 @@ func (a *API) customConnector(ctx context.Context, c *Caller, key string, versio
 
 type patchConnectorIn struct {
 	PathKey
-	IfMatch
+	rest.IfMatch
 	Body struct {
 		ConnectorForm
 		Version int64 `json:"version,omitempty" doc:"The version that is edited; or use If-Match."`
 	}
 }
 
-func (a *API) patchConnector(ctx context.Context, c *Caller, in *patchConnectorIn) (*connectorOut, error) {
-	version, err := in.editVersion(in.Body.Version)
+func (a *API) patchConnector(ctx context.Context, c *signin.Caller, in *patchConnectorIn) (*connectorOut, error) {
+	version, err := in.EditVersion(in.Body.Version)
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +177,7 @@ func (a *API) patchConnector(ctx context.Context, c *Caller, in *patchConnectorI
 }
 
 // patchMCP finds an MCP server out anew.
-func (a *API) patchMCP(ctx context.Context, c *Caller, v vault.Connector, f *ConnectorForm, form map[string]any) (*connectorOut, error) {
+func (a *API) patchMCP(ctx context.Context, c *signin.Caller, v vault.Connector, f *ConnectorForm, form map[string]any) (*connectorOut, error) {
 	w, err := a.ofMCP(ctx, c, v.Key, f, form, &v)
 	if err != nil {
 		return nil, err
@@ -202,7 +206,7 @@ var whereTo = []string{"hosts", "base_url", "token_url", "authorize_url", "devic
 
 // mayRedirect keeps an operator, who may set secrets and not read them, from
 // sending those of a connector's accounts to a host of their choice.
-func (a *API) mayRedirect(ctx context.Context, c *Caller, v vault.Connector, f *ConnectorForm, form map[string]any, source string) error {
+func (a *API) mayRedirect(ctx context.Context, c *signin.Caller, v vault.Connector, f *ConnectorForm, form map[string]any, source string) error {
 	if c.Role.Includes(vault.RoleAdmin) {
 		return nil
 	}
@@ -215,18 +219,18 @@ func (a *API) mayRedirect(ctx context.Context, c *Caller, v vault.Connector, f *
 	}
 	l, err := c.Accounts(ctx, vault.AccountFilter{Connector: v.Key}, vault.Page{Limit: 1})
 	if err == nil && len(l.Items) > 0 {
-		err = problem(http.StatusForbidden, "INVALID_PERMISSIONS", "The connector has accounts, whose credentials would go elsewhere. That needs the role admin.")
+		err = problem.New(http.StatusForbidden, "INVALID_PERMISSIONS", "The connector has accounts, whose credentials would go elsewhere. That needs the role admin.")
 	}
 	return err
 }
 
 type deleteConnectorIn struct {
 	PathKey
-	IfMatch
+	rest.IfMatch
 }
 
-func (a *API) deleteConnector(ctx context.Context, c *Caller, in *deleteConnectorIn) (*nothing, error) {
-	version, err := in.version()
+func (a *API) deleteConnector(ctx context.Context, c *signin.Caller, in *deleteConnectorIn) (*rest.Nothing, error) {
+	version, err := in.Version()
 	if err != nil {
 		return nil, err
 	}
@@ -240,10 +244,10 @@ func (a *API) deleteConnector(ctx context.Context, c *Caller, in *deleteConnecto
 	}
 	own := text(v.Form, formAccount)
 	if len(l.Items) > 1 || len(l.Items) == 1 && l.Items[0].ID != own {
-		return nil, problem(http.StatusConflict, "CONNECTOR_IN_USE", "Accounts of this connector are left. Delete them first.")
+		return nil, problem.New(http.StatusConflict, "CONNECTOR_IN_USE", "Accounts of this connector are left. Delete them first.")
 	}
 	if len(l.Items) == 1 {
-		if _, err := a.remove(ctx, c, l.Items[0], 0, true); err != nil {
+		if _, err := a.turns.Remove(ctx, c.View, l.Items[0], 0, true); err != nil {
 			return nil, err
 		}
 	}
@@ -252,5 +256,5 @@ func (a *API) deleteConnector(ctx context.Context, c *Caller, in *deleteConnecto
 			return nil, err
 		}
 	}
-	return &nothing{}, c.DeleteConnector(ctx, in.Key, v.Version)
+	return &rest.Nothing{}, c.DeleteConnector(ctx, in.Key, v.Version)
 }

@@ -1,4 +1,4 @@
-package admin
+package api
 
 import (
 	"context"
@@ -7,17 +7,21 @@ import (
 	"strings"
 	"time"
 
+	"github.com/attache-proxy/attache/caddymodule/admin/paths"
+	"github.com/attache-proxy/attache/caddymodule/admin/rest"
+	"github.com/attache-proxy/attache/caddymodule/admin/signin"
+	"github.com/attache-proxy/attache/resolver/problem"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
 func mountGrants(a *API) {
-	register(a, operation{id: "list-grants", method: http.MethodGet, path: "/grants", role: vault.RoleViewer, noun: "GRANT", summary: "List who may use what"}, a.listGrants)
-	register(a, operation{id: "list-agent-grants", method: http.MethodGet, path: "/agents/{id}/grants", role: vault.RoleViewer, noun: "AGENT", summary: "List what an agent may use"}, a.listAgentGrants)
-	register(a, operation{id: "create-grant", method: http.MethodPost, path: "/agents/{id}/grants", role: vault.RoleOperator, noun: "GRANT", status: http.StatusCreated, summary: "Let an agent use an account",
-		detail: "Of its own organisation. It holds from the agent's next request on, open tunnels included."}, a.createGrant)
-	register(a, operation{id: "get-grant", method: http.MethodGet, path: "/agents/{id}/grants/{grant_id}", role: vault.RoleViewer, noun: "GRANT", summary: "Read a grant"}, a.getGrant)
-	register(a, operation{id: "update-grant", method: http.MethodPatch, path: "/agents/{id}/grants/{grant_id}", role: vault.RoleOperator, noun: "GRANT", summary: "Edit a grant"}, a.patchGrant)
-	register(a, operation{id: "delete-grant", method: http.MethodDelete, path: "/agents/{id}/grants/{grant_id}", role: vault.RoleOperator, noun: "GRANT", status: http.StatusNoContent, summary: "Take an account away from an agent"}, a.deleteGrant)
+	rest.Register(a.rest, rest.Operation{ID: "list-grants", Method: http.MethodGet, Path: "/grants", Role: vault.RoleViewer, Noun: "GRANT", Summary: "List who may use what"}, a.listGrants)
+	rest.Register(a.rest, rest.Operation{ID: "list-agent-grants", Method: http.MethodGet, Path: "/agents/{id}/grants", Role: vault.RoleViewer, Noun: "AGENT", Summary: "List what an agent may use"}, a.listAgentGrants)
+	rest.Register(a.rest, rest.Operation{ID: "create-grant", Method: http.MethodPost, Path: "/agents/{id}/grants", Role: vault.RoleOperator, Noun: "GRANT", Status: http.StatusCreated, Summary: "Let an agent use an account",
+		Detail: "Of its own organisation. It holds from the agent's next request on, open tunnels included."}, a.createGrant)
+	rest.Register(a.rest, rest.Operation{ID: "get-grant", Method: http.MethodGet, Path: "/agents/{id}/grants/{grant_id}", Role: vault.RoleViewer, Noun: "GRANT", Summary: "Read a grant"}, a.getGrant)
+	rest.Register(a.rest, rest.Operation{ID: "update-grant", Method: http.MethodPatch, Path: "/agents/{id}/grants/{grant_id}", Role: vault.RoleOperator, Noun: "GRANT", Summary: "Edit a grant"}, a.patchGrant)
+	rest.Register(a.rest, rest.Operation{ID: "delete-grant", Method: http.MethodDelete, Path: "/agents/{id}/grants/{grant_id}", Role: vault.RoleOperator, Noun: "GRANT", Status: http.StatusNoContent, Summary: "Take an account away from an agent"}, a.deleteGrant)
 }
 
 type Grant struct {
@@ -42,7 +46,7 @@ type Rule struct {
 
 func grantOf(g vault.Grant) Grant {
 	b := Grant{ID: g.ID, Organisation: g.Organisation, AgentID: g.AgentID, AccountID: g.AccountID, Connector: g.Connector, Scopes: g.Scopes,
-		ExpiresAt: optionalTime(g.ExpiresAt), CreatedAt: optionalTime(g.CreatedAt), UpdatedAt: optionalTime(g.UpdatedAt), Version: g.Version}
+		ExpiresAt: rest.OptionalTime(g.ExpiresAt), CreatedAt: rest.OptionalTime(g.CreatedAt), UpdatedAt: rest.OptionalTime(g.UpdatedAt), Version: g.Version}
 	for _, r := range g.Rules {
 		b.Rules = append(b.Rules, Rule{r.Methods, r.Path})
 	}
@@ -63,27 +67,29 @@ type grantOut struct {
 	Body     Grant
 }
 
-func shownGrant(g vault.Grant) *grantOut { return &grantOut{ETag: etag(g.Version), Body: grantOf(g)} }
+func shownGrant(g vault.Grant) *grantOut {
+	return &grantOut{ETag: rest.Etag(g.Version), Body: grantOf(g)}
+}
 
 type listGrantsIn struct {
-	PageQuery
+	rest.PageQuery
 	AgentID      string `query:"agent_id"`
 	AccountID    string `query:"account_id"`
 	Connector    string `query:"connector"`
 	Organisation string `query:"organisation"`
 }
 
-func (a *API) listGrants(ctx context.Context, c *Caller, in *listGrantsIn) (*listOut[Grant], error) {
-	l, err := c.Grants(ctx, vault.GrantFilter{AgentID: in.AgentID, AccountID: in.AccountID, Connector: in.Connector, Organisation: in.Organisation}, in.page())
-	return listed(l, err, grantOf)
+func (a *API) listGrants(ctx context.Context, c *signin.Caller, in *listGrantsIn) (*rest.ListOut[Grant], error) {
+	l, err := c.Grants(ctx, vault.GrantFilter{AgentID: in.AgentID, AccountID: in.AccountID, Connector: in.Connector, Organisation: in.Organisation}, in.Page())
+	return rest.Listed(l, err, grantOf)
 }
 
 type listAgentGrantsIn struct {
-	PathID
-	PageQuery
+	rest.PathID
+	rest.PageQuery
 }
 
-func (a *API) listAgentGrants(ctx context.Context, c *Caller, in *listAgentGrantsIn) (*listOut[Grant], error) {
+func (a *API) listAgentGrants(ctx context.Context, c *signin.Caller, in *listAgentGrantsIn) (*rest.ListOut[Grant], error) {
 	file := strings.HasPrefix(in.ID, vault.FileAgent)
 	if file {
 		if _, err := a.fileAgent(c, in.ID); err != nil {
@@ -92,8 +98,8 @@ func (a *API) listAgentGrants(ctx context.Context, c *Caller, in *listAgentGrant
 	} else if _, err := c.Agent(ctx, in.ID); err != nil {
 		return nil, err
 	}
-	l, err := c.Grants(ctx, vault.GrantFilter{AgentID: in.ID}, in.page())
-	out, err := listed(l, err, grantOf)
+	l, err := c.Grants(ctx, vault.GrantFilter{AgentID: in.ID}, in.Page())
+	out, err := rest.Listed(l, err, grantOf)
 	if err == nil && file && in.After == "" {
 		out.Body.Items = slices.Insert(out.Body.Items, 0, a.fileGrants(in.ID)...)
 	}
@@ -124,7 +130,7 @@ func (a *API) fileGrants(id string) (out []Grant) {
 }
 
 type createGrantIn struct {
-	PathID
+	rest.PathID
 	Body struct {
 		AccountID string    `json:"account_id" minLength:"1" maxLength:"128"`
 		Scopes    []string  `json:"scopes" minItems:"1" maxItems:"3" enum:"read,write,presign" doc:"read, write or both. Reading is GET, HEAD, OPTIONS and what the connector lists. With presign beside them the agent may have URLs that work without the proxy for a while."`
@@ -133,21 +139,21 @@ type createGrantIn struct {
 	}
 }
 
-func (a *API) createGrant(ctx context.Context, c *Caller, in *createGrantIn) (*grantOut, error) {
+func (a *API) createGrant(ctx context.Context, c *signin.Caller, in *createGrantIn) (*grantOut, error) {
 	if strings.HasPrefix(in.ID, vault.FileAgent) {
 		if _, err := a.fileAgent(c, in.ID); err != nil {
-			return nil, problem(http.StatusNotFound, "AGENT_NOT_FOUND", "There is no such agent here.")
+			return nil, problem.New(http.StatusNotFound, "AGENT_NOT_FOUND", "There is no such agent here.")
 		}
 	} else if _, err := c.Agent(ctx, in.ID); err != nil {
-		return nil, a.explain(err, "AGENT", c)
+		return nil, a.rest.Explain(err, "AGENT", c)
 	}
 	if strings.HasPrefix(in.Body.AccountID, vault.FileAgent) {
-		return nil, problem(http.StatusConflict, "READ_ONLY", "An account of the configuration file is granted there.").at("body.account_id", "is declared in the configuration file")
+		return nil, problem.New(http.StatusConflict, "READ_ONLY", "An account of the configuration file is granted there.").At("body.account_id", "is declared in the configuration file")
 	}
 	if _, err := c.Account(ctx, in.Body.AccountID); err != nil {
-		return nil, a.explain(err, "ACCOUNT", c)
+		return nil, a.rest.Explain(err, "ACCOUNT", c)
 	}
-	if err := ahead(in.Body.ExpiresAt); err != nil {
+	if err := rest.Ahead(in.Body.ExpiresAt); err != nil {
 		return nil, err
 	}
 	g, err := c.CreateGrant(ctx, vault.NewGrant{AgentID: in.ID, AccountID: in.Body.AccountID, Scopes: in.Body.Scopes, Rules: rulesOf(in.Body.Rules), ExpiresAt: in.Body.ExpiresAt})
@@ -155,17 +161,17 @@ func (a *API) createGrant(ctx context.Context, c *Caller, in *createGrantIn) (*g
 		return nil, err
 	}
 	out := shownGrant(g)
-	out.Location = Base + "/agents/" + in.ID + "/grants/" + g.ID
+	out.Location = paths.API + "/agents/" + in.ID + "/grants/" + g.ID
 	return out, nil
 }
 
 type PathGrant struct {
-	PathID
+	rest.PathID
 	GrantID string `path:"grant_id" maxLength:"128"`
 }
 
 // grant finds a grant of the agent that the path names.
-func (in *PathGrant) grant(ctx context.Context, c *Caller) (vault.Grant, error) {
+func (in *PathGrant) grant(ctx context.Context, c *signin.Caller) (vault.Grant, error) {
 	g, err := c.Grant(ctx, in.GrantID)
 	if err == nil && g.AgentID != in.ID {
 		err = vault.ErrNotFound
@@ -173,31 +179,31 @@ func (in *PathGrant) grant(ctx context.Context, c *Caller) (vault.Grant, error) 
 	return g, err
 }
 
-func (a *API) getGrant(ctx context.Context, c *Caller, in *PathGrant) (*grantOut, error) {
+func (a *API) getGrant(ctx context.Context, c *signin.Caller, in *PathGrant) (*grantOut, error) {
 	g, err := in.grant(ctx, c)
 	return shownGrant(g), err
 }
 
 type patchGrantIn struct {
 	PathGrant
-	IfMatch
+	rest.IfMatch
 	Body struct {
-		Scopes    []string `json:"scopes,omitempty" minItems:"1" maxItems:"3" enum:"read,write,presign"`
-		Rules     *[]Rule  `json:"rules,omitempty" maxItems:"50" doc:"Replaces all of them; [] allows every request."`
-		ExpiresAt Ending   `json:"expires_at,omitempty"`
-		Version   int64    `json:"version,omitempty" doc:"The version that is edited; or use If-Match."`
+		Scopes    []string    `json:"scopes,omitempty" minItems:"1" maxItems:"3" enum:"read,write,presign"`
+		Rules     *[]Rule     `json:"rules,omitempty" maxItems:"50" doc:"Replaces all of them; [] allows every request."`
+		ExpiresAt rest.Ending `json:"expires_at,omitempty"`
+		Version   int64       `json:"version,omitempty" doc:"The version that is edited; or use If-Match."`
 	}
 }
 
-func (a *API) patchGrant(ctx context.Context, c *Caller, in *patchGrantIn) (*grantOut, error) {
-	version, err := in.editVersion(in.Body.Version)
+func (a *API) patchGrant(ctx context.Context, c *signin.Caller, in *patchGrantIn) (*grantOut, error) {
+	version, err := in.EditVersion(in.Body.Version)
 	if err != nil {
 		return nil, err
 	}
 	if _, err := in.grant(ctx, c); err != nil {
 		return nil, err
 	}
-	end, err := in.Body.ExpiresAt.edit()
+	end, err := in.Body.ExpiresAt.Edit()
 	if err != nil {
 		return nil, err
 	}
@@ -212,16 +218,16 @@ func (a *API) patchGrant(ctx context.Context, c *Caller, in *patchGrantIn) (*gra
 
 type deleteGrantIn struct {
 	PathGrant
-	IfMatch
+	rest.IfMatch
 }
 
-func (a *API) deleteGrant(ctx context.Context, c *Caller, in *deleteGrantIn) (*nothing, error) {
-	version, err := in.version()
+func (a *API) deleteGrant(ctx context.Context, c *signin.Caller, in *deleteGrantIn) (*rest.Nothing, error) {
+	version, err := in.Version()
 	if err != nil {
 		return nil, err
 	}
 	if _, err := in.grant(ctx, c); err != nil {
 		return nil, err
 	}
-	return &nothing{}, c.DeleteGrant(ctx, in.GrantID, version)
+	return &rest.Nothing{}, c.DeleteGrant(ctx, in.GrantID, version)
 }

@@ -1,4 +1,4 @@
-package admin
+package api
 
 import (
 	"context"
@@ -7,9 +7,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/attache-proxy/attache/caddymodule/admin/signin"
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/oauth/mcp"
 	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/problem"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -20,10 +22,6 @@ type MCP interface {
 	Register(ctx context.Context, s *mcp.Server, c mcp.Client) (*mcp.Registration, error)
 }
 
-// ClientDocumentPath is where authorization servers read who we are, where they
-// take that instead of a registration.
-const ClientDocumentPath = "/oauth/client.json"
-
 // Names in the form of a connector that was made of an MCP server's URL.
 const (
 	formMCP          = "mcp"
@@ -32,28 +30,6 @@ const (
 
 // paramSecretEnd is an app's parameter: when its secret ends.
 const paramSecretEnd = "client_secret_expires_at"
-
-// client is how we introduce ourselves.
-func (a *API) client(origin string) mcp.Client {
-	c := mcp.Client{Name: "Attaché", RedirectURIs: []string{origin + CallbackPath}}
-	if strings.HasPrefix(a.c.PublicURL, "https://") && !Loopback(strings.TrimPrefix(a.c.PublicURL, "https://")) {
-		c.DocumentURL = a.c.PublicURL + ClientDocumentPath
-	}
-	return c
-}
-
-// clientDocument serves the client ID metadata document. It holds nothing that
-// is not in every authorization request.
-func (a *API) clientDocument(w http.ResponseWriter, r *http.Request) {
-	c := a.client(a.c.PublicURL)
-	if c.DocumentURL == "" {
-		writeProblem(w, problem(http.StatusNotFound, "NOT_FOUND", "There is no such document: public_url is no https address that others reach."))
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "public, max-age=3600")
-	_, _ = w.Write(c.Document())
-}
 
 // mcpWork is what is to be stored for an MCP server: its client, unless the one
 // that is there stays.
@@ -67,12 +43,12 @@ type mcpWork struct {
 
 // ofMCP finds a server out and makes its connector, and a client unless there is
 // one already. before is the connector that is edited; nil for a new one.
-func (a *API) ofMCP(ctx context.Context, c *Caller, key string, f *ConnectorForm, form map[string]any, before *vault.Connector) (*mcpWork, error) {
+func (a *API) ofMCP(ctx context.Context, c *signin.Caller, key string, f *ConnectorForm, form map[string]any, before *vault.Connector) (*mcpWork, error) {
 	if a.c.MCP == nil {
-		return nil, problem(http.StatusNotImplemented, "NOT_AVAILABLE", "Nothing finds MCP servers out here.")
+		return nil, problem.New(http.StatusNotImplemented, "NOT_AVAILABLE", "Nothing finds MCP servers out here.")
 	}
 	if name := f.besideMCP(); name != "" {
-		return nil, problem(http.StatusUnprocessableEntity, "INVALID_INPUT", name+" does not go with mcp, from which all of it is found out.").at("body."+name, "does not go with mcp")
+		return nil, problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", name+" does not go with mcp, from which all of it is found out.").At("body."+name, "does not go with mcp")
 	}
 	w := &mcpWork{agents: f.Agents, org: vault.DefaultOrganisation}
 	if f.Organisation != nil {
@@ -118,7 +94,7 @@ func (f *ConnectorForm) besideMCP() string {
 // clientOf decides which client to be: one that was registered by hand, the one
 // that this connector has at the same authorization server, or a new one. It
 // returns the connector's token_auth.
-func (a *API) clientOf(ctx context.Context, c *Caller, s *mcp.Server, f *ConnectorForm, form map[string]any, before *vault.Connector, w *mcpWork) (auth string, err error) {
+func (a *API) clientOf(ctx context.Context, c *signin.Caller, s *mcp.Server, f *ConnectorForm, form map[string]any, before *vault.Connector, w *mcpWork) (auth string, err error) {
 	anew := f.ClientID != nil && *f.ClientID == ""
 	if !anew && (f.ClientID != nil || f.ClientSecret != nil) {
 		w.client = &mcp.Registration{ClientID: text(form, "client_id"), How: "by_hand", Auth: "none"}
@@ -129,14 +105,14 @@ func (a *API) clientOf(ctx context.Context, c *Caller, s *mcp.Server, f *Connect
 		return w.client.Auth, nil
 	}
 	if before != nil && !anew && a.stillRegistered(ctx, c, text(before.Form, formApp)) {
-		if old, err := a.compiled(*before); err == nil && old.Options[0].OptionDef.OAuth.Issuer == s.Issuer && old.Options[0].OptionDef.OAuth.TokenURL == s.TokenURL {
+		if old, err := a.turns.Compiled(*before); err == nil && old.Options[0].OptionDef.OAuth.Issuer == s.Issuer && old.Options[0].OptionDef.OAuth.TokenURL == s.TokenURL {
 			return old.Options[0].OptionDef.OAuth.TokenAuth, nil
 		}
 	}
-	us := a.client(c.origin)
+	us := a.guard.Client(c.Origin)
 	if w.client, err = a.c.MCP.Register(ctx, s, us); err != nil {
 		if errors.Is(err, mcp.ErrNoRegistration) {
-			return "", problem(http.StatusConflict, "APP_REQUIRED", "The authorization server "+s.Issuer+" registers no clients by itself. Register one there, with the redirect URI "+us.RedirectURIs[0]+", and send its client_id, and its client_secret if it has one, along with mcp.")
+			return "", problem.New(http.StatusConflict, "APP_REQUIRED", "The authorization server "+s.Issuer+" registers no clients by itself. Register one there, with the redirect URI "+us.RedirectURIs[0]+", and send its client_id, and its client_secret if it has one, along with mcp.")
 		}
 		return "", mcpProblem(err)
 	}
@@ -147,7 +123,7 @@ func (a *API) clientOf(ctx context.Context, c *Caller, s *mcp.Server, f *Connect
 
 // stillRegistered reports whether an app can go on being used: it is there, and
 // its secret does not end within a day.
-func (a *API) stillRegistered(ctx context.Context, c *Caller, id string) bool {
+func (a *API) stillRegistered(ctx context.Context, c *signin.Caller, id string) bool {
 	if id == "" {
 		return false
 	}
@@ -163,14 +139,14 @@ func (a *API) stillRegistered(ctx context.Context, c *Caller, id string) bool {
 func mcpProblem(err error) error {
 	var e *mcp.Error
 	if errors.As(err, &e) && e.Temporary {
-		return problem(http.StatusBadGateway, "MCP_SERVER_UNAVAILABLE", sentence(err.Error())).at("body.mcp", "does not answer")
+		return problem.New(http.StatusBadGateway, "MCP_SERVER_UNAVAILABLE", problem.Sentence(err.Error())).At("body.mcp", "does not answer")
 	}
-	return problem(http.StatusUnprocessableEntity, "MCP_SERVER_REFUSED", sentence(err.Error())).at("body.mcp", "cannot be used")
+	return problem.New(http.StatusUnprocessableEntity, "MCP_SERVER_REFUSED", problem.Sentence(err.Error())).At("body.mcp", "cannot be used")
 }
 
 // storeMCP stores the client, and an account for the agents, of a connector that
 // is stored already.
-func (a *API) storeMCP(ctx context.Context, c *Caller, v vault.Connector, w *mcpWork) (vault.Connector, error) {
+func (a *API) storeMCP(ctx context.Context, c *signin.Caller, v vault.Connector, w *mcpWork) (vault.Connector, error) {
 	appID, err := a.saveClient(ctx, c, v, w.client)
 	if err != nil {
 		return v, err
@@ -201,7 +177,7 @@ func (a *API) storeMCP(ctx context.Context, c *Caller, v vault.Connector, w *mcp
 }
 
 // saveClient stores a client as the connector's managed app; nil keeps what is there.
-func (a *API) saveClient(ctx context.Context, c *Caller, v vault.Connector, r *mcp.Registration) (string, error) {
+func (a *API) saveClient(ctx context.Context, c *signin.Caller, v vault.Connector, r *mcp.Registration) (string, error) {
 	id := text(v.Form, formApp)
 	if r == nil {
 		return id, nil

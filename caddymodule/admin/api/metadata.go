@@ -1,11 +1,13 @@
-package admin
+package api
 
 import (
 	"cmp"
 	"context"
 	"slices"
 
+	"github.com/attache-proxy/attache/caddymodule/admin/signin"
 	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/resolver/connect"
 )
 
 // Metadata says what a connector needs to be connected.
@@ -38,7 +40,7 @@ type metadataListOut struct {
 func metadataOf(c *providers.Connector) Metadata {
 	b := Metadata{Key: c.Key, Title: cmp.Or(c.Title, c.Key), Docs: c.Docs, Options: []MetadataOption{}}
 	for _, o := range c.Options {
-		item := MetadataOption{Name: o.Name, Title: o.Title, Type: typeOf(o), Flow: flowOf(o), Help: o.Help, Schema: Schema(o)}
+		item := MetadataOption{Name: o.Name, Title: o.Title, Type: typeOf(o), Flow: connect.FlowOf(o), Help: o.Help, Schema: Schema(o)}
 		if o.OAuth != nil {
 			item.Scopes = o.OptionDef.OAuth.Scopes
 		}
@@ -77,7 +79,7 @@ func Schema(o *providers.Option) map[string]any {
 	}
 }
 
-func (a *API) listMetadata(ctx context.Context, c *Caller, _ *struct{}) (*metadataListOut, error) {
+func (a *API) listMetadata(ctx context.Context, c *signin.Caller, _ *struct{}) (*metadataListOut, error) {
 	_, cons, err := a.known(ctx, c)
 	if err != nil {
 		return nil, err
@@ -93,8 +95,8 @@ func (a *API) listMetadata(ctx context.Context, c *Caller, _ *struct{}) (*metada
 	return out, nil
 }
 
-func (a *API) getMetadata(ctx context.Context, c *Caller, in *PathKey) (*metadataOut, error) {
-	con, err := a.connector(ctx, c, in.Key)
+func (a *API) getMetadata(ctx context.Context, c *signin.Caller, in *PathKey) (*metadataOut, error) {
+	con, err := a.turns.Connector(ctx, c.View, in.Key)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package admin
+package api
 
 import (
 	"context"
@@ -6,6 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/attache-proxy/attache/caddymodule/admin/rest"
+	"github.com/attache-proxy/attache/caddymodule/admin/signin"
+	"github.com/attache-proxy/attache/resolver/problem"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -42,15 +45,15 @@ type BucketAccess struct {
 }
 
 func mountStorage(a *API) {
-	register(a, operation{id: "presign", method: http.MethodPost, path: "/accounts/{id}/presign", role: vault.RoleOperator, noun: "ACCOUNT", summary: "Make a URL that works without the proxy for a while",
-		detail: "For S3 and what speaks as it does, and for Google Cloud Storage (V4). Whoever has the URL may do what it says until it expires, " +
+	rest.Register(a.rest, rest.Operation{ID: "presign", Method: http.MethodPost, Path: "/accounts/{id}/presign", Role: vault.RoleOperator, Noun: "ACCOUNT", Summary: "Make a URL that works without the proxy for a while",
+		Detail: "For S3 and what speaks as it does, and for Google Cloud Storage (V4). Whoever has the URL may do what it says until it expires, " +
 			"whatever becomes of the grant: hand it to nobody else. With agent_id the agent's grant must cover method and path."}, a.presign)
-	register(a, operation{id: "set-bucket-access", method: http.MethodPost, path: "/accounts/{id}/bucket-access", role: vault.RoleOperator, noun: "ACCOUNT", summary: "Let a service account of Google use a bucket",
-		detail: "The bucket's policy is edited with the account's credentials, which must allow that: roles/storage.objectViewer for read, roles/storage.objectUser for write, neither for none."}, a.setBucketAccess)
+	rest.Register(a.rest, rest.Operation{ID: "set-bucket-access", Method: http.MethodPost, Path: "/accounts/{id}/bucket-access", Role: vault.RoleOperator, Noun: "ACCOUNT", Summary: "Let a service account of Google use a bucket",
+		Detail: "The bucket's policy is edited with the account's credentials, which must allow that: roles/storage.objectViewer for read, roles/storage.objectUser for write, neither for none."}, a.setBucketAccess)
 }
 
 type presignIn struct {
-	PathID
+	rest.PathID
 	Body struct {
 		URL       string            `json:"url" minLength:"1" maxLength:"4096" doc:"Absolute, or a path at the account's base URL." example:"https://bucket.s3.us-east-1.amazonaws.com/key"`
 		Method    string            `json:"method,omitempty" enum:"GET,HEAD,PUT,POST,DELETE" doc:"Default: GET."`
@@ -69,7 +72,7 @@ type presignOut struct {
 	}
 }
 
-func (a *API) presign(ctx context.Context, c *Caller, in *presignIn) (*presignOut, error) {
+func (a *API) presign(ctx context.Context, c *signin.Caller, in *presignIn) (*presignOut, error) {
 	if err := a.storageOf(ctx, c, in.ID); err != nil {
 		return nil, err
 	}
@@ -86,41 +89,41 @@ func (a *API) presign(ctx context.Context, c *Caller, in *presignIn) (*presignOu
 	if err != nil {
 		return nil, err
 	}
-	c.shownOnce("url")
+	c.ShownOnce("url")
 	out := &presignOut{}
 	out.Body.URL, out.Body.Method, out.Body.Headers, out.Body.ExpiresAt = made.URL, p.Method, in.Body.Headers, made.ExpiresAt.UTC().Truncate(time.Second)
 	return out, nil
 }
 
 // agentName finds the agent that will use a URL.
-func (a *API) agentName(ctx context.Context, c *Caller, id string) (string, error) {
+func (a *API) agentName(ctx context.Context, c *signin.Caller, id string) (string, error) {
 	if id == "" {
 		return "", nil
 	}
 	if strings.HasPrefix(id, vault.FileAgent) {
 		f, err := a.fileAgent(c, id)
 		if err != nil {
-			return "", a.explain(err, "AGENT", c)
+			return "", a.rest.Explain(err, "AGENT", c)
 		}
 		return f.Name, nil
 	}
 	agent, err := c.Agent(ctx, id)
 	if err != nil {
-		return "", a.explain(err, "AGENT", c)
+		return "", a.rest.Explain(err, "AGENT", c)
 	}
 	if !agent.Live(time.Now()) {
-		return "", problem(http.StatusConflict, "AGENT_DISABLED", "The agent is disabled, or its time is over.")
+		return "", problem.New(http.StatusConflict, "AGENT_DISABLED", "The agent is disabled, or its time is over.")
 	}
 	return agent.Name, nil
 }
 
 // storageOf makes sure that the caller may see the account.
-func (a *API) storageOf(ctx context.Context, c *Caller, id string) error {
+func (a *API) storageOf(ctx context.Context, c *signin.Caller, id string) error {
 	if a.c.Storage == nil {
-		return problem(http.StatusNotImplemented, "NOT_AVAILABLE", "Object storage cannot be reached here.")
+		return problem.New(http.StatusNotImplemented, "NOT_AVAILABLE", "Object storage cannot be reached here.")
 	}
 	if strings.HasPrefix(id, vault.FileAgent) {
-		_, err := a.getAccount(ctx, c, &PathID{ID: id})
+		_, err := a.getAccount(ctx, c, &rest.PathID{ID: id})
 		return err
 	}
 	acct, err := c.Account(ctx, id)
@@ -128,18 +131,18 @@ func (a *API) storageOf(ctx context.Context, c *Caller, id string) error {
 		return err
 	}
 	if acct.TestMode {
-		return problem(http.StatusConflict, "TEST_MODE", "The account is for trying things out, and its credentials may be made up.")
+		return problem.New(http.StatusConflict, "TEST_MODE", "The account is for trying things out, and its credentials may be made up.")
 	}
 	return nil
 }
 
 // record audits what was done outside the vault, or why it was not; it returns
 // the error as people see it.
-func (a *API) record(ctx context.Context, c *Caller, e vault.Event, failed error) error {
+func (a *API) record(ctx context.Context, c *signin.Caller, e vault.Event, failed error) error {
 	e.Kind = vault.AuditAdmin
 	if failed != nil {
-		failed = a.explain(failed, "ACCOUNT", c)
-		e.Kind, e.Detail = vault.AuditRefusal, "Not done. "+failed.(*Problem).Detail
+		p := a.rest.Explain(failed, "ACCOUNT", c)
+		failed, e.Kind, e.Detail = p, vault.AuditRefusal, "Not done. "+p.Detail
 	}
 	if err := c.Record(ctx, e); err != nil {
 		a.log.Error("writing the audit", "error", err)
@@ -148,7 +151,7 @@ func (a *API) record(ctx context.Context, c *Caller, e vault.Event, failed error
 }
 
 type bucketAccessIn struct {
-	PathID
+	rest.PathID
 	Body struct {
 		Bucket string `json:"bucket,omitempty" maxLength:"222" doc:"Default: the account's field bucket."`
 		Email  string `json:"email,omitempty" maxLength:"254" doc:"The service account's. Default: the account's field service_account_email." example:"reader@project.iam.gserviceaccount.com"`
@@ -165,7 +168,7 @@ type bucketAccessOut struct {
 	}
 }
 
-func (a *API) setBucketAccess(ctx context.Context, c *Caller, in *bucketAccessIn) (*bucketAccessOut, error) {
+func (a *API) setBucketAccess(ctx context.Context, c *signin.Caller, in *bucketAccessIn) (*bucketAccessOut, error) {
 	if err := a.storageOf(ctx, c, in.ID); err != nil {
 		return nil, err
 	}
@@ -180,7 +183,7 @@ func (a *API) setBucketAccess(ctx context.Context, c *Caller, in *bucketAccessIn
 	}
 	for field, value := range map[string]string{"bucket": b.Bucket, "email": b.Email} {
 		if value == "" {
-			return nil, problem(http.StatusUnprocessableEntity, "INVALID_INPUT", "The account has no such field: name the "+field+".").at("body."+field, "is missing")
+			return nil, problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", "The account has no such field: name the "+field+".").At("body."+field, "is missing")
 		}
 	}
 	changed, err := a.c.Storage.SetAccess(ctx, b)

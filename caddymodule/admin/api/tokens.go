@@ -1,17 +1,20 @@
-package admin
+package api
 
 import (
 	"context"
 	"net/http"
 	"time"
 
+	"github.com/attache-proxy/attache/caddymodule/admin/rest"
+	"github.com/attache-proxy/attache/caddymodule/admin/signin"
+	"github.com/attache-proxy/attache/resolver/problem"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
 func mountTokens(a *API) {
-	register(a, operation{id: "list-tokens", method: http.MethodGet, path: "/tokens", role: vault.RoleAdmin, noun: "TOKEN", summary: "List admin tokens"}, a.listTokens)
-	register(a, operation{id: "create-token", method: http.MethodPost, path: "/tokens", role: vault.RoleAdmin, noun: "TOKEN", status: http.StatusCreated, summary: "Make an admin token"}, a.createToken)
-	register(a, operation{id: "delete-token", method: http.MethodDelete, path: "/tokens/{id}", role: vault.RoleAdmin, noun: "TOKEN", status: http.StatusNoContent, summary: "End an admin token"}, a.deleteToken)
+	rest.Register(a.rest, rest.Operation{ID: "list-tokens", Method: http.MethodGet, Path: "/tokens", Role: vault.RoleAdmin, Noun: "TOKEN", Summary: "List admin tokens"}, a.listTokens)
+	rest.Register(a.rest, rest.Operation{ID: "create-token", Method: http.MethodPost, Path: "/tokens", Role: vault.RoleAdmin, Noun: "TOKEN", Status: http.StatusCreated, Summary: "Make an admin token"}, a.createToken)
+	rest.Register(a.rest, rest.Operation{ID: "delete-token", Method: http.MethodDelete, Path: "/tokens/{id}", Role: vault.RoleAdmin, Noun: "TOKEN", Status: http.StatusNoContent, Summary: "End an admin token"}, a.deleteToken)
 }
 
 type AdminToken struct {
@@ -25,9 +28,9 @@ func adminTokenOf(x vault.AdminToken) AdminToken {
 	return AdminToken{tokenOf(x.TokenInfo), string(x.Role), x.Organisation, x.CreatedBy}
 }
 
-func (a *API) listTokens(ctx context.Context, c *Caller, in *PageQuery) (*listOut[AdminToken], error) {
-	l, err := c.AdminTokens(ctx, in.page())
-	return listed(l, err, adminTokenOf)
+func (a *API) listTokens(ctx context.Context, c *signin.Caller, in *rest.PageQuery) (*rest.ListOut[AdminToken], error) {
+	l, err := c.AdminTokens(ctx, in.Page())
+	return rest.Listed(l, err, adminTokenOf)
 }
 
 type createTokenIn struct {
@@ -46,28 +49,28 @@ type createTokenOut struct {
 	}
 }
 
-func (a *API) createToken(ctx context.Context, c *Caller, in *createTokenIn) (*createTokenOut, error) {
-	if err := ahead(in.Body.ExpiresAt); err != nil {
+func (a *API) createToken(ctx context.Context, c *signin.Caller, in *createTokenIn) (*createTokenOut, error) {
+	if err := rest.Ahead(in.Body.ExpiresAt); err != nil {
 		return nil, err
 	}
 	x, token, err := c.CreateAdminToken(ctx, in.Body.Name, vault.Role(in.Body.Role), in.Body.Organisation, in.Body.ExpiresAt)
 	if err != nil {
 		return nil, err
 	}
-	c.shownOnce("token")
+	c.ShownOnce("token")
 	out := &createTokenOut{}
-	out.Body.AdminToken, out.Body.Token = adminTokenOf(x), revealed(token)
+	out.Body.AdminToken, out.Body.Token = adminTokenOf(x), rest.Revealed(token)
 	return out, nil
 }
 
-func (a *API) deleteToken(ctx context.Context, c *Caller, in *PathID) (*nothing, error) {
-	return &nothing{}, c.DeleteAdminToken(ctx, in.ID)
+func (a *API) deleteToken(ctx context.Context, c *signin.Caller, in *rest.PathID) (*rest.Nothing, error) {
+	return &rest.Nothing{}, c.DeleteAdminToken(ctx, in.ID)
 }
 
 func mountMe(a *API) {
-	register(a, operation{id: "get-me", method: http.MethodGet, path: "/me", role: vault.RoleViewer, noun: "TOKEN", summary: "Who is calling"}, a.me)
-	register(a, operation{id: "get-status", method: http.MethodGet, path: "/status", role: vault.RoleViewer, noun: "VAULT", summary: "How the vault is",
-		detail: "Counts everything, and so takes a while in a large vault. For tokens of every organisation."}, a.status)
+	rest.Register(a.rest, rest.Operation{ID: "get-me", Method: http.MethodGet, Path: "/me", Role: vault.RoleViewer, Noun: "TOKEN", Summary: "Who is calling"}, a.me)
+	rest.Register(a.rest, rest.Operation{ID: "get-status", Method: http.MethodGet, Path: "/status", Role: vault.RoleViewer, Noun: "VAULT", Summary: "How the vault is",
+		Detail: "Counts everything, and so takes a while in a large vault. For tokens of every organisation."}, a.status)
 }
 
 type meOut struct {
@@ -81,11 +84,11 @@ type meOut struct {
 	}
 }
 
-func (a *API) me(_ context.Context, c *Caller, _ *struct{}) (*meOut, error) {
+func (a *API) me(_ context.Context, c *signin.Caller, _ *struct{}) (*meOut, error) {
 	out := &meOut{}
 	out.Body.Name, out.Body.Role, out.Body.Organisation = c.Name, string(c.Role), c.Organisation()
-	if c.session != nil {
-		out.Body.CSRFToken, out.Body.ExpiresAt = c.csrf, optionalTime(c.session.ExpiresAt)
+	if c.SignIn != nil {
+		out.Body.CSRFToken, out.Body.ExpiresAt = c.CSRF, rest.OptionalTime(c.SignIn.ExpiresAt)
 	}
 	return out, nil
 }
@@ -103,9 +106,9 @@ type vaultStatusOut struct {
 	}
 }
 
-func (a *API) status(ctx context.Context, c *Caller, _ *struct{}) (*vaultStatusOut, error) {
+func (a *API) status(ctx context.Context, c *signin.Caller, _ *struct{}) (*vaultStatusOut, error) {
 	if c.Organisation() != vault.All {
-		return nil, problem(http.StatusForbidden, "INVALID_PERMISSIONS", "Only a token for every organisation sees the whole vault.")
+		return nil, problem.New(http.StatusForbidden, "INVALID_PERMISSIONS", "Only a token for every organisation sees the whole vault.")
 	}
 	st, err := a.v.Status(ctx)
 	if err != nil {

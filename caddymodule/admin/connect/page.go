@@ -1,4 +1,4 @@
-package admin
+package connect
 
 import (
 	"context"
@@ -8,7 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/attache-proxy/attache/caddymodule/admin/paths"
 	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/connect"
+	"github.com/attache-proxy/attache/resolver/problem"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -17,24 +20,24 @@ type visit struct {
 	ref string
 	// s is the session; its ID is empty at an agent's link, where none has begun.
 	s      vault.Session
-	reach  reach
+	reach  connect.Reach
 	more   []string // scopes beyond the connector's
 	stepUp bool     // a service said that scopes are missing
-	c      *Caller
-	t      *subject
+	c      *vault.View
+	t      *connect.Subject
 }
 
 // visitOf finds what a link is for.
-func (a *API) visitOf(ctx context.Context, r *http.Request) (*visit, error) {
+func (a *Pages) visitOf(ctx context.Context, r *http.Request) (*visit, error) {
 	ref := r.PathValue("ref")
 	if !strings.HasPrefix(ref, "acc_") {
 		s, err := a.v.SessionByToken(ctx, secret.New(ref))
 		if err != nil {
 			return nil, err
 		}
-		return &visit{ref: ref, s: s, reach: reachOf(s), more: strings.Fields(s.Data[dataMore]), c: a.person(s.Organisation)}, nil
+		return &visit{ref: ref, s: s, reach: connect.ReachOf(s), more: strings.Fields(s.Data[connect.DataMore]), c: a.turns.Person(s.Organisation)}, nil
 	}
-	v := &visit{ref: ref, reach: reachAgent, c: a.person(vault.All)}
+	v := &visit{ref: ref, reach: connect.ReachAgent, c: a.turns.Person(vault.All)}
 	if a.c.Links == LinksOff {
 		return nil, vault.ErrNotFound
 	}
@@ -52,24 +55,24 @@ func (a *API) visitOf(ctx context.Context, r *http.Request) (*visit, error) {
 const agentLinkLife = 7 * 24 * time.Hour
 
 // look reads the account in the light of what the person chose.
-func (a *API) look(ctx context.Context, v *visit, ch choice) error {
+func (a *Pages) look(ctx context.Context, v *visit, ch connect.Choice) error {
 	id := v.ref
 	if v.s.ID != "" {
 		id = v.s.AccountID
 	}
-	if v.reach != reachLink { // nothing may be chosen
-		ch = choice{option: v.s.Data[dataOption]}
-	} else if pinned := v.s.Data[dataPinned]; pinned != "" {
-		ch.option = pinned
-	} else if ch.option == "" {
-		ch.option = v.s.Data[dataOption] // what was chosen last
+	if v.reach != connect.ReachLink { // nothing may be chosen
+		ch = connect.Choice{Option: v.s.Data[connect.DataOption]}
+	} else if pinned := v.s.Data[connect.DataPinned]; pinned != "" {
+		ch.Option = pinned
+	} else if ch.Option == "" {
+		ch.Option = v.s.Data[connect.DataOption] // what was chosen last
 	}
 	var err error
-	v.t, err = a.subject(ctx, v.c, id, ch)
+	v.t, err = a.turns.Subject(ctx, v.c, id, ch)
 	if err != nil {
 		return err
 	}
-	if v.reach == reachAgent && !v.s.Stage.Over() {
+	if v.reach == connect.ReachAgent && !v.s.Stage.Over() {
 		return v.mayBegin()
 	}
 	return nil
@@ -79,27 +82,27 @@ func (a *API) look(ctx context.Context, v *visit, ch choice) error {
 func (v *visit) mayBegin() error {
 	t := v.t
 	switch {
-	case t.acct.State == vault.Suspended, t.acct.State == vault.Revoked:
-		return problem(http.StatusConflict, "INVALID_STATE", "An operator stopped this account. Only they can let it go on.")
-	case !needsPerson(t.opt):
-		return problem(http.StatusConflict, "NEEDS_LINK", "This account is connected with a key. A key is entered only at a link that your operator makes for you.")
-	case len(t.missing()) > 0:
-		return problem(http.StatusConflict, "NEEDS_LINK", "Something about this account is missing that only your operator can fill in.")
-	case !neverConnected(&t.acct) && t.acct.Provider.ID == "":
-		return problem(http.StatusConflict, "IDENTITY_UNKNOWN", "This service does not say whose account it is, so that it is connected again only at a link that your operator makes for you.")
+	case t.Account.State == vault.Suspended, t.Account.State == vault.Revoked:
+		return problem.New(http.StatusConflict, "INVALID_STATE", "An operator stopped this account. Only they can let it go on.")
+	case !connect.NeedsPerson(t.Option):
+		return problem.New(http.StatusConflict, "NEEDS_LINK", "This account is connected with a key. A key is entered only at a link that your operator makes for you.")
+	case len(t.Missing()) > 0:
+		return problem.New(http.StatusConflict, "NEEDS_LINK", "Something about this account is missing that only your operator can fill in.")
+	case !connect.NeverConnected(&t.Account) && t.Account.Provider.ID == "":
+		return problem.New(http.StatusConflict, "IDENTITY_UNKNOWN", "This service does not say whose account it is, so that it is connected again only at a link that your operator makes for you.")
 	}
 	return nil
 }
 
 // connectPage shows where a connection stands, and what to do.
-func (a *API) connectPage(w http.ResponseWriter, r *http.Request) {
+func (a *Pages) connectPage(w http.ResponseWriter, r *http.Request) {
 	v, err := a.visitOf(r.Context(), r)
-	if err == nil && v.reach == reachAgent && v.s.ID == "" && a.c.Links == LinksSignIn {
-		http.Redirect(w, r, UI+"/#/accounts/"+v.ref, http.StatusSeeOther)
+	if err == nil && v.reach == connect.ReachAgent && v.s.ID == "" && a.c.Links == LinksSignIn {
+		http.Redirect(w, r, paths.UI+"/#/accounts/"+v.ref, http.StatusSeeOther)
 		return
 	}
 	if err == nil {
-		err = a.look(r.Context(), v, choice{option: r.URL.Query().Get("option")})
+		err = a.look(r.Context(), v, connect.Choice{Option: r.URL.Query().Get("option")})
 	}
 	if err != nil {
 		a.linkProblem(w, r, err)
@@ -110,15 +113,15 @@ func (a *API) connectPage(w http.ResponseWriter, r *http.Request) {
 
 // linkProblem is pageProblem with the way to the dashboard where an operator
 // must act. Addresses that find nothing again and again are slowed down.
-func (a *API) linkProblem(w http.ResponseWriter, r *http.Request, err error) {
-	var p *Problem
+func (a *Pages) linkProblem(w http.ResponseWriter, r *http.Request, err error) {
+	var p *problem.Problem
 	switch {
-	case errors.Is(err, vault.ErrNotFound) && a.failures.count(r.RemoteAddr, time.Now()) > 0:
-		err = problem(http.StatusTooManyRequests, "TOO_MANY_FAILURES", "Too many links that lead nowhere came from this address. Try again in a minute.")
+	case errors.Is(err, vault.ErrNotFound) && a.guard.Failures.Count(r.RemoteAddr, time.Now()) > 0:
+		err = problem.New(http.StatusTooManyRequests, "TOO_MANY_FAILURES", "Too many links that lead nowhere came from this address. Try again in a minute.")
 	case errors.As(err, &p) && (p.Code == "NEEDS_LINK" || p.Code == "IDENTITY_UNKNOWN" || p.Code == "INVALID_STATE"):
 		n := notice{Detail: p.Detail, Next: "If that is you, make one in the dashboard."}
 		if strings.HasPrefix(r.PathValue("ref"), "acc_") {
-			n.Dashboard = UI + "/#/accounts/" + r.PathValue("ref")
+			n.Dashboard = paths.UI + "/#/accounts/" + r.PathValue("ref")
 		}
 		if p.Code == "INVALID_STATE" {
 			n.Next = ""
@@ -130,24 +133,24 @@ func (a *API) linkProblem(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // connectForm is what the person sends: begin, or credentials.
-func (a *API) connectForm(w http.ResponseWriter, r *http.Request) {
+func (a *Pages) connectForm(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
-		a.pageProblem(w, r, problem(http.StatusBadRequest, "BAD_REQUEST", "The form cannot be read."))
+		a.pageProblem(w, r, problem.New(http.StatusBadRequest, "BAD_REQUEST", "The form cannot be read."))
 		return
 	}
 	v, err := a.visitOf(ctx, r)
 	if err == nil && v.s.Stage.Over() {
 		err = vault.ErrUsed
 	}
-	if err == nil && v.reach == reachAgent && v.s.ID == "" && a.c.Links == LinksSignIn {
-		err = problem(http.StatusForbidden, "SIGN_IN", "Sign in to the dashboard first.")
+	if err == nil && v.reach == connect.ReachAgent && v.s.ID == "" && a.c.Links == LinksSignIn {
+		err = problem.New(http.StatusForbidden, "SIGN_IN", "Sign in to the dashboard first.")
 	}
-	ch := choice{option: r.PostForm.Get("option"), fields: map[string]string{}}
+	ch := connect.Choice{Option: r.PostForm.Get("option"), Fields: map[string]string{}}
 	for name, values := range r.PostForm {
-		if field, ok := strings.CutPrefix(name, sealedField); ok && strings.TrimSpace(values[0]) != "" {
-			ch.fields[field] = strings.TrimSpace(values[0])
+		if field, ok := strings.CutPrefix(name, connect.SealedField); ok && strings.TrimSpace(values[0]) != "" {
+			ch.Fields[field] = strings.TrimSpace(values[0])
 		}
 	}
 	if err == nil {
@@ -157,7 +160,7 @@ func (a *API) connectForm(w http.ResponseWriter, r *http.Request) {
 		a.linkProblem(w, r, err)
 		return
 	}
-	if needsPerson(v.t.opt) {
+	if connect.NeedsPerson(v.t.Option) {
 		a.beginVisit(w, r, v)
 		return
 	}
@@ -165,18 +168,16 @@ func (a *API) connectForm(w http.ResponseWriter, r *http.Request) {
 }
 
 // takeForm tests and stores what was pasted, which only an operator's link may do.
-func (a *API) takeForm(w http.ResponseWriter, r *http.Request, v *visit) {
-	if v.reach != reachLink {
+func (a *Pages) takeForm(w http.ResponseWriter, r *http.Request, v *visit) {
+	if v.reach != connect.ReachLink {
 		a.linkProblem(w, r, v.mayBegin())
 		return
 	}
 	err := a.paste(context.WithoutCancel(r.Context()), v)
 	if err != nil {
-		var p *Problem
-		if errors.As(a.explain(err, "ACCOUNT", nil), &p) {
-			a.note(r.Context(), v.s, p.Code)
-			a.showVisit(w, r, v, p.Status, p)
-		}
+		p := problem.Of(err, "ACCOUNT", a.log)
+		a.turns.Note(r.Context(), v.s, p.Code)
+		a.showVisit(w, r, v, p.Status, p)
 		return
 	}
 	s, err := a.v.UpdateSession(r.Context(), v.s.ID, 0, vault.SessionEdit{Flow: vault.FlowForm, Stage: vault.SessionDone})
@@ -187,87 +188,85 @@ func (a *API) takeForm(w http.ResponseWriter, r *http.Request, v *visit) {
 }
 
 // paste checks credentials, tests them, and gives them to the account.
-func (a *API) paste(ctx context.Context, v *visit) error {
+func (a *Pages) paste(ctx context.Context, v *visit) error {
 	t := v.t
-	if t.acct.State == vault.Suspended {
-		return suspended
+	if t.Account.State == vault.Suspended {
+		return connect.ErrSuspended
 	}
-	if err := t.complete(); err != nil {
+	if err := t.Complete(); err != nil {
 		return err
 	}
-	verdict, err := a.try(ctx, Trial{Connector: t.con, Option: t.opt, Fields: t.fields, App: t.app})
+	verdict, err := a.turns.Test(ctx, connect.Trial{Connector: t.Connector, Option: t.Option, Fields: t.Fields, App: t.App})
 	if err != nil {
 		return err
 	}
-	if p := sameIdentity(v.s, &t.acct, verdict.Provider); p != nil {
+	if p := connect.SameIdentity(v.s, &t.Account, verdict.Provider); p != nil {
 		return p
 	}
-	c := credentialsOf(t.opt, t.fields)
-	c.Option = t.opt.Name
-	conn := vault.Connection{Credentials: c, AppID: t.appID}
+	c := connect.CredentialsOf(t.Option, t.Fields)
+	c.Option = t.Option.Name
+	conn := vault.Connection{Credentials: c, AppID: t.AppID}
 	if verdict.Tested {
 		conn.Provider = &verdict.Provider
 	}
-	_, err = v.c.Connect(ctx, t.acct.ID, t.acct.Version, conn)
+	_, err = v.c.Connect(ctx, t.Account.ID, t.Account.Version, conn)
 	return err
 }
 
 // beginVisit begins the service's own authorization.
-func (a *API) beginVisit(w http.ResponseWriter, r *http.Request, v *visit) {
+func (a *Pages) beginVisit(w http.ResponseWriter, r *http.Request, v *visit) {
 	ctx := r.Context()
 	if v.s.ID == "" && !a.starts.allow(v.ref, time.Now()) {
-		a.pageProblem(w, r, problem(http.StatusTooManyRequests, "TOO_MANY_STARTS", "This was begun too often. Try again in some minutes."))
+		a.pageProblem(w, r, problem.New(http.StatusTooManyRequests, "TOO_MANY_STARTS", "This was begun too often. Try again in some minutes."))
 		return
 	}
-	b, err := a.begin(ctx, v.t, a.origin(r)+CallbackPath, v.t.scopes(v.more))
+	b, err := a.turns.Begin(ctx, v.t, a.guard.Origin(r)+paths.Callback, v.t.Scopes(v.more))
 	if err != nil {
-		var p *Problem
-		if errors.As(a.explain(err, "ACCOUNT", nil), &p) {
-			a.showVisit(w, r, v, p.Status, p)
-		}
+		p := problem.Of(err, "ACCOUNT", a.log)
+		a.showVisit(w, r, v, p.Status, p)
 		return
 	}
-	b.edit.Data[dataBrowser] = a.ownBrowser(w, r)
+	b.Edit.Data[connect.DataBrowser] = a.ownBrowser(w, r)
 	if err := a.keepVisit(ctx, v, b); err != nil {
 		a.pageProblem(w, r, err)
 		return
 	}
-	if b.url != "" {
+	if b.URL != "" {
 		// No redirect: a browser would hold the service's own redirects against the
 		// policy of the form. The page goes on by itself, and has a link.
-		a.render(w, http.StatusOK, "leave.html", page{Title: "On to " + title(v.t), Session: v.s.ID, Body: b.url})
+		a.render(w, http.StatusOK, "leave.html", page{Title: "On to " + title(v.t), Session: v.s.ID, Body: b.URL})
 		return
 	}
-	http.Redirect(w, r, ConnectPath+"/"+v.ref, http.StatusSeeOther)
+	http.Redirect(w, r, paths.Connect+"/"+v.ref, http.StatusSeeOther)
 }
 
 // keepVisit writes the attempt into the session; at an agent's link it makes one.
 // From then on the person is at the session's own page.
-func (a *API) keepVisit(ctx context.Context, v *visit, b *begun) (err error) {
+func (a *Pages) keepVisit(ctx context.Context, v *visit, b *connect.Attempt) (err error) {
 	if v.s.ID == "" {
-		b.edit.Data[dataReach], b.edit.Data[dataMore] = string(reachAgent), strings.Join(v.more, " ")
-		view := a.person(v.t.acct.Organisation).View
+		b.Edit.Data[connect.DataReach], b.Edit.Data[connect.DataMore] = string(connect.ReachAgent), strings.Join(v.more, " ")
+		view := a.turns.Person(v.t.Account.Organisation)
 		var token secret.Value
-		if v.s, token, err = view.CreateSession(ctx, vault.NewSession{AccountID: v.ref, Lifetime: time.Until(b.until) + time.Minute}); err != nil {
+		if v.s, token, err = view.CreateSession(ctx, vault.NewSession{AccountID: v.ref, Lifetime: time.Until(b.Until) + time.Minute}); err != nil {
 			return err
 		}
 		v.ref = token.Reveal()
 	}
-	b.edit.Secrets[sealedLink] = secret.New(v.ref)
-	if v.s, err = a.v.UpdateSession(ctx, v.s.ID, 0, b.edit); err == nil && b.edit.Flow == vault.FlowDevice {
-		a.soon()
+	b.Edit.Secrets[connect.SealedLink] = secret.New(v.ref)
+	if v.s, err = a.v.UpdateSession(ctx, v.s.ID, 0, b.Edit); err == nil && b.Edit.Flow == vault.FlowDevice {
+		a.turns.PollSoon()
 	}
 	return err
 }
 
 // connectStatus is what a page asks for while the person is elsewhere.
-func (a *API) connectStatus(w http.ResponseWriter, r *http.Request) {
+func (a *Pages) connectStatus(w http.ResponseWriter, r *http.Request) {
 	v, err := a.visitOf(r.Context(), r)
 	if err == nil && v.s.ID == "" {
 		err = vault.ErrNotFound
 	}
 	if err == nil {
-		v.s, err = a.pollDevice(r.Context(), v.s)
+		v.s, err = a.turns.PollDevice(r.Context(), v.s)
 	}
 	status := string(v.statusOr(err))
 	w.Header().Set("Content-Type", "application/json")

@@ -1,4 +1,4 @@
-package admin
+package connect
 
 import (
 	"net/http"
@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/resolver/connect"
+	"github.com/attache-proxy/attache/resolver/problem"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -47,7 +49,7 @@ type deviceBody struct {
 }
 
 // showVisit shows the page of a connection. p is what was wrong with the form.
-func (a *API) showVisit(w http.ResponseWriter, r *http.Request, v *visit, status int, p *Problem) {
+func (a *Pages) showVisit(w http.ResponseWriter, r *http.Request, v *visit, status int, p *problem.Problem) {
 	t := v.t
 	name := title(t)
 	switch {
@@ -57,33 +59,33 @@ func (a *API) showVisit(w http.ResponseWriter, r *http.Request, v *visit, status
 	case v.s.Stage == vault.SessionFailed:
 		a.render(w, http.StatusOK, "notice.html", page{Title: name + " was not connected", Session: v.s.ID, Outcome: "failed", Body: notice{Detail: v.s.Error}})
 		return
-	case v.reach == reachAgent && t.acct.State == vault.Active && v.s.ID == "" && !v.stepUp:
+	case v.reach == connect.ReachAgent && t.Account.State == vault.Active && v.s.ID == "" && !v.stepUp:
 		a.render(w, http.StatusOK, "notice.html", page{Title: name + " is connected", Body: notice{Good: true, Detail: "There is nothing to do."}})
 		return
 	}
-	b := connectBody{Service: name, Account: t.acct.Name, Problem: v.s.Error, Option: t.opt.Name, Person: needsPerson(t.opt), Code: flowOf(t.opt) == "device_code",
-		Fields: fieldsOf(t, p), More: v.more, Again: !neverConnected(&t.acct)}
-	if strings.HasPrefix(t.opt.Help, "https://") {
-		b.Help = t.opt.Help
+	b := connectBody{Service: name, Account: t.Account.Name, Problem: v.s.Error, Option: t.Option.Name, Person: connect.NeedsPerson(t.Option), Code: connect.FlowOf(t.Option) == "device_code",
+		Fields: fieldsOf(t, p), More: v.more, Again: !connect.NeverConnected(&t.Account)}
+	if strings.HasPrefix(t.Option.Help, "https://") {
+		b.Help = t.Option.Help
 	}
 	if p != nil {
 		b.Problem = p.Detail
 	}
-	if b.Person && t.oauth != nil {
-		b.Scopes = t.asked(t.scopes(v.more))
+	if b.Person && t.OAuth != nil {
+		b.Scopes = t.Asked(t.Scopes(v.more))
 	}
-	if v.reach == reachLink && v.s.Data[dataPinned] == "" {
+	if v.reach == connect.ReachLink && v.s.Data[connect.DataPinned] == "" {
 		b.Ways = waysOf(t)
 	}
-	if v.s.Flow == vault.FlowDevice && v.s.Stage == vault.SessionAuthorizing && v.s.Data[dataOption] == t.opt.Name && !attemptOver(v.s, a.v.Clock(r.Context())) {
-		b.Device = &deviceBody{UserCode: v.s.Data[dataUserCode], URI: v.s.Data[dataVerify], Direct: v.s.Data[dataComplete]}
+	if v.s.Flow == vault.FlowDevice && v.s.Stage == vault.SessionAuthorizing && v.s.Data[connect.DataOption] == t.Option.Name && !connect.AttemptOver(v.s, a.v.Clock(r.Context())) {
+		b.Device = &deviceBody{UserCode: v.s.Data[connect.DataUserCode], URI: v.s.Data[connect.DataVerify], Direct: v.s.Data[connect.DataComplete]}
 	}
 	a.render(w, status, "connect.html", page{Title: "Connect " + name, Session: v.s.ID, Body: b})
 }
 
 // waysOf lists the ways of which a person may choose one.
-func waysOf(t *subject) (out []way) {
-	for _, o := range t.con.Options {
+func waysOf(t *connect.Subject) (out []way) {
+	for _, o := range t.Connector.Options {
 		if o.Type == providers.TypeDelegate {
 			continue
 		}
@@ -91,7 +93,7 @@ func waysOf(t *subject) (out []way) {
 		if text == "" {
 			text = o.Name
 		}
-		out = append(out, way{o.Name, text, o == t.opt})
+		out = append(out, way{o.Name, text, o == t.Option})
 	}
 	if len(out) < 2 {
 		return nil
@@ -100,14 +102,14 @@ func waysOf(t *subject) (out []way) {
 }
 
 // fieldsOf are the fields to ask for. What is secret is never shown again.
-func fieldsOf(t *subject, p *Problem) (out []fieldBody) {
-	for _, f := range t.opt.Fields {
+func fieldsOf(t *connect.Subject, p *problem.Problem) (out []fieldBody) {
+	for _, f := range t.Option.Fields {
 		b := fieldBody{Name: f.Name, Title: f.Title, Description: f.Description, Enum: f.Enum, Required: !f.Optional && f.Default == "", Secret: f.Secret, Type: "text"}
 		if b.Title == "" {
 			b.Title = f.Name
 		}
 		if !f.Secret {
-			if b.Value = t.fields.Get(f.Name).Reveal(); b.Value == "" {
+			if b.Value = t.Fields.Get(f.Name).Reveal(); b.Value == "" {
 				b.Value = f.Default
 			}
 		}

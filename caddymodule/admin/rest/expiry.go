@@ -1,4 +1,4 @@
-package admin
+package rest
 
 import (
 	"bytes"
@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/attache-proxy/attache/resolver/problem"
 )
 
 // Ending is an expires_at in an edit: absent it stays as it is, null takes it away.
@@ -33,18 +35,18 @@ func (*Ending) Schema(r huma.Registry) *huma.Schema {
 	return &s
 }
 
-// edit is what the vault takes: nil leaves the end as it is.
-func (e Ending) edit() (*time.Time, error) {
+// Edit is what the vault takes: nil leaves the end as it is.
+func (e Ending) Edit() (*time.Time, error) {
 	if !e.Sent {
 		return nil, nil
 	}
-	return &e.At, ahead(e.At)
+	return &e.At, Ahead(e.At)
 }
 
-// ahead refuses an expires_at that is over: nobody makes on purpose what never works.
-func ahead(end time.Time) error {
+// Ahead refuses an expires_at that is over: nobody makes on purpose what never works.
+func Ahead(end time.Time) error {
 	if end.IsZero() || end.After(time.Now()) {
 		return nil
 	}
-	return problem(http.StatusUnprocessableEntity, "INVALID_INPUT", "expires_at lies in the past. Name a moment that is to come, or leave it out for no end.").at("body.expires_at", "lies in the past")
+	return problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", "expires_at lies in the past. Name a moment that is to come, or leave it out for no end.").At("body.expires_at", "lies in the past")
 }

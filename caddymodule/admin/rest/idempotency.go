@@ -1,4 +1,4 @@
-package admin
+package rest
 
 import (
 	"bytes"
@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/attache-proxy/attache/caddymodule/admin/signin"
+	"github.com/attache-proxy/attache/resolver/problem"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -19,23 +21,23 @@ const (
 	maxRemembered = 4 << 20
 )
 
-// idempotent runs a POST with an Idempotency-Key once, and gives whoever repeats
+// Idempotent runs a POST with an Idempotency-Key once, and gives whoever repeats
 // it the first answer, without what was shown once.
-func (a *API) idempotent(next http.Handler) http.Handler {
+func (a *Server) Idempotent(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		key := r.Header.Get("Idempotency-Key")
-		c := callerOf(r.Context())
+		c := signin.CallerOf(r.Context())
 		if r.Method != http.MethodPost || key == "" || c == nil {
 			next.ServeHTTP(w, r)
 			return
 		}
 		if len(key) > maxIdempotencyKey || strings.ContainsFunc(key, func(x rune) bool { return x < 0x20 || x > 0x7e }) {
-			writeProblem(w, problem(http.StatusBadRequest, "BAD_IDEMPOTENCY_KEY", "An Idempotency-Key has from 1 to 255 printable ASCII characters."))
+			problem.Write(w, problem.New(http.StatusBadRequest, "BAD_IDEMPOTENCY_KEY", "An Idempotency-Key has from 1 to 255 printable ASCII characters."))
 			return
 		}
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, bulkBytes))
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
 		if err != nil {
-			writeProblem(w, problem(http.StatusRequestEntityTooLarge, "TOO_LARGE", "The body is too large."))
+			problem.Write(w, problem.New(http.StatusRequestEntityTooLarge, "TOO_LARGE", "The body is too large."))
 			return
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
@@ -50,22 +52,20 @@ func requestHash(r *http.Request, body []byte) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-func (a *API) once(w http.ResponseWriter, r *http.Request, next http.Handler, c *Caller, key, request string) {
+func (a *Server) once(w http.ResponseWriter, r *http.Request, next http.Handler, c *signin.Caller, key, request string) {
 	ctx := r.Context()
 	before, err := a.v.BeginRequest(ctx, c.TokenID, key, request)
 	switch {
 	case errors.Is(err, vault.ErrKeyReused):
-		writeProblem(w, problem(http.StatusUnprocessableEntity, "IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key came with another request before. Use a new key for a new request."))
+		problem.Write(w, problem.New(http.StatusUnprocessableEntity, "IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key came with another request before. Use a new key for a new request."))
 		return
 	case err != nil:
-		var p *Problem
-		if errors.As(a.explain(err, "REQUEST", c), &p) {
-			writeProblem(w, p)
-		}
+		p := a.Explain(err, "REQUEST", c)
+		problem.Write(w, p)
 		return
 	case before != nil && before.Status == 0:
 		w.Header().Set("Retry-After", "1")
-		writeProblem(w, problem(http.StatusConflict, "REQUEST_RUNNING", "The first request with this Idempotency-Key is still running."))
+		problem.Write(w, problem.New(http.StatusConflict, "REQUEST_RUNNING", "The first request with this Idempotency-Key is still running."))
 		return
 	case before != nil:
 		for name, value := range before.Headers {
@@ -90,9 +90,9 @@ var kept = []string{"Content-Type", "ETag", "Location"}
 
 // remember stores the answer. What failed on our side, or for want of permission,
 // may be tried again with the same key.
-func (a *API) remember(r *http.Request, c *Caller, key string, rec *recorder, finished bool) {
+func (a *Server) remember(r *http.Request, c *signin.Caller, key string, rec *recorder, finished bool) {
 	// The caller may have hung up; the answer is still the answer.
-	ctx, cancel := afterwards(r.Context())
+	ctx, cancel := Afterwards(r.Context())
 	defer cancel()
 	if !finished || rec.status >= 500 || rec.status == http.StatusForbidden || rec.status == http.StatusTooManyRequests || rec.body.Len() > maxRemembered {
 		if err := a.v.ForgetRequest(ctx, c.TokenID, key); err != nil {
@@ -100,7 +100,7 @@ func (a *API) remember(r *http.Request, c *Caller, key string, rec *recorder, fi
 		}
 		return
 	}
-	answer := vault.Answer{Status: rec.status, Headers: map[string]string{}, Body: withoutMembers(rec.body.Bytes(), c.once)}
+	answer := vault.Answer{Status: rec.status, Headers: map[string]string{}, Body: withoutMembers(rec.body.Bytes(), c.Once)}
 	for _, name := range kept {
 		if v := rec.Header().Get(name); v != "" {
 			answer.Headers[name] = v

@@ -1,10 +1,14 @@
-package admin
+package rest
 
 import (
 	"net/http"
 	"reflect"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/attache-proxy/attache/caddymodule/admin/paths"
+	"github.com/attache-proxy/attache/resolver/problem"
 )
 
 // humaConfig is huma without the parts that add to our answers.
@@ -28,7 +32,7 @@ func humaConfig(version string) huma.Config {
 			},
 			Security: []map[string][]string{{"admin": {}}},
 		},
-		OpenAPIPath:                  Base + "/openapi",
+		OpenAPIPath:                  paths.API + "/openapi",
 		Formats:                      map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
 		DefaultFormat:                "application/json",
 		Transformers:                 []huma.Transformer{ownProblems},
@@ -46,7 +50,7 @@ var idempotencyKey = &huma.Param{
 // finishDocument describes our errors instead of huma's.
 func finishDocument(doc *huma.OpenAPI) {
 	schemas := doc.Components.Schemas
-	schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
+	schemas.Schema(reflect.TypeFor[problem.Problem](), true, "Problem")
 	if m := schemas.Map(); m["ErrorModel"] != nil {
 		delete(m, "ErrorModel")
 		delete(m, "ErrorDetail")
@@ -67,4 +71,36 @@ func finishDocument(doc *huma.OpenAPI) {
 			}
 		}
 	}
+}
+
+// inWords rewrites the messages that only Go programmers understand.
+func inWords(message string) string {
+	if strings.HasPrefix(message, "invalid date/time for format ") {
+		return "wants a moment such as 2026-01-31T00:00:00Z"
+	}
+	return message
+}
+
+// ownProblems turns huma's errors into ours. Huma's show the value that was
+// wrong; ours never do.
+func ownProblems(_ huma.Context, _ string, v any) (any, error) {
+	e, ok := v.(*huma.ErrorModel)
+	if !ok {
+		return v, nil
+	}
+	code := map[int]string{
+		http.StatusBadRequest: "BAD_REQUEST", http.StatusUnprocessableEntity: "INVALID_INPUT", http.StatusUnsupportedMediaType: "UNSUPPORTED_MEDIA_TYPE",
+		http.StatusRequestEntityTooLarge: "TOO_LARGE", http.StatusRequestTimeout: "REQUEST_TIMEOUT", http.StatusNotAcceptable: "NOT_ACCEPTABLE",
+	}[e.Status]
+	if code == "" {
+		code = "INTERNAL"
+	}
+	p := problem.New(e.Status, code, problem.Sentence(e.Detail))
+	for _, d := range e.Errors {
+		p.At(d.Location, inWords(d.Message))
+	}
+	if len(p.Errors) > 0 {
+		p.Detail = "The request is wrong: " + p.Errors[0].Location + " " + p.Errors[0].Message + "."
+	}
+	return p, nil
 }

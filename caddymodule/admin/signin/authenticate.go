@@ -1,4 +1,4 @@
-package admin
+package signin
 
 import (
 	"context"
@@ -10,16 +10,18 @@ import (
 	"sync"
 	"time"
 
+	"github.com/attache-proxy/attache/caddymodule/admin/paths"
 	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/problem"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
 // open are the paths that need no token: the document that describes the API,
 // and how people sign in.
-var open = map[string]bool{Base + "/openapi.json": true, Base + "/openapi.yaml": true, Base + "/session": true}
+var open = map[string]bool{paths.API + "/openapi.json": true, paths.API + "/openapi.yaml": true, paths.API + "/session": true}
 
-// authenticate finds out who calls.
-func (a *API) authenticate(next http.Handler) http.Handler {
+// Authenticate finds out who calls.
+func (a *Guard) Authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if open[r.URL.Path] && r.Method == http.MethodGet {
 			next.ServeHTTP(w, r)
@@ -30,8 +32,8 @@ func (a *API) authenticate(next http.Handler) http.Handler {
 			a.refuseCaller(w, r, err)
 			return
 		}
-		c.origin = a.origin(r)
-		c.conditional = r.Header.Get("If-Match") != ""
+		c.Origin = a.Origin(r)
+		c.Conditional = r.Header.Get("If-Match") != ""
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, c)))
 	})
 }
@@ -39,7 +41,7 @@ func (a *API) authenticate(next http.Handler) http.Handler {
 // errNoToken means that no token came that could open anything.
 var errNoToken = errors.New("no admin token")
 
-func (a *API) identify(r *http.Request) (*Caller, error) {
+func (a *Guard) identify(r *http.Request) (*Caller, error) {
 	header := r.Header.Get("Authorization")
 	if header == "" && a.c.TrustSocket && overSocket(r) {
 		actor := vault.Actor{Kind: "admin", Name: "socket"}
@@ -67,32 +69,30 @@ func (a *API) identify(r *http.Request) (*Caller, error) {
 // refuseCaller answers who may not call. The limit is on failures: whoever has a
 // right token is served however many wrong ones come from the same address, so
 // that nobody is locked out by a neighbour.
-func (a *API) refuseCaller(w http.ResponseWriter, r *http.Request, err error) {
+func (a *Guard) refuseCaller(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, errCSRF) {
-		writeProblem(w, errCSRF)
+		problem.Write(w, errCSRF)
 		return
 	}
 	if !errors.Is(err, errNoToken) {
-		var p *Problem
-		if errors.As(a.explain(err, "TOKEN", nil), &p) {
-			writeProblem(w, p)
-		}
+		p := problem.Of(err, "TOKEN", a.log)
+		problem.Write(w, p)
 		return
 	}
 	w.Header().Set("WWW-Authenticate", `Bearer realm="attache"`)
-	wait := a.failures.count(r.RemoteAddr, time.Now())
+	wait := a.Failures.Count(r.RemoteAddr, time.Now())
 	if wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
-		writeProblem(w, problem(http.StatusTooManyRequests, "TOO_MANY_FAILURES", "Too many requests without a right token came from this address. Try again in a minute."))
+		problem.Write(w, problem.New(http.StatusTooManyRequests, "TOO_MANY_FAILURES", "Too many requests without a right token came from this address. Try again in a minute."))
 		return
 	}
 	_ = a.v.Record(r.Context(), vault.Event{Kind: vault.AuditRefusal, Code: "admin_unauthorized", Actor: vault.Actor{Kind: "admin"},
 		Method: r.Method, Host: r.Host, Path: r.URL.Path, Status: http.StatusUnauthorized, Detail: "from " + r.RemoteAddr})
-	p := problem(http.StatusUnauthorized, "UNAUTHORIZED", "Send an admin token: Authorization: Bearer atm_…; `attache admin token create` makes one.")
+	p := problem.New(http.StatusUnauthorized, "UNAUTHORIZED", "Send an admin token: Authorization: Bearer atm_…; `attache admin token create` makes one.")
 	if vault.LooksLikeAgentToken(strings.TrimSpace(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))) {
 		p.Detail = "This is an agent's token; it opens nothing here. Send an admin token."
 	}
-	writeProblem(w, p)
+	problem.Write(w, p)
 }
 
 const (
@@ -101,16 +101,16 @@ const (
 	failuresKnown   = 10_000
 )
 
-// failures counts failed requests by address. Its zero value is ready.
-type failures struct {
+// Failures counts failed requests by address. Its zero value is ready.
+type Failures struct {
 	mu    sync.Mutex
 	by    map[string]int
 	until time.Time
 }
 
-// count counts a failure. The wait is more than 0 where there were too many in
+// Count counts a failure. The wait is more than 0 where there were too many in
 // this minute.
-func (f *failures) count(remote string, now time.Time) (wait time.Duration) {
+func (f *Failures) Count(remote string, now time.Time) (wait time.Duration) {
 	host, _, err := net.SplitHostPort(remote)
 	if err != nil {
 		host = remote

@@ -1,7 +1,6 @@
-package admin
+package signin
 
 import (
-	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -15,15 +14,10 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/attache-proxy/attache/caddymodule/admin/paths"
 	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/problem"
 	"github.com/attache-proxy/attache/resolver/vault"
-)
-
-// Where people sign in. These two are for browsers, and no part of the document
-// that describes the API.
-const (
-	SignInPath     = Base + "/session/sign-in"
-	SignInCallback = Base + "/session/callback"
 )
 
 // CSRFHeader carries what GET /me says in csrf_token, in each request that
@@ -33,20 +27,20 @@ const CSRFHeader = "X-CSRF-Token"
 // Names of cookies. Over HTTPS they begin with __Host-, so that no neighbouring
 // host name can set them.
 const (
-	sessionCookie = "attache_session"
+	SessionCookie = "attache_session"
 	attemptCookie = "attache_sign_in"
 	attemptLife   = 10 * time.Minute
 )
 
-func (a *API) cookieName(r *http.Request, name string) string {
-	if a.secure(r) {
+func (a *Guard) cookieName(r *http.Request, name string) string {
+	if a.Secure(r) {
 		return "__Host-" + name
 	}
 	return name
 }
 
-func (a *API) setCookie(w http.ResponseWriter, r *http.Request, name, value string, mode http.SameSite, life time.Duration) {
-	c := &http.Cookie{Name: a.cookieName(r, name), Value: value, HttpOnly: true, SameSite: mode, Secure: a.secure(r), MaxAge: int(life.Seconds()), Path: Base}
+func (a *Guard) setCookie(w http.ResponseWriter, r *http.Request, name, value string, mode http.SameSite, life time.Duration) {
+	c := &http.Cookie{Name: a.cookieName(r, name), Value: value, HttpOnly: true, SameSite: mode, Secure: a.Secure(r), MaxAge: int(life.Seconds()), Path: paths.API}
 	if c.Secure {
 		c.Path = "/" // __Host- asks for it
 	}
@@ -56,15 +50,15 @@ func (a *API) setCookie(w http.ResponseWriter, r *http.Request, name, value stri
 	http.SetCookie(w, c)
 }
 
-// serveSignIn answers the two addresses of signing in.
-func (a *API) serveSignIn(w http.ResponseWriter, r *http.Request) {
+// ServeSignIn answers the two addresses of signing in.
+func (a *Guard) ServeSignIn(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet {
 		w.Header().Set("Allow", http.MethodGet)
-		writeProblem(w, problem(http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED", "This path takes GET."))
+		problem.Write(w, problem.New(http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED", "This path takes GET."))
 		return
 	}
 	w.Header().Set("Referrer-Policy", "no-referrer") // the code stands in the address
-	if r.URL.Path == SignInPath {
+	if r.URL.Path == paths.SignIn {
 		a.beginSignIn(w, r)
 	} else {
 		a.endSignIn(w, r)
@@ -73,19 +67,19 @@ func (a *API) serveSignIn(w http.ResponseWriter, r *http.Request) {
 
 // redirectURL is where the provider sends people back to. The host is one that
 // guard knows.
-func (a *API) redirectURL(r *http.Request) string {
+func (a *Guard) redirectURL(r *http.Request) string {
 	if u := a.provider.c.RedirectURL; u != "" {
 		return u
 	}
-	return a.origin(r) + SignInCallback
+	return a.Origin(r) + paths.SignInCallback
 }
 
-func (a *API) beginSignIn(w http.ResponseWriter, r *http.Request) {
+func (a *Guard) beginSignIn(w http.ResponseWriter, r *http.Request) {
 	t := attempt{State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier()}
 	to, err := a.provider.begin(t, a.redirectURL(r))
 	if err != nil {
 		a.log.Warn("signing in", "error", err)
-		refuseSignIn(w, r, problem(http.StatusBadGateway, "SIGN_IN_UNAVAILABLE", "The provider that people sign in with cannot be reached; the log has the cause."))
+		refuseSignIn(w, r, problem.New(http.StatusBadGateway, "SIGN_IN_UNAVAILABLE", "The provider that people sign in with cannot be reached; the log has the cause."))
 		return
 	}
 	// Lax: the provider's redirect comes from another site.
@@ -94,53 +88,51 @@ func (a *API) beginSignIn(w http.ResponseWriter, r *http.Request) {
 }
 
 // endSignIn is where the provider sends people back to.
-func (a *API) endSignIn(w http.ResponseWriter, r *http.Request) {
+func (a *Guard) endSignIn(w http.ResponseWriter, r *http.Request) {
 	t, ok := a.attemptOf(r)
 	a.setCookie(w, r, attemptCookie, "", http.SameSiteLaxMode, 0) // works once
 	q := r.URL.Query()
 	if !ok || subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(t.State)) != 1 {
-		a.countSignIn(w, r, problem(http.StatusForbidden, "SIGN_IN_MISMATCH", "This browser did not begin this sign-in, or began it more than ten minutes ago. Sign in again."), "state")
+		a.countSignIn(w, r, problem.New(http.StatusForbidden, "SIGN_IN_MISMATCH", "This browser did not begin this sign-in, or began it more than ten minutes ago. Sign in again."), "state")
 		return
 	}
 	// RFC 9207: an answer of another provider is not for us.
 	if iss := q.Get("iss"); iss != "" && iss != a.provider.c.Issuer {
-		a.countSignIn(w, r, problem(http.StatusForbidden, "SIGN_IN_MISMATCH", "The answer came from another provider."), "issuer")
+		a.countSignIn(w, r, problem.New(http.StatusForbidden, "SIGN_IN_MISMATCH", "The answer came from another provider."), "issuer")
 		return
 	}
 	if q.Get("code") == "" {
-		a.countSignIn(w, r, problem(http.StatusForbidden, "SIGN_IN_REFUSED", "The provider did not sign you in."), "no code")
+		a.countSignIn(w, r, problem.New(http.StatusForbidden, "SIGN_IN_REFUSED", "The provider did not sign you in."), "no code")
 		return
 	}
 	who, err := a.provider.finish(r.Context(), t, a.redirectURL(r), q.Get("code"))
 	switch {
 	case errors.Is(err, errNotVouched):
 		a.log.Warn("signing in", "error", err)
-		a.countSignIn(w, r, problem(http.StatusForbidden, "SIGN_IN_REFUSED", "The provider did not vouch for you; the log has the cause."), "not vouched for")
+		a.countSignIn(w, r, problem.New(http.StatusForbidden, "SIGN_IN_REFUSED", "The provider did not vouch for you; the log has the cause."), "not vouched for")
 		return
 	case err != nil:
 		a.log.Warn("signing in", "error", err)
-		refuseSignIn(w, r, problem(http.StatusBadGateway, "SIGN_IN_UNAVAILABLE", "The provider that people sign in with did not answer; the log has the cause."))
+		refuseSignIn(w, r, problem.New(http.StatusBadGateway, "SIGN_IN_UNAVAILABLE", "The provider that people sign in with did not answer; the log has the cause."))
 		return
 	}
 	x, ok := a.provider.admit(who, time.Now())
 	if !ok {
-		a.countSignIn(w, r, problem(http.StatusForbidden, "SIGN_IN_NOT_ALLOWED", "You signed in, but nothing here is open to you. Ask the operator for an allow line that fits you."), "nothing allows "+who.name(a.provider.c.NameClaim))
+		a.countSignIn(w, r, problem.New(http.StatusForbidden, "SIGN_IN_NOT_ALLOWED", "You signed in, but nothing here is open to you. Ask the operator for an allow line that fits you."), "nothing allows "+who.name(a.provider.c.NameClaim))
 		return
 	}
 	x, token, err := a.v.CreateSignIn(r.Context(), x)
 	if err != nil {
-		var p *Problem
-		if errors.As(a.explain(err, "SESSION", nil), &p) {
-			refuseSignIn(w, r, p)
-		}
+		p := problem.Of(err, "SESSION", a.log)
+		refuseSignIn(w, r, p)
 		return
 	}
 	// Strict: only our own page sends it, from the first request on.
-	a.setCookie(w, r, sessionCookie, token.Reveal(), http.SameSiteStrictMode, time.Until(x.ExpiresAt))
-	http.Redirect(w, r, UI+"/", http.StatusSeeOther)
+	a.setCookie(w, r, SessionCookie, token.Reveal(), http.SameSiteStrictMode, time.Until(x.ExpiresAt))
+	http.Redirect(w, r, paths.UI+"/", http.StatusSeeOther)
 }
 
-func (a *API) attemptOf(r *http.Request) (attempt, bool) {
+func (a *Guard) attemptOf(r *http.Request) (attempt, bool) {
 	c, err := r.Cookie(a.cookieName(r, attemptCookie))
 	if err != nil {
 		return attempt{}, false
@@ -153,9 +145,9 @@ func (a *API) attemptOf(r *http.Request) (attempt, bool) {
 }
 
 // countSignIn refuses a sign-in, and counts it among the failures of its address.
-func (a *API) countSignIn(w http.ResponseWriter, r *http.Request, p *Problem, why string) {
-	if wait := a.failures.count(r.RemoteAddr, time.Now()); wait > 0 {
-		refuseSignIn(w, r, problem(http.StatusTooManyRequests, "TOO_MANY_FAILURES", "Too many sign-ins failed from this address. Try again in a minute."))
+func (a *Guard) countSignIn(w http.ResponseWriter, r *http.Request, p *problem.Problem, why string) {
+	if wait := a.Failures.Count(r.RemoteAddr, time.Now()); wait > 0 {
+		refuseSignIn(w, r, problem.New(http.StatusTooManyRequests, "TOO_MANY_FAILURES", "Too many sign-ins failed from this address. Try again in a minute."))
 		return
 	}
 	_ = a.v.Record(r.Context(), vault.Event{Kind: vault.AuditRefusal, Code: "signin_refused", Actor: vault.Actor{Kind: "person"},
@@ -168,12 +160,12 @@ var refusalPage = template.Must(template.New("").Parse(`<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Attaché</title>
 <h1>Not signed in</h1>
 <p>{{.Detail}}</p>
-<p><a href="` + UI + `/">Back</a></p>
+<p><a href="` + paths.UI + `/">Back</a></p>
 `))
 
-func refuseSignIn(w http.ResponseWriter, r *http.Request, p *Problem) {
+func refuseSignIn(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
 	if !strings.Contains(r.Header.Get("Accept"), "text/html") {
-		writeProblem(w, p)
+		problem.Write(w, p)
 		return
 	}
 	h := w.Header()
@@ -185,11 +177,11 @@ func refuseSignIn(w http.ResponseWriter, r *http.Request, p *Problem) {
 
 // bySession finds out which person calls. The provider must still be the one
 // that vouched for them.
-func (a *API) bySession(r *http.Request) (*Caller, error) {
+func (a *Guard) bySession(r *http.Request) (*Caller, error) {
 	if a.provider == nil {
 		return nil, errNoToken
 	}
-	c, err := r.Cookie(a.cookieName(r, sessionCookie))
+	c, err := r.Cookie(a.cookieName(r, SessionCookie))
 	if err != nil {
 		return nil, errNoToken
 	}
@@ -202,15 +194,15 @@ func (a *API) bySession(r *http.Request) (*Caller, error) {
 		return nil, err
 	}
 	actor := vault.Actor{Kind: "person", Name: x.Name}
-	caller := &Caller{View: a.v.As(actor, x.Organisation), Role: x.Role, Name: x.Name, TokenID: x.ID, session: &x, csrf: csrfOf(token)}
-	if changes(r.Method) && subtle.ConstantTimeCompare([]byte(r.Header.Get(CSRFHeader)), []byte(caller.csrf)) != 1 {
+	caller := &Caller{View: a.v.As(actor, x.Organisation), Role: x.Role, Name: x.Name, TokenID: x.ID, SignIn: &x, CSRF: csrfOf(token)}
+	if changes(r.Method) && subtle.ConstantTimeCompare([]byte(r.Header.Get(CSRFHeader)), []byte(caller.CSRF)) != 1 {
 		return nil, errCSRF
 	}
 	return caller, nil
 }
 
 // errCSRF means that a request which changes something was not made by our page.
-var errCSRF = problem(http.StatusForbidden, "CSRF_TOKEN_MISSING", "Send the csrf_token of GET "+Base+"/me in the header "+CSRFHeader+".")
+var errCSRF = problem.New(http.StatusForbidden, "CSRF_TOKEN_MISSING", "Send the csrf_token of GET "+paths.API+"/me in the header "+CSRFHeader+".")
 
 func changes(method string) bool {
 	return method != http.MethodGet && method != http.MethodHead && method != http.MethodOptions
@@ -221,48 +213,4 @@ func csrfOf(token secret.Value) string {
 	h := hmac.New(sha256.New, []byte(token.Reveal()))
 	h.Write([]byte("csrf"))
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
-}
-
-func mountSession(a *API) {
-	register(a, operation{id: "get-session", method: http.MethodGet, path: "/session", open: true, noun: "SESSION", summary: "How people sign in",
-		detail: "Needs no token."}, a.getSession)
-	register(a, operation{id: "end-session", method: http.MethodDelete, path: "/session", role: vault.RoleViewer, noun: "SESSION", status: http.StatusNoContent, summary: "Sign out",
-		detail: "Ends the session of the cookie that came, on every replica. Admin tokens have no session."}, a.endSession)
-}
-
-type sessionOut struct {
-	Body struct {
-		SignInURL string `json:"sign_in_url,omitempty" doc:"Where a browser begins to sign in; absent where only admin tokens open the API."`
-		Issuer    string `json:"issuer,omitempty" doc:"The OpenID provider."`
-	}
-}
-
-func (a *API) getSession(context.Context, *Caller, *struct{}) (*sessionOut, error) {
-	out := &sessionOut{}
-	if a.provider != nil {
-		out.Body.SignInURL, out.Body.Issuer = SignInPath, a.provider.c.Issuer
-	}
-	return out, nil
-}
-
-type endSessionOut struct {
-	SetCookie []http.Cookie `header:"Set-Cookie"`
-}
-
-func (a *API) endSession(ctx context.Context, c *Caller, _ *struct{}) (*endSessionOut, error) {
-	if c.session == nil {
-		return nil, problem(http.StatusConflict, "NO_SESSION", "This is an admin token, not a session. DELETE "+Base+"/tokens/{id} ends it.")
-	}
-	if err := c.SignOut(ctx, c.session.ID); err != nil && !errors.Is(err, vault.ErrNotFound) {
-		return nil, err
-	}
-	out := &endSessionOut{}
-	for _, name := range []string{sessionCookie, "__Host-" + sessionCookie} {
-		k := http.Cookie{Name: name, HttpOnly: true, SameSite: http.SameSiteStrictMode, MaxAge: -1, Path: Base}
-		if name != sessionCookie {
-			k.Path, k.Secure = "/", true
-		}
-		out.SetCookie = append(out.SetCookie, k)
-	}
-	return out, nil
 }

@@ -1,4 +1,5 @@
-package admin
+// Package webhooks is the resource of that name, and the courier that delivers.
+package webhooks
 
 import (
 	"bytes"
@@ -17,17 +18,23 @@ import (
 	"sync"
 	"time"
 
+	"github.com/attache-proxy/attache/caddymodule/admin/rest"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
-// courier sends webhooks. Every replica has one; a delivery is claimed by one of
+// Doer sends a request.
+type Doer interface {
+	Do(*http.Request) (*http.Response, error)
+}
+
+// Courier sends webhooks. Every replica has one; a delivery is claimed by one of
 // them at a time.
-type courier struct {
-	v    *vault.Vault
-	http Doer
-	log  *slog.Logger
-	now  func() time.Time
+type Courier struct {
+	Vault *vault.Vault
+	HTTP  Doer
+	Log   *slog.Logger
+	Now   func() time.Time
 }
 
 const (
@@ -45,7 +52,7 @@ var pauses = []time.Duration{
 	time.Hour, 2 * time.Hour, 4 * time.Hour, 8 * time.Hour, 10 * time.Hour,
 }
 
-func (c *courier) run(ctx context.Context) {
+func (c *Courier) Run(ctx context.Context) {
 	tick := time.NewTicker(courierEvery)
 	defer tick.Stop()
 	for {
@@ -60,11 +67,11 @@ func (c *courier) run(ctx context.Context) {
 }
 
 // round sends what is due and returns how much that was.
-func (c *courier) round(ctx context.Context) int {
-	due, err := c.v.ClaimDeliveries(ctx, courierBatch, courierHold)
+func (c *Courier) round(ctx context.Context) int {
+	due, err := c.Vault.ClaimDeliveries(ctx, courierBatch, courierHold)
 	if err != nil {
 		if ctx.Err() == nil {
-			c.log.Warn("looking for webhooks to send", "error", err)
+			c.Log.Warn("looking for webhooks to send", "error", err)
 		}
 		return 0
 	}
@@ -76,7 +83,7 @@ func (c *courier) round(ctx context.Context) int {
 	return len(due)
 }
 
-func (c *courier) deliver(ctx context.Context, d *vault.Due) {
+func (c *Courier) deliver(ctx context.Context, d *vault.Due) {
 	status, err := c.send(ctx, d)
 	problem := ""
 	var next time.Time
@@ -84,20 +91,20 @@ func (c *courier) deliver(ctx context.Context, d *vault.Due) {
 		problem = err.Error()
 		if d.Attempts <= len(pauses) {
 			pause := pauses[d.Attempts-1]
-			next = c.now().Add(pause + rand.N(pause/10+1))
+			next = c.Now().Add(pause + rand.N(pause/10+1))
 		}
 	}
 	// Also when we are stopping: who claims it again would send it twice.
-	end, cancel := afterwards(ctx)
+	end, cancel := rest.Afterwards(ctx)
 	defer cancel()
-	if err := c.v.FinishDelivery(end, d.ID, status, problem, next); err != nil {
-		c.log.Warn("noting what became of a webhook", "delivery", d.ID, "error", err)
+	if err := c.Vault.FinishDelivery(end, d.ID, status, problem, next); err != nil {
+		c.Log.Warn("noting what became of a webhook", "delivery", d.ID, "error", err)
 	}
 }
 
 // send makes one attempt. Any status from 200 to 299 is success.
-func (c *courier) send(ctx context.Context, d *vault.Due) (int, error) {
-	if c.http == nil {
+func (c *Courier) send(ctx context.Context, d *vault.Due) (int, error) {
+	if c.HTTP == nil {
 		return 0, errors.New("nothing sends webhooks here")
 	}
 	ctx, cancel := context.WithTimeout(ctx, courierTimeout)
@@ -108,8 +115,8 @@ func (c *courier) send(ctx context.Context, d *vault.Due) (int, error) {
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "attache-webhooks")
-	sign(req.Header, d.EventID, c.now(), d.Payload, d.Key)
-	res, err := c.http.Do(req)
+	sign(req.Header, d.EventID, c.Now(), d.Payload, d.Key)
+	res, err := c.HTTP.Do(req)
 	if err != nil {
 		return 0, fmt.Errorf("no answer: %w", unwrapURL(err))
 	}

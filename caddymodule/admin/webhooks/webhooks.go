@@ -1,4 +1,4 @@
-package admin
+package webhooks
 
 import (
 	"context"
@@ -6,19 +6,23 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/attache-proxy/attache/caddymodule/admin/paths"
+	"github.com/attache-proxy/attache/caddymodule/admin/rest"
+	"github.com/attache-proxy/attache/caddymodule/admin/signin"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
-func mountWebhooks(a *API) {
-	register(a, operation{id: "list-webhooks", method: http.MethodGet, path: "/webhooks", role: vault.RoleViewer, noun: "WEBHOOK", summary: "List webhooks"}, a.listWebhooks)
-	register(a, operation{id: "create-webhook", method: http.MethodPost, path: "/webhooks", role: vault.RoleAdmin, noun: "WEBHOOK", status: http.StatusCreated, summary: "Make a webhook",
-		detail: "It is told of accounts that are made, edited, deleted or change their state. The answer has the key of its signatures, this once; see standardwebhooks.com."}, a.createWebhook)
-	register(a, operation{id: "get-webhook", method: http.MethodGet, path: "/webhooks/{id}", role: vault.RoleViewer, noun: "WEBHOOK", summary: "Read a webhook"}, a.getWebhook)
-	register(a, operation{id: "update-webhook", method: http.MethodPatch, path: "/webhooks/{id}", role: vault.RoleAdmin, noun: "WEBHOOK", summary: "Edit a webhook"}, a.patchWebhook)
-	register(a, operation{id: "delete-webhook", method: http.MethodDelete, path: "/webhooks/{id}", role: vault.RoleAdmin, noun: "WEBHOOK", status: http.StatusNoContent, summary: "Delete a webhook"}, a.deleteWebhook)
-	register(a, operation{id: "test-webhook", method: http.MethodPost, path: "/webhooks/{id}/test", role: vault.RoleAdmin, noun: "WEBHOOK", status: http.StatusAccepted, summary: "Send a webhook a ping"}, a.testWebhook)
-	register(a, operation{id: "list-deliveries", method: http.MethodGet, path: "/webhooks/{id}/deliveries", role: vault.RoleViewer, noun: "WEBHOOK", summary: "What was sent to a webhook, the newest first"}, a.listDeliveries)
-	register(a, operation{id: "redeliver", method: http.MethodPost, path: "/webhooks/{id}/deliveries/{delivery_id}/redeliver", role: vault.RoleAdmin, noun: "DELIVERY", status: http.StatusAccepted, summary: "Send something again"}, a.redeliver)
+// Mount registers the resource.
+func Mount(s *rest.Server) {
+	rest.Register(s, rest.Operation{ID: "list-webhooks", Method: http.MethodGet, Path: "/webhooks", Role: vault.RoleViewer, Noun: "WEBHOOK", Summary: "List webhooks"}, listWebhooks)
+	rest.Register(s, rest.Operation{ID: "create-webhook", Method: http.MethodPost, Path: "/webhooks", Role: vault.RoleAdmin, Noun: "WEBHOOK", Status: http.StatusCreated, Summary: "Make a webhook",
+		Detail: "It is told of accounts that are made, edited, deleted or change their state. The answer has the key of its signatures, this once; see standardwebhooks.com."}, createWebhook)
+	rest.Register(s, rest.Operation{ID: "get-webhook", Method: http.MethodGet, Path: "/webhooks/{id}", Role: vault.RoleViewer, Noun: "WEBHOOK", Summary: "Read a webhook"}, getWebhook)
+	rest.Register(s, rest.Operation{ID: "update-webhook", Method: http.MethodPatch, Path: "/webhooks/{id}", Role: vault.RoleAdmin, Noun: "WEBHOOK", Summary: "Edit a webhook"}, patchWebhook)
+	rest.Register(s, rest.Operation{ID: "delete-webhook", Method: http.MethodDelete, Path: "/webhooks/{id}", Role: vault.RoleAdmin, Noun: "WEBHOOK", Status: http.StatusNoContent, Summary: "Delete a webhook"}, deleteWebhook)
+	rest.Register(s, rest.Operation{ID: "test-webhook", Method: http.MethodPost, Path: "/webhooks/{id}/test", Role: vault.RoleAdmin, Noun: "WEBHOOK", Status: http.StatusAccepted, Summary: "Send a webhook a ping"}, testWebhook)
+	rest.Register(s, rest.Operation{ID: "list-deliveries", Method: http.MethodGet, Path: "/webhooks/{id}/deliveries", Role: vault.RoleViewer, Noun: "WEBHOOK", Summary: "What was sent to a webhook, the newest first"}, listDeliveries)
+	rest.Register(s, rest.Operation{ID: "redeliver", Method: http.MethodPost, Path: "/webhooks/{id}/deliveries/{delivery_id}/redeliver", Role: vault.RoleAdmin, Noun: "DELIVERY", Status: http.StatusAccepted, Summary: "Send something again"}, redeliver)
 }
 
 type Webhook struct {
@@ -50,9 +54,9 @@ type newWebhookOut struct {
 	}
 }
 
-func (a *API) listWebhooks(ctx context.Context, c *Caller, in *PageQuery) (*listOut[Webhook], error) {
-	l, err := c.Webhooks(ctx, in.page())
-	return listed(l, err, webhookOf)
+func listWebhooks(ctx context.Context, c *signin.Caller, in *rest.PageQuery) (*rest.ListOut[Webhook], error) {
+	l, err := c.Webhooks(ctx, in.Page())
+	return rest.Listed(l, err, webhookOf)
 }
 
 type createWebhookIn struct {
@@ -63,7 +67,7 @@ type createWebhookIn struct {
 	}
 }
 
-func (a *API) createWebhook(ctx context.Context, c *Caller, in *createWebhookIn) (*newWebhookOut, error) {
+func createWebhook(ctx context.Context, c *signin.Caller, in *createWebhookIn) (*newWebhookOut, error) {
 	org := in.Body.Organisation
 	if org == "" {
 		org = c.Organisation()
@@ -72,20 +76,20 @@ func (a *API) createWebhook(ctx context.Context, c *Caller, in *createWebhookIn)
 	if err != nil {
 		return nil, err
 	}
-	c.shownOnce("secret")
-	out := &newWebhookOut{ETag: etag(w.Version), Location: Base + "/webhooks/" + w.ID}
-	out.Body.Webhook, out.Body.Secret = webhookOf(w), revealed(key)
+	c.ShownOnce("secret")
+	out := &newWebhookOut{ETag: rest.Etag(w.Version), Location: paths.API + "/webhooks/" + w.ID}
+	out.Body.Webhook, out.Body.Secret = webhookOf(w), rest.Revealed(key)
 	return out, nil
 }
 
-func (a *API) getWebhook(ctx context.Context, c *Caller, in *PathID) (*webhookOut, error) {
+func getWebhook(ctx context.Context, c *signin.Caller, in *rest.PathID) (*webhookOut, error) {
 	w, err := c.Webhook(ctx, in.ID)
-	return &webhookOut{etag(w.Version), webhookOf(w)}, err
+	return &webhookOut{rest.Etag(w.Version), webhookOf(w)}, err
 }
 
 type patchWebhookIn struct {
-	PathID
-	IfMatch
+	rest.PathID
+	rest.IfMatch
 	Body struct {
 		URL     *string  `json:"url,omitempty" format:"uri" maxLength:"2048"`
 		Events  []string `json:"events,omitempty" maxItems:"50"`
@@ -94,25 +98,25 @@ type patchWebhookIn struct {
 	}
 }
 
-func (a *API) patchWebhook(ctx context.Context, c *Caller, in *patchWebhookIn) (*webhookOut, error) {
-	version, err := in.editVersion(in.Body.Version)
+func patchWebhook(ctx context.Context, c *signin.Caller, in *patchWebhookIn) (*webhookOut, error) {
+	version, err := in.EditVersion(in.Body.Version)
 	if err != nil {
 		return nil, err
 	}
 	w, err := c.UpdateWebhook(ctx, in.ID, version, vault.WebhookEdit{URL: in.Body.URL, Events: in.Body.Events, Active: in.Body.Active})
-	return &webhookOut{etag(w.Version), webhookOf(w)}, err
+	return &webhookOut{rest.Etag(w.Version), webhookOf(w)}, err
 }
 
-func (a *API) deleteWebhook(ctx context.Context, c *Caller, in *deleteIn) (*nothing, error) {
-	version, err := in.version()
+func deleteWebhook(ctx context.Context, c *signin.Caller, in *rest.DeleteIn) (*rest.Nothing, error) {
+	version, err := in.Version()
 	if err != nil {
 		return nil, err
 	}
-	return &nothing{}, c.DeleteWebhook(ctx, in.ID, version)
+	return &rest.Nothing{}, c.DeleteWebhook(ctx, in.ID, version)
 }
 
-func (a *API) testWebhook(ctx context.Context, c *Caller, in *PathID) (*nothing, error) {
-	return &nothing{}, c.TestWebhook(ctx, in.ID)
+func testWebhook(ctx context.Context, c *signin.Caller, in *rest.PathID) (*rest.Nothing, error) {
+	return &rest.Nothing{}, c.TestWebhook(ctx, in.ID)
 }
 
 type Delivery struct {
@@ -131,28 +135,28 @@ type Delivery struct {
 
 func deliveryOf(d vault.Delivery) Delivery {
 	b := Delivery{ID: d.ID, EventID: d.EventID, Event: d.Event, State: d.State, Attempts: d.Attempts, Status: d.Status, Error: d.Error,
-		CreatedAt: d.CreatedAt, EndedAt: optionalTime(d.EndedAt), Payload: json.RawMessage(d.Payload)}
+		CreatedAt: d.CreatedAt, EndedAt: rest.OptionalTime(d.EndedAt), Payload: json.RawMessage(d.Payload)}
 	if d.State == vault.DeliveryWaiting {
-		b.NextAt = optionalTime(d.NextAt)
+		b.NextAt = rest.OptionalTime(d.NextAt)
 	}
 	return b
 }
 
 type listDeliveriesIn struct {
-	PathID
-	PageQuery
+	rest.PathID
+	rest.PageQuery
 }
 
-func (a *API) listDeliveries(ctx context.Context, c *Caller, in *listDeliveriesIn) (*listOut[Delivery], error) {
-	l, err := c.Deliveries(ctx, in.ID, in.page())
-	return listed(l, err, deliveryOf)
+func listDeliveries(ctx context.Context, c *signin.Caller, in *listDeliveriesIn) (*rest.ListOut[Delivery], error) {
+	l, err := c.Deliveries(ctx, in.ID, in.Page())
+	return rest.Listed(l, err, deliveryOf)
 }
 
 type redeliverIn struct {
-	PathID
+	rest.PathID
 	DeliveryID string `path:"delivery_id" maxLength:"128"`
 }
 
-func (a *API) redeliver(ctx context.Context, c *Caller, in *redeliverIn) (*nothing, error) {
-	return &nothing{}, c.Redeliver(ctx, in.ID, in.DeliveryID)
+func redeliver(ctx context.Context, c *signin.Caller, in *redeliverIn) (*rest.Nothing, error) {
+	return &rest.Nothing{}, c.Redeliver(ctx, in.ID, in.DeliveryID)
 }

@@ -1,0 +1,38 @@
+package signin
+
+import (
+	"context"
+
+	"github.com/attache-proxy/attache/resolver/vault"
+)
+
+// Caller is who called, and the vault as they see it.
+type Caller struct {
+	*vault.View
+	Role vault.Role
+	// Name is the token's or the person's, or "socket".
+	Name string
+	// TokenID tells callers apart, for idempotency keys.
+	TokenID string
+	// SignIn is the person's, who signed in, and CSRF what its page must send;
+	// nil for tokens.
+	SignIn *vault.SignIn
+	CSRF   string
+	// Origin is where people reach this server's pages.
+	Origin string
+	// Conditional says that the request has an If-Match.
+	Conditional bool
+	// Once are the names of members of the answer that are shown this once.
+	Once []string
+}
+
+// ShownOnce marks members of the answer that a repetition of the request does not get.
+func (c *Caller) ShownOnce(names ...string) { c.Once = append(c.Once, names...) }
+
+type callerKey struct{}
+
+// CallerOf is who called, as Authenticate found out; nil for nobody.
+func CallerOf(ctx context.Context) *Caller {
+	c, _ := ctx.Value(callerKey{}).(*Caller)
+	return c
+}
