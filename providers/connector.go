@@ -3,7 +3,6 @@ package providers
 import (
 	"cmp"
 	"fmt"
-	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
@@ -35,7 +34,9 @@ type Connector struct {
 	MetaPrefixes []string
 	// ByPath says that paths decide: some host has a path prefix.
 	ByPath bool
-	read   []readRule
+	// TakesSignedURLs is URLSignatures, or that a signer implies it.
+	TakesSignedURLs bool
+	access          access
 }
 
 // Option is a compiled way to connect.
@@ -83,6 +84,7 @@ func (c *Connector) compile() error {
 		}
 		c.Options = append(c.Options, o)
 	}
+	c.TakesSignedURLs = c.URLSignatures
 	c.findKeyHeaders()
 	if err := c.compileBaseURL(); err != nil {
 		return err
@@ -97,11 +99,12 @@ func (c *Connector) compile() error {
 			c.Removes = append(c.Removes, name)
 		}
 	}
-	return c.compileRead()
+	return c.compileAccess()
 }
 
 func (c *Connector) findKeyHeaders() {
 	add := func(s sign.Signer) {
+		c.TakesSignedURLs = c.TakesSignedURLs || sign.SignsURLs(s)
 		for _, name := range s.Places().Headers {
 			if name == "Authorization" || slices.Contains(c.KeyHeaders, name) {
 				continue
@@ -239,18 +242,6 @@ func (c *Connector) Bindings(v *expr.Vars) []Binding {
 	return out
 }
 
-// Reads reports whether a request only reads: GET, HEAD, OPTIONS, and what the
-// connector lists under access.
-func (c *Connector) Reads(method, path string) bool {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions:
-		if !c.Access.OnlyListed || method == http.MethodOptions {
-			return true
-		}
-	}
-	return slices.ContainsFunc(c.read, func(r readRule) bool { return r.matches(method, path) })
-}
-
 // Credential is what a pasted credential places: its fields, and the token
 // that the option names.
 func (o *Option) Credential(fields secret.Values) (*secret.Credential, error) {
@@ -268,6 +259,9 @@ func (o *Option) Credential(fields secret.Values) (*secret.Credential, error) {
 
 // HostFor is the most specific of the connector's hosts that fits, or nil.
 func (c *Connector) HostFor(host, port, path string, v *expr.Vars) *Host {
+	if normal, err := NormalPath(path); err == nil {
+		path = normal
+	}
 	var best *Host
 	for _, h := range c.Hosts {
 		if h.fitsPort(port) && h.fitsPath(path) && h.Allows(host, v) && (best == nil || moreSpecific(Entry{c, h}, Entry{c, best}) < 0) {

@@ -2,6 +2,7 @@ package providers
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -116,13 +117,48 @@ func (x *Index) Connectors() []*Connector {
 
 // Lookup finds the entry for a request. Host is lower case without a trailing
 // dot, port a number, path escaped as on the wire.
+//
+// A path that services may read in different ways is looked up as it stands; see Unclear.
 func (x *Index) Lookup(host, port, path string) (Entry, bool) {
+	if normal, err := NormalPath(path); err == nil {
+		path = normal
+	}
+	return x.lookup(host, port, path)
+}
+
+// Unclear says why it is not clear which entry a path of host belongs to; nil
+// where all readings of it lead to the same, or only the host decides.
+func (x *Index) Unclear(host, port, path string) error {
+	normal, err := NormalPath(path)
+	if err == nil && !strings.Contains(normal, encodedSlash) {
+		return nil
+	}
+	if err != nil {
+		if _, decides := x.find(host, func(h *Host) bool { return h.fitsPort(port) && h.Path != "/" }); !decides {
+			return nil
+		}
+		return err
+	}
+	one, ok := x.lookup(host, port, normal)
+	other, too := x.lookup(host, port, slashes.Replace(normal))
+	if ok != too || one != other {
+		return errors.New("it has an encoded slash")
+	}
+	return nil
+}
+
+func (x *Index) lookup(host, port, path string) (Entry, bool) {
+	return x.find(host, func(h *Host) bool { return h.fitsPort(port) && h.fitsPath(path) })
+}
+
+// find is the most specific entry of a host that fits.
+func (x *Index) find(host string, fits func(*Host) bool) (Entry, bool) {
 	for _, e := range x.exact[host] {
-		if e.Host.fitsPort(port) && e.Host.fitsPath(path) {
+		if fits(e.Host) {
 			return e, true
 		}
 	}
-	return x.glob(host, func(h *Host) bool { return h.fitsPort(port) && h.fitsPath(path) })
+	return x.glob(host, fits)
 }
 
 // Known reports whether any path of host and port belongs to a connector.
