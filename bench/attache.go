@@ -48,6 +48,7 @@ const attacheCaddyfile = `{
 		}
 		connector bench-h1 {
 			hosts bench-h1.localhost *.many.localhost
+			wildcard vendor "the load generator's own"
 			upstream https://%[5]s
 			tls_trusted_ca %[1]s/service.ca
 			field token {env.ATTACHE_BENCH_TOKEN}

@@ -196,14 +196,19 @@ func (o office) Check(def *providers.Definition) (*providers.Connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	beside := cs
-	for _, c := range o.app.resolver.Index().Connectors() {
-		if c.Key != def.Key {
-			beside = append(beside, c)
+	return cs[0], nil
+}
+
+// Sharing implements admin.Catalogue.
+func (o office) Sharing(organisation string, con *providers.Connector) (keys []string) {
+	x := o.app.resolver.Index()
+	for _, c := range x.Connectors() {
+		_, seen := x.For(organisation, c.Key)
+		if c.Key != con.Key && (seen || organisation == vault.All) && c.SharesHost(con) {
+			keys = append(keys, c.Key)
 		}
 	}
-	_, err = providers.NewIndex(beside)
-	return cs[0], err
+	return keys
 }
 
 // Test implements connect.Tester.

@@ -23,6 +23,8 @@ type connectorBlock struct {
 	// usedOwn says that option and own were given.
 	usedOwn  bool
 	fallback string // the account that default names
+	// wildcard and reason are those of each host with a *.
+	wildcard, reason string
 }
 
 // parseConnector reads:
@@ -34,6 +36,7 @@ type connectorBlock struct {
 //
 //		# a connector of one's own, or what differs from the built-in one:
 //		hosts   <host[:port][/path]…>
+//		wildcard vendor|signed <reason>                  # of hosts with a *
 //		field   <name> <placeholder>
 //		sign    bearer|basic|header|query|path|cookie|form|json <args…>
 //		oauth2  <grant type> { … }
@@ -81,10 +84,16 @@ var connectorOptions = map[string]func(*connectorBlock, *caddyfile.Dispenser) er
 	"account": (*connectorBlock).parseAccount,
 	"default": func(b *connectorBlock, d *caddyfile.Dispenser) error { return oneArg(d, &b.fallback) },
 	"hosts":   (*connectorBlock).parseHosts,
-	"field":   (*connectorBlock).parseField,
-	"sign":    (*connectorBlock).parseSign,
-	"oauth2":  (*connectorBlock).parseOAuth2,
-	"title":   func(b *connectorBlock, d *caddyfile.Dispenser) error { return b.text(d, "title") },
+	"wildcard": func(b *connectorBlock, d *caddyfile.Dispenser) error {
+		if !d.Args(&b.wildcard, &b.reason) || d.NextArg() {
+			return d.Err("wildcard wants vendor or signed, and the reason in quotes: wildcard vendor \"every name below is ours\"")
+		}
+		return nil
+	},
+	"field":  (*connectorBlock).parseField,
+	"sign":   (*connectorBlock).parseSign,
+	"oauth2": (*connectorBlock).parseOAuth2,
+	"title":  func(b *connectorBlock, d *caddyfile.Dispenser) error { return b.text(d, "title") },
 	"category": func(b *connectorBlock, d *caddyfile.Dispenser) error {
 		return b.text(d, "category")
 	},
@@ -274,6 +283,7 @@ func (b *connectorBlock) finish() error {
 	if len(b.def) == 0 {
 		return nil
 	}
+	b.nameWildcards()
 	builtin, err := providers.Catalog()
 	if err != nil {
 		return err
@@ -284,6 +294,21 @@ func (b *connectorBlock) finish() error {
 	}
 	b.conf.Definition, err = json.Marshal(b.def)
 	return err
+}
+
+// nameWildcards says of each host with a * what the block says of all.
+func (b *connectorBlock) nameWildcards() {
+	hosts, _ := b.def["hosts"].([]string)
+	if b.wildcard == "" || hosts == nil {
+		return
+	}
+	out := make([]any, len(hosts))
+	for i, h := range hosts {
+		if out[i] = h; strings.Contains(h, "*") {
+			out[i] = map[string]string{"host": h, "wildcard": b.wildcard, "reason": b.reason}
+		}
+	}
+	b.def["hosts"] = out
 }
 
 func (b *connectorBlock) setDefault() error {
@@ -308,9 +333,6 @@ func (a *App) check() error {
 	}
 	connectors, err := providers.CompileAll(defs, a.inUse())
 	if err != nil {
-		return err
-	}
-	if _, err := providers.NewIndex(connectors); err != nil {
 		return err
 	}
 	return a.checkNames(connectors)

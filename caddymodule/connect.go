@@ -29,7 +29,7 @@ func (v *visit) connect() error {
 	keep.agent, keep.account = v.agent, account
 	v.setPlaceholders()
 	v.w.Header().Del("Alt-Svc")
-	if v.h.app.resolver.Index().Known(host, port) {
+	if v.h.app.resolver.Claimed(v.agent, target) {
 		return answered(v.h.interceptor.Intercept(v.w, v.r, &intercept.Tunnel{Host: host, Port: port, Agent: keep}))
 	}
 	if v.h.Unmatched == "deny" {

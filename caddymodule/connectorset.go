@@ -42,13 +42,13 @@ type compiledConnector struct {
 	version int64 // 0 for the catalogue's
 }
 
-// changed says what became of a connector, because of an account if one is
-// named. It is called under a lock of the directory. Most changes of accounts
-// change nothing here; nobody waits for those.
-func (s *connectorSet) changed(connector, account string) {
+// changed says what became of a connector, because of an account of an
+// organisation if one is named. It is called under a lock of the directory. Most
+// changes of accounts change nothing here; nobody waits for those.
+func (s *connectorSet) changed(connector, account, organisation string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known, ok := s.app.resolver.Known().ByKey(connector)
+	known, ok := s.app.resolver.Known().For(organisation, connector)
 	switch {
 	case connector == "":
 		s.compiled, s.bound, s.again = nil, nil, nil
@@ -72,35 +72,64 @@ func (s *connectorSet) changed(connector, account string) {
 	s.app.resolver.Reindex()
 }
 
-// maxBindings bounds how many accounts of one connector are looked at for
-// hosts of their own.
-const maxBindings = 10_000
+// maxBindings bounds how many accounts of one connector add hosts of their own,
+// for one organisation and for all: one cannot take the places of another.
+const (
+	maxBindings    = 10_000
+	maxAllBindings = 200_000
+)
 
 // index builds the index of what is in use now.
 func (s *connectorSet) index(ctx context.Context) (*providers.Index, error) {
-	var more []*providers.Connector
 	var bindings []providers.Binding
 	for _, acct := range s.app.accounts {
 		bindings = append(bindings, acct.Bindings()...)
 	}
-	if s.app.vault != nil {
-		var err error
-		if more, err = s.fromVault(ctx); err != nil {
+	if s.app.vault == nil {
+		return providers.NewIndex(s.base, bindings...)
+	}
+	used, err := s.app.vault.ConnectorsInUse(ctx)
+	if err != nil {
+		return nil, err
+	}
+	uses, err := s.fromVault(ctx, used)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range s.base {
+		uses = append(uses, providers.Use{Connector: c, Organisations: users(used[c.Key], vault.All)})
+	}
+	for _, u := range uses {
+		b, err := s.bindings(ctx, u.Connector)
+		if err != nil {
 			return nil, err
 		}
-		for _, c := range append(slices.Clone(s.base), more...) {
-			b, err := s.bindings(ctx, c)
-			if err != nil {
-				return nil, err
-			}
-			bindings = append(bindings, b...)
-		}
+		bindings = append(bindings, b...)
 	}
-	return s.together(more, bindings)
+	return providers.NewIndexFor(uses, bindings...)
+}
+
+// users are the organisations to which a connector is there: those with an
+// account, and its owner. What the configuration or everybody's connectors name
+// is the default organisation's: in others nobody has anything to do with it
+// before there is an account.
+func users(with []string, owner string) map[string]bool {
+	out := make(map[string]bool, len(with)+1)
+	for _, org := range with {
+		out[org] = true
+	}
+	switch owner {
+	case "": // of the catalogue: only accounts bring it into use
+	case vault.All:
+		out[vault.DefaultOrganisation] = true
+	default:
+		out[owner] = true
+	}
+	return out
 }
 
 // fromVault compiles the connectors that only the vault brings into use.
-func (s *connectorSet) fromVault(ctx context.Context) ([]*providers.Connector, error) {
+func (s *connectorSet) fromVault(ctx context.Context, used map[string][]string) ([]providers.Use, error) {
 	defs, err := s.app.definitions()
 	if err != nil {
 		return nil, err
@@ -111,7 +140,7 @@ func (s *connectorSet) fromVault(ctx context.Context) ([]*providers.Connector, e
 		return nil, err
 	}
 	var keys []string
-	versions := map[string]int64{}
+	versions, owners := map[string]int64{}, map[string]string{}
 	for _, c := range custom {
 		if c.State != "active" || s.app.Connectors[c.Key] != nil {
 			continue
@@ -122,27 +151,23 @@ func (s *connectorSet) fromVault(ctx context.Context) ([]*providers.Connector, e
 			continue
 		}
 		d.AllowHTTPTo(s.app.guard.Names)
-		defs[c.Key], versions[c.Key] = d, c.Version
+		defs[c.Key], versions[c.Key], owners[c.Key] = d, c.Version, c.Organisation
 		keys = append(keys, c.Key)
 	}
-	used, err := s.app.vault.ConnectorsInUse(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, key := range used {
+	for key := range used {
 		if defs[key] != nil && s.app.Connectors[key] == nil && !slices.Contains(keys, key) {
 			keys = append(keys, key)
 		}
 	}
 	slices.Sort(keys)
-	var out []*providers.Connector
+	var out []providers.Use
 	for _, key := range keys {
 		c, err := s.compile(defs, key, versions[key])
 		if err != nil { // one bad connector must not take the others away
 			s.app.logger.Error("a connector of the vault cannot be used", zap.String("connector", key), zap.Error(err))
 			continue
 		}
-		out = append(out, c)
+		out = append(out, providers.Use{Connector: c, Organisations: users(used[key], owners[key])})
 	}
 	return out, nil
 }
@@ -166,29 +191,6 @@ func (s *connectorSet) compile(defs map[string]*providers.Definition, key string
 	}
 	s.compiled[key] = compiledConnector{cs[0], version}
 	return cs[0], nil
-}
-
-// together builds the index of connectors that get along: where two of the vault
-// claim one host, the second stays out, and all others work.
-func (s *connectorSet) together(more []*providers.Connector, bindings []providers.Binding) (*providers.Index, error) {
-	x, err := providers.NewIndex(append(slices.Clone(s.base), more...), bindings...)
-	if err == nil {
-		return x, nil
-	}
-	good := slices.Clone(s.base)
-	for _, c := range more {
-		if _, err := providers.NewIndex(append(slices.Clone(good), c)); err != nil {
-			s.app.logger.Error("a connector of the vault cannot be used beside the others", zap.String("connector", c.Key), zap.Error(err))
-			continue
-		}
-		good = append(good, c)
-	}
-	in := map[*providers.Connector]bool{}
-	for _, c := range good {
-		in[c] = true
-	}
-	bindings = slices.DeleteFunc(slices.Clone(bindings), func(b providers.Binding) bool { return !in[b.Connector] })
-	return providers.NewIndex(good, bindings...)
 }
 
 // bindings are the hosts that accounts of the vault add to a connector whose
@@ -232,7 +234,12 @@ func (s *connectorSet) readBindings(ctx context.Context, c *providers.Connector,
 	if len(again) == 0 {
 		return before, nil
 	}
-	after := maps.Clone(before)
+	after, counts := maps.Clone(before), map[string]int{}
+	for _, b := range after {
+		if len(b) > 0 {
+			counts[b[0].Organisation]++
+		}
+	}
 	for id := range again {
 		row, err := s.app.vault.System().Account(ctx, id)
 		switch {
@@ -240,23 +247,33 @@ func (s *connectorSet) readBindings(ctx context.Context, c *providers.Connector,
 			delete(after, id)
 		case err != nil:
 			return nil, err
-		case len(after) < maxBindings || after[id] != nil:
+		case after[id] != nil || counts[row.Organisation] < maxBindings && len(after) < maxAllBindings:
+			if after[id] == nil {
+				counts[row.Organisation]++
+			}
 			after[id] = bindingsOf(c, &row)
+		}
+		if len(after[id]) == 0 {
+			delete(after, id)
 		}
 	}
 	return after, nil
 }
 
 func (s *connectorSet) allBindings(ctx context.Context, c *providers.Connector) (map[string][]providers.Binding, error) {
-	out := map[string][]providers.Binding{}
+	out, counts := map[string][]providers.Binding{}, map[string]int{}
 	page := vault.Page{Limit: 500}
-	for len(out) < maxBindings {
+	for len(out) < maxAllBindings {
 		list, err := s.app.vault.System().Accounts(ctx, vault.AccountFilter{Connector: c.Key}, page)
 		if err != nil {
 			return nil, err
 		}
 		for i := range list.Items {
-			out[list.Items[i].ID] = bindingsOf(c, &list.Items[i])
+			row := &list.Items[i]
+			if b := bindingsOf(c, row); len(b) > 0 && counts[row.Organisation] < maxBindings {
+				counts[row.Organisation]++
+				out[row.ID] = b
+			}
 		}
 		if page.After = list.Next; page.After == "" {
 			break
@@ -270,6 +287,6 @@ func bindingsOf(c *providers.Connector, row *vault.Account) []providers.Binding 
 	for name, v := range row.Fields {
 		fields[name] = secret.New(v)
 	}
-	a := resolver.Account{Connector: c, Fields: fields, Meta: maps.Clone(row.Captured)}
+	a := resolver.Account{Connector: c, Organisation: row.Organisation, State: resolver.State(row.State), Fields: fields, Meta: maps.Clone(row.Captured)}
 	return a.Bindings()
 }

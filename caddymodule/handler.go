@@ -137,6 +137,7 @@ func (v *visit) serve(next caddyhttp.Handler) error {
 	defer liftIdleTimeouts(v.r)()
 	v.setPlaceholders()
 	v.w.Header().Del("Alt-Svc")
+	dropH2C(v.r.Header)
 	caddyhttp.SetVar(v.r.Context(), callKey, v.call)
 	return next.ServeHTTP(v.answerWriter(), v.r)
 }
@@ -146,18 +147,10 @@ func (v *visit) serve(next caddyhttp.Handler) error {
 const maxInnerHeaderBytes = 1 << 20
 
 // dropH2C declines the upgrade to cleartext HTTP/2 that Java's client offers
-// with its first request (RFC 7540 §3.2, gone from RFC 9113), alone or in a list.
-// Passed on, it would be an upgrade that nobody here speaks, and past which
-// nothing is looked at.
+// with its first request (RFC 7540 §3.2, gone from RFC 9113). Passed on, it
+// would be an upgrade that nobody here speaks.
 func dropH2C(h http.Header) {
-	offered := false
-	for _, v := range h["Upgrade"] {
-		for p := range strings.SplitSeq(v, ",") {
-			name, _, _ := strings.Cut(strings.TrimSpace(p), "/")
-			offered = offered || strings.EqualFold(name, "h2c") || strings.EqualFold(name, "h2")
-		}
-	}
-	if !offered {
+	if !strings.EqualFold(h.Get("Upgrade"), "h2c") {
 		return
 	}
 	for _, name := range []string{"Upgrade", "Http2-Settings", "Connection"} {

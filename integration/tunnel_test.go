@@ -93,7 +93,7 @@ func TestUnmatchedDeny(t *testing.T) {
 func TestLeafCertificate(t *testing.T) {
 	long := strings.Repeat("a", 60) + "." + strings.Repeat("b", 60) + ".demo.test" // over the 64 characters of a common name
 	d := newDemo(t, func(s *setup) {
-		s.Attache = strings.Replace(s.Attache, "hosts demo.test", "hosts demo.test *.demo.test", 1)
+		s.Attache = strings.Replace(s.Attache, "hosts demo.test", "hosts demo.test *.demo.test\n\t\twildcard vendor ours", 1)
 	})
 	for _, host := range []string{"demo.test", "deep.er.demo.test", long} {
 		t.Run(host, func(t *testing.T) {

@@ -3,6 +3,7 @@ package providers
 import (
 	"cmp"
 	"fmt"
+	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
@@ -34,9 +35,9 @@ type Connector struct {
 	MetaPrefixes []string
 	// ByPath says that paths decide: some host has a path prefix.
 	ByPath bool
-	// TakesSignedURLs is URLSignatures, or that a signer implies it.
-	TakesSignedURLs bool
-	access          access
+	read   []readRule
+	// templates says that some host is a template.
+	templates bool
 }
 
 // Option is a compiled way to connect.
@@ -48,6 +49,8 @@ type Option struct {
 	OAuth *oauth.Config
 	// token is what {token} means for type credentials.
 	token *expr.Template
+	// inHost are the fields that stand in the connector's hosts.
+	inHost map[string]hostUse
 }
 
 // keyShape keeps keys usable as a DNS label and as a path segment.
@@ -76,6 +79,7 @@ func (c *Connector) compile() error {
 		}
 		c.Hosts = append(c.Hosts, h)
 		c.ByPath = c.ByPath || h.Path != "/"
+		c.templates = c.templates || h.template != nil
 	}
 	for i := range c.Auth {
 		o, err := c.compileOption(&c.Auth[i])
@@ -84,7 +88,9 @@ func (c *Connector) compile() error {
 		}
 		c.Options = append(c.Options, o)
 	}
-	c.TakesSignedURLs = c.URLSignatures
+	if err := c.checkHosts(); err != nil {
+		return err
+	}
 	c.findKeyHeaders()
 	if err := c.compileBaseURL(); err != nil {
 		return err
@@ -99,12 +105,11 @@ func (c *Connector) compile() error {
 			c.Removes = append(c.Removes, name)
 		}
 	}
-	return c.compileAccess()
+	return c.compileRead()
 }
 
 func (c *Connector) findKeyHeaders() {
 	add := func(s sign.Signer) {
-		c.TakesSignedURLs = c.TakesSignedURLs || sign.SignsURLs(s)
 		for _, name := range s.Places().Headers {
 			if name == "Authorization" || slices.Contains(c.KeyHeaders, name) {
 				continue
@@ -132,7 +137,7 @@ func (c *Connector) compileBaseURL() error {
 			return nil
 		}
 	}
-	u, err := url.Parse(fieldInHost.ReplaceAllString(src, "x"))
+	u, err := url.Parse(fieldInHost.ReplaceAllString(src, "1")) // a field may be the port
 	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
 		return fmt.Errorf("base_url %q: want an absolute https URL", src)
 	}
@@ -147,12 +152,14 @@ func (c *Connector) compileBaseURL() error {
 // defaultBaseURL is that of the first host that is exact or a template.
 func (c *Connector) defaultBaseURL() string {
 	for _, h := range c.Hosts {
-		if h.exact() || h.template != nil {
+		if h.exact() || h.template != nil && !h.wild() {
 			host := h.Pattern
-			if strings.Contains(host, ":") {
+			if h.template == nil && strings.Contains(host, ":") {
 				host = "[" + host + "]"
 			}
-			if h.Port != "" {
+			if h.port != nil {
+				host += ":" + h.port.String()
+			} else if h.Port != "" {
 				host += ":" + h.Port
 			}
 			if h.PlainHTTP {
@@ -217,29 +224,16 @@ func (c *Connector) Origin(v *expr.Vars) (*url.URL, error) {
 	return u, nil
 }
 
-// Allows reports whether the credential of an account may go to host. For a
-// host that is a template the account's own values decide: one tenant's
-// credential never goes to another tenant's host.
-func (h *Host) Allows(host string, v *expr.Vars) bool {
-	if h.template == nil {
-		return h.matches(host)
-	}
-	own, err := h.template.Eval(v)
-	return err == nil && strings.EqualFold(strings.TrimSuffix(own, "."), host)
-}
-
-// Bindings are the exact hosts that an account's fields make of host templates.
-func (c *Connector) Bindings(v *expr.Vars) []Binding {
-	var out []Binding
-	for _, h := range c.Hosts {
-		if h.template == nil {
-			continue
-		}
-		if name, err := h.template.Eval(v); err == nil {
-			out = append(out, Binding{Entry{c, h}, strings.ToLower(strings.TrimSuffix(name, "."))})
+// Reads reports whether a request only reads: GET, HEAD, OPTIONS, and what the
+// connector lists under access.
+func (c *Connector) Reads(method, path string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		if !c.Access.OnlyListed || method == http.MethodOptions {
+			return true
 		}
 	}
-	return out
+	return slices.ContainsFunc(c.read, func(r readRule) bool { return r.matches(method, path) })
 }
 
 // Credential is what a pasted credential places: its fields, and the token
@@ -255,23 +249,4 @@ func (o *Option) Credential(fields secret.Values) (*secret.Credential, error) {
 	}
 	cred.Token = secret.New(s)
 	return cred, nil
-}
-
-// HostFor is the most specific of the connector's hosts that fits, or nil.
-func (c *Connector) HostFor(host, port, path string, v *expr.Vars) *Host {
-	if normal, err := NormalPath(path); err == nil {
-		path = normal
-	}
-	var best *Host
-	for _, h := range c.Hosts {
-		if h.fitsPort(port) && h.fitsPath(path) && h.Allows(host, v) && (best == nil || moreSpecific(Entry{c, h}, Entry{c, best}) < 0) {
-			best = h
-		}
-	}
-	return best
-}
-
-// HasHostTemplates reports whether some host depends on the account.
-func (c *Connector) HasHostTemplates() bool {
-	return slices.ContainsFunc(c.Hosts, func(h *Host) bool { return h.template != nil })
 }

@@ -45,11 +45,6 @@ type Definition struct {
 	Identity IdentityDef `yaml:"identity"`
 	// Access says what counts as reading besides GET, HEAD and OPTIONS.
 	Access AccessDef `yaml:"access"`
-	// URLSignatures says that services of these hosts take URLs which are signed in
-	// their query (object storage). One that is signed with a key other than the
-	// account's passes as it is, without a credential. Signers of the kind sigv4
-	// imply it.
-	URLSignatures bool `yaml:"url_signatures"`
 	// Keep lists which of the agent's own Authorization and Cookie pass; by
 	// default neither does.
 	Keep []string `yaml:"keep"`
@@ -69,12 +64,23 @@ type Definition struct {
 // HostDef is one entry of hosts: a pattern alone, or with a port, a path prefix
 // and a placement of its own.
 type HostDef struct {
-	// Host is exact (api.github.com), a wildcard (*.zendesk.com: one or more
-	// labels; s3.*.amazonaws.com: no dot) or a template ({fields.subdomain}.zendesk.com).
+	// Host is exact (api.github.com), a template over the account's fields
+	// ({fields.subdomain}.zendesk.com; where customers have names, it must be one)
+	// or a wildcard (*.twilio.com: one or more labels; s3.*.amazonaws.com: no dot).
 	// It may carry a port and a path prefix: host.example:8443/v2/.
 	// With http:// in front, plain HTTP to it is allowed.
 	Host string `yaml:"host"`
-	// Port other than 443 (or 80 where plain HTTP is allowed).
+	// Wildcard must be given for a host with a *. vendor: every name below is the
+	// vendor's own, and no program of a customer's answers there. signed: the
+	// secret is not sent, and the signature covers the host.
+	Wildcard string `yaml:"wildcard"`
+	// Reason says why that is so.
+	Reason string `yaml:"reason"`
+	// Labels is a regular expression that what stands for the last * must match,
+	// as a whole: [a-z]{2}-[a-z]+-[0-9] for a region.
+	Labels string `yaml:"labels"`
+	// Port other than 443 (or 80 where plain HTTP is allowed); a port in the
+	// account's field wins over it.
 	Port string `yaml:"port"`
 	// Path is the prefix that a path must have; empty means every path.
 	Path string `yaml:"path"`
@@ -135,15 +141,17 @@ func (os *OptionDefs) UnmarshalYAML(n *yaml.Node) error {
 
 // FieldDef is one value that a person is asked for. The words are JSON Schema's.
 type FieldDef struct {
-	Name        string   `yaml:"-"`
-	Title       string   `yaml:"title"`
-	Description string   `yaml:"description"`
-	Secret      bool     `yaml:"secret"`
-	Pattern     string   `yaml:"pattern"`
-	Format      string   `yaml:"format"`
-	Enum        []string `yaml:"enum"`
-	Default     string   `yaml:"default"`
-	Optional    bool     `yaml:"optional"`
+	Name        string `yaml:"-"`
+	Title       string `yaml:"title"`
+	Description string `yaml:"description"`
+	Secret      bool   `yaml:"secret"`
+	Pattern     string `yaml:"pattern"`
+	// Format is email, uri, url, or host: a name or an address, with a port where
+	// it is not 443.
+	Format   string   `yaml:"format"`
+	Enum     []string `yaml:"enum"`
+	Default  string   `yaml:"default"`
+	Optional bool     `yaml:"optional"`
 }
 
 // FieldDefs are fields in the order of the file.
@@ -194,29 +202,13 @@ func (i *IdentityDef) UnmarshalYAML(n *yaml.Node) error {
 	return strictyaml.Decode(n, (*plain)(i))
 }
 
-// AccessDef lists requests as "METHOD /path/pattern?parameter=value". In paths
-// and values * is any run of characters, in paths within one segment; ** is any
-// number of segments. GET means HEAD as well, the method * is any.
+// AccessDef lists requests as "METHOD /path/pattern": * is one segment, ** any
+// rest; the method * is any.
 type AccessDef struct {
-	// Read is what counts as reading besides GET, HEAD and OPTIONS. Upgrades
-	// (WebSocket) count only where a line with GET lists their path.
 	Read []string `yaml:"read"`
-	// Write is what does not, whatever else is said: services take some writes by GET.
-	Write []string `yaml:"write"`
 	// OnlyListed says that GET does not mean reading here: some services take
 	// writes by GET. Then only what is listed is reading.
 	OnlyListed bool `yaml:"only_listed"`
-	// Query are parameters of the query that name what is done, each with the
-	// values that read: {Action: ["Describe*", "Get*", "!GetSessionToken"]}. With
-	// ! in front a value does not, though another fits. A request that names
-	// another is writing; one without the parameter is judged by the rest.
-	Query map[string][]string `yaml:"query"`
-	// Header is the same for headers: {X-TC-Action: ["Describe*"]}.
-	Header map[string][]string `yaml:"header"`
-	// MethodQuery are parameters of the query by which the service lets a method
-	// be overridden, beside those that are always looked for (_method and the
-	// like). They count where they name an HTTP method.
-	MethodQuery []string `yaml:"method_query"`
 }
 
 // UnmarshalYAML refuses unknown keys.

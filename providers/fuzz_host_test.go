@@ -19,7 +19,11 @@ func FuzzHostPattern(f *testing.F) {
 		if strings.ContainsAny(pattern, "\"\\\n\r\x00") || len(pattern) > 300 {
 			return // would end the YAML's string
 		}
-		d, err := providers.Parse("fuzz.yaml", []byte("key: f\nhosts: [\""+pattern+"\"]\nauth: {key: {type: credentials, fields: {token: {secret: true}}, sign: bearer}}\n"))
+		entry := "\"" + pattern + "\""
+		if strings.Contains(pattern, "*") {
+			entry = "{host: " + entry + ", wildcard: vendor, reason: a test}"
+		}
+		d, err := providers.Parse("fuzz.yaml", []byte("key: f\nhosts: ["+entry+"]\nauth: {key: {type: credentials, fields: {host: {optional: true}, token: {secret: true}}, sign: bearer}}\n"))
 		if err != nil {
 			return
 		}
@@ -31,7 +35,7 @@ func FuzzHostPattern(f *testing.F) {
 		if err != nil {
 			return
 		}
-		e, ok := x.Lookup(host, "443", path)
+		e, ok := lookup(x, host, "443", path)
 		if !ok {
 			return
 		}

@@ -1,6 +1,8 @@
 package providers
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -18,17 +20,24 @@ type Host struct {
 	// Pattern is the host as written: lower case, without port and path.
 	Pattern string
 	// Port is a number, or empty for the scheme's default (443, or 80 where
-	// PlainHTTP is set).
+	// PlainHTTP is set). An account's own port wins over it.
 	Port string
 	// Path is the prefix a path must have: "/" alone fits every path.
 	Path string
 	// PlainHTTP says that the operator allowed plain HTTP to this host by name.
 	PlainHTTP bool
+	// Wildcard and Reason are HostDef's.
+	Wildcard, Reason string
 
 	// template gives the exact host of an account; nil where Pattern has no field.
 	template *expr.Template
+	// port gives the port of an account; nil unless a field stands for it.
+	port *expr.Template
 	// glob is Pattern with "*" for each field; equal to Pattern where there is none.
 	glob string
+	// labels is what a host must match beside glob; nil where any text may stand
+	// for the *.
+	labels *regexp.Regexp
 	// sign places the credential on this host; nil where the option's own does.
 	sign *sign.Spec
 	// signers are by option, where sign is given.
@@ -41,9 +50,12 @@ var hostShape = regexp.MustCompile(`^(\*\.)?[a-z0-9_*]([a-z0-9_*.-]*[a-z0-9_*])?
 // fieldInHost finds the templates in a pattern.
 var fieldInHost = regexp.MustCompile(`\{[^{}]*\}`)
 
+// portField is a port that a field gives.
+var portField = regexp.MustCompile(`^(.+):(\{fields\.[a-z0-9_]+\})$`)
+
 // compileHost reads one entry of hosts.
 func compileHost(d HostDef) (*Host, error) {
-	h := &Host{Port: d.Port, Path: d.Path, sign: d.Sign}
+	h := &Host{Port: d.Port, Path: d.Path, Wildcard: d.Wildcard, Reason: d.Reason, sign: d.Sign}
 	rest := d.Host
 	if after, ok := strings.CutPrefix(rest, "http://"); ok {
 		rest, h.PlainHTTP = after, true
@@ -54,21 +66,35 @@ func compileHost(d HostDef) (*Host, error) {
 	if hasPath && path != "" {
 		h.Path = "/" + path
 	}
-	if i := portStart(rest); i >= 0 {
-		rest, h.Port = rest[:i], rest[i+1:]
-	}
-	if h.Path == "" {
-		h.Path = "/"
-	}
+	h.Path = cmp.Or(h.Path, "/")
 	if !strings.HasPrefix(h.Path, "/") {
 		return nil, fmt.Errorf("host %q: the path prefix %q must begin with /", d.Host, h.Path)
 	}
+	rest, err := h.cutPort(rest, d.Host)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.setPattern(rest, d.Host); err != nil {
+		return nil, err
+	}
+	return h, h.checkWildcard(d)
+}
+
+// cutPort takes the port off a host as it was written.
+func (h *Host) cutPort(s, asWritten string) (host string, err error) {
+	if m := portField.FindStringSubmatch(s); m != nil {
+		h.port, err = expr.Compile(m[2])
+		return m[1], err
+	}
+	if i := portStart(s); i >= 0 {
+		s, h.Port = s[:i], s[i+1:]
+	}
 	if h.Port != "" {
 		if n, err := strconv.Atoi(h.Port); err != nil || n < 1 || n > 65535 {
-			return nil, fmt.Errorf("host %q: port %q is not a number from 1 to 65535", d.Host, h.Port)
+			return "", fmt.Errorf("host %q: port %q is not a number from 1 to 65535", asWritten, h.Port)
 		}
 	}
-	return h, h.setPattern(rest, d.Host)
+	return s, nil
 }
 
 // portStart is where ":port" begins in a host pattern, or -1. Braces of
@@ -86,7 +112,9 @@ func portStart(s string) int {
 
 // setPattern checks the host part and keeps it in its normal form.
 func (h *Host) setPattern(host, asWritten string) error {
-	host = strings.ToLower(host)
+	if !strings.Contains(host, "{") {
+		host = strings.ToLower(host)
+	}
 	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
 		host = host[1 : len(host)-1]
 	}
@@ -103,7 +131,7 @@ func (h *Host) setPattern(host, asWritten string) error {
 		}
 		h.template = t
 	}
-	glob := fieldInHost.ReplaceAllString(host, "*")
+	glob := strings.ToLower(fieldInHost.ReplaceAllString(host, "*"))
 	if a, err := netip.ParseAddr(glob); err == nil {
 		h.Pattern, h.glob = a.Unmap().String(), a.Unmap().String()
 		return nil
@@ -118,9 +146,6 @@ func (h *Host) setPattern(host, asWritten string) error {
 	if !hostShape.MatchString(glob) {
 		return fmt.Errorf("host %q: want a host name such as api.example.com, *.example.com or {fields.subdomain}.example.com", asWritten)
 	}
-	if glob == "*" && h.template == nil || strings.HasPrefix(glob, "*.") && !strings.Contains(glob[2:], ".") && h.template == nil {
-		return fmt.Errorf("host %q: too wide; a credential must not go to every host", asWritten)
-	}
 	h.Pattern, h.glob = host, glob
 	return nil
 }
@@ -134,101 +159,54 @@ func isASCII(s string) bool {
 	return true
 }
 
-// FieldsOf reads the fields that stand in the pattern out of a host name that
-// fits it; nil where none does. A port stays out of what it reads.
-func (h *Host) FieldsOf(host string) map[string]string {
-	if h.template == nil {
-		return nil
+// Own is the host that an account's values make of a template, in the normal
+// form of ParseAuthority, with the account's own port or the pattern's; the port
+// is empty for the scheme's default. Where the pattern has a * besides its
+// fields, the host has it too.
+func (h *Host) Own(v *expr.Vars) (host, port string, err error) {
+	clean := true
+	text, err := h.template.Append(nil, v, func(dst []byte, s string) []byte {
+		clean = clean && !strings.Contains(s, "*")
+		return append(dst, s...)
+	})
+	if err != nil {
+		return "", "", err
 	}
-	if name, _, ok := strings.Cut(host, ":"); ok && h.glob != "*" {
-		host = name
+	if !clean {
+		return "", "", errors.New("a field that stands in a host holds a *")
 	}
-	var names []string
-	shape := "(?i)^"
-	for rest := h.Pattern; rest != ""; {
-		literal, after, found := strings.Cut(rest, "{fields.")
-		shape += strings.ReplaceAll(regexp.QuoteMeta(literal), `\*`, `[^.]+`)
-		if !found {
-			break
+	if h.wild() { // ParseAuthority takes no *
+		host, port, err = ParseAuthority(strings.ReplaceAll(string(text), "*", starLabel))
+		host = strings.ReplaceAll(host, starLabel, "*")
+	} else {
+		host, port, err = ParseAuthority(string(text))
+	}
+	if err != nil {
+		return "", "", err
+	}
+	if h.port != nil && port == "" {
+		s, err := h.port.Eval(v)
+		if err != nil {
+			return "", "", err
 		}
-		name, tail, ok := strings.Cut(after, "}")
-		if !ok || !fieldName.MatchString(name) {
-			return nil
-		}
-		names, rest = append(names, name), tail
-		if h.glob == "*" {
-			shape += "(.+)"
-		} else {
-			shape += "([^.]+)"
+		if _, port, err = ParseAuthority("x:" + s); err != nil {
+			return "", "", err
 		}
 	}
-	m := regexp.MustCompile(shape + "$").FindStringSubmatch(host)
-	if m == nil {
-		return nil
+	if port = cmp.Or(port, h.Port); port == "443" && !h.PlainHTTP || port == "80" && h.PlainHTTP {
+		port = ""
 	}
-	out := map[string]string{}
-	for i, name := range names {
-		out[name] = m[i+1]
-	}
-	return out
+	return host, port, nil
 }
+
+// starLabel stands for a * while a host is parsed.
+const starLabel = "x0star0x"
+
+// wild reports whether the pattern has a * that no field stands for.
+func (h *Host) wild() bool { return strings.Contains(fieldInHost.ReplaceAllString(h.Pattern, ""), "*") }
 
 // exact reports whether the pattern names one host.
 func (h *Host) exact() bool { return !strings.Contains(h.glob, "*") }
-
-// matches reports whether host fits the pattern: "*." at the left is one or
-// more labels, any other * a run without a dot.
-func (h *Host) matches(host string) bool {
-	if h.exact() {
-		return h.glob == host
-	}
-	if suffix, ok := strings.CutPrefix(h.glob, "*."); ok && h.template == nil {
-		return globSuffix(suffix, host)
-	}
-	return globMatch(h.glob, host)
-}
-
-// globSuffix reports whether some proper suffix of host, cut at a dot, fits.
-func globSuffix(glob, host string) bool {
-	for {
-		_, rest, ok := strings.Cut(host, ".")
-		if !ok {
-			return false
-		}
-		if globMatch(glob, rest) {
-			return true
-		}
-		host = rest
-	}
-}
-
-// globMatch matches * against any run without a dot, not empty.
-func globMatch(glob, s string) bool {
-	head, rest, found := strings.Cut(glob, "*")
-	if !found {
-		return glob == s
-	}
-	s, ok := strings.CutPrefix(s, head)
-	if !ok {
-		return false
-	}
-	for n := 1; n <= len(s) && s[n-1] != '.'; n++ {
-		if globMatch(rest, s[n:]) {
-			return true
-		}
-	}
-	return false
-}
-
-// fitsPath reports whether path (escaped, as on the wire) is under the prefix.
-// A prefix that does not end in / fits whole segments only.
-func (h *Host) fitsPath(path string) bool {
-	if h.Path == "/" {
-		return true
-	}
-	rest, ok := strings.CutPrefix(path, h.Path)
-	return ok && (rest == "" || strings.HasSuffix(h.Path, "/") || rest[0] == '/' || rest[0] == '?')
-}
 
 // literal is how many characters of the pattern are fixed: more is more specific.
 func (h *Host) literal() int { return len(h.glob) - strings.Count(h.glob, "*") }
@@ -237,7 +215,9 @@ func (h *Host) literal() int { return len(h.glob) - strings.Count(h.glob, "*") }
 // where that is not everything.
 func (h *Host) String() string {
 	s := h.Pattern
-	if h.Port != "" {
+	if h.port != nil {
+		s += ":" + h.port.String()
+	} else if h.Port != "" {
 		s += ":" + h.Port
 	}
 	if h.Path != "/" {

@@ -2,89 +2,144 @@ package providers
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 )
 
-// Index finds the connector of a host, most specific first. It is built once
-// and never changes; one Index serves both matching and enforcement.
+// Index finds the connectors of a host, most specific first. It is built once
+// and never changes; one Index serves both matching and enforcement. Each
+// organisation sees what it has something to do with, and nothing else: a
+// connector or an account of another one changes nothing for its agents.
 type Index struct {
-	byKey map[string]*Connector
-	exact map[string][]Entry
+	byKey map[string]Use
+	exact map[string][]claim
 	// globs are the patterns with a *, by their last two labels.
-	globs map[string][]Entry
+	globs map[string][]claim
+	// bound are the hosts of accounts.
+	bound map[ownHost][]Entry
+}
+
+// Use is a connector that is in use, and by whom.
+type Use struct {
+	*Connector
+	// Organisations are those that use it; nil means every one.
+	Organisations map[string]bool
+}
+
+// seen reports whether it is there for an organisation.
+func (u Use) seen(organisation string) bool {
+	return u.Organisations == nil || u.Organisations[organisation]
 }
 
 // Entry is one host of one connector.
 type Entry struct {
 	Connector *Connector
 	Host      *Host
+	// Port is the account's own, for hosts of accounts; empty for the scheme's
+	// default. Others have that of Host.
+	Port string
 }
+
+// claim is an entry, and who sees it.
+type claim struct {
+	Entry
+	use Use
+}
+
+// ownHost names a host of accounts of one organisation.
+type ownHost struct{ organisation, name string }
 
 // Binding is an exact host that an account adds: the expansion of a host that
 // is a template, such as {fields.host}.
 type Binding struct {
 	Entry
-	// Name is the host: lower case, no trailing dot.
+	// Organisation is the account's; only its agents see the host.
+	Organisation string
+	// Name is the host in the normal form of ParseAuthority.
 	Name string
 }
 
-// NewIndex builds an index. It is an error when two connectors claim the same
-// host, port and path.
+// NewIndex builds an index that every organisation sees whole, but for the
+// hosts of accounts.
 func NewIndex(connectors []*Connector, bindings ...Binding) (*Index, error) {
-	x := &Index{byKey: map[string]*Connector{}, exact: map[string][]Entry{}, globs: map[string][]Entry{}}
-	for _, c := range connectors {
-		if other, ok := x.byKey[c.Key]; ok {
-			return nil, fmt.Errorf("connector %s stands twice: in %s and in %s", c.Key, other.Source, c.Source)
+	uses := make([]Use, len(connectors))
+	for i, c := range connectors {
+		uses[i].Connector = c
+	}
+	return NewIndexFor(uses, bindings...)
+}
+
+// NewIndexFor builds an index. Several connectors may claim one host: then the
+// grants of who calls decide. It is an error when two have the same key.
+func NewIndexFor(uses []Use, bindings ...Binding) (*Index, error) {
+	x := &Index{byKey: map[string]Use{}, exact: map[string][]claim{}, globs: map[string][]claim{}, bound: map[ownHost][]Entry{}}
+	for _, u := range uses {
+		if other, ok := x.byKey[u.Key]; ok {
+			return nil, fmt.Errorf("connector %s stands twice: in %s and in %s", u.Key, other.Source, u.Source)
 		}
-		x.byKey[c.Key] = c
-		for _, h := range c.Hosts {
-			if err := x.add(Entry{c, h}); err != nil {
-				return nil, err
-			}
+		x.byKey[u.Key] = u
+		for _, h := range u.Hosts {
+			x.add(claim{Entry{Connector: u.Connector, Host: h, Port: h.Port}, u})
 		}
 	}
-	for _, b := range bindings {
-		x.exact[b.Name] = append(x.exact[b.Name], b.Entry)
-	}
-	for _, lists := range []map[string][]Entry{x.exact, x.globs} {
+	for _, lists := range []map[string][]claim{x.exact, x.globs} {
 		for _, l := range lists {
-			slices.SortStableFunc(l, moreSpecific)
+			slices.SortStableFunc(l, func(a, b claim) int { return moreSpecific(a.Entry, b.Entry) })
 		}
 	}
+	x.bind(bindings)
 	return x, nil
 }
 
-func (x *Index) add(e Entry) error {
-	list, key := x.exact, e.Host.glob
-	if !e.Host.exact() {
-		if e.Host.literal() == 0 {
-			return nil // {fields.host}: only the accounts' bindings match
-		}
-		list, key = x.globs, tail(e.Host.glob)
+func (x *Index) add(c claim) {
+	switch h := c.Host; {
+	case h.exact():
+		x.exact[h.glob] = append(x.exact[h.glob], c)
+	case h.literal() == 0: // {fields.host}: only the accounts' bindings match
+	default:
+		x.globs[tail(h.glob)] = append(x.globs[tail(h.glob)], c)
 	}
-	for _, o := range list[key] {
-		if o.Host.glob == e.Host.glob && o.Host.Port == e.Host.Port && o.Host.Path == e.Host.Path && o.Connector != e.Connector {
-			return fmt.Errorf("connectors %s (%s) and %s (%s) both claim the host %s%s; give one of them a path prefix or a port, or leave one out",
-				o.Connector.Key, o.Connector.Source, e.Connector.Key, e.Connector.Source, e.Host.glob, strings.TrimSuffix(e.Host.Path, "/"))
-		}
-	}
-	list[key] = append(list[key], e)
-	return nil
 }
 
-// moreSpecific orders entries: more literal characters, then a port, then a
-// longer path, then by name so that the order is always the same.
+// bind adds hosts of accounts, each once for all accounts that share it.
+func (x *Index) bind(bindings []Binding) {
+	type once struct {
+		ownHost
+		Entry
+	}
+	seen := make(map[once]bool, len(bindings))
+	for _, b := range bindings {
+		k := ownHost{b.Organisation, b.Name}
+		if !seen[once{k, b.Entry}] {
+			seen[once{k, b.Entry}] = true
+			x.bound[k] = append(x.bound[k], b.Entry)
+		}
+	}
+	for _, l := range x.bound {
+		slices.SortStableFunc(l, moreSpecific)
+	}
+}
+
+// moreSpecific orders entries: as bySpecificity, then by name so that the order
+// is always the same.
 func moreSpecific(a, b Entry) int {
+	return cmp.Or(bySpecificity(a, b), cmp.Compare(a.Connector.Key, b.Connector.Key))
+}
+
+// bySpecificity orders entries for one host: more literal characters, then a
+// port, then a longer path.
+func bySpecificity(a, b Entry) int {
 	return cmp.Or(
 		cmp.Compare(b.Host.literal(), a.Host.literal()),
-		cmp.Compare(len(b.Host.Port), len(a.Host.Port)),
+		cmp.Compare(min(1, len(b.Port)), min(1, len(a.Port))),
 		cmp.Compare(len(b.Host.Path), len(a.Host.Path)),
-		cmp.Compare(a.Connector.Key, b.Connector.Key),
 	)
 }
+
+// AsSpecific reports whether neither of two entries for one host comes before
+// the other: then who calls must choose.
+func (e Entry) AsSpecific(o Entry) bool { return bySpecificity(e, o) == 0 }
 
 // tail is the last two labels of a host or glob; a * in them makes it "*".
 func tail(host string) string {
@@ -99,98 +154,72 @@ func tail(host string) string {
 	return t
 }
 
-// ByKey returns the connector with that key.
+// ByKey returns the connector with that key, whoever uses it.
 func (x *Index) ByKey(key string) (*Connector, bool) {
-	c, ok := x.byKey[key]
-	return c, ok
+	u, ok := x.byKey[key]
+	return u.Connector, ok
+}
+
+// For returns the connector with that key if it is there for an organisation.
+func (x *Index) For(organisation, key string) (*Connector, bool) {
+	u, ok := x.byKey[key]
+	return u.Connector, ok && u.seen(organisation)
 }
 
 // Connectors returns all connectors, by key.
 func (x *Index) Connectors() []*Connector {
 	out := make([]*Connector, 0, len(x.byKey))
-	for _, c := range x.byKey {
-		out = append(out, c)
+	for _, u := range x.byKey {
+		out = append(out, u.Connector)
 	}
 	slices.SortFunc(out, func(a, b *Connector) int { return cmp.Compare(a.Key, b.Key) })
 	return out
 }
 
-// Lookup finds the entry for a request. Host is lower case without a trailing
-// dot, port a number, path escaped as on the wire.
-//
-// A path that services may read in different ways is looked up as it stands; see Unclear.
-func (x *Index) Lookup(host, port, path string) (Entry, bool) {
-	if normal, err := NormalPath(path); err == nil {
-		path = normal
-	}
-	return x.lookup(host, port, path)
+// Lookup appends the entries that a request of an organisation may be for, most
+// specific first: names, then hosts of accounts, then patterns. Host is in the
+// normal form of ParseAuthority, port a number, path escaped as on the wire.
+func (x *Index) Lookup(dst []Entry, organisation, host, port, path string) []Entry {
+	return x.find(dst, ownHost{organisation, host}, port, func(h *Host) bool { return h.fitsPath(path) })
 }
 
-// Unclear says why it is not clear which entry a path of host belongs to; nil
-// where all readings of it lead to the same, or only the host decides.
-func (x *Index) Unclear(host, port, path string) error {
-	normal, err := NormalPath(path)
-	if err == nil && !strings.Contains(normal, encodedSlash) {
-		return nil
-	}
-	if err != nil {
-		if _, decides := x.find(host, func(h *Host) bool { return h.fitsPort(port) && h.Path != "/" }); !decides {
-			return nil
-		}
-		return err
-	}
-	one, ok := x.lookup(host, port, normal)
-	other, too := x.lookup(host, port, slashes.Replace(normal))
-	if ok != too || one != other {
-		return errors.New("it has an encoded slash")
-	}
-	return nil
+// Known reports whether any path of host and port belongs to a connector, as an
+// organisation sees it.
+func (x *Index) Known(organisation, host, port string) bool {
+	var few [4]Entry
+	return len(x.find(few[:0], ownHost{organisation, host}, port, func(*Host) bool { return true })) > 0
 }
 
-func (x *Index) lookup(host, port, path string) (Entry, bool) {
-	return x.find(host, func(h *Host) bool { return h.fitsPort(port) && h.fitsPath(path) })
-}
-
-// find is the most specific entry of a host that fits.
-func (x *Index) find(host string, fits func(*Host) bool) (Entry, bool) {
-	for _, e := range x.exact[host] {
-		if fits(e.Host) {
-			return e, true
+func (x *Index) find(dst []Entry, of ownHost, port string, fits func(*Host) bool) []Entry {
+	for _, c := range x.exact[of.name] {
+		if fitsPort(c.Port, port) && fits(c.Host) && c.use.seen(of.organisation) {
+			dst = append(dst, c.Entry)
 		}
 	}
-	return x.glob(host, fits)
-}
-
-// Known reports whether any path of host and port belongs to a connector.
-func (x *Index) Known(host, port string) bool {
-	for _, e := range x.exact[host] {
-		if e.Host.fitsPort(port) {
-			return true
+	for _, e := range x.bound[of] {
+		if fitsPort(e.Port, port) && fits(e.Host) {
+			dst = append(dst, e)
 		}
 	}
-	_, ok := x.glob(host, func(h *Host) bool { return h.fitsPort(port) })
-	return ok
-}
-
-func (x *Index) glob(host string, fits func(*Host) bool) (Entry, bool) {
 	if len(x.globs) == 0 {
-		return Entry{}, false
+		return dst
 	}
-	for _, key := range [2]string{tail(host), "*"} {
-		for _, e := range x.globs[key] {
-			if e.Host.matches(host) && fits(e.Host) {
-				return e, true
+	for _, key := range [2]string{tail(of.name), "*"} {
+		for _, c := range x.globs[key] {
+			if c.Host.matches(of.name) && c.fits(port) && fits(c.Host) && c.use.seen(of.organisation) && !has(dst, c.Host) {
+				dst = append(dst, c.Entry)
 			}
 		}
 	}
-	return Entry{}, false
+	return dst
 }
 
-// fitsPort reports whether a port belongs to the entry: its own, or the
-// scheme's default where none is given.
-func (h *Host) fitsPort(port string) bool {
-	if h.Port != "" {
-		return h.Port == port
-	}
-	return port == "443" || port == "80"
+// has reports whether the host of an account, which is there already, was made
+// of this pattern.
+func has(entries []Entry, h *Host) bool {
+	return slices.ContainsFunc(entries, func(e Entry) bool { return e.Host == h })
 }
+
+// fits reports whether a port may be the claim's. A field may give another one
+// than the pattern, so that where it decides the account is asked later.
+func (c claim) fits(port string) bool { return c.Host.port != nil || fitsPort(c.Port, port) }

@@ -37,7 +37,7 @@ func TestMCPDefinition(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]bool{"/v1/mcp": true, "/v1/mcp/x": true, "/v1": false, "/v1/mcpx": false, "/": false} {
-		if _, ok := x.Lookup("mcp.example.com", "443", path); ok != want {
+		if _, ok := lookup(x, "mcp.example.com", "443", path); ok != want {
 			t.Errorf("Lookup(%s) = %v, want %v", path, ok, want)
 		}
 	}

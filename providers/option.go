@@ -172,8 +172,11 @@ func (o *Option) Validate(values secret.Values) (secret.Values, error) {
 			}
 			continue
 		}
-		if err := f.check(v.Reveal()); err != nil {
+		text, err := o.check(&f, v.Reveal())
+		if err != nil {
 			errs = append(errs, fmt.Errorf("field %s %w", f.Name, err))
+		} else if text != v.Reveal() {
+			v = secret.New(text)
 		}
 		out[f.Name] = v
 	}
@@ -195,6 +198,21 @@ func (o *Option) fieldNames() []string {
 		ns = append(ns, f.Name)
 	}
 	return ns
+}
+
+// check tests one value and brings a host to its normal form.
+func (o *Option) check(f *FieldDef, v string) (string, error) {
+	use, inHost := o.inHost[f.Name]
+	if f.Format == FormatHost {
+		use.whole, inHost = true, true
+	}
+	if inHost {
+		var err error
+		if v, err = use.normal(f, v); err != nil {
+			return v, err
+		}
+	}
+	return v, f.check(v)
 }
 
 // check tests one value. The message must not hold it: it may be a secret.

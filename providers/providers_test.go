@@ -25,9 +25,24 @@ func compile(t *testing.T, src string) *providers.Connector {
 	return c
 }
 
+// lookup is the first entry of a host as an organisation that has no accounts
+// but those of the file sees it.
+func lookup(x *providers.Index, host, port, path string) (providers.Entry, bool) {
+	if es := x.Lookup(nil, "default", host, port, path); len(es) > 0 {
+		return es[0], true
+	}
+	return providers.Entry{}, false
+}
+
 // withHosts is a small connector.
 func withHosts(key string, hosts ...string) string {
-	return "key: " + key + "\nhosts: [\"" + strings.Join(hosts, `", "`) + "\"]\n" +
+	entries := make([]string, len(hosts))
+	for i, h := range hosts {
+		if entries[i] = `"` + h + `"`; strings.Contains(h, "*") {
+			entries[i] = `{host: "` + h + `", wildcard: vendor, reason: a test}`
+		}
+	}
+	return "key: " + key + "\nhosts: [" + strings.Join(entries, ", ") + "]\n" +
 		"auth: {key: {type: credentials, fields: {key: {secret: true}, subdomain: {optional: true}, host: {optional: true}}, token: \"{fields.key}\"}}\n"
 }
 
@@ -44,7 +59,7 @@ func TestCatalogCompiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := providers.NewIndex(connectors); err != nil {
-		t.Errorf("two connectors of the catalogue claim one host: %v", err)
+		t.Error(err)
 	}
 }
 
@@ -66,7 +81,7 @@ func TestIndexLookup(t *testing.T) {
 	}
 	self := connectors[len(connectors)-1]
 	acct := &expr.Vars{Cred: &secret.Credential{Fields: secret.Values{"host": secret.New("git.corp.example")}}}
-	x, err := providers.NewIndex(connectors, self.Bindings(acct)...)
+	x, err := providers.NewIndex(connectors, self.Bindings("default", acct)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +115,7 @@ func TestIndexLookup(t *testing.T) {
 		{"git.corp.example", "443", "/", "any"},
 		{"nowhere.example.net", "443", "/", ""},
 	} {
-		e, ok := x.Lookup(c.host, c.port, c.path)
+		e, ok := lookup(x, c.host, c.port, c.path)
 		got := ""
 		if ok {
 			got = e.Connector.Key
@@ -108,26 +123,36 @@ func TestIndexLookup(t *testing.T) {
 		if got != c.want {
 			t.Errorf("Lookup(%s, %s, %s) = %q, want %q", c.host, c.port, c.path, got, c.want)
 		}
-		if ok && !x.Known(c.host, c.port) {
+		if ok && !x.Known("default", c.host, c.port) {
 			t.Errorf("Known(%s, %s) = false, although Lookup finds %s", c.host, c.port, got)
 		}
 	}
 }
 
-func TestIndexRefusesEqualClaims(t *testing.T) {
-	for _, c := range [][2]string{
-		{withHosts("a", "api.example.com"), withHosts("b", "API.example.com.")},
-		{withHosts("a", "*.example.com"), withHosts("b", "*.example.com")},
-		{withHosts("a", "api.example.com/v1/"), withHosts("b", "https://api.example.com/v1/")},
-		{withHosts("a", "{fields.subdomain}.x.example"), withHosts("b", "{fields.host}.x.example")},
+// Several connectors may claim one host: who calls decides between them.
+func TestIndexKeepsEqualClaims(t *testing.T) {
+	for _, c := range []struct {
+		a, b, host string
+		equal      bool
+	}{
+		{withHosts("a", "api.example.com"), withHosts("b", "API.example.com."), "api.example.com", true},
+		{withHosts("a", "*.example.com"), withHosts("b", "*.example.com"), "api.example.com", true},
+		{withHosts("a", "api.example.com/v1/"), withHosts("b", "https://api.example.com/v1/"), "api.example.com", true},
+		{withHosts("a", "{fields.subdomain}.x.example"), withHosts("b", "{fields.host}.x.example"), "acme.x.example", true},
+		{withHosts("a", "api.example.com"), withHosts("b", "*.example.com"), "api.example.com", false},
+		{withHosts("a", "api.example.com/v1/"), withHosts("b", "api.example.com"), "api.example.com", false},
 	} {
-		_, err := providers.NewIndex([]*providers.Connector{compile(t, c[0]), compile(t, c[1])})
-		if err == nil || !strings.Contains(err.Error(), "both claim") {
-			t.Errorf("NewIndex of two equal claims = %v, want an error that names both", err)
+		x, err := providers.NewIndex([]*providers.Connector{compile(t, c.b), compile(t, c.a)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		es := x.Lookup(nil, "default", c.host, "443", "/v1/x")
+		if len(es) != 2 || es[0].Connector.Key != "a" || es[0].AsSpecific(es[1]) != c.equal {
+			t.Errorf("Lookup(%s) = %v, want a and b, as specific: %v", c.host, es, c.equal)
 		}
 	}
-	if _, err := providers.NewIndex([]*providers.Connector{compile(t, withHosts("a", "x.example")), compile(t, withHosts("b", "x.example:8443"))}); err != nil {
-		t.Errorf("NewIndex of different ports = %v, want none", err)
+	if _, err := providers.NewIndex([]*providers.Connector{compile(t, withHosts("a", "x.example")), compile(t, withHosts("a", "y.example"))}); err == nil {
+		t.Errorf("NewIndex with one key twice = nil, want an error")
 	}
 }
 
@@ -138,11 +163,11 @@ func TestAllowsOnlyTheAccountsHost(t *testing.T) {
 	for host, want := range map[string]bool{
 		"acme.zen.example": true, "evil.zen.example": false, "acme.zen.example.evil.net": false, "zen.example": false,
 	} {
-		if got := c.Hosts[0].Allows(host, v); got != want {
+		if got := c.Hosts[0].Allows(host, "443", v); got != want {
 			t.Errorf("Allows(%s) for acme = %v, want %v", host, got, want)
 		}
 	}
-	if c.Hosts[0].Allows("acme.zen.example", &expr.Vars{Cred: &secret.Credential{}}) {
+	if c.Hosts[0].Allows("acme.zen.example", "443", &expr.Vars{Cred: &secret.Credential{}}) {
 		t.Errorf("Allows without the field = true, want false")
 	}
 }
@@ -159,7 +184,7 @@ func TestReads(t *testing.T) {
 		{"POST", "/ro/a/b", true}, {"POST", "/ro/../write", false}, {"POST", "/ro/%2e%2e/write", false}, {"POST", "/ro/a%2f..%2fwrite", false},
 		{"POST", "/ro/a;x", false}, {"DELETE", "/", false}, {"get", "/", false}, {"POST", "", false},
 	} {
-		if got := c.Reads(providers.Does{Methods: []string{r.method}, Path: r.path}); got != r.want {
+		if got := c.Reads(r.method, r.path); got != r.want {
 			t.Errorf("Reads(%s %s) = %v, want %v", r.method, r.path, got, r.want)
 		}
 	}
@@ -243,7 +268,7 @@ func TestExtendsAndDirectory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := cs[0]; c.Headers["X-A"] != "1" || c.Headers["X-B"] != "2" || len(c.Options) != 1 || !c.Hosts[0].Allows("child.example", &expr.Vars{}) {
+	if c := cs[0]; c.Headers["X-A"] != "1" || c.Headers["X-B"] != "2" || len(c.Options) != 1 || !c.Hosts[0].Allows("child.example", "443", &expr.Vars{}) {
 		t.Errorf("child = %+v, want its own host, both headers and the base's option", c.Definition)
 	}
 	write("misnamed.yaml", withHosts("other", "other.example"))

@@ -120,7 +120,7 @@ func hostOf(t *testing.T, c *providers.Connector, r *http.Request) *providers.Ho
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, ok := index.Lookup(strings.ToLower(r.URL.Hostname()), "443", r.URL.EscapedPath())
+	e, ok := lookup(index, strings.ToLower(r.URL.Hostname()), "443", r.URL.EscapedPath())
 	if !ok {
 		return nil
 	}

@@ -1,10 +1,10 @@
 package resolver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,10 +21,19 @@ type Agent struct {
 	// ID is unique; agents of the Caddyfile have their name here.
 	ID   string
 	Name string
+	// Organisation is whose it is; empty means DefaultOrganisation.
+	Organisation string
 	// Only are the connectors that it may use, whatever it was granted; nil
 	// means any.
 	Only []string
 }
+
+// DefaultOrganisation is that of the configuration file, and of everything that
+// names none. The vault's is the same.
+const DefaultOrganisation = "default"
+
+// organisation is whose the agent is.
+func (a *Agent) organisation() string { return cmp.Or(a.Organisation, DefaultOrganisation) }
 
 // MayUse reports whether the agent is not kept from a connector.
 func (a *Agent) MayUse(connector string) bool {
@@ -52,9 +61,11 @@ type Account struct {
 	Name string
 	// CacheKey is where its tokens are cached; it changes with what they are
 	// obtained with. Empty means ID.
-	CacheKey  string
-	Connector *providers.Connector
-	Option    *providers.Option
+	CacheKey string
+	// Organisation is whose it is; empty means DefaultOrganisation.
+	Organisation string
+	Connector    *providers.Connector
+	Option       *providers.Option
 	// Fields are the pasted values; App the OAuth client.
 	Fields secret.Values
 	App    secret.Values
@@ -119,8 +130,17 @@ func (a *Account) hostVars() *expr.Vars {
 	return a.vars()
 }
 
-// Bindings are the exact hosts that the account adds to the index.
-func (a *Account) Bindings() []providers.Binding { return a.Connector.Bindings(a.vars()) }
+// Bindings are the exact hosts that the account adds to the index, for agents of
+// its organisation: while it is active, or was and waits for somebody to connect
+// it again, which its agents are told there. A host that was never proved, or
+// that an operator took out of use, is like any other.
+func (a *Account) Bindings() []providers.Binding {
+	switch a.State {
+	case StateActive, StateExpired, StateRevoked, StateError:
+		return a.Connector.Bindings(cmp.Or(a.Organisation, DefaultOrganisation), a.vars())
+	}
+	return nil
+}
 
 // Limits narrow what an account is used for. Zero values mean none.
 type Limits struct {
@@ -148,41 +168,20 @@ type Granted struct {
 
 // Rule is a narrowing of a grant.
 type Rule struct {
-	// Hosts are names, or *.name for every name below; none means every host of
-	// the connector.
-	Hosts []string
 	// Methods are HTTP methods; none means every one.
 	Methods []string
 	// Path is a pattern: * is one segment, ** any rest; nil means every path.
 	Path *providers.PathPattern
 }
 
-// Allows reports whether the rules cover a request, with each of the methods
-// that it may be taken for.
-func (g *Granted) Allows(host string, methods []string, path string) bool {
+// Allows reports whether the rules cover a request.
+func (g *Granted) Allows(method, path string) bool {
 	if len(g.Rules) == 0 {
 		return true
 	}
-	for _, m := range methods {
-		if !slices.ContainsFunc(g.Rules, func(r Rule) bool { return r.covers(host, m, path) }) {
-			return false
-		}
-	}
-	return true
-}
-
-func (r *Rule) covers(host, method, path string) bool {
-	return (len(r.Methods) == 0 || slices.Contains(r.Methods, method)) &&
-		(len(r.Hosts) == 0 || slices.ContainsFunc(r.Hosts, func(h string) bool { return hostFits(h, host) })) &&
-		(r.Path == nil || r.Path.Matches(path))
-}
-
-// hostFits compares a rule's host with a target's, which is in its normal form.
-func hostFits(pattern, host string) bool {
-	if suffix, ok := strings.CutPrefix(pattern, "*"); ok {
-		return strings.HasPrefix(suffix, ".") && len(host) > len(suffix) && strings.HasSuffix(host, suffix)
-	}
-	return pattern == host
+	return slices.ContainsFunc(g.Rules, func(r Rule) bool {
+		return (len(r.Methods) == 0 || slices.Contains(r.Methods, method)) && (r.Path == nil || r.Path.Matches(path))
+	})
 }
 
 // ErrUnknownAgent is what a Directory returns where nobody has that token or name.

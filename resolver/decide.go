@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -78,6 +78,12 @@ func (r *Resolver) Index() *providers.Index {
 // Known is the index as it is, for those who may not wait.
 func (r *Resolver) Known() *providers.Index { return r.index.Load() }
 
+// Claimed reports whether a host belongs to a connector, as the agent's
+// organisation sees it.
+func (r *Resolver) Claimed(a *Agent, t Target) bool {
+	return r.Index().Known(a.organisation(), t.Host, t.Port)
+}
+
 // Reindex says that connectors or accounts have changed. It holds from the next
 // request on.
 func (r *Resolver) Reindex() { r.renewal.need() }
@@ -93,14 +99,8 @@ type Ask struct {
 	Agent  *Agent
 	Target Target
 	Method string
-	// Path is escaped, as on the wire, without query; Query is raw.
-	Path, Query string
-	// Header is as the agent sent it; it is only read.
-	Header http.Header
-	// Upgrade says that the connection is to become something else.
-	Upgrade bool
-	// Body says that the request may have one.
-	Body bool
+	// Path is escaped, as on the wire, without query.
+	Path string
 	// Connector is given by the doors that name it; otherwise the host decides.
 	Connector string
 	// Account is the agent's choice; empty means none.
@@ -110,8 +110,7 @@ type Ask struct {
 // Call is a request that was permitted: what it may use, and what became of it.
 type Call struct {
 	Agent *Agent
-	// Connector is nil for a host of no connector, and for a URL that somebody
-	// else has signed: then nothing is signed.
+	// Connector is nil for a host of no connector: then nothing is signed.
 	Connector *providers.Connector
 	Host      *providers.Host
 	Account   *Account
@@ -122,70 +121,38 @@ type Call struct {
 	Door string
 	// Prefix is what stands before the path at the base-URL door: "/github".
 	Prefix string
-	// Method is what the request counts as: the method on the wire, or the one by
-	// which a header or parameter overrides it.
-	Method string
-	// Signed is the connector whose host has a URL that somebody else signed.
-	Signed *providers.Connector
 
 	// Outcome is filled in by Send.
 	Outcome Outcome
 
 	mayPresign bool
-	// onlyReads says that the grant is for reading: then a body is watched.
-	onlyReads bool
-	// route is whose way of reaching the service is taken where Connector is nil.
-	route *providers.Connector
 }
 
 // Decide matches and permits. Its error is a *Refusal.
 func (r *Resolver) Decide(ctx context.Context, ask Ask) (*Call, error) {
-	call := &Call{Agent: ask.Agent, Target: ask.Target, Method: ask.Method}
-	if err := ask.checkMethod(); err != nil {
-		return call, err
+	call := &Call{Agent: ask.Agent, Target: ask.Target}
+	var few [4]providers.Entry
+	claims, err := r.claims(few[:0], ask)
+	if err != nil {
+		return nil, err
 	}
-	x := r.Index()
-	if ask.Connector != "" {
-		c, ok := x.ByKey(ask.Connector)
-		if !ok {
-			return nil, &Refusal{Code: "unknown_connector",
-				Detail: fmt.Sprintf("there is no connector %q here", ask.Connector),
-				Next:   "Ask GET /.well-known/attache which connectors you may use."}
-		}
-		call.Connector = c
-	} else {
-		if err := x.Unclear(ask.Target.Host, ask.Target.Port, ask.Path); err != nil {
-			return call, unclearPath(err)
-		}
-		e, ok := x.Lookup(ask.Target.Host, ask.Target.Port, ask.Path)
-		if !ok {
-			call.HTTPS = !ask.Target.Plain
-			return call, nil
-		}
-		call.Connector, call.Host = e.Connector, e.Host
+	if len(claims) == 0 {
+		call.HTTPS = !ask.Target.Plain
+		return call, nil
 	}
-	if call.Connector.ByPath {
-		if _, err := providers.NormalPath(ask.Path); err != nil {
-			return call, unclearPath(err)
-		}
+	call.Connector, call.Host = claims[0].Connector, claims[0].Host // whom a refusal names
+	if slices.ContainsFunc(claims, func(e providers.Entry) bool { return e.Connector.ByPath }) && providers.DotSegments(ask.Path) {
+		return call, &Refusal{Code: "bad_request", Detail: "the path has dot segments (. or .., perhaps encoded), and for connector " + call.Connector.Key + " the path decides",
+			Next: "Send the path as the service would resolve it."}
 	}
-	others, granted, err := r.othersURL(ctx, call.Connector, &ask)
+	g, err := r.choose(ctx, call, ask, claims)
 	if err != nil {
 		return call, err
 	}
-	if others {
-		return call, r.passOthersURL(ctx, call, &ask, granted)
-	}
-	if err := r.permit(ctx, call, ask); err != nil {
+	if err := r.permit(ctx, call, ask, g); err != nil {
 		return call, err
 	}
 	return call, call.settle(ask)
-}
-
-// unclearPath refuses a path that services may read in different ways, where
-// the path decides.
-func unclearPath(err error) error {
-	return &Refusal{Code: "bad_request", Detail: "the path decides here, and it can be read in different ways: " + err.Error(), Next: "Send the path as the service would resolve it."}
 }
 
 // settle fixes the host for doors that name a connector, and the scheme.
@@ -202,12 +169,13 @@ func (call *Call) settle(ask Ask) error {
 				Next: "Use a path that the connector covers."}
 		}
 	}
-	if !call.Host.Allows(call.Target.Host, call.Account.hostVars()) {
-		return &Refusal{Code: "not_permitted", Detail: fmt.Sprintf("the credential of account %s of connector %s is for another host than %s", call.Account.Name, call.Connector.Key, call.Target.Host),
+	vars := call.Account.hostVars()
+	if !call.Host.Allows(call.Target.Host, call.Target.Port, vars) {
+		return &Refusal{Code: "not_permitted", Detail: fmt.Sprintf("the credential of account %s of connector %s is for another host than %s", call.Account.Name, call.Connector.Key, call.Target.Authority(true)),
 			Next: "Call the host that the account was connected for."}
 	}
 	call.HTTPS = !call.Host.PlainHTTP || !call.Target.Plain
-	if call.Target.Port == "80" && call.HTTPS && call.Host.Port == "" {
+	if call.Target.Port == "80" && call.HTTPS && call.Host.PortFor(vars) == "" {
 		call.Target.Port = "443" // the agent may speak plain HTTP to us; we never do
 	}
 	return nil
@@ -242,55 +210,23 @@ func (call *Call) hostFor(t Target, path string) *providers.Host {
 	return call.Connector.HostFor(t.Host, t.Port, path, call.Account.hostVars())
 }
 
-func vaultAway(err error) error {
-	return &Refusal{Code: "vault_unavailable", Err: err,
-		Detail: "the list of grants cannot be read at the moment", Next: "Try again in a few seconds."}
-}
-
-// permit finds the one account.
-func (r *Resolver) permit(ctx context.Context, call *Call, ask Ask) error {
+// permit decides whether the account that was chosen may be used for this.
+func (r *Resolver) permit(ctx context.Context, call *Call, ask Ask, g Granted) error {
 	c := call.Connector
-	granted, err := r.directory.Granted(ctx, ask.Agent, c.Key)
-	if err != nil {
-		return vaultAway(err)
-	}
-	g, err := choose(granted, call, ask)
-	if err != nil {
-		return err
-	}
-	call.Account, call.mayPresign, call.onlyReads = g.Account, g.Presign, !g.Write
-	does := ask.does(c)
-	call.Method = effective(does.Methods)
-	if err := checkOverrides(does.Methods); err != nil {
-		return err
-	}
-	if !g.Write && !c.Reads(does) {
+	if !g.Write && !c.Reads(ask.Method, ask.Path) {
 		return &Refusal{Code: "not_permitted",
-			Detail: fmt.Sprintf("agent %s may only read with connector %s, account %s; %s is writing", ask.Agent.Name, c.Key, g.Account.Name, whatItDoes(does)),
+			Detail: fmt.Sprintf("agent %s may only read with connector %s, account %s; %s is writing", ask.Agent.Name, c.Key, g.Account.Name, ask.Method),
 			Next:   "Do not repeat this request. If writing is needed, ask the operator for: grant " + c.Key + " write."}
 	}
-	if !g.Allows(call.ruleHost(ask, g.Account), does.Methods, ask.Path) {
+	if !g.Allows(ask.Method, ask.Path) {
 		return &Refusal{Code: "not_permitted",
-			Detail: fmt.Sprintf("the grant of agent %s for account %s of connector %s does not cover %s %s", ask.Agent.Name, g.Account.Name, c.Key, call.Method, ask.Path),
+			Detail: fmt.Sprintf("the grant of agent %s for account %s of connector %s does not cover %s %s", ask.Agent.Name, g.Account.Name, c.Key, ask.Method, ask.Path),
 			Next:   "Do not repeat this request. Ask the operator to widen the grant's rules."}
 	}
 	if err := usable(g.Account); err != nil {
 		return err
 	}
 	return r.take(ctx, g.Account)
-}
-
-// ruleHost is the host that rules are compared with. At the doors that name a
-// connector it is that of the account's base URL.
-func (call *Call) ruleHost(ask Ask, a *Account) string {
-	if ask.Target.Host != "" {
-		return ask.Target.Host
-	}
-	t, err := a.origin()
-	if err != nil {
-		return "" // settle says why
-	}
-	return t.Host
 }
 
 // take counts one request against the account's limit.
@@ -307,74 +243,6 @@ func (r *Resolver) take(ctx context.Context, a *Account) error {
 	return &Refusal{Code: "rate_limited", RetryAfter: seconds,
 		Detail: fmt.Sprintf("account %s of connector %s is limited to %d requests a minute", a.Name, a.Connector.Key, n),
 		Next:   fmt.Sprintf("Wait %d seconds; then go on slower.", seconds)}
-}
-
-// choose picks the account: by name, else the default, else the only one.
-func choose(granted []Granted, call *Call, ask Ask) (Granted, error) {
-	c := call.Connector
-	if len(granted) == 0 {
-		return Granted{}, &Refusal{Code: "not_permitted",
-			Detail: fmt.Sprintf("agent %s has no grant for connector %s (%s)", ask.Agent.Name, c.Key, call.where()),
-			Next:   "Do not repeat this request. Ask the operator for: grant " + c.Key + " read."}
-	}
-	if ask.Account != "" {
-		for _, g := range granted {
-			if g.Account.Name == ask.Account || g.Account.ID == ask.Account {
-				return g, nil
-			}
-		}
-		return Granted{}, &Refusal{Code: "account_unknown", Accounts: names(granted),
-			Detail: fmt.Sprintf("agent %s has no account %q of connector %s", ask.Agent.Name, ask.Account, c.Key),
-			Next:   "Choose one of: " + quoteNames(names(granted)) + "."}
-	}
-	if call.Host != nil && ask.Connector == "" {
-		granted = forHost(granted, call)
-	}
-	if len(granted) == 1 {
-		return granted[0], nil
-	}
-	for _, g := range granted {
-		if g.Account.Default {
-			return g, nil
-		}
-	}
-	return Granted{}, &Refusal{Code: "account_ambiguous", Accounts: names(granted),
-		Detail: fmt.Sprintf("agent %s has several accounts of connector %s: %s", ask.Agent.Name, c.Key, quoteNames(names(granted))),
-		Next:   "Send the header Attache-Account with one of these names."}
-}
-
-// forHost keeps the accounts whose own host was asked for, where hosts are
-// templates. Where none is left the list is returned whole: then settle refuses.
-func forHost(granted []Granted, call *Call) []Granted {
-	if len(granted) < 2 {
-		return granted
-	}
-	var fit []Granted
-	for _, g := range granted {
-		if call.Host.Allows(call.Target.Host, g.Account.vars()) {
-			fit = append(fit, g)
-		}
-	}
-	if len(fit) == 0 {
-		return granted
-	}
-	return fit
-}
-
-func names(granted []Granted) []string {
-	var ns []string
-	for _, g := range granted {
-		ns = append(ns, g.Account.Name)
-	}
-	return ns
-}
-
-// where names what was asked for, for messages.
-func (call *Call) where() string {
-	if call.Target.Host == "" {
-		return "named in the URL"
-	}
-	return "host " + call.Target.Host
 }
 
 // usable refuses accounts that are not active.

@@ -17,7 +17,10 @@ import (
 
 const s3Connector = `
 key: svc
-hosts: [s3.*.amazonaws.com, "*.s3.*.amazonaws.com", sts.amazonaws.com]
+hosts:
+  - {host: s3.*.amazonaws.com, wildcard: signed, reason: a test}
+  - {host: "*.s3.*.amazonaws.com", wildcard: signed, reason: a test}
+  - sts.amazonaws.com
 base_url: https://s3.us-east-1.amazonaws.com
 auth:
   key:

@@ -49,7 +49,7 @@ func (s *Static) AddAgent(name string, tokens []secret.Value, grants []Grant) er
 	if _, ok := s.byName[name]; ok {
 		return fmt.Errorf("agent %s stands twice", name)
 	}
-	a := &staticAgent{Agent: Agent{ID: name, Name: name}, granted: map[string][]Granted{}}
+	a := &staticAgent{Agent: Agent{ID: name, Name: name, Organisation: DefaultOrganisation}, granted: map[string][]Granted{}}
 	for _, t := range tokens {
 		if len(t.Reveal()) < MinTokenLen {
 			return fmt.Errorf("agent %s: a token is shorter than %d characters; make one with: openssl rand -hex 32", name, MinTokenLen)

@@ -23,11 +23,7 @@ func (r *Resolver) Granted(ctx context.Context, agent *Agent, connector string) 
 // Choose is the account that the agent would use: the named one, the default,
 // or the only one.
 func (r *Resolver) Choose(ctx context.Context, agent *Agent, c *providers.Connector, name string) (*Account, error) {
-	granted, err := r.directory.Granted(ctx, agent, c.Key)
-	if err != nil {
-		return nil, err
-	}
-	g, err := choose(granted, &Call{Connector: c}, Ask{Agent: agent, Connector: c.Key, Account: name})
+	g, err := r.choose(ctx, &Call{Connector: c}, Ask{Agent: agent, Connector: c.Key, Account: name}, []providers.Entry{{Connector: c}})
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +36,7 @@ var ErrNoTest = errors.New("the connector has no test request")
 // Test runs a connector's test request through the whole pipeline and returns
 // the status that came and the one that proves that the credential works.
 func (r *Resolver) Test(ctx context.Context, agent *Agent, connector, account string) (status, expected int, err error) {
-	c, ok := r.Index().ByKey(connector)
+	c, ok := r.Index().For(agent.organisation(), connector)
 	if !ok {
 		return 0, 0, &Refusal{Code: "unknown_connector", Detail: "there is no connector " + connector + " here"}
 	}

@@ -44,40 +44,23 @@ type Route struct {
 type transports struct {
 	guard  *egress.Guard
 	shared *http.Transport
-	bound  *pools // instead of shared, for authentications of connections
-	own    map[string]*routed
+	own    map[string]routed
 }
 
 type routed struct {
 	*http.Transport
 	plain bool
-	// certified says that we show a client certificate; then no pool but those of
-	// parted is used, and without for requests that are not an account's.
-	certified bool
-	parted    *pools
-	without   *http.Transport
 }
 
 func newTransports(t Transports) *transports {
 	if t.Guard == nil {
 		t.Guard = &egress.Guard{}
 	}
-	out := &transports{guard: t.Guard, own: map[string]*routed{}}
-	d := &egress.Dialer{Guard: t.Guard, Timeout: t.DialTimeout}
-	out.shared = t.transport(d, Route{})
-	out.bound = &pools{make: func() *http.Transport { return t.transport(d, Route{}) }}
+	out := &transports{guard: t.Guard, own: map[string]routed{}}
+	out.shared = t.transport(&egress.Dialer{Guard: t.Guard, Timeout: t.DialTimeout}, Route{})
 	for key, r := range t.Routes {
 		d := &egress.Dialer{Guard: &egress.Guard{Allow: slices.Concat(r.Allow, t.Guard.Allow)}, Timeout: t.DialTimeout}
-		own := &routed{Transport: t.transport(d, r), plain: r.Plain, parted: &pools{make: func() *http.Transport { return t.transport(d, r) }}}
-		own.without = own.Transport
-		if r.TLS != nil && (len(r.TLS.Certificates) > 0 || r.TLS.GetClientCertificate != nil) {
-			own.certified = true
-			bare := r
-			bare.TLS = r.TLS.Clone()
-			bare.TLS.Certificates, bare.TLS.GetClientCertificate = nil, nil
-			own.without = t.transport(d, bare)
-		}
-		out.own[key] = own
+		out.own[key] = routed{t.transport(d, r), r.Plain}
 	}
 	return out
 }
@@ -106,52 +89,21 @@ func (t Transports) transport(d *egress.Dialer, r Route) *http.Transport {
 	return tr
 }
 
-// of picks the pool for a call's request, and says whether it speaks plain HTTP.
-func (t *transports) of(call *Call, h http.Header) (tr *http.Transport, plain bool) {
-	who := ""
-	if call.Account != nil {
-		who = call.Account.ID
+// of picks the pool for a call, and says whether it speaks plain HTTP.
+func (t *transports) of(call *Call) (tr *http.Transport, plain bool) {
+	if call.Connector != nil {
+		if r, ok := t.own[call.Connector.Key]; ok {
+			return r.Transport, r.plain || !call.HTTPS
+		}
 	}
-	binds := bindsConnection(h)
-	if binds && call.Agent != nil {
-		who += "\x00" + call.Agent.ID
-	}
-	r := t.routeOf(call)
-	switch {
-	case r == nil && binds:
-		return t.bound.of(who), !call.HTTPS
-	case r == nil:
-		return t.shared, !call.HTTPS
-	case call.Connector == nil:
-		tr = r.without
-	case r.certified || binds:
-		tr = r.parted.of(who)
-	default:
-		tr = r.Transport
-	}
-	return tr, r.plain || !call.HTTPS
-}
-
-// routeOf is the route of the call's connector; nil where it has none.
-func (t *transports) routeOf(call *Call) *routed {
-	c := call.Connector
-	if c == nil {
-		c = call.route
-	}
-	if c == nil {
-		return nil
-	}
-	return t.own[c.Key]
+	return t.shared, !call.HTTPS
 }
 
 // close drops what is idle; connections in use end with their requests.
 func (t *transports) close() {
 	t.shared.CloseIdleConnections()
-	t.bound.close()
 	for _, r := range t.own {
 		r.CloseIdleConnections()
-		r.without.CloseIdleConnections()
-		r.parted.close()
 	}
 }
 

@@ -96,12 +96,16 @@ func (c *catalogue) Connector(key string) (*providers.Connector, bool) {
 }
 
 func (c *catalogue) Check(def *providers.Definition) (*providers.Connector, error) {
-	con, err := providers.Compile(def)
-	if err != nil {
-		return nil, err
+	return providers.Compile(def)
+}
+
+func (c *catalogue) Sharing(_ string, con *providers.Connector) (keys []string) {
+	for _, o := range c.list {
+		if o.Key != con.Key && o.SharesHost(con) {
+			keys = append(keys, o.Key)
+		}
 	}
-	_, err = providers.NewIndex(append([]*providers.Connector{con}, c.list...))
-	return con, err
+	return keys
 }
 
 // service takes credentials that begin with "good", and is away for "away".

@@ -396,7 +396,7 @@ func TestAgents(t *testing.T) {
 func TestConnectors(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		bot, second := w.agent("bot"), w.agent("second")
-		form := `{"name":"My_Billing","title":"Billing","active":true,"header_as_payload":true,"agents":["` + bot + `"],"hosts":["billing.example","*.billing.example:8443"],
+		form := `{"name":"My_Billing","title":"Billing","active":true,"header_as_payload":true,"agents":["` + bot + `"],"hosts":["billing.example","*.billing.example:8443"],"wildcard_reason":"ours",
 			"token_url":"https://auth.example/token","grant_type":"client_credentials","content_type":"application/json","scope":"read:user write:repo",
 			"client_id":"good-id","client_secret":"shh-1234567890123456"}`
 		c := w.want(201, "", "POST", "/connectors", form)
@@ -509,7 +509,7 @@ func TestConnectorKinds(t *testing.T) {
 			{"INVALID_CONNECTOR", `{"name":"x","hosts":["x.example"]}`, "token_url"},
 			{"INVALID_CONNECTOR", `{"name":"x","hosts":["x.example"],"token_url":"http://x.example/t"}`, "token_url"},
 			{"INVALID_CONNECTOR", `{"name":"x","hosts":["http://x.example"],"token_url":"https://x.example/t"}`, "plain HTTP"},
-			{"INVALID_CONNECTOR", `{"name":"x","hosts":["api.hub.example"],"token_url":"https://x.example/t"}`, "hub"},
+			{"INVALID_INPUT", `{"name":"x","hosts":["*.x.example"],"token_url":"https://x.example/t"}`, "wildcard_reason"},
 			{"INVALID_CONNECTOR", `{"name":"x","hosts":["x.example"],"grant_type":"token_exchange","token_url":"https://x.example/t","client_id":"good"}`, "in definition"},
 			{"INVALID_INPUT", `{"name":"x","grant_type":"gcs_service_account","client_id":"good","client_secret":"good"}`, "service_account"},
 			{"INVALID_CONNECTOR", `{"name":"x","hosts":["x.example"],"grant_type":"password","token_url":"https://x.example/t"}`, "grant_type"},
@@ -523,6 +523,11 @@ func TestConnectorKinds(t *testing.T) {
 				t.Errorf("POST %s = %s, want it to say %q", tt.body, a.raw, tt.says)
 			}
 		}
+		// A host that another connector has is no mistake, and it is told.
+		if c := w.want(201, "", "POST", "/connectors", `{"name":"shared","hosts":["api.hub.example"],"token_url":"https://x.example/t"}`); !strings.Contains(c.raw, `"shares_hosts_with":["hub"]`) {
+			t.Errorf("the connector = %s, want it to say that hub has its host", c.raw)
+		}
+		w.want(204, "", "DELETE", "/connectors/shared", "")
 		if l := w.want(200, "", "GET", "/connectors?custom=true&limit=4", ""); l.len("items") != 4 || l.str("next") == "" {
 			t.Errorf("custom connectors = %s", l.raw)
 		} else if rest := w.want(200, "", "GET", "/connectors?custom=true&limit=4&after="+l.str("next"), ""); rest.len("items") != 4 {

@@ -26,10 +26,10 @@ type Config struct {
 	LeaseFor time.Duration
 	// Changed hears that a connector may have come into use, or out of it, or
 	// changed; empty means any. account is the account because of which, if it is
-	// one. Refreshed hears that an account has a new token,
+	// one, and organisation is whose that is. Refreshed hears that an account has a new token,
 	// Edited that it has other credentials or is gone. All are called under a
 	// lock and must be quick.
-	Changed   func(connector, account string)
+	Changed   func(connector, account, organisation string)
 	Refreshed func(account string)
 	Edited    func(account string)
 }
@@ -54,10 +54,10 @@ func (d *Directory) addPermit(ctx context.Context, e *permitEntry, p *vault.Open
 	}
 	g := resolver.Granted{Account: a.Account, Write: p.Grant.Allows("write"), Presign: p.Grant.Allows("presign")}
 	for _, r := range p.Grant.Rules {
-		rule := resolver.Rule{Hosts: r.Hosts, Methods: r.Methods}
+		rule := resolver.Rule{Methods: r.Methods}
 		if r.Path != "" {
 			if rule.Path, err = providers.ParsePath(r.Path); err != nil {
-				rule.Path = &providers.PathPattern{} // of an older version: no path is like that
+				return fmt.Errorf("grant %s: %w", p.Grant.ID, err)
 			}
 		}
 		g.Rules = append(g.Rules, rule)
@@ -133,7 +133,7 @@ func (d *Directory) build(ctx context.Context, u *vault.Unsealed) (*resolver.Acc
 		return nil, fmt.Errorf("account %s: connector %s has no option %s any more", row.ID, c.Key, row.Option)
 	}
 	a := &resolver.Account{
-		ID: row.ID, Name: row.Name, Connector: c, Option: o, Fields: u.Credential.Fields,
+		ID: row.ID, Name: row.Name, Organisation: row.Organisation, Connector: c, Option: o, Fields: u.Credential.Fields,
 		State: resolver.State(row.State), Generation: row.Generation, ConnectURL: d.c.ConnectURL(row), Meta: meta(row),
 		Limits: resolver.Limits{PerMinute: row.Settings.RateLimit, Timeout: row.Settings.Timeout(), Retries: row.Settings.RetryAttempts, NoRefresh: !row.Settings.Refreshes()},
 	}

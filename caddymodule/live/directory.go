@@ -87,18 +87,18 @@ func (d *Directory) heard(c vault.Change) {
 			return
 		}
 		d.forget(c.ID)
-		d.c.Changed(c.Connector, c.ID)
+		d.c.Changed(c.Connector, c.ID, c.Organisation)
 	case vault.KindAgent: // its name, its tokens, the connectors that it may use
 		d.forgetAgent(c.Agent)
 	case vault.KindGrant:
 		d.permits.Invalidate(permitKey{c.Agent, c.Connector})
 	case vault.KindConnector, vault.KindApp:
 		d.forgetAll()
-		d.c.Changed(c.Connector, "")
+		d.c.Changed(c.Connector, "", "")
 	case vault.KindEverything:
 		d.agents.InvalidateAll()
 		d.forgetAll()
-		d.c.Changed("", "")
+		d.c.Changed("", "", "")
 	}
 }
 
@@ -168,7 +168,7 @@ func (d *Directory) readAgent(ctx context.Context, sum [sha256.Size]byte, token 
 	case err != nil:
 		return nil, err
 	default:
-		e.agent = &resolver.Agent{ID: a.ID, Name: a.Name, Only: a.Connectors}
+		e.agent = &resolver.Agent{ID: a.ID, Name: a.Name, Organisation: a.Organisation, Only: a.Connectors}
 	}
 	d.keep(epoch, func() { d.agents.Set(sum, e) })
 	return e, nil

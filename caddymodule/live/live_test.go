@@ -50,7 +50,7 @@ func newReplica(t *testing.T, v *vault.Vault, c *providers.Connector, client oau
 		Vault: v, Static: static,
 		Connector:  func(key string) (*providers.Connector, bool) { return c, key == c.Key },
 		ConnectURL: func(*vault.Account) string { return "" },
-		Changed:    func(string, string) {},
+		Changed:    func(string, string, string) {},
 		LeaseFor:   resolver.LeaseFor(resolver.DefaultTokenTimeout),
 		Refreshed:  mem.Drop,
 		Edited:     mem.Drop,
@@ -370,7 +370,7 @@ func TestAgentsOfOneName(t *testing.T) {
 	}
 	d := live.New(live.Config{
 		Vault: v, Static: static, Connector: func(key string) (*providers.Connector, bool) { return c, key == c.Key },
-		ConnectURL: func(*vault.Account) string { return "" }, Changed: func(string, string) {}, Refreshed: func(string) {},
+		ConnectURL: func(*vault.Account) string { return "" }, Changed: func(string, string, string) {}, Refreshed: func(string) {},
 	})
 	t.Cleanup(d.Close)
 	filed := must[*resolver.Agent](t)(d.AgentByName(t.Context(), "filed"))

@@ -128,21 +128,6 @@ func QueryWithout(raw string, names ...string) string {
 	if !mayHold(raw, names) {
 		return raw
 	}
-	return without(raw, func(name string) bool { return slices.Contains(names, name) })
-}
-
-// QueryWithoutFold is QueryWithout for names in any case of letters: some
-// services know their parameters so.
-func QueryWithoutFold(raw string, names ...string) string {
-	if raw == "" {
-		return raw
-	}
-	return without(raw, func(name string) bool {
-		return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
-	})
-}
-
-func without(raw string, gone func(name string) bool) string {
 	var out strings.Builder
 	out.Grow(len(raw))
 	for rest := raw; rest != ""; {
@@ -153,7 +138,7 @@ func without(raw string, gone func(name string) bool) string {
 		rest = rest[len(part)+len(sep):]
 		name, _, _ := strings.Cut(part, "=")
 		switch {
-		case !gone(formDecode(name)):
+		case !slices.Contains(names, formDecode(name)):
 			out.WriteString(part)
 			out.WriteString(sep)
 		case sep == "" && out.Len() > 0: // the last one: its separator stands before it

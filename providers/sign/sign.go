@@ -9,7 +9,6 @@ package sign
 import (
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/attache-proxy/attache/providers/expr"
 )
@@ -20,12 +19,6 @@ type Input struct {
 	// Memory is what the account has learned from services; nil for signatures
 	// that are given out, which go by our own clock.
 	Memory *Memory
-	// MaxExpires bounds how long a signature in the query works, where the agent
-	// asks for longer; zero means no bound.
-	MaxExpires time.Duration
-	// HeaderOnly says that nothing is signed in the query: the agent may not have
-	// a URL that works on its own.
-	HeaderOnly bool
 }
 
 // Signer places a credential.

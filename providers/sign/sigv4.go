@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"gopkg.in/yaml.v3"
 
@@ -140,7 +139,7 @@ func (s *awsSigner) place(r *http.Request, in *Input) error {
 	if err != nil {
 		return err
 	}
-	if params := queryMap(r); params != nil && !in.HeaderOnly {
+	if params := queryMap(r); params != nil {
 		if was, ok := sigv4.ParsePresigned(params, s.scheme.Title()); ok {
 			return s.presign(r, in, o, was, params[s.scheme.Title()+"Expires"])
 		}
@@ -205,9 +204,6 @@ func (s *awsSigner) presign(r *http.Request, in *Input, o sigv4.Options, was sig
 	n, err := strconv.Atoi(expires)
 	if err != nil || n <= 0 {
 		return cannot("the presigned URL has no %sExpires: want seconds", s.scheme.Title())
-	}
-	if most := int(in.MaxExpires / time.Second); most > 0 {
-		n = min(n, most)
 	}
 	o.SignedHeaders = was.Headers
 	switch agents := s.hashHeader(r); {

@@ -2,6 +2,7 @@ package sign
 
 import (
 	"slices"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -74,6 +75,17 @@ func (s Spec) IsZero() bool {
 func (s Spec) places() bool {
 	return s.Bearer != "" || s.Basic != nil || s.Body != nil || !s.Remove.isZero() ||
 		len(s.Path)+len(s.Query)+len(s.Form)+len(s.JSON)+len(s.Cookie)+len(s.Header)+len(s.Kinds) > 0
+}
+
+// ReadsHost reports whether what is placed is a signature that takes the host
+// in: then it is of no use at another one.
+func (s Spec) ReadsHost() bool {
+	signs := func(k Kind) bool { return k.Name == "sigv4" || k.Name == "oauth1" }
+	reads := func(i Item) bool {
+		return strings.Contains(i.Value, "request.host") || strings.Contains(i.Value, `"host"`) || strings.Contains(i.Value, "request.url")
+	}
+	return s.Bearer == "" && s.Basic == nil &&
+		(slices.ContainsFunc(s.Kinds, signs) || slices.ContainsFunc(s.Let, reads) || slices.ContainsFunc(s.Then, Spec.ReadsHost))
 }
 
 // words are what may stand alone, beside the kinds.

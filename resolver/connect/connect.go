@@ -55,9 +55,12 @@ type Catalogue interface {
 	Connectors() []*providers.Connector
 	// Connector returns one.
 	Connector(key string) (*providers.Connector, bool)
-	// Check refuses a connector that cannot be put in use beside the others: one
-	// that claims a host of another. It may extend one of the catalogue.
+	// Check refuses a connector that cannot be put in use. It may extend one of the
+	// catalogue.
 	Check(def *providers.Definition) (*providers.Connector, error)
+	// Sharing lists the connectors that are there for an organisation (vault.All:
+	// any) and claim a host of c as c does.
+	Sharing(organisation string, c *providers.Connector) []string
 }
 
 // Tester proves credentials by their connector's test request.

@@ -116,7 +116,7 @@ func (s *View) insertAccount(ctx context.Context, t *tx, a *Account, c *Credenti
 // tell writes that an account was changed: to the audit, to webhooks and to the
 // subscribers, all of it when the transaction commits.
 func (s *View) tell(ctx context.Context, t *tx, a *Account, event string, why Reason) error {
-	t.changed(Change{Kind: KindAccount, ID: a.ID, Connector: a.Connector})
+	t.changed(Change{Kind: KindAccount, ID: a.ID, Connector: a.Connector, Organisation: a.Organisation})
 	kind := AuditAdmin
 	if event == "account."+string(a.State) {
 		kind = AuditState

@@ -30,6 +30,8 @@ type Change struct {
 	Account string `json:"a,omitempty"`
 	// Connector is the key of an account's, a grant's or an app's connector.
 	Connector string `json:"c,omitempty"`
+	// Organisation is an account's.
+	Organisation string `json:"o,omitempty"`
 	// Refreshed is set where an account got a new token and nothing else.
 	Refreshed bool `json:"r,omitempty"`
 	// Sealed is the version that the row's secrets have now, where it changed.

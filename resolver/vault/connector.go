@@ -182,10 +182,20 @@ func (s *View) editConnector(ctx context.Context, key string, version int64, f f
 	return c, nil
 }
 
-// ConnectorsInUse lists the keys of the connectors that have accounts.
-func (v *Vault) ConnectorsInUse(ctx context.Context) ([]string, error) {
-	return collect(ctx, v, v.r, func(s scanner) (key string, err error) {
-		err = s.Scan(&key)
-		return key, err
-	}, "SELECT DISTINCT connector FROM accounts ORDER BY connector")
+// ConnectorsInUse lists the connectors that have accounts, by key, and whose
+// those are.
+func (v *Vault) ConnectorsInUse(ctx context.Context) (map[string][]string, error) {
+	type use struct{ key, organisation string }
+	uses, err := collect(ctx, v, v.r, func(s scanner) (u use, err error) {
+		err = s.Scan(&u.organisation, &u.key)
+		return u, err
+	}, "SELECT DISTINCT organisation, connector FROM accounts")
+	if err != nil {
+		return nil, err
+	}
+	out := map[string][]string{}
+	for _, u := range uses {
+		out[u.key] = append(out[u.key], u.organisation)
+	}
+	return out, nil
 }

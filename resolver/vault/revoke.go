@@ -55,7 +55,7 @@ func (s *View) Revocation(ctx context.Context, revoked Account, outcome, sentenc
 			a.Reason.Detail += " "
 		}
 		a.Reason.Detail += sentence
-		t.changed(Change{Kind: KindAccount, ID: a.ID, Connector: a.Connector})
+		t.changed(Change{Kind: KindAccount, ID: a.ID, Connector: a.Connector, Organisation: a.Organisation})
 		return nil
 	})
 }

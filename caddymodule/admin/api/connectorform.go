@@ -23,6 +23,7 @@ type ConnectorForm struct {
 	Title           *string  `json:"title,omitempty" maxLength:"128"`
 	Active          *bool    `json:"active,omitempty" doc:"Default true."`
 	Hosts           []string `json:"hosts,omitempty" maxItems:"50" doc:"Where its credentials may go: names, *.example.com, with :port and /prefix. Default: the host of token_url, *.amazonaws.com for aws_iam, storage.googleapis.com for gcs_service_account."`
+	WildcardReason  *string  `json:"wildcard_reason,omitempty" maxLength:"512" doc:"Why every name that fits a host with a * belongs to the service itself, and none to another customer of it. Needed with such hosts."`
 	BaseURL         *string  `json:"base_url,omitempty"`
 	GrantType       *string  `json:"grant_type,omitempty" doc:"client_credentials (default), refresh_token, authorization_code, device_code, gcs_service_account, aws_iam."`
 	TokenURL        *string  `json:"token_url,omitempty"`
@@ -96,6 +97,7 @@ func (f *ConnectorForm) over(stored map[string]any) map[string]any {
 	}
 	put("title", f.Title)
 	put("base_url", f.BaseURL)
+	put("wildcard_reason", f.WildcardReason)
 	put("grant_type", f.GrantType)
 	put("token_url", f.TokenURL)
 	put("authorize_url", f.AuthorizeURL)
@@ -171,6 +173,10 @@ func definitionOf(key string, form map[string]any) (string, error) {
 	if grant == "aws_iam" {
 		option["sign"] = "sigv4"
 	}
+	hosts, err := withReasons(hosts, text(form, "wildcard_reason"), grant)
+	if err != nil {
+		return "", err
+	}
 	def := map[string]any{"key": key, "title": cmp.Or(text(form, "title"), key), "hosts": hosts, "auth": map[string]any{"oauth": option}}
 	if v := text(form, "base_url"); v != "" {
 		def["base_url"] = v
@@ -183,6 +189,27 @@ func definitionOf(key string, form map[string]any) (string, error) {
 	}
 	out, err := yaml.Marshal(def)
 	return string(out), err
+}
+
+// withReasons says of hosts with a * why the credential may go to every name.
+func withReasons(hosts []any, reason, grant string) ([]any, error) {
+	kind := providers.WildcardVendor
+	if grant == "aws_iam" {
+		kind, reason = providers.WildcardSigned, cmp.Or(reason, "The secret key is not sent: the signature is over the host and the request.")
+	}
+	out := slices.Clone(hosts)
+	for i, h := range hosts {
+		name, _ := h.(string)
+		if !strings.Contains(name, "*") {
+			continue
+		}
+		if reason == "" {
+			return nil, problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", "The credential goes to every name that fits "+name+": say in wildcard_reason why all of them belong to the service itself, and none to another customer of it.").
+				At("body.wildcard_reason", "is missing")
+		}
+		out[i] = map[string]any{"host": name, "wildcard": kind, "reason": reason}
+	}
+	return out, nil
 }
 
 // formGrants are the grant types for which a form has all that is needed.

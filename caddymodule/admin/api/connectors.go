@@ -37,6 +37,7 @@ type Connector struct {
 	Organisation string            `json:"organisation,omitempty" doc:"Whose a custom connector is; * is everybody's."`
 	Docs         string            `json:"docs,omitempty"`
 	Hosts        []string          `json:"hosts" doc:"Where its credentials may go, and nowhere else."`
+	Sharing      []string          `json:"shares_hosts_with,omitempty" doc:"Of a custom connector: others in use that claim one of its hosts. An agent with grants for several has to choose, by Attache-Account: connector:account; not in lists."`
 	BaseURL      string            `json:"base_url,omitempty"`
 	Options      []ConnectorOption `json:"options" doc:"The ways to connect; the first is the default."`
 	Definition   string            `json:"definition,omitempty" doc:"The YAML of a custom connector."`
@@ -228,6 +229,9 @@ func (a *API) getConnector(ctx context.Context, c *signin.Caller, in *PathKey) (
 func (a *API) shownConnector(ctx context.Context, c *signin.Caller, v vault.Connector) (*connectorOut, error) {
 	con, err := a.turns.Compiled(v)
 	out := &connectorOut{ETag: rest.Etag(v.Version), Body: customOf(v, con)}
+	if con != nil {
+		out.Body.Sharing = a.c.Catalogue.Sharing(c.Organisation(), con)
+	}
 	if err != nil {
 		out.Body.State, out.Body.LastError = "error", err.Error()
 	}

@@ -16,6 +16,7 @@ const fields = () => [
   ['title', 'Title', text({ maxLength: 128, placeholder: 'the name' })],
   ['grant_type', 'Grant type', choice(grants)],
   ['hosts', 'Hosts that the credential goes to, separated by spaces', text({ placeholder: 'the usual ones' })],
+  ['wildcard_reason', 'With a * in a host: why every name that fits belongs to the service itself', text({})],
   ['base_url', 'Base URL', text({ placeholder: 'https:// and the first host' })],
   ['token_url', 'Token URL', text({ type: 'url', required: true }), oauth],
   ['authorize_url', 'Authorize URL', text({ type: 'url', required: true }), ['authorization_code']],
