@@ -90,7 +90,7 @@ type Account struct {
 	Meta map[string]string
 
 	static  *secret.Credential
-	needles atomic.Pointer[needles]
+	echoes  atomic.Pointer[[]*echoes]
 	learned sign.Memory // from its services' answers
 
 	originOnce   sync.Once

@@ -23,6 +23,7 @@ type Resolver struct {
 	moreURL     func(*Account, []string) string
 	signURL     URLSigner
 	maxBody     int64
+	inflate     func(*Call, int64) (func(), error)
 
 	// renewal of the index; nil where it never changes.
 	renewal *renewal
@@ -49,13 +50,17 @@ type Config struct {
 	// SignedBody is up to how many bytes of a body are kept because a signature
 	// needs them; zero is DefaultSignedBody.
 	SignedBody int64
+	// Inflate asks for memory to inflate an answer in, to search it, and returns
+	// how to give it back; its error refuses the answer. Nil means that there is
+	// always enough.
+	Inflate func(call *Call, bytes int64) (release func(), err error)
 	// SignURL presigns for service accounts of Google; nil means not.
 	SignURL URLSigner
 }
 
 // New makes a Resolver.
 func New(c Config) *Resolver {
-	r := &Resolver{directory: c.Directory, credentials: c.Credentials, observer: c.Observer, transports: newTransports(c.Transports), moreURL: c.MoreURL, signURL: c.SignURL, maxBody: c.SignedBody}
+	r := &Resolver{directory: c.Directory, credentials: c.Credentials, observer: c.Observer, transports: newTransports(c.Transports), moreURL: c.MoreURL, signURL: c.SignURL, maxBody: c.SignedBody, inflate: c.Inflate}
 	if r.maxBody == 0 {
 		r.maxBody = DefaultSignedBody
 	}

@@ -78,6 +78,7 @@ var codes = map[string]struct {
 	"upstream_denied":            {http.StatusForbidden, "The service's address is refused"},
 	"upstream_unreachable":       {http.StatusBadGateway, "The service cannot be reached"},
 	"upstream_timeout":           {http.StatusGatewayTimeout, "The service did not answer in time"},
+	"echo_unsearchable":          {http.StatusBadGateway, "The answer cannot be searched for the credential"},
 	"answer_unsafe":              {http.StatusBadGateway, "The service's answer was held back"},
 }
 

@@ -156,7 +156,7 @@ func account(name, key string) *resolver.Account {
 // reflect answers with what it received, as JSON.
 func reflectHandler(w http.ResponseWriter, r *http.Request) {
 	b, _ := io.ReadAll(r.Body)
-	w.Header().Set("Content-Type", "application/octet-stream") // not searched for echoes
+	w.Header().Set("Content-Type", "image/x-reflection") // not searched for echoes
 	_ = json.NewEncoder(w).Encode(map[string]any{"host": r.Host, "method": r.Method, "uri": r.RequestURI, "header": r.Header, "body": string(b), "length": r.ContentLength})
 }
 

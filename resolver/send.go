@@ -16,6 +16,7 @@ import (
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/providers/sign"
 	"github.com/attache-proxy/attache/resolver/egress"
+	"github.com/attache-proxy/attache/resolver/scrub"
 )
 
 // Send signs a clone of req and sends it to where call says. The request
@@ -115,7 +116,11 @@ func (x *exchange) once(cred *secret.Credential) (*http.Response, *sign.Input, e
 	if err := Place(x.call.Connector, x.signer, out, in); err != nil {
 		return nil, nil, signRefusal(x.call, err)
 	}
-	res, err := x.roundTrip(out, scrubberFor(x.call, cred, out))
+	var set *scrub.Set
+	if x.call.Connector.Scrub {
+		set = x.call.Account.echoesOf(in)
+	}
+	res, err := x.roundTrip(out, set)
 	return res, in, err
 }
 
@@ -130,7 +135,8 @@ func Place(c *providers.Connector, signer sign.Signer, out *http.Request, in *si
 	}
 	sign.Strip(out, signer.Places())
 	if c.Scrub {
-		onlyKnownCodings(out.Header)
+		scrub.Codings(out.Header)
+		scrub.Widen(out.Header)
 	}
 	for _, name := range c.Removes {
 		delete(out.Header, name)
@@ -163,11 +169,9 @@ func (x *exchange) outgoing() *http.Request {
 }
 
 // roundTrip sends out and prepares its answer for the agent.
-func (x *exchange) roundTrip(out *http.Request, s *scrubber) (*http.Response, error) {
+func (x *exchange) roundTrip(out *http.Request, set *scrub.Set) (*http.Response, error) {
 	x.call.countRequest(out)
-	if s != nil {
-		out = s.watch1xx(out)
-	}
+	x.watch1xx(out, set)
 	res, err := x.trip(out)
 	if err != nil {
 		return nil, sendRefusal(x.req.Context(), err, x.call.Target.Host)
@@ -177,11 +181,13 @@ func (x *exchange) roundTrip(out *http.Request, s *scrubber) (*http.Response, er
 	x.call.countResponse(res)
 	delete(res.Header, headerError) // ours alone
 	delete(res.Header, headerConnectURL)
-	if s == nil {
+	if c := x.call.Connector; c == nil || !c.Scrub {
 		return res, nil
 	}
-	s.headers(res.Header)
-	return res, s.wrap(res)
+	if err := x.search(res, set); err != nil {
+		return nil, err
+	}
+	return res, nil
 }
 
 // signRefusal says why a request cannot be signed. Nothing unsigned is sent.

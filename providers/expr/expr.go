@@ -31,7 +31,35 @@ type Vars struct {
 	Now   time.Time
 	Nonce string
 
+	// Trace makes templates note in Uses what they are made of.
+	Trace bool
+	Uses  []Use
+
 	run *run // made when CEL is needed
+}
+
+// Use is one value that a template put into its text.
+type Use struct {
+	Text string
+	// Lead is the literal text right before it.
+	Lead string
+	*Origin
+}
+
+// Origin is what an expression depends on.
+type Origin struct {
+	// Refs are what it refers to, as Template.Refs, through let values too.
+	Refs []string
+	// Request says that it follows from this request's method, path, query,
+	// headers or body: as a signature does that is of no use to another request.
+	Request bool
+}
+
+// Value is what a plain reference, such as fields.api_key, reads; empty where it
+// is none, or what it names is missing.
+func (v *Vars) Value(ref string) string {
+	r, _ := parseRef(ref)
+	return r.value(v)
 }
 
 // Body is a request body that was buffered because a template needs it.

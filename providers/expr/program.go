@@ -24,6 +24,7 @@ type program struct {
 	refs     []string // as Template.Refs
 	required []string // those of refs that are read without a has() before
 	body     bool
+	origin   *Origin
 }
 
 // ErrNone says that an expression gave none or null: what it stands for is to
@@ -45,6 +46,7 @@ func (s *Scope) program(src, whole string, offset int) (*program, error) {
 	if err := p.analyse(tree.NativeRep(), src, whole, offset); err != nil {
 		return nil, err
 	}
+	p.origin = s.originOf(p.refs, tree.NativeRep())
 	plan, err := newPlan(tree.NativeRep())
 	if err != nil {
 		return nil, err
@@ -54,6 +56,31 @@ func (s *Scope) program(src, whole string, offset int) (*program, error) {
 		return nil, errorAt(whole, offset, "%v", err)
 	}
 	return p, nil
+}
+
+// addressed are parts of the request that many requests share.
+var addressed = []string{"request.scheme", "request.host", "request.hostname"}
+
+// originOf joins what an expression reads with what its let values read.
+func (s *Scope) originOf(refs []string, tree *ast.AST) *Origin {
+	o := &Origin{Refs: slices.Clone(refs)}
+	ast.PreOrderVisit(tree.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() != ast.IdentKind {
+			return
+		}
+		name := e.AsIdent()
+		root, _, _ := strings.Cut(name, ".")
+		o.Request = o.Request || root == "request" && !slices.Contains(addressed, name)
+		for _, l := range s.lets {
+			if l.name == name {
+				o.Refs = append(o.Refs, l.prog.origin.Refs...)
+				o.Request = o.Request || l.prog.origin.Request
+			}
+		}
+	}))
+	slices.Sort(o.Refs)
+	o.Refs = slices.Compact(o.Refs)
+	return o
 }
 
 // valueMaps are the variables of which only named entries may be read, so that

@@ -22,6 +22,8 @@ type part struct {
 	ref  plainRef
 	let  *Let
 	prog *program
+
+	origin *Origin // nil for literal text
 }
 
 // Escape appends s to dst in the encoding of the place where the template's
@@ -57,7 +59,7 @@ func (s *Scope) Compile(src string) (*Template, error) {
 func (s *Scope) part(p piece, src string) (part, error) {
 	word := strings.TrimSpace(p.text)
 	if r, ok := parseRef(word); ok {
-		return part{ref: r}, nil
+		return part{ref: r, origin: &Origin{Refs: []string{r.String()}}}, nil
 	}
 	out := part{}
 	if i := slices.IndexFunc(s.lets, func(l *Let) bool { return l.name == word }); i >= 0 {
@@ -70,6 +72,7 @@ func (s *Scope) part(p piece, src string) (part, error) {
 		}
 		out.prog = prog
 	}
+	out.origin = out.prog.origin
 	if msg := checkText(out.prog.typ); msg != "" {
 		return part{}, errorAt(src, p.offset, "%s", msg)
 	}
@@ -84,7 +87,9 @@ func (t *Template) Eval(v *Vars) (string, error) {
 	case 0:
 		return "", nil
 	case 1: // a lone literal or reference needs no copy
-		return t.parts[0].eval(v)
+		s, err := t.parts[0].eval(v)
+		t.note(v, 0, s, err)
+		return s, err
 	}
 	var few [6]string
 	texts, size := few[:0], 0
@@ -93,6 +98,7 @@ func (t *Template) Eval(v *Vars) (string, error) {
 		if err != nil {
 			return "", err
 		}
+		t.note(v, i, s, nil)
 		texts, size = append(texts, s), size+len(s)
 		if err := v.fits(size); err != nil {
 			return "", err
@@ -117,7 +123,13 @@ func (t *Template) Append(dst []byte, v *Vars, esc Escape) ([]byte, error) {
 		switch {
 		case err != nil:
 			return dst[:start], err
-		case p.literal() || esc == nil:
+		case p.literal():
+			dst = append(dst, s...)
+			continue
+		}
+		t.note(v, i, s, nil)
+		switch {
+		case esc == nil:
 			dst = append(dst, s...)
 		default:
 			dst = esc(dst, s)
@@ -127,6 +139,18 @@ func (t *Template) Append(dst []byte, v *Vars, esc Escape) ([]byte, error) {
 		}
 	}
 	return dst, nil
+}
+
+// note keeps the text of part i where that is wanted.
+func (t *Template) note(v *Vars, i int, text string, err error) {
+	if !v.Trace || err != nil || t.parts[i].literal() {
+		return
+	}
+	u := Use{Text: text, Origin: t.parts[i].origin}
+	if i > 0 && t.parts[i-1].literal() {
+		u.Lead = t.parts[i-1].lit
+	}
+	v.Uses = append(v.Uses, u)
 }
 
 func (p *part) literal() bool { return p.ref.kind == 0 && p.prog == nil }
@@ -175,6 +199,29 @@ func (t *Template) Refs() []string {
 		}
 	}
 	return names
+}
+
+// Origin is what the template depends on, as a whole.
+func (t *Template) Origin() *Origin {
+	var all []*Origin
+	for i := range t.parts {
+		if o := t.parts[i].origin; o != nil {
+			all = append(all, o)
+		}
+	}
+	if len(all) == 1 {
+		return all[0]
+	}
+	return Join(all...)
+}
+
+// Join is what depends on all of these.
+func Join(all ...*Origin) *Origin {
+	o := new(Origin)
+	for _, each := range all {
+		o.Refs, o.Request = append(o.Refs, each.Refs...), o.Request || each.Request
+	}
+	return o
 }
 
 // Static reports whether the template holds no expression, so that Eval always

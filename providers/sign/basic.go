@@ -9,11 +9,14 @@ import (
 )
 
 // basic is HTTP Basic (RFC 7617 §2).
-type basic struct{ username, password *expr.Template }
+type basic struct {
+	username, password *expr.Template
+	pair               *expr.Origin // of both together
+}
 
 func (b *basic) place(r *http.Request, in *Input) error {
 	var room [256]byte
-	plain, err := b.username.Append(room[:0], &in.Vars, nil)
+	plain, err := in.append("header", "Authorization", room[:0], b.username, nil)
 	if err != nil {
 		return explain("basic username", err)
 	}
@@ -21,7 +24,7 @@ func (b *basic) place(r *http.Request, in *Input) error {
 		return cannot("basic username: it holds a colon, which HTTP Basic cannot carry")
 	}
 	plain = append(plain, ':')
-	plain, err = b.password.Append(plain, &in.Vars, nil)
+	plain, err = in.append("header", "Authorization", plain, b.password, nil)
 	if err != nil {
 		return explain("basic password", err)
 	}
@@ -31,7 +34,9 @@ func (b *basic) place(r *http.Request, in *Input) error {
 	var coded [6 + 344]byte
 	out := append(coded[:0], "Basic "...)
 	out = base64.StdEncoding.AppendEncode(out, plain)
-	r.Header["Authorization"] = []string{string(out)}
+	v := string(out)
+	r.Header["Authorization"] = []string{v}
+	in.note(Placed{"header", "Authorization", expr.Use{Text: v[len("Basic "):], Lead: "Basic ", Origin: b.pair}})
 	return nil
 }
 

@@ -66,7 +66,7 @@ type wholeBody struct{ value *expr.Template }
 func newBody(_ string, t *expr.Template) (placer, error) { return &wholeBody{t}, nil }
 
 func (b *wholeBody) place(r *http.Request, in *Input) error {
-	v, err := b.value.Eval(&in.Vars)
+	v, err := in.eval("body", "", b.value)
 	if err != nil {
 		return explain("body", err)
 	}

@@ -22,7 +22,7 @@ func newCookie(name string, t *expr.Template) (placer, error) {
 }
 
 func (c *cookie) place(r *http.Request, in *Input) error {
-	v, err := c.value.Eval(&in.Vars)
+	v, err := in.eval("cookie", c.name, c.value)
 	if err != nil {
 		return explain("cookie "+c.name, err)
 	}

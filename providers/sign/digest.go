@@ -84,6 +84,7 @@ func (d *digest) place(r *http.Request, in *Input) error {
 			return err
 		}
 	}
+	in.placed("header", "Authorization", user, d.username.Origin())
 	r.Header["Authorization"] = []string{ch.answer(r.Method, r.URL.RequestURI(), user, password, in.Random(), body)}
 	return nil
 }

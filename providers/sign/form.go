@@ -36,7 +36,7 @@ func (f *form) place(r *http.Request, in *Input) error {
 		out = append(out, '&')
 	}
 	out = append(percent(out, f.name), '=')
-	out, err = f.value.Append(out, &in.Vars, percent)
+	out, err = in.append("form", f.name, out, f.value, percent)
 	if err != nil {
 		return explain("form field "+f.name, err)
 	}

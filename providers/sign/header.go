@@ -32,7 +32,7 @@ func newHeader(name string, t *expr.Template) (placer, error) {
 }
 
 func (h *header) place(r *http.Request, in *Input) error {
-	v, err := h.value.Eval(&in.Vars)
+	v, err := in.eval("header", h.name, h.value)
 	if err != nil {
 		return explain("header "+h.name, err)
 	}

@@ -31,7 +31,7 @@ func (m *jsonMember) place(r *http.Request, in *Input) error {
 	if err != nil {
 		return err
 	}
-	v, err := m.value.Eval(&in.Vars)
+	v, err := in.eval("json", m.path[len(m.path)-1], m.value)
 	if err != nil {
 		return explain("JSON member "+strings.Join(m.path, "."), err)
 	}

@@ -194,7 +194,7 @@ func (c *compiler) authorization(s Spec, st *step) error {
 		if err != nil {
 			return err
 		}
-		st.add(&basic{user, pass})
+		st.add(&basic{user, pass, expr.Join(user.Origin(), pass.Origin())})
 	}
 	return nil
 }

@@ -163,6 +163,9 @@ func (o *oauth1) place(r *http.Request, in *Input) error {
 		return err
 	}
 	own = append(own, expr.Pair{Name: "oauth_signature", Value: signature})
+	if o.where == "query" {
+		in.placed("query", "oauth_signature", signature, nil)
+	}
 	switch o.where {
 	case "query":
 		r.URL.RawQuery = appendPairs(r.URL.RawQuery, own)
@@ -184,7 +187,9 @@ func (o *oauth1) params(r *http.Request, in *Input) ([]expr.Pair, error) {
 		return nil, explain("oauth1 token", err)
 	}
 	own := []expr.Pair{{Name: "oauth_consumer_key", Value: key}}
+	in.placed(o.where, "oauth_consumer_key", key, o.consumer.Origin())
 	if token != "" {
+		in.placed(o.where, "oauth_token", token, o.token.Origin())
 		own = append(own, expr.Pair{Name: "oauth_token", Value: token})
 	}
 	own = append(own, expr.Pair{Name: "oauth_signature_method", Value: o.method},
@@ -292,6 +297,10 @@ func (o *oauth1) sign(in *Input, base string) (string, error) {
 	}
 	key := expr.Percent(secret) + "&" + expr.Percent(tokenSecret)
 	if o.method == "PLAINTEXT" {
+		in.placed(o.where, "oauth_signature", secret, o.secret.Origin())
+		if o.tokenSecret != nil {
+			in.placed(o.where, "oauth_signature", tokenSecret, o.tokenSecret.Origin())
+		}
 		return key, nil
 	}
 	m := hmac.New(o.sum, []byte(key))

@@ -40,7 +40,7 @@ func (ps paths) place(r *http.Request, in *Input) error {
 		if !ok {
 			continue
 		}
-		to, err := rule.to.Append(nil, &in.Vars, pathSegment)
+		to, err := in.append("path", "", nil, rule.to, pathSegment)
 		if err != nil {
 			return explain("path", err)
 		}

@@ -30,7 +30,7 @@ func (q *query) place(r *http.Request, in *Input) error {
 		out = append(out, '&')
 	}
 	out = append(out, q.coded...)
-	out, err := q.value.Append(out, &in.Vars, percent)
+	out, err := in.append("query", q.name, out, q.value, percent)
 	if err != nil {
 		return explain("query parameter "+q.name, err)
 	}

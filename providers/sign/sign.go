@@ -13,12 +13,18 @@ import (
 	"github.com/attache-proxy/attache/providers/expr"
 )
 
-// Input is what a Signer may use beside the request. Request is set by Sign.
+// Input is what a Signer may use beside the request. Request and Placed are set
+// by Sign.
 type Input struct {
 	expr.Vars
 	// Memory is what the account has learned from services; nil for signatures
 	// that are given out, which go by our own clock.
 	Memory *Memory
+	// Placed is what Sign put on the wire, in its order.
+	Placed []Placed
+
+	room [3]Placed // most requests need no more
+	uses [2]expr.Use
 }
 
 // Signer places a credential.

@@ -139,6 +139,10 @@ func (s *awsSigner) place(r *http.Request, in *Input) error {
 	if err != nil {
 		return err
 	}
+	in.placed("header", "Authorization", o.Keys.ID, s.id.Origin())
+	if s.session != nil {
+		in.placed("header", s.scheme.Title()+"Security-Token", o.Keys.Session, s.session.Origin())
+	}
 	if params := queryMap(r); params != nil {
 		if was, ok := sigv4.ParsePresigned(params, s.scheme.Title()); ok {
 			return s.presign(r, in, o, was, params[s.scheme.Title()+"Expires"])
@@ -218,7 +222,12 @@ func (s *awsSigner) presign(r *http.Request, in *Input, o sigv4.Options, was sig
 			return err
 		}
 	}
-	return failed(sigv4.Presign(r, o, n))
+	if err := sigv4.Presign(r, o, n); err != nil {
+		return failed(err)
+	}
+	name := s.scheme.Title() + "Signature"
+	in.placed("query", name, queryMap(r)[name], nil)
+	return nil
 }
 
 // options gathers keys and scope.

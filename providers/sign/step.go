@@ -95,7 +95,7 @@ func (s *signer) needsBodyOf(r *http.Request) bool {
 }
 
 func (s *signer) Sign(r *http.Request, in *Input) error {
-	in.Request = r
+	in.Request, in.Placed = r, in.Placed[:0]
 	if s.complex {
 		Strip(r, s.written)
 		if err := stripBody(r, in, s.written); err != nil {

@@ -1,0 +1,84 @@
+package scrub
+
+import (
+	"bytes"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// texts are long answers without an echo.
+func texts() map[string][]byte {
+	prose := strings.Repeat("The quick brown fox jumps over the lazy dog, and on it goes. ", 1<<14)
+	rng := rand.New(rand.NewPCG(5, 6))
+	return map[string][]byte{
+		"one line":        []byte(prose),
+		"lines":           []byte(strings.ReplaceAll(prose, ". ", ".\n")),
+		"JSON":            []byte(strings.Repeat(`{"id":"item_1","note":"said \"hello\" to them\nand went on with it for a long while","url":"https://example.com/a?b=c&d=e"},`, 1<<13)),
+		"percent-encoded": []byte(strings.Repeat(`q=a%20few%20words%2C%20percent-encoded&`, 1<<14)),
+		"random":          []byte(random(rng, 1<<20)),
+	}
+}
+
+type endless struct{ *bytes.Reader }
+
+func (endless) Close() error { return nil }
+
+func BenchmarkLongText(b *testing.B) {
+	s := New([]Needle{{Value: "sk-proj-0123456789abcdefghijABCDEFGHIJ"}})
+	p := make([]byte, 32<<10)
+	for name, text := range texts() {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			began := userTime()
+			defer func() {
+				b.ReportMetric(float64(len(text))*float64(b.N)/(userTime()-began).Seconds()/1e9, "GB/user-s")
+			}()
+			for range b.N {
+				r := body{src: endless{bytes.NewReader(text)}, length: int64(len(text)), search: search{set: s, lines: true}, trailer: new(http.Header), found: new(atomic.Bool)}
+				for {
+					if _, err := r.Read(p); err == io.EOF {
+						break
+					}
+				}
+			}
+		})
+	}
+}
+
+// userTime is what this process has used of the processor: on a machine that
+// others use too it says more than the clock.
+func userTime() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano())
+}
+
+// BenchmarkAnswer is what a usual answer of 1 KiB costs.
+func BenchmarkAnswer(b *testing.B) {
+	s := New([]Needle{{Value: "sk-proj-0123456789abcdefghijABCDEFGHIJ"}})
+	text := []byte(`{"id":"item_1","object":"item","created":1700000000,"note":"` + strings.Repeat("a", 960) + `"}`)
+	p := make([]byte, 32<<10)
+	h := http.Header{"Content-Type": {"application/json"}, "Content-Length": {"1024"}, "Date": {"Mon, 29 Nov 2027 10:00:00 GMT"}, "Etag": {`W/"0123456789abcdef"`}, "X-Request-Id": {"0123456789abcdef"}, "Vary": {"Accept-Encoding"}}
+	found := new(atomic.Bool)
+	b.ReportAllocs()
+	began := userTime()
+	defer func() { b.ReportMetric(float64(userTime()-began)/float64(b.N), "user-ns/op") }()
+	for range b.N {
+		res := &http.Response{StatusCode: 200, ProtoMajor: 1, Header: h, Body: endless{bytes.NewReader(text)}, ContentLength: int64(len(text))}
+		if err := s.Answer(res, Options{Found: found}); err != nil {
+			b.Fatal(err)
+		}
+		for {
+			if _, err := res.Body.Read(p); err == io.EOF {
+				break
+			}
+		}
+	}
+}

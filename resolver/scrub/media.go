@@ -1,0 +1,72 @@
+package scrub
+
+import (
+	"mime"
+	"strings"
+)
+
+// media is how a body of some type is searched.
+type media uint8
+
+const (
+	opaque media = iota // not at all
+	lines               // as text of which no echo goes over a line end
+	folded              // as text that may be wrapped, as MIME wraps base64
+	unsure              // as lines, but it passes where it is compressed or of unknown length
+)
+
+// known are types whose bytes are no text. Every other type is searched.
+var known = map[string]bool{
+	"application/zip": true, "application/gzip": true, "application/x-gzip": true, "application/zstd": true, "application/x-xz": true,
+	"application/x-bzip2": true, "application/x-bzip": true, "application/x-tar": true, "application/x-7z-compressed": true,
+	"application/x-rar-compressed": true, "application/vnd.rar": true, "application/java-archive": true, "application/x-lzip": true,
+	"application/pdf": true, "application/wasm": true, "application/msword": true, "application/epub+zip": true,
+	"application/grpc": true, "application/protobuf": true, "application/x-protobuf": true, "application/x-thrift": true,
+	"application/vnd.google.protobuf": true, "application/cbor": true, "application/msgpack": true, "application/x-msgpack": true,
+	"application/vnd.msgpack": true, "application/avro": true, "application/bson": true, "application/connect+proto": true, "application/proto": true,
+	"application/vnd.apache.parquet": true, "application/vnd.apache.arrow.stream": true, "application/vnd.apache.arrow.file": true,
+	"application/x-git-upload-pack-result": true, "application/x-git-packed-objects": true,
+	"application/vnd.docker.image.rootfs.diff.tar.gzip": true, "application/vnd.docker.raw-stream": true,
+	"application/vnd.docker.multiplexed-stream": true, "application/vnd.kubernetes.protobuf": true, "application/vnd.amazon.eventstream": true,
+	"application/dns-message": true, "application/ocsp-response": true, "application/pkix-cert": true, "application/pkix-crl": true,
+	"application/vnd.sqlite3": true, "application/x-sqlite3": true, "application/x-shockwave-flash": true,
+	"application/vnd.android.package-archive": true, "application/x-rpm": true, "application/vnd.debian.binary-package": true,
+}
+
+// mediaOf says how a body is searched by its Content-Type, which may be missing
+// or no type at all.
+func mediaOf(contentType string) media {
+	switch contentType {
+	case "", "application/json", "application/json; charset=utf-8", "text/event-stream", "text/plain; charset=utf-8", "text/html; charset=utf-8":
+		return lines
+	}
+	t, params, err := mime.ParseMediaType(contentType)
+	if err != nil && t == "" {
+		t, _, _ = strings.Cut(contentType, ";")
+		t = strings.ToLower(strings.TrimSpace(t))
+	}
+	main, sub, _ := strings.Cut(t, "/")
+	suffix := sub[strings.LastIndexByte(sub, '+')+1:]
+	switch {
+	case suffix == "json", suffix == "xml", suffix == "yaml":
+		return lines
+	case suffix == "zip", suffix == "gzip", suffix == "zstd", suffix == "cbor", suffix == "proto", suffix == "protobuf", suffix == "thrift", suffix == "wasm":
+		return opaque
+	case main == "image", main == "audio", main == "video", main == "font", known[t],
+		strings.HasPrefix(t, "application/vnd.openxmlformats-"), strings.HasPrefix(t, "application/vnd.oasis.opendocument."), strings.HasPrefix(t, "application/vnd.ms-"):
+		return opaque
+	case sub == "octet-stream":
+		return unsure
+	case main == "multipart" && isStream(sub, params):
+		return lines
+	case main == "multipart", main == "message", t == "application/http", strings.Contains(sub, "pem"), strings.Contains(sub, "mbox"):
+		return folded
+	}
+	return lines
+}
+
+// isStream reports a multipart body that comes part by part while a person
+// waits: GraphQL's incremental delivery, and pushed replacements.
+func isStream(sub string, params map[string]string) bool {
+	return sub == "x-mixed-replace" || sub == "mixed" && (params["deferspec"] != "" || params["subscriptionspec"] != "" || params["boundary"] == "-" || params["boundary"] == "graphql")
+}

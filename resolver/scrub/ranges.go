@@ -1,0 +1,191 @@
+package scrub
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// span is what a Range asks for: from a byte to a byte, to the end (to is -1),
+// or, where from is -1, the last to bytes.
+type span struct{ from, to int64 }
+
+// parseRange reads one range of bytes (RFC 9110 §14.1.2).
+func parseRange(v string) (span, bool) {
+	unit, set, ok := strings.Cut(v, "=")
+	if !ok || !isBytes(unit) {
+		return span{}, false
+	}
+	first, last, ok := strings.Cut(strings.TrimSpace(set), "-")
+	if !ok {
+		return span{}, false
+	}
+	if first == "" {
+		n, ok := number(last)
+		return span{-1, n}, ok
+	}
+	from, ok := number(first)
+	if !ok || last == "" {
+		return span{from, -1}, ok
+	}
+	to, ok := number(last)
+	return span{from, to}, ok && to >= from
+}
+
+func isBytes(unit string) bool { return strings.EqualFold(strings.TrimSpace(unit), "bytes") }
+
+// number is a place in a file: digits alone, and not so many that adding to it
+// goes wrong.
+func number(s string) (int64, bool) {
+	if s == "" || len(s) > 17 || !all(s, isDigit) {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	return n, err == nil
+}
+
+// Widen makes a Range reach so far beyond what it asks for that no echo lies
+// across its ends; Answer cuts the answer again. Several ranges, and those that
+// cannot be read, are taken off, which servers may do too (RFC 9110 §14.2).
+// Other units than bytes stay.
+func Widen(h http.Header) {
+	vs := h["Range"]
+	if len(vs) == 0 {
+		return
+	}
+	if unit, _, _ := strings.Cut(vs[0], "="); len(vs) == 1 && !isBytes(unit) {
+		return
+	}
+	r, ok := parseRange(vs[0])
+	switch {
+	case !ok || len(vs) > 1:
+		delete(h, "Range")
+		delete(h, "If-Range")
+		return
+	case r.from < 0:
+		r.to += hold
+	case r.to >= 0:
+		r.to += hold
+	}
+	if r.from >= 0 {
+		r.from = max(0, r.from-hold)
+	}
+	h["Range"] = []string{"bytes=" + r.String()}
+}
+
+func (r span) String() string {
+	var b strings.Builder
+	if r.from >= 0 {
+		b.WriteString(strconv.FormatInt(r.from, 10))
+	}
+	b.WriteByte('-')
+	if r.to >= 0 {
+		b.WriteString(strconv.FormatInt(r.to, 10))
+	}
+	return b.String()
+}
+
+// slice is what of a part's body the agent asked for; nil is all.
+type slice struct{ skip, take int64 }
+
+// ranged finds what of a 206 is to be cut out, and says so in its headers. A
+// part that lies beyond the end becomes a 416.
+func ranged(res *http.Response, asked string) (*slice, error) {
+	want, ok := parseRange(asked)
+	if !ok || res.StatusCode != http.StatusPartialContent {
+		return nil, nil
+	}
+	got, total, ok := contentRange(res.Header.Get("Content-Range"))
+	if !ok {
+		return nil, &Unsearchable{"it is a part, and does not say which"}
+	}
+	if want.from < 0 {
+		if total < 0 {
+			return nil, &Unsearchable{"it is the end of something whose length it does not say"}
+		}
+		want = span{max(0, total-want.to), total - 1}
+	}
+	if want.to < 0 || want.to > got.to {
+		want.to = got.to
+	}
+	switch {
+	case want.from < got.from:
+		return nil, &Unsearchable{"it is another part than was asked for"}
+	case want.from > got.to:
+		unsatisfiable(res, total)
+		return nil, nil
+	}
+	length := "*"
+	if total >= 0 {
+		length = strconv.FormatInt(total, 10)
+	}
+	res.Header.Set("Content-Range", fmt.Sprintf("bytes %s/%s", want, length))
+	return &slice{want.from - got.from, want.to - want.from + 1}, nil
+}
+
+// contentRange reads bytes a-b/total (§14.4); total is -1 where it is not known.
+func contentRange(v string) (got span, total int64, ok bool) {
+	v, ok = strings.CutPrefix(strings.ToLower(strings.TrimSpace(v)), "bytes ")
+	if !ok {
+		return got, 0, false
+	}
+	part, length, ok := strings.Cut(v, "/")
+	if !ok {
+		return got, 0, false
+	}
+	if total = -1; length != "*" {
+		if total, ok = number(length); !ok {
+			return got, 0, false
+		}
+	}
+	got, ok = parseRange("bytes=" + part)
+	return got, total, ok && got.from >= 0 && got.to >= 0
+}
+
+func unsatisfiable(res *http.Response, total int64) {
+	_ = res.Body.Close()
+	res.StatusCode, res.Status = http.StatusRequestedRangeNotSatisfiable, "416 Range Not Satisfiable"
+	for _, name := range []string{"Content-Range", "Content-Type", "Content-Encoding"} {
+		res.Header.Del(name)
+	}
+	if total >= 0 {
+		res.Header.Set("Content-Range", fmt.Sprintf("bytes */%d", total))
+	}
+	res.Header.Set("Content-Length", "0")
+	res.ContentLength, res.Body = 0, http.NoBody
+}
+
+// apply cuts the body, which may be searched by now.
+func (c *slice) apply(res *http.Response) {
+	if c == nil {
+		return
+	}
+	res.Body = &sliced{ReadCloser: res.Body, slice: *c}
+	res.ContentLength = c.take
+	res.Header.Set("Content-Length", strconv.FormatInt(c.take, 10))
+}
+
+type sliced struct {
+	io.ReadCloser
+	slice
+}
+
+func (c *sliced) Read(p []byte) (int, error) {
+	for {
+		n, err := c.ReadCloser.Read(p)
+		drop := min(int64(n), c.skip)
+		c.skip -= drop
+		k := int(min(int64(n)-drop, c.take))
+		c.take -= int64(k)
+		copy(p, p[drop:drop+int64(k)])
+		switch {
+		case err == io.EOF && c.take > 0:
+			err = io.ErrUnexpectedEOF
+		case k == 0 && err == nil && n > 0:
+			continue // before it, or what was asked for beyond it
+		}
+		return k, err
+	}
+}

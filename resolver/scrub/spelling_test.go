@@ -1,0 +1,157 @@
+package scrub
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"math/rand/v2"
+	"mime/quotedprintable"
+	"strings"
+	"testing"
+	"unicode/utf16"
+)
+
+func jsonOf(v string) string {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(v)
+	return strings.TrimSuffix(b.String(), "\n")[1 : b.Len()-2]
+}
+
+// coded are base64 forms, also inside longer texts, bare and escaped.
+func coded(v string) (all []string) {
+	for before := range 3 {
+		text := []byte("ab"[:min(before, 2)] + v + "xyz"[:before])
+		for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
+			c := enc.EncodeToString(text)
+			all = append(all, c, strings.ReplaceAll(c, "/", `\/`), strings.NewReplacer("+", "%2B", "/", "%2F", "=", "%3D").Replace(c), strings.NewReplacer("+", `\u002b`, "/", `\u002f`, "=", `\u003d`).Replace(c))
+		}
+	}
+	return all
+}
+
+// leaves reports how much of the value, or of its middle in base64, is left.
+func leaves(out, v string) bool {
+	core := base64.RawStdEncoding.EncodeToString([]byte(v))
+	return strings.Contains(out, v) || strings.Contains(out, core[4:len(core)-4])
+}
+
+// Every spelling of a value is found, in JSON, in a stream of lines and in MIME.
+func TestSpellings(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	for _, v := range []string{hard, `sk-proj-9876543210abcdefghij`, `p4ss w0rd with spaces and 'quotes'`, random(rng, 1200), "äöü-9876543210-ßßß-01234567"} {
+		s := New([]Needle{{Value: v}})
+		for _, form := range spellings(v) {
+			for _, around := range [][2]string{{`{"a":"`, `"}`}, {"x=", "&y=2"}, {"", ""}, {"<k>", "</k>"}, {`\`, `\`}} {
+				text := around[0] + form + around[1] + "\n"
+				out := []byte(text)
+				if !s.whole(out, true) || len(out) != len(text) || bytes.Count(out, []byte("*")) < len(v)-4 {
+					if around[0] == `\` && form != v {
+						continue // the backslash belongs to what follows it
+					}
+					t.Errorf("%.300q became %.300q", text, out)
+				}
+			}
+		}
+	}
+}
+
+// What MIME wraps is found where the type may hold MIME.
+func TestWrapped(t *testing.T) {
+	v := strings.Repeat(hard, 8)
+	s := New([]Needle{{Value: v}})
+	b64 := base64.StdEncoding.EncodeToString([]byte("xx" + v + "yy"))
+	var lines []string
+	for len(b64) > 76 {
+		lines, b64 = append(lines, b64[:76]), b64[76:]
+	}
+	var qp bytes.Buffer
+	w := quotedprintable.NewWriter(&qp)
+	_, _ = w.Write([]byte("a long line before it, so that it begins late: " + v))
+	_ = w.Close()
+	for _, text := range []string{strings.Join(append(lines, b64), "\r\n"), qp.String()} {
+		out := []byte(text)
+		if !s.whole(out, false) || bytes.Count(out, []byte("*")) < len(v) || !bytes.Contains(out, []byte("\r\n")) {
+			t.Errorf("%q became %q", text, out)
+		}
+	}
+}
+
+// Two bytes for each character, in either order.
+func TestUTF16(t *testing.T) {
+	s := New([]Needle{{Value: hard}})
+	for _, text := range []string{`{"k":"` + hard + `"}`, `{"k":"` + jsonOf(hard) + `"}`} {
+		for _, big := range []bool{true, false} {
+			var b []byte
+			for _, u := range utf16.Encode([]rune(strings.ReplaceAll(text, "é", "e"))) {
+				if big {
+					b = append(b, byte(u>>8), byte(u))
+				} else {
+					b = append(b, byte(u), byte(u>>8))
+				}
+			}
+			set := s
+			if strings.Contains(hard, "é") {
+				set = New([]Needle{{Value: strings.ReplaceAll(hard, "é", "e")}})
+			}
+			n := len(b)
+			if !set.whole(b, true) || len(b) != n || bytes.Count(b, []byte("*")) < len(hard)-2 || bytes.Count(b, []byte{0}) != n/2 {
+				t.Errorf("UTF-16 (big: %v): %q", big, b)
+			}
+		}
+	}
+}
+
+// A value that could be guessed is replaced only beside its name, as a word.
+func TestGuessable(t *testing.T) {
+	s := New([]Needle{{Value: "hunter22", Names: []string{"X-Api-Key"}}, {Value: "1234", Names: []string{"pin"}}, {Value: "dTpodW50ZXIyMg==", Names: []string{"Authorization"}, Lead: "Basic ", Bits: 40}})
+	for text, want := range map[string]string{
+		`{"X-Api-Key": "hunter22"}`:                        `{"X-Api-Key": "********"}`,
+		`{"x-api-key":["hunter22"]}`:                       `{"x-api-key":["********"]}`,
+		`{\"X-API-KEY\": \"hunter22\"}`:                    `{\"X-API-KEY\": \"********\"}`,
+		`HTTP_X_API_KEY=hunter22`:                          `HTTP_X_API_KEY=********`,
+		`{"name":"x-api-key","value":"hunter22"}`:          `{"name":"x-api-key","value":"********"}`,
+		`<x-api-key>hunter22</x-api-key>`:                  `<x-api-key>********</x-api-key>`,
+		`?pin=1234&a=1234`:                                 `?pin=****&a=1234`,
+		`pin=12345`:                                        `pin=12345`,
+		`pin=%31234`:                                       `pin=******`,
+		`hunter22`:                                         `hunter22`,
+		`{"password":"hunter22"}`:                          `{"password":"hunter22"}`,
+		`{"X-Api-Key":"hunter2"}`:                          `{"X-Api-Key":"hunter2"}`,
+		`{"X-Api-Key":"hunter222"}`:                        `{"X-Api-Key":"hunter222"}`,
+		"x-api-key:\nhunter22":                             "x-api-key:\nhunter22",
+		`"authorization": "Basic dTpodW50ZXIyMg=="`:        `"authorization": "Basic ****************"`,
+		`"Authorization":"Basic dTpodW50ZXIyMg\u003d="}`:   `"Authorization":"Basic *********************"}`,
+		`Authorization: Basic dTpodW50ZXIyMg==, pin: 1234`: `Authorization: Basic ****************, pin: ****`,
+	} {
+		out := []byte(text)
+		s.whole(out, true)
+		if string(out) != want {
+			t.Errorf("%s became\n%s, want\n%s", text, out, want)
+		}
+	}
+}
+
+func TestBits(t *testing.T) {
+	for v, strong := range map[string]bool{
+		"12345678901234567890": true, "1234567890123456789": false, "0123456789abcdef": true, "0123456789abcde": false,
+		"hunter22": false, "correcthorse": false, "AbCdEfGhIjKl": true, "aB3dE5gH7jK9": true, "aB3dE5gH7j": false, "sk-12345": false,
+	} {
+		if got := Bits(v) >= Guessable; got != strong {
+			t.Errorf("Bits(%s) = %d, want strong: %v", v, Bits(v), strong)
+		}
+	}
+}
+
+// The longest of several values is replaced whole, whatever their order.
+func TestOverlapping(t *testing.T) {
+	long, short := "key-abcdefghijklmnopqrstuvwxyz-0123456789", "abcdefghijklmnopqrstuvwxyz"
+	for _, needles := range [][]Needle{{{Value: long}, {Value: short}}, {{Value: short}, {Value: long}}} {
+		out := []byte("<" + long + ">")
+		New(needles).whole(out, true)
+		if want := "<" + strings.Repeat("*", len(long)) + ">"; string(out) != want {
+			t.Errorf("became %s, want %s", out, want)
+		}
+	}
+}

@@ -1,0 +1,279 @@
+package scrub
+
+import (
+	"bytes"
+	"sort"
+)
+
+// levels is how often escapes are undone: a JSON text in a JSON text, in a URL.
+const levels = 3
+
+// view is a text with its escapes undone, made as the text comes in. It keeps
+// what a pattern may still begin in, and where each part of it came from.
+type view struct {
+	set     *Set
+	reading reading
+	special []byte
+
+	on    bool
+	text  []byte // decoded; its first byte is number start of the view
+	start int64
+	units []unit // of text and of what was there before, by at
+	waits []byte // of the source: an escape that is not complete
+	next  int64  // number of the source's byte that waits begins with
+	last  int64  // number of the view's byte after the last escape
+
+	child *view // of this view; nil at the last level
+}
+
+// unit is a run of a view: of literal bytes, or one escape.
+type unit struct {
+	at, from int64 // its number in the view, and in the source
+	n, raw   int32 // bytes of the view, and of the source; equal for a literal run
+	literal  bool
+}
+
+// newView makes levels views of each other.
+func newView(set *Set, r reading, depth int) *view {
+	if set.folds && r&quotable == 0 {
+		r |= fold
+	}
+	v := &view{set: set, reading: r, special: r.specials()}
+	if depth > 1 {
+		v.child = newView(set, r&^unwrap, depth-1)
+	}
+	return v
+}
+
+// indexAny is the first byte of b that is one of special, or len(b).
+func indexAny(b, special []byte) int {
+	at := len(b)
+	for _, c := range special {
+		if i := bytes.IndexByte(b[:at], c); i >= 0 {
+			at = i
+		}
+	}
+	return at
+}
+
+// escaped reports whether b holds an escape, or may begin one at its end: a
+// special byte alone is none.
+func (r reading) escaped(b, special []byte, end bool) bool {
+	seek := newSeeker(special)
+	for i := seek.next(b, 0); i < len(b); i = seek.next(b, i+1) {
+		if _, what := r.undo(b[i:min(len(b), i+maxEscape)]); what == isEscape || what == needsMore && (!end || len(b)-i >= maxEscape) {
+			return true
+		} else if what == needsMore {
+			if _, what := r.cutOff(b[i:]); what == isEscape {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// sink takes what was found in a view, by its place in the source.
+type sink func(from, to int64)
+
+// feed reads b[old:] of the source, whose first byte has the number base; end
+// says that no more comes. What is before old is what the source still holds.
+// Where nothing is escaped in it, the view is the source and is not made.
+func (v *view) feed(b []byte, base int64, old int, end bool, found sink) {
+	if !v.on {
+		if !v.reading.escaped(b[old:], v.special, end) {
+			return
+		}
+		v.on = true
+		old = max(0, old-widest)
+		v.start = v.end()
+		v.text, v.units, v.waits = v.text[:0], v.units[:0], v.waits[:0]
+		v.next, v.last = base+int64(old), v.start
+		if v.child != nil {
+			v.child.stop()
+		}
+	}
+	for batch := range batches(b[old:]) {
+		before := len(v.text)
+		v.waits = append(v.waits, batch...)
+		v.decode(false)
+		v.search(before, false, found)
+	}
+	if end {
+		before := len(v.text)
+		v.decode(true)
+		v.search(before, true, found)
+	}
+}
+
+// stop makes the view begin anew with what it is fed next.
+func (v *view) stop() {
+	v.on = false
+	if v.child != nil {
+		v.child.stop()
+	}
+}
+
+// batches cuts b so that what a view of it needs is bounded.
+func batches(b []byte) func(yield func([]byte) bool) {
+	return func(yield func([]byte) bool) {
+		for len(b) > 0 {
+			n := min(len(b), widest)
+			if !yield(b[:n]) {
+				return
+			}
+			b = b[n:]
+		}
+	}
+}
+
+// decode moves what waits into the view, as far as it can be told.
+func (v *view) decode(end bool) {
+	b, special := v.waits, newSeeker(v.special)
+	i := 0
+	for i < len(b) {
+		n := special.next(b, i) - i
+		v.literal(b[i : i+n])
+		if i += n; i == len(b) {
+			break
+		}
+		e, what := v.reading.undo(b[i:min(len(b), i+maxEscape)])
+		if what == needsMore && (end || len(b)-i >= maxEscape) {
+			e, what = v.reading.cutOff(b[i:min(len(b), i+maxEscape)])
+		}
+		if what == needsMore {
+			break
+		}
+		if what == isLiteral {
+			v.literal(b[i : i+1])
+			i++
+			continue
+		}
+		v.escape(e)
+		i += e.length
+	}
+	v.waits = b[:copy(b, b[i:])]
+}
+
+func (v *view) end() int64 { return v.start + int64(len(v.text)) }
+
+func (v *view) literal(b []byte) {
+	if len(b) == 0 {
+		return
+	}
+	n := int32(len(b))
+	if k := len(v.units) - 1; k >= 0 && v.units[k].literal && v.units[k].from+int64(v.units[k].raw) == v.next {
+		v.units[k].n += n
+		v.units[k].raw += n
+	} else {
+		v.units = append(v.units, unit{v.end(), v.next, n, n, true})
+	}
+	v.text = append(v.text, b...)
+	v.next += int64(n)
+}
+
+func (v *view) escape(e escape) {
+	if e.n > 0 {
+		v.units = append(v.units, unit{v.end(), v.next, int32(e.n), int32(e.length), false})
+		v.text = append(v.text, e.out[:e.n]...)
+	}
+	v.next += int64(e.length)
+	v.last = v.end()
+}
+
+// search looks at what is new in the view, lets its own view see it, and
+// forgets what no pattern can begin in.
+func (v *view) search(old int, end bool, found sink) {
+	here := func(from, to int64) {
+		if from, to, ok := v.source(from, to); ok {
+			found(from, to)
+		}
+	}
+	v.set.find(v.text, old, func(from, to int) { here(v.start+int64(from), v.start+int64(to)) })
+	v.set.beside(v.text, old, end, v.apart, func(from, to int) { here(v.start+int64(from), v.start+int64(to)) })
+	if v.child != nil {
+		v.child.feed(v.text, v.start, old, end, here)
+	}
+	if drop := len(v.text) - widest; drop > 0 {
+		v.text = v.text[:copy(v.text, v.text[drop:])]
+		v.start += int64(drop)
+	}
+	v.on = len(v.waits) > 0 || v.end()-v.last < widest
+}
+
+// unitAt is the index of the unit that holds the view's byte number at.
+func (v *view) unitAt(at int64) int {
+	return sort.Search(len(v.units), func(i int) bool { return v.units[i].at > at }) - 1
+}
+
+// source is where the view's bytes from to to came from.
+func (v *view) source(from, to int64) (int64, int64, bool) {
+	i, j := v.unitAt(from), v.unitAt(to-1)
+	if i < 0 || j < 0 {
+		return 0, 0, false
+	}
+	first, last := v.units[i], v.units[j]
+	f := first.from
+	if first.literal {
+		f += from - first.at
+	}
+	t := last.from + int64(last.raw)
+	if last.literal {
+		t = last.from + to - last.at
+	}
+	return f, t, true
+}
+
+// apart reports whether something was passed over before the view's byte i.
+func (v *view) apart(i int) bool {
+	at := v.start + int64(i)
+	k := v.unitAt(at)
+	if k <= 0 || v.units[k].at != at {
+		return false
+	}
+	return v.units[k-1].from+int64(v.units[k-1].raw) != v.units[k].from
+}
+
+// forget drops the units of what lies before the source's byte number base.
+func (v *view) forget(base int64) {
+	keep := sort.Search(len(v.units), func(i int) bool { return v.units[i].from+int64(v.units[i].raw) > base })
+	if keep > 0 {
+		v.units = v.units[:copy(v.units, v.units[keep:])]
+	}
+	if v.child != nil {
+		at := v.end()
+		if len(v.units) > 0 {
+			at = v.units[0].at
+		}
+		v.child.forget(at)
+	}
+}
+
+// seeker finds special bytes one after the other.
+type seeker struct {
+	special []byte
+	at      [8]int // where each comes next, at or after the last place asked for
+}
+
+func newSeeker(special []byte) seeker {
+	s := seeker{special: special}
+	for i := range s.at {
+		s.at[i] = -1
+	}
+	return s
+}
+
+// next is the first special byte at or after i, or len(b).
+func (s *seeker) next(b []byte, i int) int {
+	least := len(b)
+	for k, c := range s.special {
+		if s.at[k] < i {
+			if n := bytes.IndexByte(b[i:], c); n >= 0 {
+				s.at[k] = i + n
+			} else {
+				s.at[k] = len(b)
+			}
+		}
+		least = min(least, s.at[k])
+	}
+	return least
+}
