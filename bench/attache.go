@@ -46,6 +46,13 @@ const attacheCaddyfile = `{
 			field token {env.ATTACHE_BENCH_TOKEN}
 			sign bearer {fields.token}
 		}
+		connector bench-unsearched {
+			hosts bench-unsearched.localhost
+			upstream http://%[4]s
+			field token {env.ATTACHE_BENCH_TOKEN}
+			sign bearer {fields.token}
+			scrub off
+		}
 		connector bench-h1 {
 			hosts bench-h1.localhost *.many.localhost
 			wildcard vendor "the load generator's own"
@@ -64,6 +71,7 @@ const attacheCaddyfile = `{
 		agent bench {
 			token {env.ATTACHE_BENCH_AGENT}
 			grant bench read
+			grant bench-unsearched read
 			grant bench-h1 read
 			grant bench-h2 read
 		}

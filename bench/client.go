@@ -35,11 +35,17 @@ type h1Client struct {
 	r       *bufio.Reader
 	request []byte
 	body    []byte
+	want    []byte
 	calls   int
 }
 
 func newH1Client(conn net.Conn, request []byte) *h1Client {
-	return &h1Client{conn: conn, r: bufio.NewReaderSize(conn, 4<<10), request: request, body: make([]byte, len(answer))}
+	return newH1ClientOf(conn, request, answer)
+}
+
+// newH1ClientOf expects an answer of its own.
+func newH1ClientOf(conn net.Conn, request, want []byte) *h1Client {
+	return &h1Client{conn: conn, r: bufio.NewReaderSize(conn, 4<<10), request: request, body: make([]byte, len(want)), want: want}
 }
 
 func (c *h1Client) close() { _ = c.conn.Close() }
@@ -62,7 +68,7 @@ func (c *h1Client) do() error {
 	if err := c.readBody(h); err != nil {
 		return err
 	}
-	if !bytes.Equal(c.body, answer) {
+	if !bytes.Equal(c.body, c.want) {
 		return errors.New("the answer's body is not the service's")
 	}
 	return nil

@@ -30,7 +30,11 @@ func (r *report) checked() []floor {
 				fmt.Sprintf("≤ %.2f", most), fmt.Sprintf("%.2f", got), got <= most})
 		}
 	}
+	fs = append(fs, r.searchFloors()...)
 	for _, t := range r.tables {
+		if t.title == searchShort || t.title == searchLong {
+			continue
+		}
 		if t.up() == plainHTTP {
 			ratio(t, "Attaché, base URL", t.reference, maxBaseURL)
 		}

@@ -18,6 +18,7 @@ type part struct {
 var parts = []part{
 	{"start", measureStart},
 	{"http", steadyHTTP},
+	{"scrub", measureScrub},
 	{"https", steadyHTTPS},
 	{"h2", steadyH2},
 	{"sse", measureStreams},

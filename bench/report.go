@@ -92,6 +92,7 @@ func (r *report) markdown() string {
 		}
 		t.markdown(&b)
 	}
+	r.search(&b)
 	r.tunnels(&b)
 	r.others(&b)
 	return b.String()

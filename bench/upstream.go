@@ -119,6 +119,11 @@ func service(want string, c *counter) http.Handler {
 		}
 		h := w.Header()
 		h.Set("Content-Type", "application/json")
+		if r.URL.Path == longPath {
+			h.Set("Content-Length", strconv.Itoa(len(longAnswer)))
+			_, _ = w.Write(longAnswer)
+			return
+		}
 		h.Set("Content-Length", length)
 		_, _ = w.Write(answer)
 	})
