@@ -25,9 +25,11 @@ var canaries = map[string]string{
 
 // leak is a canary that was found.
 func leaks(text string) (found []string) {
+	text = strings.ReplaceAll(text, "\x00", "") // UTF-16
+	low := strings.ToLower(text)
 	for name, secret := range canaries {
 		for form, s := range forms(secret) {
-			if strings.Contains(text, s) {
+			if strings.Contains(text, s) || form == "as it is" && strings.Contains(low, strings.ToLower(s)) {
 				found = append(found, fmt.Sprintf("%s (%s)", name, form))
 			}
 		}
@@ -42,6 +44,13 @@ func forms(secret string) map[string]string {
 		"as it is": secret, "hex": hex.EncodeToString([]byte(secret)), "query": url.QueryEscape(secret), "path": url.PathEscape(secret),
 		"JSON": strings.ReplaceAll(secret, `"`, `\"`), "JSON twice": strings.ReplaceAll(secret, `"`, `\\\"`),
 		"base64": strings.TrimRight(b64, "="),
+	}
+	for form, format := range map[string]string{"entities": "&#%d;", "unicode": `\u%04x`, "percent": "%%%02x", "printable": "=%02X"} {
+		var b strings.Builder
+		for _, c := range []byte(secret) {
+			fmt.Fprintf(&b, format, c)
+		}
+		all[form] = b.String()
 	}
 	// Behind one or two more bytes, as in Basic's user:password, base64 is
 	// another text; its middle depends on the secret alone.

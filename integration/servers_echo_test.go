@@ -2,12 +2,18 @@ package integration_test
 
 import (
 	"compress/gzip"
+	"compress/zlib"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
+	"mime/quotedprintable"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/zstd"
 )
 
 // echo answers with everything it was sent, in the way that the path says: a
@@ -69,6 +75,70 @@ func echo() http.Handler {
 		w.(http.Flusher).Flush()
 		panic(http.ErrAbortHandler)
 	})
+	spell := func(way, contentType string, f func(string) string) {
+		mux.HandleFunc("/"+way+"/", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", contentType)
+			io.WriteString(w, f(everything(r)))
+		})
+	}
+	characters := func(format string) func(string) string {
+		return func(text string) string {
+			var b strings.Builder
+			for _, c := range []byte(text) {
+				fmt.Fprintf(&b, format, c)
+			}
+			return b.String()
+		}
+	}
+	spell("message", "message/http", strings.Clone)
+	spell("untyped", "not a type", strings.Clone)
+	spell("utf16", "text/plain; charset=utf-16le", characters("%c\x00"))
+	spell("entities", "text/html", characters("&#%d;"))
+	spell("unicode", "application/json", characters(`\u%04x`))
+	spell("percent", "application/x-www-form-urlencoded", characters("%%%02x"))
+	spell("hex", "text/plain", characters("%02x"))
+	spell("base64", "application/jwt", func(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) })
+	spell("printable", "multipart/mixed; boundary=x", func(text string) string {
+		var b strings.Builder
+		q := quotedprintable.NewWriter(&b)
+		io.WriteString(q, text)
+		q.Close()
+		return b.String()
+	})
+	for coding, open := range map[string]func(io.Writer) io.WriteCloser{
+		"deflate": func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) },
+		"br":      func(w io.Writer) io.WriteCloser { return brotli.NewWriter(w) },
+		"zstd":    func(w io.Writer) io.WriteCloser { z, _ := zstd.NewWriter(w); return z },
+	} {
+		mux.HandleFunc("/"+coding+"/", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Encoding", coding)
+			w.Header().Set("Content-Type", "application/json")
+			z := open(w)
+			io.WriteString(z, everything(r))
+			z.Close()
+		})
+	}
+	mux.HandleFunc("/mislabelled/", func(w http.ResponseWriter, r *http.Request) { // refused
+		w.Header().Set("Content-Encoding", "gzip")
+		w.Header().Set("Content-Type", "text/plain")
+		io.WriteString(w, everything(r))
+	})
+	mux.HandleFunc("/names/", func(w http.ResponseWriter, r *http.Request) { // names of headers, and trailers that nobody announced
+		w.Header().Set("Content-Type", "image/png")
+		token := strings.Map(func(c rune) rune {
+			if strings.ContainsRune(` "/=&?:`, c) {
+				return '-'
+			}
+			return c
+		}, r.Header.Get("X-Api-Key"))
+		if token != "" {
+			w.Header()["X-"+token] = []string{"1"}
+			w.Header()[http.TrailerPrefix+"X-"+token] = []string{"1"}
+		}
+		w.(http.Flusher).Flush()
+		io.WriteString(w, "body")
+		w.Header().Set(http.TrailerPrefix+"Grpc-Message", r.RequestURI+" "+r.Header.Get("Authorization")+r.Header.Get("X-Api-Key"))
+	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/bot") { // the credential is the first segment
 			_, r.URL.Path, _ = strings.Cut(r.URL.Path[1:], "/")
@@ -80,7 +150,8 @@ func echo() http.Handler {
 }
 
 // echoPaths are echo's ways to answer.
-var echoPaths = []string{"text", "json", "error", "gzip", "bytes", "events", "headers", "trailer", "hints", "abort"}
+var echoPaths = []string{"text", "json", "error", "gzip", "bytes", "events", "headers", "trailer", "hints", "abort",
+	"message", "untyped", "utf16", "entities", "unicode", "percent", "hex", "base64", "printable", "deflate", "br", "zstd", "mislabelled", "names"}
 
 // everything is a request as text: target, headers, body.
 func everything(r *http.Request) string {

@@ -29,19 +29,21 @@ func (s *Set) Header(h http.Header) (found bool) {
 // text replaces echoes in a header's value. A value that could be guessed is
 // replaced there too where it is all that the header of its name holds.
 func (s *Set) text(v, name string) (string, bool) {
-	if len(v) < shortest {
+	if len(v) < shortest || s.plainText(v) {
 		return v, false
 	}
-	var room [512]byte
-	b := append(room[:0], v...)
+	b := []byte(v)
 	found := s.own(b, name)
-	if len(b) <= shortWindow && len(s.near) == 0 {
-		return v, false
-	}
 	if s.whole(b, true) || found {
 		return string(b), true
 	}
 	return v, false
+}
+
+// plainText is plain without an allocation.
+func (s *Set) plainText(v string) bool {
+	var room [512]byte
+	return s.plain(append(room[:0], v...))
 }
 
 // own replaces a guessable value that stands in a header of its own name.
@@ -66,6 +68,23 @@ func (s *Set) name(name string) (string, bool) {
 	if len(name) <= shortWindow || len(s.patterns) == 0 {
 		return name, false
 	}
+	if s.lowered().plainLower(name) {
+		return name, false
+	}
+	b, out := []byte(strings.ToLower(name)), []byte(name)
+	if len(b) != len(out) || !s.lowered().whole(b, true) {
+		return name, false
+	}
+	for i := range b {
+		if b[i] == '*' {
+			out[i] = '*'
+		}
+	}
+	return string(out), true
+}
+
+// plainLower is plain, of a name in lower case.
+func (s *Set) plainLower(name string) bool {
 	var room [128]byte
 	b := append(room[:0], name...)
 	for i, c := range b {
@@ -73,14 +92,5 @@ func (s *Set) name(name string) (string, bool) {
 			b[i] = c | 0x20
 		}
 	}
-	if !s.lowered().whole(b, true) {
-		return name, false
-	}
-	out := []byte(name)
-	for i := range b {
-		if b[i] == '*' {
-			out[i] = '*'
-		}
-	}
-	return string(out), true
+	return s.plain(b)
 }

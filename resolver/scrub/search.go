@@ -22,7 +22,7 @@ func (s *search) feed(b []byte, old int, end bool) {
 	here := func(from, to int) { s.mark(b, s.base+int64(from), s.base+int64(to)) }
 	s.set.find(b, old, here)
 	if len(s.set.near) > 0 {
-		s.set.beside(b, old, end, nil, here)
+		s.beside(b, old, end)
 	}
 	if s.view == nil && s.lines && !s.set.folds && indexAny(b[old:], ordinary) == len(b)-old {
 		return
@@ -32,6 +32,10 @@ func (s *search) feed(b []byte, old int, end bool) {
 
 // ordinary are the special bytes of most views.
 var ordinary = append(escapes.specials(), '=')
+
+func (s *search) beside(b []byte, old int, end bool) {
+	s.set.beside(b, old, end, nil, func(from, to int) { s.mark(b, s.base+int64(from), s.base+int64(to)) })
+}
 
 // look searches the views.
 func (s *search) look(b []byte, old int, end bool) {
