@@ -43,7 +43,7 @@ func reference(s *Set, text []byte, media media) string {
 		for i := 0; i < len(view); {
 			e, what := escape{}, isLiteral
 			if bytes.IndexByte(r.specials(), view[i]) >= 0 {
-				window := view[i:min(len(view), i+maxEscape)]
+				window := view[i:]
 				if e, what = r.undo(window); what == needsMore {
 					e, what = r.cutOff(window)
 				}

@@ -167,12 +167,29 @@ func percent(b []byte) (escape, verdict) {
 		v, n, what := digits(b[2:], 16, 4, 4)
 		return whenRead(what, n+2, func(l int) (escape, verdict) { return char(l, rune(v)) })
 	}
-	v, n, what := digits(b[1:], 16, 2, 2)
-	return whenRead(what, n+1, func(l int) (escape, verdict) { return one(l, byte(v)) })
+	return octet(b)
+}
+
+// octet is a byte as two hex digits behind one that says so.
+func octet(b []byte) (escape, verdict) {
+	switch {
+	case len(b) > 2:
+		high, low := digitValues[b[1]], digitValues[b[2]]
+		if high|low > 15 {
+			return escape{}, isLiteral
+		}
+		return one(3, high<<4|low)
+	case len(b) == 2 && digitValues[b[1]] > 15:
+		return escape{}, isLiteral
+	}
+	return escape{}, needsMore
 }
 
 // quoted is =XX of quoted-printable, or its soft line break (RFC 2045 §6.7).
 func quoted(b []byte) (escape, verdict) {
+	if len(b) > 1 && b[1] > ' ' {
+		return octet(b)
+	}
 	i := 1
 	for i < len(b) && i < maxEscape-2 && (b[i] == ' ' || b[i] == '\t') {
 		i++
@@ -189,8 +206,7 @@ func quoted(b []byte) (escape, verdict) {
 	case i > 1:
 		return escape{}, isLiteral
 	}
-	v, n, what := digits(b[1:], 16, 2, 2)
-	return whenRead(what, n+1, func(l int) (escape, verdict) { return one(l, byte(v)) })
+	return octet(b)
 }
 
 // entity is a character reference of HTML or XML.

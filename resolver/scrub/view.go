@@ -18,7 +18,7 @@ type view struct {
 	on    bool
 	text  []byte // decoded; its first byte is number start of the view
 	start int64
-	units []unit // of text and of what was there before, by at
+	units []unit // in their order; the first stands before all of text
 	waits []byte // of the source: an escape that is not complete
 	next  int64  // number of the source's byte that waits begins with
 	last  int64  // number of the view's byte after the last escape
@@ -26,11 +26,20 @@ type view struct {
 	child *view // of this view; nil at the last level
 }
 
-// unit is a run of a view: of literal bytes, or one escape.
+// unit is an escape: what follows it, up to the next, stands in the source as it
+// is. A unit of nothing is where a view begins.
 type unit struct {
 	at, from int64 // its number in the view, and in the source
-	n, raw   int32 // bytes of the view, and of the source; equal for a literal run
-	literal  bool
+	n, raw   int32 // bytes of the view, and of the source
+}
+
+// in is where the view's byte number at came from, and where that ends.
+func (u unit) in(at int64) (from, to int64) {
+	if after := at - u.at - int64(u.n); after >= 0 {
+		from = u.from + int64(u.raw) + after
+		return from, from + 1
+	}
+	return u.from, u.from + int64(u.raw)
 }
 
 // newView makes levels views of each other.
@@ -61,7 +70,7 @@ func indexAny(b, special []byte) int {
 func (r reading) escaped(b, special []byte, end bool) bool {
 	seek := newSeeker(special)
 	for i := seek.next(b, 0); i < len(b); i = seek.next(b, i+1) {
-		if _, what := r.undo(b[i:min(len(b), i+maxEscape)]); what == isEscape || what == needsMore && (!end || len(b)-i >= maxEscape) {
+		if _, what := r.undo(b[i:]); what == isEscape || what == needsMore && !end {
 			return true
 		} else if what == needsMore {
 			if _, what := r.cutOff(b[i:]); what == isEscape {
@@ -88,6 +97,7 @@ func (v *view) feed(b []byte, base int64, old int, end bool, found sink) {
 		v.start = v.end()
 		v.text, v.units, v.waits = v.text[:0], v.units[:0], v.waits[:0]
 		v.next, v.last = base+int64(old), v.start
+		v.units = append(v.units, unit{at: v.start, from: v.next})
 		if v.child != nil {
 			v.child.stop()
 		}
@@ -136,9 +146,9 @@ func (v *view) decode(end bool) {
 		if i += n; i == len(b) {
 			break
 		}
-		e, what := v.reading.undo(b[i:min(len(b), i+maxEscape)])
-		if what == needsMore && (end || len(b)-i >= maxEscape) {
-			e, what = v.reading.cutOff(b[i:min(len(b), i+maxEscape)])
+		e, what := v.reading.undo(b[i:])
+		if what == needsMore && end {
+			e, what = v.reading.cutOff(b[i:])
 		}
 		if what == needsMore {
 			break
@@ -157,25 +167,13 @@ func (v *view) decode(end bool) {
 func (v *view) end() int64 { return v.start + int64(len(v.text)) }
 
 func (v *view) literal(b []byte) {
-	if len(b) == 0 {
-		return
-	}
-	n := int32(len(b))
-	if k := len(v.units) - 1; k >= 0 && v.units[k].literal && v.units[k].from+int64(v.units[k].raw) == v.next {
-		v.units[k].n += n
-		v.units[k].raw += n
-	} else {
-		v.units = append(v.units, unit{v.end(), v.next, n, n, true})
-	}
 	v.text = append(v.text, b...)
-	v.next += int64(n)
+	v.next += int64(len(b))
 }
 
 func (v *view) escape(e escape) {
-	if e.n > 0 {
-		v.units = append(v.units, unit{v.end(), v.next, int32(e.n), int32(e.length), false})
-		v.text = append(v.text, e.out[:e.n]...)
-	}
+	v.units = append(v.units, unit{v.end(), v.next, int32(e.n), int32(e.length)})
+	v.text = append(v.text, e.out[:e.n]...)
 	v.next += int64(e.length)
 	v.last = v.end()
 }
@@ -200,7 +198,7 @@ func (v *view) search(old int, end bool, found sink) {
 	v.on = len(v.waits) > 0 || v.end()-v.last < widest
 }
 
-// unitAt is the index of the unit that holds the view's byte number at.
+// unitAt is the index of the last unit at or before the view's byte number at.
 func (v *view) unitAt(at int64) int {
 	return sort.Search(len(v.units), func(i int) bool { return v.units[i].at > at }) - 1
 }
@@ -211,41 +209,38 @@ func (v *view) source(from, to int64) (int64, int64, bool) {
 	if i < 0 || j < 0 {
 		return 0, 0, false
 	}
-	first, last := v.units[i], v.units[j]
-	f := first.from
-	if first.literal {
-		f += from - first.at
-	}
-	t := last.from + int64(last.raw)
-	if last.literal {
-		t = last.from + to - last.at
-	}
+	f, _ := v.units[i].in(from)
+	_, t := v.units[j].in(to - 1)
 	return f, t, true
 }
 
 // apart reports whether something was passed over before the view's byte i.
 func (v *view) apart(i int) bool {
 	at := v.start + int64(i)
-	k := v.unitAt(at)
-	if k <= 0 || v.units[k].at != at {
-		return false
+	for k := v.unitAt(at); k > 0 && v.units[k].at == at; k-- {
+		if v.units[k].n == 0 {
+			return true
+		}
 	}
-	return v.units[k-1].from+int64(v.units[k-1].raw) != v.units[k].from
+	return false
 }
 
-// forget drops the units of what lies before the source's byte number base.
+// forget drops the units of what lies before the source's byte number base, but
+// for the last.
 func (v *view) forget(base int64) {
-	keep := sort.Search(len(v.units), func(i int) bool { return v.units[i].from+int64(v.units[i].raw) > base })
+	keep := sort.Search(len(v.units), func(i int) bool { return v.units[i].from > base }) - 1
 	if keep > 0 {
 		v.units = v.units[:copy(v.units, v.units[keep:])]
 	}
-	if v.child != nil {
-		at := v.end()
-		if len(v.units) > 0 {
-			at = v.units[0].at
-		}
-		v.child.forget(at)
+	if v.child == nil || len(v.units) == 0 {
+		return
 	}
+	first := v.units[0]
+	at := first.at
+	if after := base - first.from - int64(first.raw); after > 0 {
+		at += int64(first.n) + after
+	}
+	v.child.forget(min(at, v.end()))
 }
 
 // seeker finds special bytes one after the other.
