@@ -114,7 +114,11 @@ func (c *compiler) step(s Spec) (*step, error) {
 		return nil, err
 	}
 	for _, k := range s.Kinds {
-		p, err := kinds[k.Name](c, k.Params)
+		place, ok := kinds[k.Name]
+		if !ok { // of a Spec that was not read from YAML
+			return nil, at(Item{Line: k.Line}, fmt.Errorf("sign: there is no kind %q; there are %s", k.Name, strings.Join(slices.Sorted(maps.Keys(kinds)), ", ")))
+		}
+		p, err := place(c, k.Params)
 		if err != nil {
 			return nil, at(Item{Line: k.Line}, fmt.Errorf("sign.%s: %w", k.Name, err))
 		}
