@@ -99,54 +99,28 @@ func pollDevice(ctx context.Context, r *run) (*Token, error) {
 	})
 }
 
-// Pending reports whether err only says that the person has not decided yet, and
-// how much longer to wait between polls from now on.
+// slowest is the longest pause between polls that slow_down and outages add up to.
+const slowest = 2 * time.Minute
+
+// Pending reports whether to ask again after err, and how long to wait from now on:
+// the person has not decided yet, or the endpoint does not answer and is asked more
+// slowly (RFC 8628 §3.5).
 func Pending(err error, interval time.Duration) (wait time.Duration, pending bool) {
-	var e *Error
-	if !errors.As(err, &e) {
+	e, ok := errors.AsType[*Error](err)
+	switch {
+	case !ok:
+		return 0, false
+	case e.Code == codePending:
+		wait = max(interval, e.Interval)
+	case e.Code == codeSlowDown:
+		wait = interval + slowDown
+		if e.Interval > interval { // GitHub says how long
+			wait = e.Interval
+		}
+	case e.Temporary:
+		wait = 2 * interval
+	default:
 		return 0, false
 	}
-	switch e.Code {
-	case codePending:
-		return max(interval, e.Interval), true
-	case codeSlowDown:
-		if e.Interval > interval { // GitHub says how long
-			return e.Interval, true
-		}
-		return interval + slowDown, true
-	}
-	return 0, false
-}
-
-// WaitDevice polls until the person has decided, the code has expired or ctx
-// ends. An endpoint that does not answer is asked again more slowly (§3.5).
-func (c *Config) WaitDevice(ctx context.Context, req Request, d *Device) (*Token, error) {
-	now := time.Now
-	if req.Now != nil {
-		now = req.Now
-	}
-	req.DeviceCode = d.Code
-	for interval := d.Interval; ; {
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(interval):
-		}
-		if !now().Before(d.Expiry) {
-			return nil, &Error{Endpoint: c.token.host(), Code: "expired_token", Description: "nobody confirmed in time"}
-		}
-		t, err := c.Token(ctx, req)
-		if err == nil {
-			return t, nil
-		}
-		if wait, ok := Pending(err, interval); ok {
-			interval = wait
-			continue
-		}
-		if e := (*Error)(nil); errors.As(err, &e) && e.Temporary && ctx.Err() == nil {
-			interval = min(2*interval, time.Minute)
-			continue
-		}
-		return nil, err
-	}
+	return min(wait, slowest), true
 }

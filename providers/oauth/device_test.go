@@ -2,7 +2,6 @@ package oauth_test
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -13,8 +12,8 @@ import (
 	"github.com/attache-proxy/attache/providers/secret"
 )
 
-// TestWaitDevice polls through a script of answers and looks at the pauses.
-func TestWaitDevice(t *testing.T) {
+// TestPending polls through a script of answers and looks at the pauses.
+func TestPending(t *testing.T) {
 	const pending, slow = `{"error":"authorization_pending"}`, `{"error":"slow_down"}`
 	for name, c := range map[string]struct {
 		answers []string // "500 …" for another status than 400
@@ -54,14 +53,14 @@ func TestWaitDevice(t *testing.T) {
 					return reply(status, body), nil
 				})
 				d := &oauth.Device{Code: secret.New("d1"), Interval: 5 * time.Second, Expiry: time.Now().Add(45 * time.Second)}
-				tok, err := cfg.WaitDevice(t.Context(), oauth.Request{HTTP: send, App: secret.Values{"client_id": secret.New("id")}}, d)
+				tok, err := poll(t.Context(), cfg, oauth.Request{HTTP: send, App: secret.Values{"client_id": secret.New("id")}}, d)
 				switch {
 				case c.wantErr == "" && err != nil:
-					t.Errorf("WaitDevice() = %v", err)
+					t.Errorf("poll() = %v", err)
 				case c.wantErr == "" && tok.Credential.Token.Reveal() != "t1":
 					t.Errorf("token = %q", tok.Credential.Token.Reveal())
 				case c.wantErr != "" && (err == nil || !strings.Contains(err.Error(), c.wantErr)):
-					t.Errorf("WaitDevice() = %v, want %s", err, c.wantErr)
+					t.Errorf("poll() = %v, want %s", err, c.wantErr)
 				}
 				if n != len(c.answers) {
 					t.Errorf("polls = %d, want %d", n, len(c.answers))
@@ -71,17 +70,18 @@ func TestWaitDevice(t *testing.T) {
 	}
 }
 
-func TestWaitDeviceGivesUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		cfg, err := oauth.Compile(oauth.Spec{GrantType: "device_code", DeviceURL: "https://auth.example/d", TokenURL: "https://auth.example/t", TokenAuth: "none"})
-		if err != nil {
-			t.Fatal(err)
+// poll asks until the person has decided or the code has expired, as Pending says.
+func poll(ctx context.Context, cfg *oauth.Config, req oauth.Request, d *oauth.Device) (*oauth.Token, error) {
+	req.DeviceCode = d.Code
+	for interval := d.Interval; ; {
+		time.Sleep(interval)
+		if !time.Now().Before(d.Expiry) {
+			return nil, &oauth.Error{Code: "expired_token"}
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
-		defer cancel()
-		d := &oauth.Device{Code: secret.New("d1"), Interval: 5 * time.Second, Expiry: time.Now().Add(time.Minute)}
-		if _, err := cfg.WaitDevice(ctx, oauth.Request{HTTP: nobody(t)}, d); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("WaitDevice() = %v, want the context's error", err)
+		tok, err := cfg.Token(ctx, req)
+		again := false
+		if interval, again = oauth.Pending(err, interval); !again {
+			return tok, err
 		}
-	})
+	}
 }

@@ -21,8 +21,6 @@ const (
 	// deviceClaim is how long a replica that asks keeps the others away: longer
 	// than one answer may take.
 	deviceClaim = 45 * time.Second
-	// maxInterval bounds what slow_down and outages add up to.
-	maxInterval = 2 * time.Minute
 )
 
 // PollDevices asks services whether people have confirmed their codes, until ctx
@@ -145,10 +143,7 @@ func (a *Turns) askDevice(ctx context.Context, s vault.Session) (wait time.Durat
 		return 0, a.finish(ctx, s, t, tok)
 	}
 	if wait, pending := oauth.Pending(err, interval); pending {
-		return min(wait, maxInterval), nil
-	}
-	if e := (*oauth.Error)(nil); errors.As(err, &e) && e.Temporary { // RFC 8628 §3.5: slower
-		return min(2*interval, maxInterval), nil
+		return wait, nil
 	}
 	return 0, a.flowProblem(t, err)
 }
