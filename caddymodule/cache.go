@@ -119,7 +119,7 @@ func (a *App) redisOptions() (redisOptions, error) {
 	parts := map[string]secret.Value{"url": secret.New(url), "keys": secret.New(strings.Join(keys.IDs(), " ")),
 		"tls": secret.New(fmt.Sprint(c.TrustedCA, c.ClientCertificate, c.ClientKey)), "prefix": secret.New(c.Prefix)}
 	return redisOptions{
-		RedisOptions: cache.RedisOptions{URL: url, TLS: conf, Sealer: keys, Prefix: c.Prefix, Notify: a.cacheEvent()},
+		RedisOptions: cache.RedisOptions{URL: url, TLS: conf, Sealer: keys, Prefix: c.Prefix, Notify: a.cacheNotice()},
 		fingerprint:  "redis " + fingerprint(nil, parts),
 	}, nil
 }
@@ -192,11 +192,11 @@ func (a *App) sealingKeys() (*vault.Keyring, error) {
 	return config.Keys(a.Key)
 }
 
-// cacheEvent tells the operator when Redis goes away and comes back. The cache
+// cacheNotice tells the operator when Redis goes away and comes back. The cache
 // may outlive this configuration, so nothing of it is kept but the logger.
-func (a *App) cacheEvent() func(cache.Event) {
+func (a *App) cacheNotice() func(cache.Notice) {
 	log, m := a.logger.Named("cache"), a.metrics
-	return func(e cache.Event) {
+	return func(e cache.Notice) {
 		m.cacheEvents.WithLabelValues(e.Kind.String()).Inc()
 		switch e.Kind {
 		case cache.Down:

@@ -30,28 +30,28 @@ type RedisOptions struct {
 	MaxEntries int
 	// Notify hears when Redis goes away and comes back, and of entries that cannot
 	// be read. It may be nil, and must not block.
-	Notify func(Event)
+	Notify func(Notice)
 }
 
-// Event is something that an operator wants to know.
-type Event struct {
-	Kind EventKind
+// Notice is something that an operator wants to know.
+type Notice struct {
+	Kind NoticeKind
 	Err  error // nil for Up
 }
 
-// EventKind tells events apart.
-type EventKind int
+// NoticeKind tells notices apart.
+type NoticeKind int
 
 const (
 	// Down: Redis is away; the cache goes on in memory.
-	Down EventKind = iota
+	Down NoticeKind = iota
 	// Up: Redis is back.
 	Up
 	// Unreadable: an entry does not open; it counts as a miss.
 	Unreadable
 )
 
-func (k EventKind) String() string { return [...]string{"down", "up", "unreadable"}[k] }
+func (k NoticeKind) String() string { return [...]string{"down", "up", "unreadable"}[k] }
 
 // keepUnexpiring is how long Redis keeps credentials that do not say when they
 // expire; after that they are read from the vault again.
@@ -72,7 +72,7 @@ type Redis struct {
 	client redis.UniversalClient
 	sealer Sealer
 	prefix string
-	notify func(Event)
+	notify func(Notice)
 	self   string // who publishes
 
 	// mu orders changes of near against reads from Redis that are under way: epoch
@@ -109,7 +109,7 @@ func OpenRedis(o RedisOptions) (*Redis, error) {
 		r.prefix = "attache:"
 	}
 	if r.notify == nil {
-		r.notify = func(Event) {}
+		r.notify = func(Notice) {}
 	}
 	r.done.Go(func() { r.heal(ctx) })
 	r.done.Go(func() { r.listen(ctx) })
@@ -203,7 +203,7 @@ func (r *Redis) fetch(ctx context.Context, id string) *secret.Credential {
 	}
 	cred, err := open(r.sealer, id, []byte(get.Val()))
 	if err != nil {
-		r.notify(Event{Unreadable, err})
+		r.notify(Notice{Unreadable, err})
 		return nil
 	}
 	byOurClock(cred, left.Val(), time.Now())

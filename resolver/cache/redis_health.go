@@ -24,7 +24,7 @@ func (r *Redis) failed(ctx context.Context, err error) {
 		return
 	}
 	if r.down.CompareAndSwap(false, true) {
-		r.notify(Event{Down, err})
+		r.notify(Notice{Down, err})
 		select {
 		case r.wake <- struct{}{}:
 		default:
@@ -68,7 +68,7 @@ func (r *Redis) recovered(ctx context.Context) bool {
 		if len(ids) == 0 {
 			r.down.Store(false)
 			r.mu.Unlock()
-			r.notify(Event{Kind: Up})
+			r.notify(Notice{Kind: Up})
 			return true
 		}
 		r.mu.Unlock()

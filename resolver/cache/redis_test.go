@@ -45,7 +45,7 @@ type events struct {
 	all []string
 }
 
-func (e *events) add(ev cache.Event) {
+func (e *events) add(ev cache.Notice) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.all = append(e.all, ev.Kind.String())

@@ -24,7 +24,7 @@ func (r *Redis) Put(ctx context.Context, id string, cred *secret.Credential) {
 		sealed, err := seal(r.sealer, id, cred)
 		if err != nil {
 			p.Del(ctx, r.key(id)) // better nothing than the old one
-			r.notify(Event{Unreadable, errors.New("sealing a credential for the shared cache failed")})
+			r.notify(Notice{Unreadable, errors.New("sealing a credential for the shared cache failed")})
 			return
 		}
 		p.Set(ctx, r.key(id), sealed, life)

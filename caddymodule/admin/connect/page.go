@@ -15,8 +15,8 @@ import (
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
-// visit is a person at a connect page.
-type visit struct {
+// visitor is a person at a connect page.
+type visitor struct {
 	ref string
 	// s is the session; its ID is empty at an agent's link, where none has begun.
 	s      vault.Session
@@ -27,17 +27,17 @@ type visit struct {
 	t      *connect.Subject
 }
 
-// visitOf finds what a link is for.
-func (a *Pages) visitOf(ctx context.Context, r *http.Request) (*visit, error) {
+// visitorOf finds what a link is for.
+func (a *Pages) visitorOf(ctx context.Context, r *http.Request) (*visitor, error) {
 	ref := r.PathValue("ref")
 	if !strings.HasPrefix(ref, "acc_") {
 		s, err := a.v.SessionByToken(ctx, secret.New(ref))
 		if err != nil {
 			return nil, err
 		}
-		return &visit{ref: ref, s: s, reach: connect.ReachOf(s), more: strings.Fields(s.Data[connect.DataMore]), c: a.turns.Person(s.Organisation)}, nil
+		return &visitor{ref: ref, s: s, reach: connect.ReachOf(s), more: strings.Fields(s.Data[connect.DataMore]), c: a.turns.Person(s.Organisation)}, nil
 	}
-	v := &visit{ref: ref, reach: connect.ReachAgent, c: a.turns.Person(vault.All)}
+	v := &visitor{ref: ref, reach: connect.ReachAgent, c: a.turns.Person(vault.All)}
 	if a.c.Links == LinksOff {
 		return nil, vault.ErrNotFound
 	}
@@ -55,7 +55,7 @@ func (a *Pages) visitOf(ctx context.Context, r *http.Request) (*visit, error) {
 const agentLinkLife = 7 * 24 * time.Hour
 
 // look reads the account in the light of what the person chose.
-func (a *Pages) look(ctx context.Context, v *visit, ch connect.Choice) error {
+func (a *Pages) look(ctx context.Context, v *visitor, ch connect.Choice) error {
 	id := v.ref
 	if v.s.ID != "" {
 		id = v.s.AccountID
@@ -79,7 +79,7 @@ func (a *Pages) look(ctx context.Context, v *visit, ch connect.Choice) error {
 }
 
 // mayBegin refuses what a link that agents see must not do.
-func (v *visit) mayBegin() error {
+func (v *visitor) mayBegin() error {
 	t := v.t
 	switch {
 	case t.Account.State == vault.Suspended, t.Account.State == vault.Revoked:
@@ -96,7 +96,7 @@ func (v *visit) mayBegin() error {
 
 // connectPage shows where a connection stands, and what to do.
 func (a *Pages) connectPage(w http.ResponseWriter, r *http.Request) {
-	v, err := a.visitOf(r.Context(), r)
+	v, err := a.visitorOf(r.Context(), r)
 	if err == nil && v.reach == connect.ReachAgent && v.s.ID == "" && a.c.Links == LinksSignIn {
 		http.Redirect(w, r, paths.UI+"/#/accounts/"+v.ref, http.StatusSeeOther)
 		return
@@ -140,7 +140,7 @@ func (a *Pages) connectForm(w http.ResponseWriter, r *http.Request) {
 		a.pageProblem(w, r, problem.New(http.StatusBadRequest, "BAD_REQUEST", "The form cannot be read."))
 		return
 	}
-	v, err := a.visitOf(ctx, r)
+	v, err := a.visitorOf(ctx, r)
 	if err == nil && v.s.Stage.Over() {
 		err = vault.ErrUsed
 	}
@@ -168,7 +168,7 @@ func (a *Pages) connectForm(w http.ResponseWriter, r *http.Request) {
 }
 
 // takeForm tests and stores what was pasted, which only an operator's link may do.
-func (a *Pages) takeForm(w http.ResponseWriter, r *http.Request, v *visit) {
+func (a *Pages) takeForm(w http.ResponseWriter, r *http.Request, v *visitor) {
 	if v.reach != connect.ReachLink {
 		a.linkProblem(w, r, v.mayBegin())
 		return
@@ -188,7 +188,7 @@ func (a *Pages) takeForm(w http.ResponseWriter, r *http.Request, v *visit) {
 }
 
 // paste checks credentials, tests them, and gives them to the account.
-func (a *Pages) paste(ctx context.Context, v *visit) error {
+func (a *Pages) paste(ctx context.Context, v *visitor) error {
 	t := v.t
 	if t.Account.State == vault.Suspended {
 		return connect.ErrSuspended
@@ -214,7 +214,7 @@ func (a *Pages) paste(ctx context.Context, v *visit) error {
 }
 
 // beginVisit begins the service's own authorization.
-func (a *Pages) beginVisit(w http.ResponseWriter, r *http.Request, v *visit) {
+func (a *Pages) beginVisit(w http.ResponseWriter, r *http.Request, v *visitor) {
 	ctx := r.Context()
 	if v.s.ID == "" && !a.starts.allow(v.ref, time.Now()) {
 		a.pageProblem(w, r, problem.New(http.StatusTooManyRequests, "TOO_MANY_STARTS", "This was begun too often. Try again in some minutes."))
@@ -242,7 +242,7 @@ func (a *Pages) beginVisit(w http.ResponseWriter, r *http.Request, v *visit) {
 
 // keepVisit writes the attempt into the session; at an agent's link it makes one.
 // From then on the person is at the session's own page.
-func (a *Pages) keepVisit(ctx context.Context, v *visit, b *connect.Attempt) (err error) {
+func (a *Pages) keepVisit(ctx context.Context, v *visitor, b *connect.Attempt) (err error) {
 	if v.s.ID == "" {
 		b.Edit.Data[connect.DataReach], b.Edit.Data[connect.DataMore] = string(connect.ReachAgent), strings.Join(v.more, " ")
 		view := a.turns.Person(v.t.Account.Organisation)
@@ -261,7 +261,7 @@ func (a *Pages) keepVisit(ctx context.Context, v *visit, b *connect.Attempt) (er
 
 // connectStatus is what a page asks for while the person is elsewhere.
 func (a *Pages) connectStatus(w http.ResponseWriter, r *http.Request) {
-	v, err := a.visitOf(r.Context(), r)
+	v, err := a.visitorOf(r.Context(), r)
 	if err == nil && v.s.ID == "" {
 		err = vault.ErrNotFound
 	}
@@ -274,7 +274,7 @@ func (a *Pages) connectStatus(w http.ResponseWriter, r *http.Request) {
 }
 
 // statusOr is the session's stage, or what an error makes of it.
-func (v *visit) statusOr(err error) string {
+func (v *visitor) statusOr(err error) string {
 	switch {
 	case err == nil:
 		return string(v.s.Stage)

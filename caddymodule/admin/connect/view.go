@@ -49,7 +49,7 @@ type deviceBody struct {
 }
 
 // showVisit shows the page of a connection. p is what was wrong with the form.
-func (a *Pages) showVisit(w http.ResponseWriter, r *http.Request, v *visit, status int, p *problem.Problem) {
+func (a *Pages) showVisit(w http.ResponseWriter, r *http.Request, v *visitor, status int, p *problem.Problem) {
 	t := v.t
 	name := title(t)
 	switch {

@@ -54,13 +54,13 @@ type Endpoint struct {
 	o        Options
 	calls    int
 	faults   int
-	families map[string]*family // by account
-	refresh  map[string]*family // by refresh token, old ones too
-	access   map[string]*access // by access token
-	open     map[*visit]bool    // token requests that are not answered yet
-	away     map[string]bool    // clients that are Gone
-	codes    map[string]code    // by authorization code
-	devices  map[string]*device // by device code
+	families map[string]*family     // by account
+	refresh  map[string]*family     // by refresh token, old ones too
+	access   map[string]*access     // by access token
+	open     map[*tokenRequest]bool // token requests that are not answered yet
+	away     map[string]bool        // clients that are Gone
+	codes    map[string]code        // by authorization code
+	devices  map[string]*device     // by device code
 }
 
 // New returns an Endpoint. Its routes are GET /authorize, POST /token, POST
@@ -70,7 +70,7 @@ func New(o Options) *Endpoint {
 	e := &Endpoint{
 		o: o, mux: http.NewServeMux(), families: map[string]*family{}, refresh: map[string]*family{},
 		access: map[string]*access{}, codes: map[string]code{}, devices: map[string]*device{},
-		open: map[*visit]bool{}, away: map[string]bool{},
+		open: map[*tokenRequest]bool{}, away: map[string]bool{},
 	}
 	if e.o.Now == nil {
 		e.o.Now = time.Now

@@ -37,8 +37,8 @@ func (f *family) use(a *access) {
 	}
 }
 
-// visit is one token request.
-type visit struct {
+// tokenRequest is one token request.
+type tokenRequest struct {
 	client string
 	asked  time.Time
 	gone   bool // the client went away meanwhile
@@ -170,7 +170,7 @@ func (e *Endpoint) mint(f *family, asked time.Time) string {
 
 // rotate answers a refresh with the token old. It reports false when old does
 // not work; if it once did, the family is killed.
-func (e *Endpoint) rotate(old string, v *visit) (f *family, ok bool) {
+func (e *Endpoint) rotate(old string, v *tokenRequest) (f *family, ok bool) {
 	f = e.refresh[old]
 	if f == nil || e.families[f.account] != f || f.killed {
 		return f, false

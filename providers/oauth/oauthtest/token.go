@@ -145,10 +145,10 @@ func (e *Endpoint) fault(r *http.Request) Fault {
 }
 
 // arrive notes who asks, until leave.
-func (e *Endpoint) arrive(r *http.Request) *visit {
+func (e *Endpoint) arrive(r *http.Request) *tokenRequest {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	v := &visit{asked: e.o.Now()}
+	v := &tokenRequest{asked: e.o.Now()}
 	if e.o.Client != nil {
 		v.client = e.o.Client(r)
 		v.gone = e.away[v.client]
@@ -157,7 +157,7 @@ func (e *Endpoint) arrive(r *http.Request) *visit {
 	return v
 }
 
-func (e *Endpoint) leave(v *visit) {
+func (e *Endpoint) leave(v *tokenRequest) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.open, v)
@@ -191,7 +191,7 @@ func (e *Endpoint) clientOK(r *http.Request) bool {
 }
 
 // grant does what the grant type says; code is the error.
-func (e *Endpoint) grant(form url.Values, v *visit) (f *family, tokens map[string]any, code string) {
+func (e *Endpoint) grant(form url.Values, v *tokenRequest) (f *family, tokens map[string]any, code string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var ok bool
