@@ -77,9 +77,9 @@ func (c *Credentials) wait(ctx context.Context, a *Account, rejected *secret.Cre
 	return nil, &Refusal{Code: "token_endpoint_unavailable", Detail: noToken(a) + ": the service rejects each one", Next: "Tell the operator."}
 }
 
-// start begins an attempt unless one runs. Where memory already holds a newer
-// credential than old, another request was faster: that one is taken.
-func (c *Credentials) start(ctx context.Context, a *Account, old *secret.Credential) (*attempt, error) {
+// start begins an attempt unless one runs. Where memory already holds a credential that is newer
+// than the rejected one, another request was faster: that one is taken.
+func (c *Credentials) start(ctx context.Context, a *Account, rejected *secret.Credential) (*attempt, error) {
 	f := c.flight(a)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -87,7 +87,7 @@ func (c *Credentials) start(ctx context.Context, a *Account, old *secret.Credent
 		return f.running, nil
 	}
 	now := c.now()
-	if cred, ok := c.Cache.Near(a.CacheKey); ok && fits(a, cred, old, now) {
+	if cred, ok := c.Cache.Near(a.CacheKey); ok && fits(a, cred, rejected, now) {
 		at := &attempt{done: make(chan struct{}), cred: cred}
 		close(at.done)
 		return at, nil
@@ -102,17 +102,17 @@ func (c *Credentials) start(ctx context.Context, a *Account, old *secret.Credent
 	f.running = at
 	f.generation++
 	c.running.Add(1)
-	go c.obtain(context.WithoutCancel(ctx), a, f, at, old)
+	go c.obtain(context.WithoutCancel(ctx), a, f, at, rejected)
 	return at, nil
 }
 
 // obtain gets a token once and hands it out. It ends by itself: each call that
 // it makes is bounded, and so is the time for which it waits for others.
-func (c *Credentials) obtain(ctx context.Context, a *Account, f *flight, at *attempt, old *secret.Credential) {
+func (c *Credentials) obtain(ctx context.Context, a *Account, f *flight, at *attempt, rejected *secret.Credential) {
 	defer c.running.Done()
 	ctx, cancel := context.WithTimeout(ctx, c.leaseFor()+c.tokenTimeout())
 	defer cancel()
-	cred, err := c.request(ctx, a, f, old)
+	cred, err := c.request(ctx, a, f, rejected)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err != nil {
@@ -163,25 +163,39 @@ func (c *Credentials) mayAsk(a *Account, f *flight) error {
 	return nil
 }
 
+// turn is what one try came to: a credential, or for how long at most to wait
+// before the next.
+type turn struct {
+	cred *secret.Credential
+	wait time.Duration
+}
+
+// again is a turn after which the next one follows at once: another replica went
+// on meanwhile, and its result is taken.
+var again = turn{wait: time.Millisecond}
+
+// afterOthers is a turn that found another replica at it, for at most left.
+func afterOthers(left time.Duration) turn { return turn{wait: max(left, again.wait)} }
+
 // request looks in the shared cache, then where the account is remembered, and
 // asks the token endpoint last.
-func (c *Credentials) request(ctx context.Context, a *Account, f *flight, old *secret.Credential) (*secret.Credential, error) {
-	turn := c.turnWithStore
+func (c *Credentials) request(ctx context.Context, a *Account, f *flight, rejected *secret.Credential) (*secret.Credential, error) {
+	try := c.turnWithStore
 	if a.Store == nil {
-		turn = c.turnWithLock
+		try = c.turnWithLock
 	}
 	for n := 0; ; n++ {
 		changed, stop := c.Cache.Watch(a.CacheKey)
-		cred, left, err := turn(ctx, a, f, old)
-		if left > 0 { // somebody else is at it
-			err = awaitChange(ctx, changed, n, left)
+		t, err := try(ctx, a, f, rejected)
+		if err == nil && t.cred == nil {
+			err = awaitChange(ctx, changed, n, t.wait)
 			if err == nil {
 				stop()
 				continue
 			}
 		}
 		stop()
-		return cred, err
+		return t.cred, err
 	}
 }
 
@@ -203,30 +217,29 @@ func awaitChange(ctx context.Context, changed <-chan struct{}, n int, left time.
 // shared is what the replicas' cache has, if it works and is not what was
 // rejected. What memory holds, and does not, stands in nobody's way.
 func (c *Credentials) shared(ctx context.Context, a *Account, rejected *secret.Credential) (*secret.Credential, bool) {
-	not := rejected
+	useless := rejected
 	if near, ok := c.Cache.Near(a.CacheKey); ok && !fits(a, near, rejected, c.now()) {
-		not = near
+		useless = near
 	}
-	cred, ok := c.Cache.Fetch(ctx, a.CacheKey, not)
+	cred, ok := c.Cache.Fetch(ctx, a.CacheKey, useless)
 	return cred, ok && fits(a, cred, rejected, c.now())
 }
 
-// turnWithLock is one try for an account that only the cache knows. It returns
-// how long to wait at most where another replica is at it.
-func (c *Credentials) turnWithLock(ctx context.Context, a *Account, f *flight, old *secret.Credential) (*secret.Credential, time.Duration, error) {
-	if cred, ok := c.shared(ctx, a, old); ok {
-		return cred, 0, nil
+// turnWithLock is one try for an account that only the cache knows.
+func (c *Credentials) turnWithLock(ctx context.Context, a *Account, f *flight, rejected *secret.Credential) (turn, error) {
+	if cred, ok := c.shared(ctx, a, rejected); ok {
+		return turn{cred: cred}, nil
 	}
 	if err := c.mayAsk(a, f); err != nil {
-		return nil, 0, err
+		return turn{}, err
 	}
 	unlock, ok := c.Cache.Lock(ctx, a.CacheKey, c.leaseFor())
 	if !ok {
-		return nil, c.leaseFor(), nil
+		return afterOthers(c.leaseFor()), nil
 	}
 	defer unlock()
-	if cred, ok := c.shared(ctx, a, old); ok {
-		return cred, 0, nil // the last holder was faster
+	if cred, ok := c.shared(ctx, a, rejected); ok {
+		return turn{cred: cred}, nil // the last holder was faster
 	}
 	began := c.now()
 	tok, err := c.ask(ctx, a, oauth.Request{Fields: a.Fields, RefreshToken: f.rotated}, time.Now().Add(c.leaseFor()))
@@ -237,10 +250,10 @@ func (c *Credentials) turnWithLock(ctx context.Context, a *Account, f *flight, o
 		}
 	}
 	if errors.Is(err, errTooLate) {
-		return nil, time.Millisecond, nil
+		return again, nil
 	}
 	if err != nil {
-		return nil, 0, err
+		return turn{}, err
 	}
 	cred := tok.Credential
 	if cred.Fields == nil {
@@ -249,7 +262,7 @@ func (c *Credentials) turnWithLock(ctx context.Context, a *Account, f *flight, o
 	cred.Generation = f.generation
 	c.ready(a, &cred, began)
 	c.Cache.Put(ctx, a.CacheKey, &cred)
-	return &cred, 0, nil
+	return turn{cred: &cred}, nil
 }
 
 // ready fixes when a new credential is renewed ahead of time.

@@ -69,42 +69,41 @@ var errNoAutoRefresh = fmt.Errorf("the token has ended, and this account is not 
 
 // turnWithStore is one try for an account with a store: what is in the shared
 // cache or remembered, if it works, else one refresh by one replica, committed
-// before it is used. It returns how long to wait at most where another replica
-// has the lease.
-func (c *Credentials) turnWithStore(ctx context.Context, a *Account, f *flight, rejected *secret.Credential) (*secret.Credential, time.Duration, error) {
+// before it is used.
+func (c *Credentials) turnWithStore(ctx context.Context, a *Account, f *flight, rejected *secret.Credential) (turn, error) {
 	if cred, ok := c.shared(ctx, a, rejected); ok {
-		return cred, 0, nil
+		return turn{cred: cred}, nil
 	}
 	s, err := a.Store.Stored(ctx, a.ID)
 	if err != nil {
-		return nil, 0, err
+		return turn{}, err
 	}
 	if cred, ok := c.remembered(a, &s, rejected); ok {
-		return cred, 0, nil
+		return turn{cred: cred}, nil
 	}
 	if err := s.usableAs(a); err != nil {
-		return nil, 0, err
+		return turn{}, err
 	}
 	if a.Limits.NoRefresh {
-		return nil, 0, errNoAutoRefresh
+		return turn{}, errNoAutoRefresh
 	}
 	if err := c.mayAsk(a, f); err != nil {
-		return nil, 0, err
+		return turn{}, err
 	}
 	asked := time.Now()
 	lease, err := a.Store.Lease(ctx, a.ID)
 	var held *LeasedError
 	if errors.As(err, &held) {
-		return nil, max(held.Left, time.Millisecond), nil
+		return afterOthers(held.Left), nil
 	}
 	if err != nil {
-		return nil, 0, err
+		return turn{}, err
 	}
 	cred, err := c.refresh(ctx, a, lease, rejected, asked.Add(c.leaseFor()))
 	if errors.Is(err, ErrFenced) {
-		return nil, time.Millisecond, nil // another replica went on: take its result
+		return again, nil // another replica went on: take its result
 	}
-	return cred, 0, err
+	return turn{cred: cred}, err
 }
 
 // usableAs refuses an account that stopped to be active since the caller read it:
