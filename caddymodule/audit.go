@@ -20,8 +20,8 @@ type auditor struct {
 	log     *zap.Logger
 	sync    bool
 	mu      sync.Mutex
-	waiting []resolver.Event
-	spare   []resolver.Event // the last batch's memory; only run uses it
+	waiting []resolver.Observation
+	spare   []resolver.Observation // the last batch's memory; only run uses it
 	wake    chan struct{}
 	stop    chan struct{} // closed by Close; wake never is: a writer may be about to send
 	done    chan struct{}
@@ -46,7 +46,7 @@ func newAuditor(log *zap.Logger, c config.Audit) (*auditor, error) {
 }
 
 // Write takes one event.
-func (a *auditor) Write(e *resolver.Event) {
+func (a *auditor) Write(e *resolver.Observation) {
 	if a == nil {
 		return
 	}
@@ -111,14 +111,14 @@ func (a *auditor) Close() error {
 }
 
 // line writes one event. The path is without query: queries hold keys.
-func (a *auditor) line(e *resolver.Event) {
+func (a *auditor) line(e *resolver.Observation) {
 	c := a.log.Check(zapcore.InfoLevel, "request")
 	if c == nil {
 		return
 	}
 	fields := make([]zap.Field, 0, 13)
 	fields = append(fields, zap.String("agent", e.Agent))
-	for _, f := range [...]struct{ name, value string }{{"connector", e.Connector}, {"account", e.Account}, {"door", e.Door}, {"method", e.Method}, {"host", e.Host}, {"path", e.Path}, {"code", e.Code}} {
+	for _, f := range [...]struct{ name, value string }{{"connector", e.Connector}, {"account", e.Account}, {"door", string(e.Door)}, {"method", e.Method}, {"host", e.Host}, {"path", e.Path}, {"code", e.Code}} {
 		if f.value != "" {
 			fields = append(fields, zap.String(f.name, f.value))
 		}
@@ -130,7 +130,7 @@ func (a *auditor) line(e *resolver.Event) {
 type observer struct{ app *App }
 
 // Observe implements resolver.Observer.
-func (o observer) Observe(e *resolver.Event) {
+func (o observer) Observe(e *resolver.Observation) {
 	connector := e.Connector
 	if connector == "" {
 		connector = "none"
@@ -158,7 +158,7 @@ func (o observer) Rotated(acct *resolver.Account) {
 
 // observe audits a visit that is over.
 func (h *Handler) observe(v *visit, ref *resolver.Refusal, status int, err error, began time.Time) {
-	e := resolver.Event{Door: v.door, Method: v.method(), Host: v.ask.Target.Host, Path: v.ask.Path, Status: status, Duration: time.Since(began)}
+	e := resolver.Observation{Door: v.door, Method: v.method(), Host: v.ask.Target.Host, Path: v.ask.Path, Status: status, Duration: time.Since(began)}
 	if v.agent != nil {
 		e.Agent, e.AgentID = v.agent.Name, v.agent.ID
 	}
@@ -189,7 +189,7 @@ func (h *Handler) observe(v *visit, ref *resolver.Refusal, status int, err error
 }
 
 // remember keeps the event in the vault too, where it makes the account's usage.
-func (a *App) remember(e *resolver.Event) {
+func (a *App) remember(e *resolver.Observation) {
 	if a.vault == nil || e.Connector == "" && e.Code == "" {
 		return
 	}
@@ -201,7 +201,7 @@ func (a *App) remember(e *resolver.Event) {
 	switch {
 	case e.Code != "":
 		ev.Kind = vault.AuditRefusal
-	case e.Door == doorPresign:
+	case e.Door == resolver.DoorPresign:
 		ev.Code = "account.presigned"
 	}
 	if err := a.vault.Record(context.Background(), ev); err != nil {

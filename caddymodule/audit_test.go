@@ -26,7 +26,7 @@ func TestAuditWhileItCloses(t *testing.T) {
 		for range 8 {
 			streams.Go(func() {
 				<-begin
-				a.Write(&resolver.Event{Status: 200})
+				a.Write(&resolver.Observation{Status: 200})
 			})
 		}
 		close(begin)

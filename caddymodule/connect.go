@@ -14,7 +14,7 @@ import (
 // connect answers CONNECT. Only the target and the agent are looked at here:
 // what is permitted is decided for each request inside.
 func (v *visit) connect() error {
-	v.door = "tunnel"
+	v.door = resolver.DoorTunnel
 	host, port, err := intercept.ParseTarget(v.r)
 	if err != nil {
 		return badRequest(err.Error())
@@ -52,7 +52,7 @@ func (v *visit) splice(target resolver.Target) error {
 	if errors.Is(err, intercept.ErrUnanswered) {
 		return answered(err)
 	}
-	v.h.app.resolver.Observe(&resolver.Event{
+	v.h.app.resolver.Observe(&resolver.Observation{
 		Agent: v.agent.Name, Door: v.door, Method: v.r.Method, Host: target.JoinHostPort(),
 		Status: 200, Sent: in, Received: out, Duration: time.Since(began),
 	})

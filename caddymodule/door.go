@@ -23,8 +23,8 @@ type visit struct {
 	agent *resolver.Agent
 	call  *resolver.Call
 	ask   resolver.Ask
-	// door is forward, tunnel, path or host; it is empty until it is known.
-	door string
+	// door is empty until it is known.
+	door resolver.Door
 	// connector is the key that a direct door named; prefix is the path segment
 	// that was cut off, as it came.
 	connector, prefix string
@@ -67,7 +67,7 @@ func (t *tunnelAgent) String() string { return t.agent.Name }
 
 // inside is a request of an intercepted tunnel.
 func (v *visit) inside(t *intercept.Tunnel) error {
-	v.door = "tunnel"
+	v.door = resolver.DoorTunnel
 	ta := t.Agent.(*tunnelAgent)
 	v.agent = ta.agent
 	port := "80"
@@ -82,7 +82,7 @@ func (v *visit) inside(t *intercept.Tunnel) error {
 	if err != nil {
 		return badRequest(err.Error())
 	}
-	if target.Host != t.Host || target.Port != t.Port && host != t.Host {
+	if !fitsTunnel(t, host, target) {
 		return &resolver.Refusal{Code: "misdirected", Detail: "the tunnel was opened for " + net.JoinHostPort(t.Host, t.Port) + ", but the request is for " + host,
 			Next: "Open a tunnel of its own for each host."}
 	}
@@ -93,12 +93,23 @@ func (v *visit) inside(t *intercept.Tunnel) error {
 		}
 	}
 	v.clearOrigin()
-	return v.decide(target, ta.account)
+	return v.decide(target, v.choice("", ta.account))
+}
+
+// fitsTunnel reports whether a request may be sent in a tunnel: it names the
+// tunnel's host, and the tunnel's port or none. written is the host as it stands in
+// the request, and target what was read from it.
+func fitsTunnel(t *intercept.Tunnel, written string, target resolver.Target) bool {
+	if target.Host != t.Host {
+		return false
+	}
+	noPort := written == t.Host
+	return noPort || target.Port == t.Port
 }
 
 // forward is a request in absolute form, as clients send it to a proxy.
 func (v *visit) forward() error {
-	v.door = "forward"
+	v.door = resolver.DoorForward
 	if v.r.URL.User != nil {
 		return badRequest("the URL holds user information (user:password@), which is not taken here")
 	}
@@ -121,7 +132,7 @@ func (v *visit) forward() error {
 		return err
 	}
 	v.clearOrigin()
-	return v.decide(target, account)
+	return v.decide(target, v.choice("", account))
 }
 
 // isOurselves reports a request that a client sent through the proxy although
@@ -162,28 +173,25 @@ func (v *visit) direct() error {
 	if v.r.URL.Path == wellKnown || strings.HasPrefix(v.r.URL.Path, wellKnown+"/") {
 		return v.wellKnown()
 	}
-	account, err := v.takeConnector(target.Host)
+	address, err := v.takeConnector(target.Host)
 	if err != nil {
 		return err
 	}
-	chosen, err := v.identifyDirect()
+	user, err := v.identifyDirect()
 	if err != nil {
 		return err
 	}
-	if account == "" {
-		account = chosen
-	}
-	return v.decide(resolver.Target{}, account)
+	return v.decide(resolver.Target{}, v.choice(address, user))
 }
 
 func (v *visit) forwardH2(target resolver.Target) error {
-	v.door = "forward"
+	v.door = resolver.DoorForward
 	account, err := v.identifyProxy(nil)
 	if err != nil {
 		return err
 	}
 	target.Plain = true
-	return v.decide(target, account)
+	return v.decide(target, v.choice("", account))
 }
 
 // isOwnName reports a name by which this proxy may be called: loopback, an IP
@@ -217,14 +225,14 @@ var errDoor = errors.New("not a connector")
 // is cut off.
 func (v *visit) takeConnector(host string) (account string, err error) {
 	if labels, ok := strings.CutSuffix(host, ".localhost"); ok {
-		v.door = "host"
+		v.door = resolver.DoorHost
 		account, v.connector, ok = strings.Cut(labels, ".")
 		if !ok {
 			account, v.connector = "", labels
 		}
 		return account, nil
 	}
-	v.door = "path"
+	v.door = resolver.DoorPath
 	escaped := v.r.URL.EscapedPath()
 	if !strings.HasPrefix(escaped, "/") { // OPTIONS * and the like
 		return "", badRequest("the path must begin with /")
@@ -258,12 +266,14 @@ func (v *visit) setPath(escaped string) error {
 	return nil
 }
 
+// choice is what the request says about which account it means.
+func (v *visit) choice(address, user string) resolver.Choice {
+	return resolver.Choice{Header: v.r.Header.Get("Attache-Account"), Address: address, User: user}
+}
+
 // decide asks the resolver.
-func (v *visit) decide(target resolver.Target, account string) error {
-	if chosen := v.r.Header.Get("Attache-Account"); chosen != "" && (account == "" || v.connector == "") {
-		account = chosen
-	}
-	v.ask = resolver.Ask{Agent: v.agent, Target: target, Method: v.r.Method, Path: v.r.URL.EscapedPath(), Connector: v.connector, Account: account}
+func (v *visit) decide(target resolver.Target, choice resolver.Choice) error {
+	v.ask = resolver.Ask{Agent: v.agent, Target: target, Method: v.r.Method, Path: v.r.URL.EscapedPath(), Connector: v.connector, Account: choice.Account()}
 	call, err := v.h.app.resolver.Decide(v.r.Context(), v.ask)
 	v.call = call
 	if err != nil {

@@ -32,16 +32,13 @@ type PresignAnswer struct {
 	ExpiresAt time.Time         `json:"expires_at"`
 }
 
-// doorPresign is the door of presigned URLs in audit events. Their method, host
-// and path are those of the URL.
-const doorPresign = "presign"
-
 // presign makes a URL for the agent. It is decided as a request with that
-// method and path would be, and audited as a request at the door "presign".
+// method and path would be, and audited as a request at the door "presign", with the method, host and path of
+// the URL.
 func (v *visit) presign() error {
 	began := time.Now()
-	v.door = doorPresign
-	account, err := v.identifyDirect()
+	v.door = resolver.DoorPresign
+	user, err := v.identifyDirect()
 	if err != nil {
 		return err
 	}
@@ -51,9 +48,7 @@ func (v *visit) presign() error {
 	if err := dec.Decode(&in); err != nil {
 		return badRequest("the body is not what is taken here: a JSON object with url, and perhaps method, expires_in in seconds, headers, account and connector")
 	}
-	if in.Account == "" {
-		in.Account = account
-	}
+	in.Account = v.choice(in.Account, user).Account()
 	if in.ExpiresIn < 0 || in.ExpiresIn > int(resolver.MaxPresign.Seconds()) {
 		return badRequest("expires_in is not from 1 to 3600 seconds")
 	}

@@ -83,7 +83,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 // keepRedirectsHere makes redirects to the connector's own host relative at
 // the doors that name the connector: an absolute one would lead past us.
 func keepRedirectsHere(res *http.Response, call *resolver.Call) {
-	if call.Door != "path" && call.Door != "host" {
+	if call.Door != resolver.DoorPath && call.Door != resolver.DoorHost {
 		return
 	}
 	for _, name := range []string{"Location", "Content-Location"} {

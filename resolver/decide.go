@@ -122,8 +122,8 @@ type Call struct {
 	Target    Target
 	// HTTPS is whether the service is spoken to over TLS.
 	HTTPS bool
-	// Door is how the agent came in: "forward", "tunnel", "path" or "host".
-	Door string
+	// Door is how the agent came in.
+	Door Door
 	// Prefix is what stands before the path at the base-URL door: "/github".
 	Prefix string
 

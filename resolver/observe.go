@@ -24,13 +24,14 @@ func (o *Outcome) Sent() int64 { return o.sent.Load() }
 // Received is how many bytes of the response body came in.
 func (o *Outcome) Received() int64 { return o.received.Load() }
 
-// Event is one audited request. It never holds a secret: the path is without
+// Observation is one audited request. It never holds a secret: the path is without
 // query, and headers and bodies are not in it.
-type Event struct {
+type Observation struct {
 	Agent, Connector, Account string
 	// AgentID and AccountID are those of the vault, or of the Caddyfile.
-	AgentID, AccountID       string
-	Door, Method, Host, Path string
+	AgentID, AccountID string
+	Door               Door
+	Method, Host, Path string
 	// Status is what the agent got.
 	Status         int
 	Sent, Received int64
@@ -41,15 +42,15 @@ type Event struct {
 
 // Observer hears of every request. It must not block, and cannot fail it.
 type Observer interface {
-	Observe(e *Event)
+	Observe(e *Observation)
 }
 
 type nobody struct{}
 
-func (nobody) Observe(*Event) {}
+func (nobody) Observe(*Observation) {}
 
 // Observe passes an event on.
-func (r *Resolver) Observe(e *Event) { r.observer.Observe(e) }
+func (r *Resolver) Observe(e *Observation) { r.observer.Observe(e) }
 
 // countRequest counts the bytes of a streaming body. Lengths that are known
 // need no counting.
