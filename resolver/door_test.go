@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -54,4 +55,21 @@ func TestChoiceOfEveryPair(t *testing.T) {
 	if _, err := choose(all, call, Ask{Agent: ask.Agent, Account: Choice{Header: "nobody", User: "user"}.Account()}); !errors.As(err, &ref) || ref.Code != "account_unknown" {
 		t.Errorf("an unknown name: %v, want account_unknown", err)
 	}
+}
+
+// choose chooses among what an agent was granted for the call's connector.
+func choose(granted []Granted, call *Call, ask Ask) (Granted, error) {
+	r := &Resolver{directory: grantedAll{granted: granted}}
+	return r.choose(context.Background(), &Call{Connector: call.Connector}, ask, []providers.Entry{{Connector: call.Connector}})
+}
+
+// grantedAll is a directory in which every agent was granted the same.
+type grantedAll struct {
+	Directory
+	granted []Granted
+}
+
+// Granted implements Directory.
+func (g grantedAll) Granted(context.Context, *Agent, string) ([]Granted, error) {
+	return g.granted, nil
 }
