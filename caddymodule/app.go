@@ -37,6 +37,9 @@ type App struct {
 	// SignedBody is up to how many bytes a request's body may have where the
 	// signature is over it: it is kept, on disk above 1 MiB. Default 16 MiB.
 	SignedBody int64 `json:"signed_body,omitempty"`
+	// Transport is who speaks HTTP/1.1 to services: own (default), or std for
+	// Go's net/http, which speaks HTTP/2 in any case.
+	Transport string `json:"transport,omitempty"`
 	// AllowAddresses are addresses and prefixes that may be dialled although
 	// they are loopback, private, link-local or the like.
 	AllowAddresses []string `json:"allow_addresses,omitempty"`
@@ -155,7 +158,7 @@ func (a *App) buildResolver(connectors []*providers.Connector) error {
 		Index:       index,
 		Directory:   a.buildDirectory(cache),
 		Credentials: a.credentials,
-		Transports:  resolver.Transports{Guard: a.guard, Routes: routes},
+		Transports:  resolver.Transports{Guard: a.guard, Routes: routes, Std: a.Transport == "std"},
 		Observer:    observer{a},
 		Reindex:     a.set.index,
 		MoreURL:     a.moreURL,

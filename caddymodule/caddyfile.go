@@ -35,6 +35,7 @@ func init() {
 //		ca            <id>
 //		connectors    <directory>
 //		signed_body   <size>
+//		transport     own|std
 //		allow_address <address or prefix…>
 //		audit         [sync|off] { retention 90d; usage_retention 400d }
 //		connector     <key> { … }
@@ -88,6 +89,8 @@ func (a *App) parseOption(d *caddyfile.Dispenser) error {
 		return oneArg(d, &a.ConnectorDir)
 	case "signed_body":
 		return a.parseSignedBody(d)
+	case "transport":
+		return a.parseTransport(d)
 	case "allow_address":
 		args := d.RemainingArgs()
 		if len(args) == 0 {
@@ -101,7 +104,7 @@ func (a *App) parseOption(d *caddyfile.Dispenser) error {
 	case "agent":
 		return a.parseAgent(d)
 	default:
-		return d.Errf("unknown option %q in attache; known here: %s, agent", d.Val(), strings.Join(globalOptions, ", "))
+		return d.Errf("unknown option %q in attache; known here: %s, transport, agent", d.Val(), strings.Join(globalOptions, ", "))
 	}
 	return nil
 }
@@ -116,6 +119,16 @@ func (a *App) parseSignedBody(d *caddyfile.Dispenser) error {
 		return d.Errf("signed_body %q: want a size, such as 64MiB", size)
 	}
 	a.SignedBody = int64(n)
+	return nil
+}
+
+func (a *App) parseTransport(d *caddyfile.Dispenser) error {
+	if err := oneArg(d, &a.Transport); err != nil {
+		return err
+	}
+	if a.Transport != "own" && a.Transport != "std" {
+		return d.Errf("transport %q: want own or std", a.Transport)
+	}
 	return nil
 }
 

@@ -74,6 +74,7 @@ func (call *Call) countResponse(res *http.Response) {
 	}
 }
 
+// countingBody counts what is read, and lets pass what its source can besides.
 type countingBody struct {
 	io.ReadCloser
 	n *atomic.Int64
@@ -82,5 +83,24 @@ type countingBody struct {
 func (b *countingBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.n.Add(int64(n))
+	return n, err
+}
+
+// Buffered is how many bytes can be read without waiting, as far as is known.
+func (b *countingBody) Buffered() int {
+	if s, ok := b.ReadCloser.(interface{ Buffered() int }); ok {
+		return s.Buffered()
+	}
+	return 0
+}
+
+// WriteTo implements io.WriterTo.
+func (b *countingBody) WriteTo(w io.Writer) (int64, error) {
+	s, ok := b.ReadCloser.(io.WriterTo)
+	if !ok {
+		return io.Copy(w, struct{ io.Reader }{b})
+	}
+	n, err := s.WriteTo(w)
+	b.n.Add(n)
 	return n, err
 }

@@ -17,14 +17,15 @@ import (
 	"github.com/attache-proxy/attache/providers/sign"
 	"github.com/attache-proxy/attache/resolver/egress"
 	"github.com/attache-proxy/attache/resolver/scrub"
+	"github.com/attache-proxy/attache/resolver/upstream"
 )
 
 // Send signs a clone of req and sends it to where call says. The request
 // itself is not changed and never holds a credential; the response's Request
 // is req. A refusal of ours is a *Refusal.
 func (r *Resolver) Send(req *http.Request, call *Call) (*http.Response, error) {
-	tr, plain := r.transports.of(call)
-	x := &exchange{r: r, tr: tr, plain: plain, req: req, call: call}
+	tr, owner, plain := r.transports.of(call)
+	x := &exchange{r: r, tr: tr, owner: owner, plain: plain, req: req, call: call}
 	if call.Connector == nil {
 		return x.roundTrip(x.outgoing(), nil)
 	}
@@ -64,7 +65,8 @@ func (x *exchange) send() (*http.Response, error) {
 // exchange is one request on its way to a service, perhaps in several attempts.
 type exchange struct {
 	r      *Resolver
-	tr     http.RoundTripper
+	tr     *upstream.Transport
+	owner  string // of the connection
 	plain  bool
 	req    *http.Request
 	call   *Call

@@ -16,7 +16,7 @@ var errSlow = errors.New("the answer did not begin in time")
 func (x *exchange) trip(out *http.Request) (*http.Response, error) {
 	a := x.call.Account
 	if a == nil || a.Limits.Timeout == 0 && a.Limits.Retries == 0 {
-		return x.tr.RoundTrip(out)
+		return x.tr.Send(out, x.owner)
 	}
 	for try := 0; ; try++ {
 		res, err := x.timed(out, a.Limits.Timeout)
@@ -61,11 +61,11 @@ func worthRepeating(res *http.Response, err error) bool {
 // it may take as long as it likes.
 func (x *exchange) timed(out *http.Request, d time.Duration) (*http.Response, error) {
 	if d == 0 {
-		return x.tr.RoundTrip(out)
+		return x.tr.Send(out, x.owner)
 	}
 	ctx, cancel := context.WithCancelCause(out.Context())
 	timer := time.AfterFunc(d, func() { cancel(errSlow) })
-	res, err := x.tr.RoundTrip(out.WithContext(ctx))
+	res, err := x.tr.Send(out.WithContext(ctx), x.owner)
 	timer.Stop()
 	if err != nil {
 		if errors.Is(context.Cause(ctx), errSlow) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/attache-proxy/attache/resolver/egress"
+	"github.com/attache-proxy/attache/resolver/upstream"
 )
 
 // Transports say how services are reached.
@@ -22,6 +23,8 @@ type Transports struct {
 	// MaxIdlePerHost is how many idle connections are kept to one host; 1024
 	// when zero. Go's own default of two makes proxies dial all the time.
 	MaxIdlePerHost int
+	// Std leaves HTTP/1.1 to net/http, too.
+	Std bool
 	// Routes are what differs for some connectors, by key.
 	Routes map[string]Route
 }
@@ -43,12 +46,13 @@ type Route struct {
 // for each connector with a route.
 type transports struct {
 	guard  *egress.Guard
-	shared *http.Transport
+	dial   func(ctx context.Context, network, addr string) (net.Conn, error)
+	shared *upstream.Transport
 	own    map[string]routed
 }
 
 type routed struct {
-	*http.Transport
+	*upstream.Transport
 	plain bool
 }
 
@@ -57,7 +61,8 @@ func newTransports(t Transports) *transports {
 		t.Guard = &egress.Guard{}
 	}
 	out := &transports{guard: t.Guard, own: map[string]routed{}}
-	out.shared = t.transport(&egress.Dialer{Guard: t.Guard, Timeout: t.DialTimeout}, Route{})
+	shared := &egress.Dialer{Guard: t.Guard, Timeout: t.DialTimeout}
+	out.dial, out.shared = shared.DialContext, t.transport(shared, Route{})
 	for key, r := range t.Routes {
 		d := &egress.Dialer{Guard: &egress.Guard{Allow: slices.Concat(r.Allow, t.Guard.Allow)}, Timeout: t.DialTimeout}
 		out.own[key] = routed{t.transport(d, r), r.Plain}
@@ -65,7 +70,7 @@ func newTransports(t Transports) *transports {
 	return out
 }
 
-func (t Transports) transport(d *egress.Dialer, r Route) *http.Transport {
+func (t Transports) transport(d *egress.Dialer, r Route) *upstream.Transport {
 	idle := t.MaxIdlePerHost
 	if idle == 0 {
 		idle = 1024
@@ -86,30 +91,33 @@ func (t Transports) transport(d *egress.Dialer, r Route) *http.Transport {
 	if r.Place != "" {
 		tr.DialContext = d.Fixed(r.Place)
 	}
-	return tr
+	return upstream.New(tr, !t.Std)
 }
 
-// of picks the pool for a call, and says whether it speaks plain HTTP.
-func (t *transports) of(call *Call) (tr *http.Transport, plain bool) {
-	if call.Connector != nil {
-		if r, ok := t.own[call.Connector.Key]; ok {
-			return r.Transport, r.plain || !call.HTTPS
-		}
+// of picks the pool for a call, and says whether it speaks plain HTTP. Owner is
+// who alone uses a connection: the account, or the agent where no connector is in
+// play. What a service ties to a connection is theirs.
+func (t *transports) of(call *Call) (tr *upstream.Transport, owner string, plain bool) {
+	if call.Connector == nil {
+		return t.shared, "agent " + call.Agent.Name, !call.HTTPS
 	}
-	return t.shared, !call.HTTPS
+	if r, ok := t.own[call.Connector.Key]; ok {
+		return r.Transport, call.Account.ID, r.plain || !call.HTTPS
+	}
+	return t.shared, call.Account.ID, !call.HTTPS
 }
 
 // close drops what is idle; connections in use end with their requests.
 func (t *transports) close() {
-	t.shared.CloseIdleConnections()
+	t.shared.Close()
 	for _, r := range t.own {
-		r.CloseIdleConnections()
+		r.Close()
 	}
 }
 
 // DialTunnel dials for an opaque tunnel, through the guard.
 func (r *Resolver) DialTunnel(ctx context.Context, t Target) (net.Conn, error) {
-	conn, err := r.transports.shared.DialContext(ctx, "tcp", t.JoinHostPort())
+	conn, err := r.transports.dial(ctx, "tcp", t.JoinHostPort())
 	if err != nil {
 		return nil, sendRefusal(ctx, err, strings.ToLower(t.Host))
 	}
