@@ -25,21 +25,24 @@ func cutAccount(s string) (connector, account string) {
 	return connector, account
 }
 
-// globalOptions are those of the global option attache alone; agent has another
-// meaning in a site.
+// globalOptions are those of the global option attache alone; agent and transport
+// have another meaning in a site.
 var globalOptions = []string{"vault", "key", "public_url", "connect_links", "cache", "token_timeout", "ca", "connectors", "signed_body", "allow_address", "audit", "connector"}
 
 // streamCloseDelay is how long streams go on over a reload, unless configured.
 const streamCloseDelay = 24 * time.Hour
 
-// parseDirective reads attache, which expands to the middleware and Caddy's
-// reverse_proxy with our upstream source and our transport:
+// parseDirective reads attache, which expands to the middleware, the forwarder
+// and, for upgrades, Caddy's reverse_proxy with our upstream source and our
+// transport. With options of reverse_proxy's that are about more than upgrades,
+// that forwards all:
 //
 //	attache [<matcher>] {
 //		agent     <name>
 //		unmatched tunnel|deny
 //		name      <host…>
 //		agent_from_certificate
+//		# stream_timeout, stream_close_delay, stream_buffer_size: of upgrades
 //		# every other option is reverse_proxy's
 //	}
 func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
@@ -57,6 +60,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	if err != nil {
 		return nil, err
 	}
+	composed := composes(d)
 	proxy := &reverseproxy.Handler{}
 	if err := proxy.UnmarshalCaddyfile(d); err != nil {
 		return nil, err
@@ -72,14 +76,32 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	if proxy.StreamCloseDelay == 0 {
 		proxy.StreamCloseDelay = caddy.Duration(streamCloseDelay)
 	}
-	route := caddyhttp.Route{HandlersRaw: []json.RawMessage{
-		caddyconfig.JSONModuleObject(handler, "handler", "attache", nil),
-		caddyconfig.JSONModuleObject(proxy, "handler", "reverse_proxy", nil),
-	}}
+	route := caddyhttp.Route{HandlersRaw: []json.RawMessage{caddyconfig.JSONModuleObject(handler, "handler", "attache", nil)}}
+	if !composed {
+		route.HandlersRaw = append(route.HandlersRaw, caddyconfig.JSONModuleObject(new(Forward), "handler", "attache_forward", nil))
+	}
+	route.HandlersRaw = append(route.HandlersRaw, caddyconfig.JSONModuleObject(proxy, "handler", "reverse_proxy", nil))
 	if matchers != nil {
 		route.MatcherSetsRaw = []caddy.ModuleMap{matchers}
 	}
 	return []httpcaddyfile.ConfigValue{{Class: "route", Value: route}}, nil
+}
+
+// ofUpgrades are the options of reverse_proxy that upgraded connections alone have.
+var ofUpgrades = []string{"stream_timeout", "stream_close_delay", "stream_buffer_size"}
+
+// composes reports options that only reverse_proxy can follow.
+func composes(d *caddyfile.Dispenser) bool {
+	defer d.Reset()
+	for d.Next() {
+		for d.NextBlock(0) {
+			if d.Nesting() == 1 && !slices.Contains(ofUpgrades, d.Val()) {
+				return true
+			}
+			d.RemainingArgs()
+		}
+	}
+	return false
 }
 
 // takeOwnOptions reads our options and deletes their tokens, so that

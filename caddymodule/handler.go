@@ -22,8 +22,8 @@ func init() {
 
 // Handler is the middleware: it understands the request, finds the agent and
 // the connector, and permits or refuses. What it permits goes on to the next
-// handler, a reverse_proxy with the upstream source and the transport of this
-// package. It never touches a credential of a service.
+// handler: Forward, or a reverse_proxy with the upstream source and the transport
+// of this package. It never touches a credential of a service.
 //
 // It sets the placeholders {attache.agent}, {attache.connector} and
 // {attache.account}, and {http.auth.user.id} to the agent.
@@ -73,7 +73,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return errors.New("attache must be used in an HTTP server")
 	}
 	h.interceptor = intercept.New(intercept.Config{
-		Handler: server, CA: app.ca, Logger: h.logger,
+		Handler: &inside{handler: h, server: server}, CA: app.ca, Logger: h.logger,
 		ReadHeaderTimeout: time.Duration(server.ReadHeaderTimeout), IdleTimeout: time.Duration(server.IdleTimeout), MaxHeaderBytes: max(server.MaxHeaderBytes, maxInnerHeaderBytes),
 		OnMint: app.metrics.minted, OnTunnel: app.metrics.tunnel,
 	})
@@ -138,8 +138,7 @@ func (v *visit) serve(next caddyhttp.Handler) error {
 	v.setPlaceholders()
 	v.w.Header().Del("Alt-Svc")
 	dropH2C(v.r.Header)
-	caddyhttp.SetVar(v.r.Context(), callKey, v.call)
-	return next.ServeHTTP(v.answerWriter(), v.r)
+	return v.pass(next)
 }
 
 // maxInnerHeaderBytes is the limit on a request's headers inside tunnels. In

@@ -1,0 +1,107 @@
+package caddymodule
+
+import (
+	"errors"
+	"net/http"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+	"go.uber.org/zap"
+
+	"github.com/attache-proxy/attache/caddymodule/forward"
+)
+
+// inside serves the requests of intercepted tunnels. Where the server has no
+// other route than ours, and nothing that listens to its requests, they go
+// straight to the middleware and the forwarder: Caddy's replacer, log fields and
+// idle timeouts cost as much as our own decision, and nobody would see them.
+// Otherwise, and for upgrades, they go through the server like all others.
+type inside struct {
+	handler *Handler
+	server  *caddyhttp.Server
+
+	once    sync.Once
+	forward *Forward // nil where the server is asked
+}
+
+// ServeHTTP implements http.Handler.
+func (i *inside) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	i.once.Do(func() { i.forward = i.alone() }) // not before: routes are still being provisioned
+	if i.forward == nil || forward.Upgrades(r) {
+		i.server.ServeHTTP(w, r)
+		return
+	}
+	w.Header()["Server"] = []string{caddyhttp.ServerHeader}
+	if err := i.handler.ServeHTTP(w, r, direct{i.forward}); err != nil {
+		i.fail(w, err)
+	}
+}
+
+// fail answers as Caddy's server does where no error route is configured.
+func (i *inside) fail(w http.ResponseWriter, err error) {
+	status := http.StatusInternalServerError
+	var he caddyhttp.HandlerError
+	if errors.As(err, &he) && he.StatusCode != 0 {
+		status = he.StatusCode
+	}
+	if status >= 500 {
+		i.handler.logger.Error("request in a tunnel", zap.Error(err))
+	}
+	w.WriteHeader(status)
+}
+
+// alone returns the forwarder of a server that does nothing but forward.
+func (i *inside) alone() *Forward {
+	s := i.server
+	if !i.unmeasured() {
+		return nil
+	}
+	if len(s.Routes) != 1 || s.Errors != nil || s.Logs != nil || s.Metrics != nil || s.EnableFullDuplex || s.ReadTimeout > 0 || s.WriteTimeout > 0 {
+		return nil
+	}
+	route := s.Routes[0]
+	if len(route.MatcherSets) > 0 || len(route.Handlers) != 3 {
+		return nil
+	}
+	own, ok := route.Handlers[0].(*Handler)
+	f, forwards := route.Handlers[1].(*Forward)
+	_, proxies := route.Handlers[2].(*reverseproxy.Handler)
+	if !ok || own != i.handler || !forwards || !proxies {
+		return nil
+	}
+	return f
+}
+
+// unmeasured reports that the server's requests are in no metrics of Caddy's,
+// which are configured for all servers at once.
+func (i *inside) unmeasured() bool {
+	running, err := caddy.ActiveContext().AppIfConfigured("http")
+	app, ok := running.(*caddyhttp.App)
+	if err != nil || !ok || app.Metrics != nil {
+		return false
+	}
+	for _, s := range app.Servers {
+		if s == i.server {
+			return true
+		}
+	}
+	return false // another configuration runs by now
+}
+
+// direct stands for the handlers behind the middleware where they are not asked
+// one by one.
+type direct struct{ *Forward }
+
+// ServeHTTP implements caddyhttp.Handler. Handler.serve calls send instead.
+func (direct) ServeHTTP(http.ResponseWriter, *http.Request) error { return errNoDecision }
+
+// pass hands an understood request on.
+func (v *visit) pass(next caddyhttp.Handler) error {
+	if d, ok := next.(direct); ok {
+		return d.send(v.answerWriter(), v.r, v.call)
+	}
+	caddyhttp.SetVar(v.r.Context(), callKey, v.call)
+	return next.ServeHTTP(v.answerWriter(), v.r)
+}
