@@ -89,12 +89,25 @@ func (a *attache) caddyfile(s setup) string {
 http://:%[4]d {
 	bind 127.0.0.1
 	log
-	attache {
-		%[5]s
-	}
+	%[5]s
 }
 %[6]s
-`, a.Dir, s.Options, s.Attache, a.port, listener, s.Sites)
+`, a.Dir, s.Options, s.Attache, a.port, directive(listener), s.Sites)
+}
+
+// directive is the site's, with its options. With ATTACHE_COMPOSED=1 it is the
+// other way to write it, by which requests go through Caddy's reverse_proxy.
+func directive(options string) string {
+	if os.Getenv("ATTACHE_COMPOSED") != "1" || slices.ContainsFunc(strings.Split(options, "\n"), notOfMatch) {
+		return "attache {\n" + options + "\n}"
+	}
+	return "attache_match {\n" + options + "\n}\nreverse_proxy {\ndynamic attache\ntransport attache\nstream_close_delay 24h\n}"
+}
+
+// notOfMatch reports an option that attache_match does not have.
+func notOfMatch(line string) bool {
+	word, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+	return word != "" && !slices.Contains([]string{"agent", "agent_from_certificate", "unmatched", "name"}, word)
 }
 
 // env is the environment of the proxy and of its commands.

@@ -1,10 +1,12 @@
 package integration_test
 
 import (
+	"crypto/tls"
 	"net/http"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // demo is the usual set-up: a proxy with one service behind it that asks for a
@@ -33,6 +35,32 @@ func newDemo(t testing.TB, more ...func(*setup)) *demo {
 		change(&s)
 	}
 	d.attache = newAttache(t, s)
+	return d
+}
+
+// eachProtocol runs a test with a service that has HTTP/2 and with one that has
+// HTTP/1.1 alone, which the proxy asks with a client of its own.
+func eachProtocol(t *testing.T, test func(t *testing.T, d *demo)) {
+	t.Run("HTTP2 to the service", func(t *testing.T) { test(t, newDemo(t)) })
+	t.Run("HTTP1 to the service", func(t *testing.T) {
+		integration(t)
+		ca := newAuthority(t, "services")
+		s := &service{}
+		server := &http.Server{TLSConfig: &tls.Config{Certificates: []tls.Certificate{ca.leaf(t, time.Time{}, "demo.test")}}, Protocols: new(http.Protocols)}
+		server.Protocols.SetHTTP1(true)
+		l := listen(t)
+		s.URL = "https://" + l.Addr().String()
+		s.serve(t, server, demoService())
+		go server.ServeTLS(l, "", "")
+		test(t, newDemo(t, func(c *setup) {
+			c.Attache, c.Trust = connector("demo", "demo.test", s, "bearer {fields.key}", "DEMO_TOKEN")+agentLocal("demo"), []*authority{ca}
+		}).at(s))
+	})
+}
+
+// at is the demo with another service.
+func (d *demo) at(s *service) *demo {
+	d.Service = s
 	return d
 }
 

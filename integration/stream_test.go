@@ -48,6 +48,11 @@ func eachDoor(t *testing.T, d *demo, test func(t *testing.T, at door)) {
 	}
 }
 
+// eachDoorAndProtocol does so with HTTP/2 and with HTTP/1.1 to the service.
+func eachDoorAndProtocol(t *testing.T, test func(t *testing.T, at door)) {
+	eachProtocol(t, func(t *testing.T, d *demo) { eachDoor(t, d, test) })
+}
+
 // get is GET with a deadline of 30 s.
 func (at door) get(t testing.TB, path string) *http.Response {
 	t.Helper()
@@ -86,7 +91,7 @@ func body(t testing.TB, res *http.Response) string {
 
 // Each event is there when it was sent, not when the next one or the end comes.
 func TestServerSentEvents(t *testing.T) {
-	eachDoor(t, newDemo(t), func(t *testing.T, at door) {
+	eachDoorAndProtocol(t, func(t *testing.T, at door) {
 		const every = 300 * time.Millisecond
 		start := time.Now()
 		res := at.get(t, "/events?n=4&every=300ms")
@@ -121,7 +126,7 @@ type uploaded struct {
 
 // A chunked upload goes on as its parts are written, with its trailer.
 func TestChunkedUpload(t *testing.T) {
-	eachDoor(t, newDemo(t), func(t *testing.T, at door) {
+	eachDoorAndProtocol(t, func(t *testing.T, at door) {
 		r, w := io.Pipe()
 		go func() {
 			for range 4 {
@@ -151,7 +156,7 @@ func TestChunkedUpload(t *testing.T) {
 }
 
 func TestTrailers(t *testing.T) {
-	eachDoor(t, newDemo(t), func(t *testing.T, at door) {
+	eachDoorAndProtocol(t, func(t *testing.T, at door) {
 		res := at.do(t, http.MethodGet, "/trailers", nil, func(r *http.Request) { r.Header.Set("TE", "trailers") })
 		if s := body(t, res); s != "body" {
 			t.Errorf("body = %q", s)
@@ -166,7 +171,7 @@ func TestTrailers(t *testing.T) {
 }
 
 func TestEarlyHints(t *testing.T) {
-	eachDoor(t, newDemo(t), func(t *testing.T, at door) {
+	eachDoorAndProtocol(t, func(t *testing.T, at door) {
 		var hinted []string
 		trace := &httptrace.ClientTrace{Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
 			hinted = append(hinted, fmt.Sprint(code, " ", h.Get("Link")))
@@ -187,37 +192,38 @@ func TestEarlyHints(t *testing.T) {
 // Expect: 100-continue is answered by the service: a refusal comes before the
 // body was sent, a 100 lets it through.
 func TestExpectContinue(t *testing.T) {
-	d := newDemo(t)
-	for _, at := range d.doors(t) {
-		if at.h2 {
-			continue // the header means nothing there to Go's client
+	eachProtocol(t, func(t *testing.T, d *demo) {
+		for _, at := range d.doors(t) {
+			if at.h2 {
+				continue // the header means nothing there to Go's client
+			}
+			t.Run(at.name, func(t *testing.T) {
+				at.http.Transport.(*http.Transport).ExpectContinueTimeout = 5 * time.Second
+				sent := &countingReader{r: strings.NewReader(strings.Repeat("x", 1<<20))}
+				res := at.do(t, http.MethodPost, "/status/403", sent, func(r *http.Request) {
+					r.Header.Set("Expect", "100-continue")
+					r.ContentLength = 1 << 20
+				})
+				if res.StatusCode != 403 || sent.n != 0 {
+					t.Errorf("a refused upload = %s after %d bytes of body, want 403 after none", res.Status, sent.n)
+				}
+				res = at.do(t, http.MethodPost, "/status/403", sent, func(r *http.Request) {
+					r.Header.Set("Expect", "100-continue")
+					r.Header.Set("Attache-Account", "nobody") // our own refusal
+					r.ContentLength = 1 << 20
+				})
+				if res.StatusCode != 404 || sent.n != 0 {
+					t.Errorf("an upload that we refuse = %s after %d bytes of body, want 404 after none", res.Status, sent.n)
+				}
+				res = at.do(t, http.MethodPost, "/upload", strings.NewReader("accepted"), func(r *http.Request) {
+					r.Header.Set("Expect", "100-continue")
+				})
+				if s := body(t, res); !strings.Contains(s, `"bytes":8`) {
+					t.Errorf("an accepted upload = %s %s", res.Status, s)
+				}
+			})
 		}
-		t.Run(at.name, func(t *testing.T) {
-			at.http.Transport.(*http.Transport).ExpectContinueTimeout = 5 * time.Second
-			sent := &countingReader{r: strings.NewReader(strings.Repeat("x", 1<<20))}
-			res := at.do(t, http.MethodPost, "/status/403", sent, func(r *http.Request) {
-				r.Header.Set("Expect", "100-continue")
-				r.ContentLength = 1 << 20
-			})
-			if res.StatusCode != 403 || sent.n != 0 {
-				t.Errorf("a refused upload = %s after %d bytes of body, want 403 after none", res.Status, sent.n)
-			}
-			res = at.do(t, http.MethodPost, "/status/403", sent, func(r *http.Request) {
-				r.Header.Set("Expect", "100-continue")
-				r.Header.Set("Attache-Account", "nobody") // our own refusal
-				r.ContentLength = 1 << 20
-			})
-			if res.StatusCode != 404 || sent.n != 0 {
-				t.Errorf("an upload that we refuse = %s after %d bytes of body, want 404 after none", res.Status, sent.n)
-			}
-			res = at.do(t, http.MethodPost, "/upload", strings.NewReader("accepted"), func(r *http.Request) {
-				r.Header.Set("Expect", "100-continue")
-			})
-			if s := body(t, res); !strings.Contains(s, `"bytes":8`) {
-				t.Errorf("an accepted upload = %s %s", res.Status, s)
-			}
-		})
-	}
+	})
 }
 
 type countingReader struct {
@@ -233,7 +239,7 @@ func (c *countingReader) Read(p []byte) (int, error) {
 
 // Answers without a body, and parts of one.
 func TestBodilessAndRange(t *testing.T) {
-	eachDoor(t, newDemo(t), func(t *testing.T, at door) {
+	eachDoorAndProtocol(t, func(t *testing.T, at door) {
 		for _, code := range []int{204, 304} {
 			res := at.get(t, fmt.Sprintf("/status/%d", code))
 			if s := body(t, res); res.StatusCode != code || s != "" || res.Header.Get("ETag") != `"v1"` {
@@ -289,37 +295,38 @@ func TestBidirectional(t *testing.T) {
 // A client that hangs up ends the request at the service, and is no error in
 // the proxy's log.
 func TestClientHangsUp(t *testing.T) {
-	d := newDemo(t)
-	for _, at := range d.doors(t) {
-		t.Run(at.name, func(t *testing.T) {
-			from := d.Log.Len()
-			ended := make(chan struct{})
-			before := len(d.Service.Requests())
-			ctx, cancel := context.WithCancel(context.Background())
-			r, _ := http.NewRequestWithContext(ctx, http.MethodGet, at.base+"/events?n=0&every=50ms", nil)
-			res, err := at.http.Do(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			io.ReadFull(res.Body, make([]byte, 10))
-			cancel()
-			res.Body.Close()
-			go func() {
-				for len(d.Service.Requests()) <= before || d.Service.open() > 0 {
-					time.Sleep(10 * time.Millisecond)
+	eachProtocol(t, func(t *testing.T, d *demo) {
+		for _, at := range d.doors(t) {
+			t.Run(at.name, func(t *testing.T) {
+				from := d.Log.Len()
+				ended := make(chan struct{})
+				before := len(d.Service.Requests())
+				ctx, cancel := context.WithCancel(context.Background())
+				r, _ := http.NewRequestWithContext(ctx, http.MethodGet, at.base+"/events?n=0&every=50ms", nil)
+				res, err := at.http.Do(r)
+				if err != nil {
+					t.Fatal(err)
 				}
-				close(ended)
-			}()
-			select {
-			case <-ended:
-			case <-time.After(10 * time.Second):
-				t.Fatal("10 s after the client hung up the service still writes")
-			}
-			for line := range strings.Lines(d.Log.String()[from:]) {
-				if strings.Contains(line, `"level":"error"`) {
-					t.Errorf("an error in the log for a client that hung up: %s", line)
+				io.ReadFull(res.Body, make([]byte, 10))
+				cancel()
+				res.Body.Close()
+				go func() {
+					for len(d.Service.Requests()) <= before || d.Service.open() > 0 {
+						time.Sleep(10 * time.Millisecond)
+					}
+					close(ended)
+				}()
+				select {
+				case <-ended:
+				case <-time.After(10 * time.Second):
+					t.Fatal("10 s after the client hung up the service still writes")
 				}
-			}
-		})
-	}
+				for line := range strings.Lines(d.Log.String()[from:]) {
+					if strings.Contains(line, `"level":"error"`) {
+						t.Errorf("an error in the log for a client that hung up: %s", line)
+					}
+				}
+			})
+		}
+	})
 }
