@@ -17,6 +17,7 @@ import (
 type attache struct {
 	*process
 	name, config, addr, port string
+	composed                 string // where requests go through reverse_proxy
 	admin                    *http.Client
 	agentToken               string
 }
@@ -68,10 +69,26 @@ const attacheCaddyfile = `{
 			field token {env.ATTACHE_BENCH_TOKEN}
 			sign bearer {fields.token}
 		}
+		connector bench-hmac {
+			hosts bench-hmac.localhost
+			upstream http://%[4]s
+			field token {env.ATTACHE_BENCH_TOKEN}
+			sign header X-Signature "{hex(hmac_sha256(fields.token, request.body))}"
+		}
+		connectors %[1]s/connectors
+		connector bench-aws {
+			upstream http://%[4]s
+			use key {
+				access_key_id AKIDEXAMPLE
+				secret_access_key {env.ATTACHE_BENCH_TOKEN}
+			}
+		}
 		agent bench {
 			token {env.ATTACHE_BENCH_AGENT}
-			grant bench read
 			grant bench-unsearched read
+			grant bench read write
+			grant bench-hmac read write
+			grant bench-aws read write
 			grant bench-h1 read
 			grant bench-h2 read
 		}
@@ -81,17 +98,45 @@ http://:%[7]s {
 	bind 127.0.0.1
 	attache
 }
+http://:%[8]s {
+	bind 127.0.0.1
+	attache_match
+	reverse_proxy {
+		dynamic attache
+		transport attache
+	}
+}
+`
+
+// awsConnector is a connector that signs with Signature Version 4.
+const awsConnector = `key: bench-aws
+title: Signature Version 4
+category: development
+hosts: [bench-aws.localhost]
+auth:
+  key:
+    type: credentials
+    fields:
+      access_key_id: {title: Access key}
+      secret_access_key: {title: Secret key, secret: true}
+    sign: {sigv4: {service: execute-api, region: us-east-1}}
 `
 
 func startAttache(ctx context.Context, w *world, name, option string) (*attache, error) {
-	p, err := freePorts(1)
+	p, err := freePorts(2)
 	if err != nil {
 		return nil, err
 	}
-	a := &attache{name: name, config: filepath.Join(w.dir, name+".caddyfile"), addr: "127.0.0.1:" + p[0], port: p[0],
+	a := &attache{name: name, config: filepath.Join(w.dir, name+".caddyfile"), addr: "127.0.0.1:" + p[0], port: p[0], composed: "127.0.0.1:" + p[1],
 		admin: unixClient(w.dir + "/" + name + ".sock"), agentToken: w.agentToken}
+	if err := os.MkdirAll(filepath.Join(w.dir, "connectors"), 0o700); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(w.dir, "connectors", "bench-aws.yaml"), []byte(awsConnector), 0o600); err != nil {
+		return nil, err
+	}
 	u := w.upstream.addrs
-	text := fmt.Sprintf(attacheCaddyfile, w.dir, name, option, u[plainHTTP], u[httpsH1], u[httpsH2], p[0])
+	text := fmt.Sprintf(attacheCaddyfile, w.dir, name, option, u[plainHTTP], u[httpsH1], u[httpsH2], p[0], p[1])
 	if err := os.WriteFile(a.config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}

@@ -33,6 +33,11 @@ func (a *attache) basePath(connector string) opener {
 	return plainOpener(a.addr, get("/"+connector+"/v1/items", a.addr, bearer(a.agentToken)))
 }
 
+// composedPath is the same door where Caddy's reverse_proxy forwards.
+func (a *attache) composedPath(connector string) opener {
+	return plainOpener(a.composed, get("/"+connector+"/v1/items", a.composed, bearer(a.agentToken)))
+}
+
 // hostName is the host-name door: connector.localhost.
 func (a *attache) hostName(connector string) opener {
 	return plainOpener(a.addr, get("/v1/items", connector+".localhost:"+a.port, bearer(a.agentToken)))

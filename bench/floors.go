@@ -8,8 +8,16 @@ import (
 
 // What must hold. Ratios are of CPU per request, within one run.
 const (
-	maxBaseURL     = 1.15 // base-URL door to plain Caddy, pool of 256
-	maxIntercepted = 1.4  // intercepted keep-alive to plain Caddy over HTTPS, pool of 256
+	maxBaseURL       = 0.68 // base-URL door to plain Caddy, pool of 256
+	maxBaseURLAlone  = 0.80 // at one connection, where waking up costs as much as work
+	maxOtherDoors    = 0.70 // host name and absolute form
+	maxGoProxy       = 1.5  // base-URL door to httputil.ReverseProxy
+	maxIntercepted   = 0.70 // intercepted HTTP/1.1 to plain Caddy over HTTPS, pool of 256
+	maxInterceptedH2 = 0.80 // intercepted HTTP/2 to Caddy that ends TLS and h2 itself
+	maxOneTunnel     = 1.2  // HTTP/2 in one tunnel to plain Caddy in cleartext
+	maxSigned        = 0.85 // bodies signed on their way to plain Caddy
+	maxBulk          = 0.8  // CPU for a GiB to plain Caddy
+	maxPaced         = 1.0  // p99 of an open loop to plain Caddy
 	// What 20 000 closed tunnels may leave in all, since a collection never
 	// ends with exactly the same: 64 B for each in live heap, and 8 MiB of RSS.
 	maxKeptLive = 64
@@ -36,17 +44,41 @@ func (r *report) checked() []floor {
 			continue
 		}
 		if t.up() == plainHTTP {
-			ratio(t, "Attaché, base URL", t.reference, maxBaseURL)
+			most := maxBaseURL
+			if t.n == 1 {
+				most = maxBaseURLAlone
+			}
+			ratio(t, "Attaché, base URL", t.reference, most)
+			ratio(t, "Attaché, base URL", "Go, httputil.ReverseProxy", maxGoProxy)
+			if t.n > 1 {
+				ratio(t, "Attaché, host name", t.reference, maxOtherDoors)
+				ratio(t, "Attaché, absolute form", t.reference, maxOtherDoors)
+			}
+			ratio(t, "Attaché, base URL, HMAC by an expression", t.reference, maxSigned)
+			ratio(t, "Attaché, base URL, SigV4", t.reference, maxSigned)
 		}
 		if t.up() != httpsH1 {
 			continue
 		}
-		ratio(t, "Attaché, intercepted h2", "Caddy, TLS h2 from the agent", maxIntercepted)
+		ratio(t, "Attaché, intercepted h2", "Caddy, TLS h2 from the agent", maxInterceptedH2)
+		ratio(t, "Attaché, intercepted h2, one tunnel", t.reference, maxOneTunnel)
+		if t.n > 1 {
+			ratio(t, "Attaché, intercepted h1", t.reference, maxIntercepted)
+		}
 		for _, name := range []string{"Attaché, intercepted h1", "Attaché, intercepted h2"} {
-			ratio(t, name, t.reference, maxIntercepted)
 			if got := t.opened(name); t.n == 256 && t.rounds(name) != nil {
 				fs = append(fs, floor{name + ", 256 connections: new upstream connections in the steady state", "0", fmt.Sprint(got), got == 0})
 			}
+		}
+	}
+	if len(r.paced) > 0 {
+		p := r.paced[len(r.paced)-1]
+		got := float64(p.p99) / float64(r.paced[0].p99)
+		fs = append(fs, floor{p.name + ", an open loop at half of Caddy's most: p99 to " + r.paced[0].name, fmt.Sprintf("≤ %.2f", maxPaced), fmt.Sprintf("%.2f", got), got <= maxPaced})
+	}
+	for _, way := range []string{"download", "upload"} {
+		if got := r.bulkRatio(way); got > 0 {
+			fs = append(fs, floor{"Attaché, base URL, " + way + ": CPU for a GiB to Caddy, pool of 256", fmt.Sprintf("≤ %.2f", maxBulk), fmt.Sprintf("%.2f", got), got <= maxBulk})
 		}
 	}
 	if t := r.closed; t != nil {

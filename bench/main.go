@@ -5,8 +5,9 @@
 //	upstream.go   the service: answers 401 unless the right credential came
 //	client.go     lean HTTP/1.1 clients for each door; client_h2.go for HTTP/2
 //	load.go       the closed loop; process.go what /proc says meanwhile
-//	attache.go    Attaché as it is measured; caddy.go and nginx.go the others
-//	steady.go     rounds of requests
+//	attache.go    Attaché as it is measured; caddy.go, nginx.go and goproxy.go the others
+//	steady.go     rounds of requests; signed.go such whose body is signed; openloop.go such that come when they are due
+//	bulk.go       long bodies
 //	tunnels.go    new tunnels; idle.go and closed.go what they hold and keep
 //	stream.go     event delay; start.go start and idle memory
 //	report.go     tables; floors.go what must hold
@@ -25,9 +26,12 @@ import (
 
 func main() {
 	debug.SetGCPercent(400) // our own garbage shall not cost the proxies CPU
-	if os.Getenv(roleVariable) == "upstream" {
-		if err := serveUpstream(); err != nil {
-			fmt.Fprintln(os.Stderr, "upstream:", err)
+	if serve, ok := map[string]func() error{"upstream": serveUpstream, "goproxy": serveGoProxy}[os.Getenv(roleVariable)]; ok {
+		if os.Getenv(roleVariable) == "goproxy" {
+			debug.SetGCPercent(100) // it is measured
+		}
+		if err := serve(); err != nil {
+			fmt.Fprintln(os.Stderr, os.Getenv(roleVariable)+":", err)
 			os.Exit(1)
 		}
 		return

@@ -21,6 +21,9 @@ var parts = []part{
 	{"scrub", measureScrub},
 	{"https", steadyHTTPS},
 	{"h2", steadyH2},
+	{"signed", steadySigned},
+	{"paced", measurePaced},
+	{"bulk", measureBulk},
 	{"sse", measureStreams},
 	{"tunnels", measureNewTunnels},
 	{"peak", measurePeak},
@@ -48,15 +51,16 @@ type plan struct {
 	newTunnels    time.Duration
 	idleTunnels   int
 	closedTunnels int
-	events        int // of each stream
+	events        int   // of each stream
+	bulk          int64 // bytes of a long body
 	// settle is how long a process is left alone before its memory is read,
 	// so that what was freed goes back to the system.
 	settle time.Duration
 }
 
 var (
-	fullPlan  = plan{rounds: 5, warm: 120 * time.Millisecond, window: 750 * time.Millisecond, starts: 5, newTunnels: 1500 * time.Millisecond, idleTunnels: 10_000, closedTunnels: 20_000, events: 200, settle: 3 * time.Second}
-	quickPlan = plan{rounds: 2, warm: 60 * time.Millisecond, window: 200 * time.Millisecond, starts: 2, newTunnels: 500 * time.Millisecond, idleTunnels: 1000, closedTunnels: 3000, events: 60, settle: time.Second}
+	fullPlan  = plan{rounds: 5, warm: 120 * time.Millisecond, window: 750 * time.Millisecond, starts: 5, newTunnels: 1500 * time.Millisecond, idleTunnels: 10_000, closedTunnels: 20_000, events: 200, bulk: 1 << 30, settle: 3 * time.Second}
+	quickPlan = plan{rounds: 2, warm: 60 * time.Millisecond, window: 200 * time.Millisecond, starts: 2, newTunnels: 500 * time.Millisecond, idleTunnels: 1000, closedTunnels: 3000, events: 60, bulk: 64 << 20, settle: time.Second}
 )
 
 func (o options) plan() plan {

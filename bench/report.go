@@ -21,6 +21,8 @@ type report struct {
 	closed     *closedTunnels
 	delays     []delays
 	peaks      []peak
+	bulks      []bulk
+	paced      []paced
 }
 
 func newReport(w *world, o options) *report {
@@ -93,6 +95,8 @@ func (r *report) markdown() string {
 		t.markdown(&b)
 	}
 	r.search(&b)
+	r.pacedTable(&b)
+	r.bulkTable(&b)
 	r.tunnels(&b)
 	r.others(&b)
 	return b.String()

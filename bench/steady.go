@@ -33,7 +33,10 @@ func steadyHTTP(ctx context.Context, w *world, r *report) error {
 	for _, c := range []struct{ name, addr string }{{"Caddy, pool of 256", w.caddy.pool}, {"Caddy, its default pool", w.caddy.standard}, {"Caddy, pool of 256, access log", w.caddy.logged}} {
 		g.add(c.name, plainOpener(c.addr, get("/v1/items", c.addr)), w.caddy.process, plainHTTP)
 	}
+	g.add("Go, httputil.ReverseProxy", plainOpener(w.goProxy.addr, get("/v1/items", w.goProxy.addr)), w.goProxy.process, plainHTTP)
 	g.add("Attaché, base URL", a.basePath("bench"), a.process, plainHTTP)
+	g.add("Attaché, base URL, net/http to the service", w.std.basePath("bench"), w.std.process, plainHTTP)
+	g.add("Attaché, base URL, through reverse_proxy", a.composedPath("bench"), a.process, plainHTTP)
 	g.add("Attaché, base URL, audit off", w.quiet.basePath("bench"), w.quiet.process, plainHTTP)
 	g.add("Attaché, host name", a.hostName("bench"), a.process, plainHTTP)
 	g.add("Attaché, absolute form", a.absolute(plainHost), a.process, plainHTTP)

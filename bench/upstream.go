@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -107,7 +110,7 @@ func serveUpstream() error {
 func service(want string, c *counter) http.Handler {
 	length := strconv.Itoa(len(answer))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") != want {
+		if !allowed(r, want) {
 			c.denied.Add(1)
 			http.Error(w, "no credential", http.StatusUnauthorized)
 			return
@@ -115,6 +118,14 @@ func service(want string, c *counter) http.Handler {
 		c.ok.Add(1)
 		if r.URL.Path == "/events" {
 			events(w, r)
+			return
+		}
+		switch r.URL.Path {
+		case "/bytes":
+			download(w, r)
+			return
+		case "/sink":
+			upload(w, r)
 			return
 		}
 		h := w.Header()
@@ -127,6 +138,43 @@ func service(want string, c *counter) http.Handler {
 		h.Set("Content-Length", length)
 		_, _ = w.Write(answer)
 	})
+}
+
+// allowed reports that the credential came: the bearer token, or a signature of
+// the body with it, or one of Signature Version 4, of which only the shape is
+// looked at.
+func allowed(r *http.Request, want string) bool {
+	got := r.Header.Get("Authorization")
+	if got == want {
+		return true
+	}
+	if sum := r.Header.Get("X-Signature"); sum != "" {
+		body, err := io.ReadAll(r.Body)
+		m := hmac.New(sha256.New, []byte(strings.TrimPrefix(want, "Bearer ")))
+		m.Write(body)
+		return err == nil && sum == hex.EncodeToString(m.Sum(nil))
+	}
+	_, signature, ok := strings.Cut(got, "Signature=")
+	return ok && strings.HasPrefix(got, "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/") && len(signature) == 64
+}
+
+// download sends as many bytes as the query asks for.
+func download(w http.ResponseWriter, r *http.Request) {
+	n, _ := strconv.ParseInt(r.URL.Query().Get("n"), 10, 64)
+	h := w.Header()
+	h.Set("Content-Type", "application/octet-stream")
+	h.Set("Content-Length", strconv.FormatInt(n, 10))
+	_, _ = io.CopyBuffer(struct{ io.Writer }{w}, io.LimitReader(nulls{}, n), make([]byte, 256<<10))
+}
+
+// upload takes a body and says how long it was.
+func upload(w http.ResponseWriter, r *http.Request) {
+	n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, r.Body, make([]byte, 256<<10))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	_, _ = io.WriteString(w, strconv.FormatInt(n, 10))
 }
 
 // eventEvery is the pause between two events.

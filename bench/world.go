@@ -6,8 +6,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -16,7 +14,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"time"
 )
 
 // world is everything that runs.
@@ -29,9 +26,11 @@ type world struct {
 
 	upstream *upstream
 	nginx    *nginx
+	goProxy  *goProxy
 	caddy    *plainCaddy
 	attache  *attache
 	quiet    *attache // the same without audit events
+	std      *attache // the same with net/http to the services
 
 	serviceCA *x509.CertPool
 	service   *tls.Config // trusts the services' own authority
@@ -68,6 +67,9 @@ func (w *world) startProxies(ctx context.Context) (err error) {
 	if w.nginx, err = startNginx(ctx, w); err != nil {
 		return err
 	}
+	if w.goProxy, err = startGoProxy(ctx, w); err != nil {
+		return err
+	}
 	if w.caddy, err = startPlainCaddy(ctx, w); err != nil {
 		return err
 	}
@@ -75,6 +77,9 @@ func (w *world) startProxies(ctx context.Context) (err error) {
 		return err
 	}
 	if w.quiet, err = startAttache(ctx, w, "quiet", "audit off"); err != nil {
+		return err
+	}
+	if w.std, err = startAttache(ctx, w, "std", "transport std"); err != nil {
 		return err
 	}
 	w.tunnel, err = w.attache.trust()
@@ -88,7 +93,10 @@ func (w *world) close() {
 	if w.caddy != nil {
 		w.caddy.stop()
 	}
-	for _, a := range []*attache{w.attache, w.quiet} {
+	if w.goProxy != nil {
+		w.goProxy.stop()
+	}
+	for _, a := range []*attache{w.attache, w.quiet, w.std} {
 		if a != nil {
 			a.stop()
 		}
@@ -104,37 +112,10 @@ func (w *world) env() []string {
 	return []string{tokenVariable + "=" + w.token, agentVariable + "=" + w.agentToken, certVariable + "=" + filepath.Join(w.dir, "service")}
 }
 
-func (w *world) startUpstream(ctx context.Context) error {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	stdin, hold, err := os.Pipe() // it ends when the other end is gone: with us
-	if err != nil {
-		return err
-	}
-	out, say, err := os.Pipe()
-	if err != nil {
-		return err
-	}
-	p, err := start("upstream", w.dir, append(w.env(), roleVariable+"=upstream"), say, stdin, self)
-	_, _ = say.Close(), stdin.Close()
-	if err != nil {
-		return err
-	}
-	u := &upstream{process: p, hold: hold}
+func (w *world) startUpstream(ctx context.Context) (err error) {
+	u := &upstream{}
+	u.process, u.hold, err = w.startRole(ctx, "upstream", &u.addrs)
 	w.upstream = u
-	lines := make(chan error, 1)
-	go func() { lines <- json.NewDecoder(out).Decode(&u.addrs) }()
-	select {
-	case err = <-lines:
-	case <-p.done:
-		err = errors.New(p.said())
-	case <-ctx.Done():
-		err = ctx.Err()
-	case <-time.After(10 * time.Second):
-		err = errors.New("it said nothing in ten seconds")
-	}
 	return err
 }
 
