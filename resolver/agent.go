@@ -91,6 +91,7 @@ type Account struct {
 
 	static  *secret.Credential
 	echoes  atomic.Pointer[[]*echoes]
+	later   atomic.Uint64 // the newest Generation that Saw was told
 	learned sign.Memory // from its services' answers
 
 	originOnce   sync.Once
@@ -115,6 +116,16 @@ func (a *Account) Prepare() error {
 // Hold makes the account work with this credential alone, which is not
 // refreshed: for trying a token before it is stored.
 func (a *Account) Hold(cred *secret.Credential) { a.static = cred }
+
+// Saw tells that the account has had that many credentials by now, so that no
+// cached one of an earlier generation is used any more.
+func (a *Account) Saw(generation uint64) {
+	for old := a.later.Load(); generation > old && !a.later.CompareAndSwap(old, generation); old = a.later.Load() {
+	}
+}
+
+// oldest is the generation before which a credential is over.
+func (a *Account) oldest() uint64 { return max(a.Generation, a.later.Load()) }
 
 // vars is what templates of hosts and URLs may read.
 func (a *Account) vars() *expr.Vars {

@@ -144,7 +144,7 @@ func (c *Credentials) Force(ctx context.Context, a *Account, rejected *secret.Cr
 // fits reports whether a credential works, belongs to the account as it is
 // now, and is newer than one that was rejected.
 func fits(a *Account, cred, rejected *secret.Credential, now time.Time) bool {
-	return works(cred, now) && cred.Generation >= a.Generation && newer(a, cred, rejected)
+	return works(cred, now) && cred.Generation >= a.oldest() && newer(a, cred, rejected)
 }
 
 // newer reports whether cred came after old. A store counts generations up;

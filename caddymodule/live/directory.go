@@ -83,6 +83,9 @@ func (d *Directory) heard(c vault.Change) {
 	switch c.Kind {
 	case vault.KindAccount:
 		if c.Refreshed {
+			if a, ok := d.accounts.GetIfPresent(c.ID); ok {
+				a.Saw(c.Generation)
+			}
 			d.c.Refreshed(c.ID)
 			return
 		}

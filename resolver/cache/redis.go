@@ -80,6 +80,7 @@ type Redis struct {
 	mu    sync.Mutex
 	epoch uint64
 	dirty map[string]struct{} // changed while Redis was away
+	seen  seen
 
 	down  atomic.Bool
 	wake  chan struct{} // asks for a probe
@@ -103,7 +104,7 @@ func OpenRedis(o RedisOptions) (*Redis, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &Redis{
 		near: NewMemory(o.MaxEntries), client: client, sealer: o.Sealer, prefix: o.Prefix, notify: o.Notify,
-		self: rand.Text(), dirty: map[string]struct{}{}, wake: make(chan struct{}, 1), close: cancel,
+		self: rand.Text(), dirty: map[string]struct{}{}, seen: seen{}, wake: make(chan struct{}, 1), close: cancel,
 	}
 	if r.prefix == "" {
 		r.prefix = "attache:"
@@ -195,13 +196,17 @@ func (r *Redis) remember(id string, cred *secret.Credential, epoch uint64) *secr
 func (r *Redis) fetch(ctx context.Context, id string) *secret.Credential {
 	op, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
+	since := r.version(id)
 	p := r.client.Pipeline()
 	get, left := p.Get(op, r.key(id)), p.PTTL(op, r.key(id))
 	if _, err := p.Exec(op); err != nil {
 		r.failed(ctx, err)
 		return nil
 	}
-	cred, err := open(r.sealer, id, []byte(get.Val()))
+	cred, version, err := open(r.sealer, id, []byte(get.Val()))
+	if err == nil && !r.newest(id, version, since) {
+		err = errOlder
+	}
 	if err != nil {
 		r.notify(Notice{Unreadable, err})
 		return nil
@@ -213,9 +218,32 @@ func (r *Redis) fetch(ctx context.Context, id string) *secret.Credential {
 	return cred
 }
 
+// version is the newest one of id that is known.
+func (r *Redis) version(id string) int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.seen.at(id)
+}
+
+// newest reports whether an entry is no older than what was known before it was
+// read, and notes its version.
+func (r *Redis) newest(id string, version, since int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if version < since {
+		return false
+	}
+	r.seen.raise(id, version)
+	return true
+}
+
 // maxSkew is how far apart the clocks of replicas may be before an expiry is
 // taken from Redis' time to live instead.
 const maxSkew = time.Second
+
+// maxShift is by how much an expiry may be moved for that: whoever can write to
+// Redis can set another time to live.
+const maxShift = 15 * time.Minute
 
 // byOurClock makes the times of a credential those of our own clock. They were
 // written by another replica's, which may be minutes off; how long Redis will
@@ -229,6 +257,7 @@ func byOurClock(cred *secret.Credential, left time.Duration, now time.Time) {
 	if shift.Abs() <= maxSkew {
 		shift = 0
 	}
+	shift = min(shift, maxShift)
 	// By way of now, so that a clock that is set later changes nothing.
 	cred.Expiry = now.Add(cred.Expiry.Add(shift).Sub(now))
 	if !cred.RefreshAt.IsZero() {
@@ -257,7 +286,10 @@ func (r *Redis) Fill(ctx context.Context, id string, cred *secret.Credential) *s
 // fillShared is Fill in Redis; it returns the credential that was there before,
 // or nil.
 func (r *Redis) fillShared(ctx context.Context, id string, cred *secret.Credential, life time.Duration) *secret.Credential {
-	sealed, err := seal(r.sealer, id, cred)
+	r.mu.Lock()
+	version := r.seen.next(id)
+	r.mu.Unlock()
+	sealed, err := seal(r.sealer, id, cred, version)
 	if err != nil {
 		return nil
 	}
@@ -269,6 +301,7 @@ func (r *Redis) fillShared(ctx context.Context, id string, cred *secret.Credenti
 		r.failed(ctx, err)
 		return nil
 	case filled:
+		r.newest(id, version, 0)
 		return nil
 	}
 	return r.fetch(ctx, id)

@@ -86,9 +86,11 @@ func (r *Redis) clean(ctx context.Context, ids []string) bool {
 		for _, id := range batch {
 			p.Del(op, r.key(id))
 		}
+		r.mu.Lock()
 		for _, id := range batch {
-			p.Publish(op, r.channel(), r.self+" "+id)
+			p.Publish(op, r.channel(), r.announcement(id, r.seen.take(id)))
 		}
+		r.mu.Unlock()
 		_, err := p.Exec(op)
 		cancel()
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 
@@ -53,8 +54,10 @@ func (r *Redis) subscribe(ctx context.Context) {
 		case *redis.Subscription:
 			r.missed()
 		case *redis.Message:
-			if who, id, ok := strings.Cut(msg.Payload, " "); ok && who != r.self {
-				r.change(id, func() { r.near.Delete(ctx, id) })
+			if who, rest, ok := strings.Cut(msg.Payload, " "); ok && who != r.self {
+				number, id, _ := strings.Cut(rest, " ")
+				version, _ := strconv.ParseInt(number, 10, 64)
+				r.change(id, func() { r.near.Delete(ctx, id); r.seen.announced(id, version) })
 			}
 		}
 	}

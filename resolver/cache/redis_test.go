@@ -458,3 +458,55 @@ func TestRedisURLs(t *testing.T) {
 		t.Error("OpenRedis() without a Sealer = no error")
 	}
 }
+
+// TestOlderEntriesAreRefused: who can write to Redis cannot bring back what stood
+// there before, under its own key and with its own seal.
+func TestOlderEntriesAreRefused(t *testing.T) {
+	s := startRedis(t)
+	admin := s.admin()
+	ctx, prefix := t.Context(), nextPrefix()
+	a, _ := openRedis(t, cache.RedisOptions{URL: s.addr, Prefix: prefix})
+	b, heard := openRedis(t, cache.RedisOptions{URL: s.addr, Prefix: prefix})
+	listening(t, a, b)
+	cred := func(token string) *secret.Credential {
+		return &secret.Credential{Token: secret.New(token), Expiry: time.Now().Add(time.Hour)}
+	}
+	key := prefix + "cred:acc"
+	for what, change := range map[string]func(){
+		"another one":    func() { a.Put(ctx, "acc", cred("new-token")) },
+		"a revocation":   func() { a.Delete(ctx, "acc") },
+		"one by another": func() { b.Put(ctx, "acc", cred("new-token")); time.Sleep(200 * time.Millisecond) },
+	} {
+		a.Put(ctx, "acc", cred("old-token"))
+		old := admin.Get(ctx, key).Val()
+		if old == "" {
+			t.Fatal("nothing was put")
+		}
+		change()
+		time.Sleep(100 * time.Millisecond) // b hears of it
+		a.Drop("acc")
+		b.Drop("acc")
+		admin.Set(ctx, key, old, time.Hour)
+		for name, r := range map[string]*cache.Redis{"who changed it": a, "another replica": b} {
+			if got, ok := r.Get(ctx, "acc"); ok {
+				t.Errorf("after %s, %s takes %s back", what, name, got.Token.Reveal())
+			}
+		}
+	}
+	if !strings.Contains(heard.String(), "unreadable") {
+		t.Errorf("events = %s, want to be told", heard)
+	}
+	// What is written next is used again.
+	a.Put(ctx, "acc", cred("newest"))
+	if got, ok := b.Get(ctx, "acc"); !ok || got.Token.Reveal() != "newest" {
+		t.Errorf("after that the other replica gets %v", ok)
+	}
+	// A longer time to live makes nothing last longer than clocks may be apart.
+	a.Put(ctx, "acc", &secret.Credential{Token: secret.New("short"), Expiry: time.Now().Add(time.Minute)})
+	time.Sleep(100 * time.Millisecond)
+	b.Drop("acc")
+	admin.Expire(ctx, key, 100*time.Hour)
+	if got, ok := b.Get(ctx, "acc"); !ok || time.Until(got.Expiry) > 17*time.Minute {
+		t.Errorf("an entry whose time to live was set to 100 hours: %v, ends in %v", ok, time.Until(got.Expiry))
+	}
+}

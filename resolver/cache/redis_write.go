@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -14,14 +15,15 @@ import (
 // undone when ctx ends: a token that was obtained must not get lost.
 func (r *Redis) Put(ctx context.Context, id string, cred *secret.Credential) {
 	ctx = context.WithoutCancel(ctx)
-	r.change(id, func() { r.near.Put(ctx, id, cred) })
+	var version int64
+	r.change(id, func() { r.near.Put(ctx, id, cred); version = r.seen.take(id) })
 	life := remaining(cred)
-	r.write(ctx, id, func(ctx context.Context, p redis.Pipeliner) {
+	r.write(ctx, id, version, func(ctx context.Context, p redis.Pipeliner) {
 		if life <= 0 {
 			p.Del(ctx, r.key(id))
 			return
 		}
-		sealed, err := seal(r.sealer, id, cred)
+		sealed, err := seal(r.sealer, id, cred, version)
 		if err != nil {
 			p.Del(ctx, r.key(id)) // better nothing than the old one
 			r.notify(Notice{Unreadable, errors.New("sealing a credential for the shared cache failed")})
@@ -34,8 +36,9 @@ func (r *Redis) Put(ctx context.Context, id string, cred *secret.Credential) {
 // Delete forgets the credential of account id, here and everywhere.
 func (r *Redis) Delete(ctx context.Context, id string) {
 	ctx = context.WithoutCancel(ctx)
-	r.change(id, func() { r.near.Delete(ctx, id) })
-	r.write(ctx, id, func(ctx context.Context, p redis.Pipeliner) {
+	var version int64
+	r.change(id, func() { r.near.Delete(ctx, id); version = r.seen.take(id) })
+	r.write(ctx, id, version, func(ctx context.Context, p redis.Pipeliner) {
 		p.Del(ctx, r.key(id))
 	})
 }
@@ -50,7 +53,7 @@ func (r *Redis) change(id string, f func()) {
 
 // write sends commands and tells the others. Where that fails, id is dirty: its
 // entry in Redis must go before anybody may trust it again.
-func (r *Redis) write(ctx context.Context, id string, f func(context.Context, redis.Pipeliner)) {
+func (r *Redis) write(ctx context.Context, id string, version int64, f func(context.Context, redis.Pipeliner)) {
 	if r.soilIfDown(id) {
 		return
 	}
@@ -64,10 +67,15 @@ func (r *Redis) write(ctx context.Context, id string, f func(context.Context, re
 		return
 	}
 	// After the value, so that whoever hears of it finds it.
-	if err := r.client.Publish(op, r.channel(), r.self+" "+id).Err(); err != nil {
+	if err := r.client.Publish(op, r.channel(), r.announcement(id, version)).Err(); err != nil {
 		r.soil(id)
 		r.failed(ctx, err)
 	}
+}
+
+// announcement tells the others that id changed, and which version it has now.
+func (r *Redis) announcement(id string, version int64) string {
+	return r.self + " " + strconv.FormatInt(version, 10) + " " + id
 }
 
 // soilIfDown marks id dirty while Redis is away. It holds the lock under which

@@ -24,13 +24,14 @@ type wireCredential struct {
 	RefreshAt  time.Time         `json:"r,omitzero"`
 	Scopes     []string          `json:"s,omitempty"`
 	Generation uint64            `json:"g,omitempty"`
+	Version    int64             `json:"v,omitempty"`
 }
 
 // seal writes a credential of account id.
-func seal(s Sealer, id string, cred *secret.Credential) ([]byte, error) {
+func seal(s Sealer, id string, cred *secret.Credential, version int64) ([]byte, error) {
 	w := wireCredential{
 		Token: []byte(cred.Token.Reveal()), Expiry: cred.Expiry, RefreshAt: cred.RefreshAt,
-		Scopes: cred.Scopes, Generation: cred.Generation,
+		Scopes: cred.Scopes, Generation: cred.Generation, Version: version,
 	}
 	if len(cred.Fields) > 0 {
 		w.Fields = make(map[string][]byte, len(cred.Fields))
@@ -45,15 +46,15 @@ func seal(s Sealer, id string, cred *secret.Credential) ([]byte, error) {
 	return s.Seal(id, plain)
 }
 
-// open reads what seal wrote. Its errors hold nothing of it.
-func open(s Sealer, id string, sealed []byte) (*secret.Credential, error) {
+// open reads what seal wrote, with its version. Its errors hold nothing of it.
+func open(s Sealer, id string, sealed []byte) (*secret.Credential, int64, error) {
 	plain, err := s.Open(id, sealed)
 	if err != nil {
-		return nil, errors.New("a credential in the shared cache does not open with our keys")
+		return nil, 0, errors.New("a credential in the shared cache does not open with our keys")
 	}
 	var w wireCredential
 	if err := json.Unmarshal(plain, &w); err != nil {
-		return nil, errors.New("a credential in the shared cache has a form that we do not know")
+		return nil, 0, errors.New("a credential in the shared cache has a form that we do not know")
 	}
 	cred := &secret.Credential{
 		Token: secret.New(string(w.Token)), Expiry: w.Expiry, RefreshAt: w.RefreshAt,
@@ -65,5 +66,5 @@ func open(s Sealer, id string, sealed []byte) (*secret.Credential, error) {
 			cred.Fields[name] = secret.New(string(v))
 		}
 	}
-	return cred, nil
+	return cred, w.Version, nil
 }
