@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/attache-proxy/attache/caddymodule/config"
+	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
@@ -144,7 +146,12 @@ func (o observer) Observe(e *resolver.Observation) {
 func (o observer) TokenRequest(acct *resolver.Account, took time.Duration, err error) {
 	o.app.metrics.token(acct.Connector.Key, err)
 	if err != nil {
-		o.app.logger.Warn("no token", zap.String("connector", acct.Connector.Key), zap.String("account", acct.Name), zap.Duration("took", took), zap.Error(err))
+		var e *oauth.Error
+		inside := ""
+		if errors.As(err, &e) {
+			inside = e.Inside()
+		}
+		o.app.logger.Warn("no token", zap.String("connector", acct.Connector.Key), zap.String("account", acct.Name), zap.Duration("took", took), zap.Error(err), zap.String("cause", inside))
 		return
 	}
 	o.app.logger.Info("token", zap.String("connector", acct.Connector.Key), zap.String("account", acct.Name), zap.Duration("took", took))

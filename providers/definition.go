@@ -8,6 +8,8 @@ package providers
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -57,6 +59,8 @@ type Definition struct {
 
 	// source is the file that the definition came from, for messages.
 	source string
+	// digest is the SHA-256 of the text.
+	digest string
 	// inline says that it was one line of JSON: its line number says nothing.
 	inline bool
 }
@@ -243,7 +247,8 @@ func Parse(name string, src []byte) (*Definition, error) {
 	if n := tooMuch(&doc, &left); n != nil {
 		return nil, fmt.Errorf("%s: line %d: the expressions and aliases of a connector have at most %d KiB together", name, n.Line, maxExpressions>>10)
 	}
-	d := &Definition{source: name, inline: !bytes.Contains(src, []byte("\n"))}
+	sum := sha256.Sum256(src)
+	d := &Definition{source: name, digest: hex.EncodeToString(sum[:]), inline: !bytes.Contains(src, []byte("\n"))}
 	if err := strictyaml.Decode(doc.Content[0], d); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, d.place(err))
 	}
@@ -273,6 +278,9 @@ func tooMuch(n *yaml.Node, left *int) *yaml.Node {
 	}
 	return nil
 }
+
+// Digest tells one text of a definition from another; empty where there was none.
+func (d *Definition) Digest() string { return d.digest }
 
 // place leaves out line numbers that would mislead.
 func (d *Definition) place(err error) error {

@@ -92,7 +92,7 @@ type Account struct {
 	static  *secret.Credential
 	echoes  atomic.Pointer[[]*echoes]
 	later   atomic.Uint64 // the newest Generation that Saw was told
-	learned sign.Memory // from its services' answers
+	learned sign.Memory   // from its services' answers
 
 	originOnce   sync.Once
 	originTarget Target

@@ -143,7 +143,7 @@ func (d *Directory) build(ctx context.Context, u *vault.Unsealed) (*resolver.Acc
 		a.Hold(&u.Credential)
 	default:
 		a.Store = store{d.v, d.c.LeaseFor}
-		app, err := d.app(ctx, row)
+		app, err := d.app(ctx, c, row)
 		if err != nil {
 			return nil, err
 		}
@@ -165,7 +165,7 @@ func meta(row *vault.Account) map[string]string {
 
 // app is the OAuth client that the account was connected through, or the one
 // that its connector has now.
-func (d *Directory) app(ctx context.Context, row *vault.Account) (secret.Values, error) {
+func (d *Directory) app(ctx context.Context, c *providers.Connector, row *vault.Account) (secret.Values, error) {
 	id := row.AppID
 	if id == "" {
 		apps, err := d.v.AppsFor(ctx, row.Connector, row.Organisation)
@@ -174,14 +174,12 @@ func (d *Directory) app(ctx context.Context, row *vault.Account) (secret.Values,
 		}
 		id = apps[0].ID
 	}
-	app, values, err := d.v.UnsealApp(ctx, id)
-	if err != nil {
+	app, values, err := d.v.UnsealApp(ctx, id, c)
+	switch {
+	case err != nil:
 		return nil, err
+	case !app.Serves(row.Connector, row.Organisation):
+		return nil, fmt.Errorf("account %s: its OAuth client %s is not for it", row.ID, app.ID)
 	}
-	out := secret.Values{"client_id": secret.New(app.ClientID)}
-	for name, v := range app.Params {
-		out[name] = secret.New(v)
-	}
-	maps.Copy(out, values)
-	return out, nil
+	return app.Client(values), nil
 }

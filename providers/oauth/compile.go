@@ -21,7 +21,7 @@ func Compile(s Spec) (*Config, error) {
 		g.defaults(&s)
 	}
 	s.sendResource()
-	c := &Config{spec: s, grant: g, compiler: &compiler{s.AllowHTTP, map[string]bool{}}}
+	c := &Config{spec: s, grant: g, compiler: &compiler{allowHTTP: s.AllowHTTP, fields: map[string]bool{}}}
 	err := c.checkWords()
 	if err != nil {
 		return nil, err

@@ -12,6 +12,9 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/attache-proxy/attache/providers/oauth/unreached"
+	"github.com/attache-proxy/attache/providers/secret"
 )
 
 // ErrInvalidGrant matches an *Error whose code is invalid_grant: the refresh
@@ -50,7 +53,8 @@ type Error struct {
 	// Interval is the new polling interval that came with slow_down, 0 for none.
 	Interval time.Duration
 
-	cause error
+	cause  error
+	inside secret.Value // does not print by itself
 }
 
 func (e *Error) Error() string {
@@ -82,10 +86,11 @@ func temporaryStatus(status int) bool {
 	return status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout
 }
 
-// unsent is the Error for a request that got no answer. *url.Error is taken
-// off, since its text has the URL, and the URL may have secrets in its query.
+// unsent is the Error for a request that got no answer. What net says of it has
+// addresses of our network, and the URL may have secrets in its query: only why in
+// our own words is told.
 func unsent(endpoint string, err error, hide *redactor) *Error {
-	e := &Error{Endpoint: endpoint, Temporary: true, Unsent: neverLeft(err)}
+	e := &Error{Endpoint: endpoint, Temporary: true, Unsent: neverLeft(err), Description: unreached.Why(err)}
 	for _, known := range []error{context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, known) {
 			e.cause = known
@@ -93,19 +98,15 @@ func unsent(endpoint string, err error, hide *redactor) *Error {
 	}
 	var wrapped *url.Error
 	for errors.As(err, &wrapped) {
-		err = wrapped.Err
-		wrapped = nil
+		err, wrapped = wrapped.Err, nil
 	}
-	text := err.Error()
-	e.Description = hide.clean(text)
-	switch {
-	case errors.Is(e.cause, context.DeadlineExceeded):
-		e.Description = "no answer in time"
-	case slices.ContainsFunc(quoting, func(s string) bool { return strings.Contains(text, s) }):
-		e.Description = "its answer is not HTTP"
-	}
+	e.inside = secret.New(hide.clean(err.Error()))
 	return e
 }
+
+// Inside is what was seen from here where no answer came, addresses of our network
+// and all, without secrets: for the operator's own log and nobody else.
+func (e *Error) Inside() string { return e.inside.Reveal() }
 
 // neverLeft reports whether an error of a Doer means that nothing was sent: no
 // connection was made, or the Doer says so.
@@ -114,9 +115,6 @@ func neverLeft(err error) bool {
 	var doer interface{ NeverLeft() bool }
 	return errors.As(err, &op) && op.Op == "dial" || errors.As(err, &doer) && doer.NeverLeft()
 }
-
-// quoting are marks of net/http's errors that quote what came.
-var quoting = []string{"malformed", "connection broken", "bad Content-Length", "transfer encoding", "http2:"}
 
 // redactor takes secrets out of texts that come from outside.
 type redactor struct{ secrets []string }

@@ -38,6 +38,11 @@ func (c *step) exchange(ctx context.Context, r *run, std []param) (*answer, erro
 		return nil, err
 	}
 	host := req.URL.Host
+	if c.guarded {
+		if err := r.fixed(req.URL); err != nil {
+			return nil, err
+		}
+	}
 	resp, err := r.client.Do(req)
 	if err != nil {
 		return nil, unsent(host, err, hide)
@@ -135,7 +140,7 @@ func clientOf(r *Request) secret.Values {
 func (r *run) redactor(std []param) *redactor {
 	h := &redactor{}
 	for name, v := range r.vars.App {
-		if name != "client_id" {
+		if name != "client_id" && name != secret.FixedHosts {
 			h.add(v.Reveal())
 		}
 	}

@@ -188,7 +188,8 @@ func TestDialErrorsSayWhy(t *testing.T) {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("10.0.0.1 is a private address")}
 	})
 	_, err = cfg.Token(t.Context(), oauth.Request{HTTP: refused, App: secret.Values{"client_id": secret.New("id"), "client_secret": secret.New("s")}})
-	if err == nil || err.Error() != "token endpoint auth.example: dial tcp: 10.0.0.1 is a private address" {
-		t.Errorf("error = %v", err)
+	var e *oauth.Error
+	if !errors.As(err, &e) || err.Error() != "token endpoint auth.example: it cannot be reached" || e.Inside() != "dial tcp: 10.0.0.1 is a private address" {
+		t.Errorf("error = %v, want nothing of our network in it but for the log", err)
 	}
 }

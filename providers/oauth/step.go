@@ -26,6 +26,8 @@ type step struct {
 	rename   map[string]string
 	drop     []string
 	response *response
+	// guarded steps carry what goes only where secret.FixedHosts says.
+	guarded bool
 	// finish signs the finished request, where a service wants that; it may be nil.
 	finish func(*http.Request) error
 }
@@ -71,10 +73,13 @@ func (k *compiler) step(key string, s StepSpec) (*step, error) {
 	if !slices.Contains([]string{"GET", "POST", "PUT", "PATCH", "DELETE"}, c.method) {
 		return nil, fmt.Errorf("%s: method %q is not one of GET, POST, PUT, PATCH, DELETE", key, s.Method)
 	}
+	k.guarded = false
 	err := errors.Join(c.compileURL(k, s), c.compileEncoding(s), c.compileTemplates(k, s))
 	if err != nil {
 		return nil, err
 	}
+	// Only a link of a chain may do without: the others are token requests.
+	c.guarded = k.guarded || !strings.Contains(key, "[") || c.auth != authOff && c.auth != authBearer && c.auth != authNone
 	if c.response, err = compileResponse(key, s.Response); err != nil {
 		return nil, err
 	}

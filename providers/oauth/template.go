@@ -14,6 +14,15 @@ import (
 type compiler struct {
 	allowHTTP bool
 	fields    map[string]bool
+	// guarded is set by a template that reads what goes only where secret.FixedHosts says.
+	guarded bool
+}
+
+// guards reports whether a template reads what is the client's or the grant's.
+// The client's id is no secret.
+func guards(root, name string) bool {
+	return root == "app" && name != "client_id" ||
+		root == "fields" && slices.Contains([]string{"refresh_token", "code", "code_verifier", "device_code"}, name)
 }
 
 // errNoRequest says why a template for an API request does not do here.
@@ -26,6 +35,7 @@ func (k *compiler) template(src string) (*expr.Template, error) {
 	}
 	for _, ref := range t.Refs() {
 		root, name, _ := strings.Cut(ref, ".")
+		k.guarded = k.guarded || guards(root, name)
 		switch root {
 		case "request":
 			return nil, errNoRequest

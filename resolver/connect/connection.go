@@ -32,7 +32,7 @@ func (a *Turns) finish(ctx context.Context, s vault.Session, t *Subject, tok *oa
 	if p := SameIdentity(s, &t.Account, v.Provider); p != nil {
 		return p
 	}
-	c := CredentialsOf(t.Option, cred.Fields)
+	c := CredentialsOf(t.Connector, t.Option, cred.Fields)
 	c.Option, c.Token, c.RefreshToken = t.Option.Name, cred.Token, tok.RefreshToken
 	c.ExpiresAt, c.Scopes, c.Captured = cred.Expiry, cred.Scopes, tok.Metadata
 	if tok.RefreshToken.IsZero() && !tok.RefreshTokenGone {

@@ -34,8 +34,8 @@ func Validated(opt *providers.Option, pasted map[string]string) (secret.Values, 
 }
 
 // CredentialsOf sorts values into those that are secret and those that are shown.
-func CredentialsOf(opt *providers.Option, values secret.Values) *vault.Credentials {
-	c := &vault.Credentials{Fields: map[string]string{}, Secrets: maps.Clone(values)}
+func CredentialsOf(con *providers.Connector, opt *providers.Option, values secret.Values) *vault.Credentials {
+	c := &vault.Credentials{Checked: con.Digest(), Fields: map[string]string{}, Secrets: maps.Clone(values)}
 	for _, f := range opt.Fields {
 		if v, ok := values[f.Name]; ok && !f.Secret {
 			c.Fields[f.Name] = v.Reveal()
@@ -45,40 +45,29 @@ func CredentialsOf(opt *providers.Option, values secret.Values) *vault.Credentia
 	return c
 }
 
-// Prove runs the test request. It returns nil, nil where the connector needs a
+// Prove runs the test request with the app of that id, if any, for an account of
+// organisation org. It returns nil, nil where the connector needs a
 // person or a token endpoint first.
-func (a *Turns) Prove(ctx context.Context, con *providers.Connector, opt *providers.Option, values secret.Values, appID string) (*vault.Connection, error) {
+func (a *Turns) Prove(ctx context.Context, con *providers.Connector, opt *providers.Option, values secret.Values, org, appID string) (*vault.Connection, error) {
 	if NeedsPerson(opt) {
 		return nil, nil
 	}
 	t := Trial{Connector: con, Option: opt, Fields: values}
 	if appID != "" {
-		app, secrets, err := a.v.UnsealApp(ctx, appID)
-		if err != nil {
+		app, secrets, err := a.v.UnsealApp(ctx, appID, con)
+		switch {
+		case err != nil:
 			return nil, err
+		case !app.Serves(con.Key, org):
+			return nil, ErrNoSuchApp
 		}
-		t.App = AppValues(app, secrets)
+		t.App = app.Client(secrets)
 	}
 	v, err := a.Test(ctx, t)
 	if err != nil {
 		return nil, err
 	}
 	return &vault.Connection{Provider: &v.Provider}, nil
-}
-
-// AppValues are an app's values as OAuth wants them.
-func AppValues(app vault.App, secrets secret.Values) secret.Values {
-	out := maps.Clone(secrets)
-	if out == nil {
-		out = secret.Values{}
-	}
-	for name, v := range app.Params {
-		out[name] = secret.New(v)
-	}
-	if app.ClientID != "" {
-		out["client_id"] = secret.New(app.ClientID)
-	}
-	return out
 }
 
 // try runs a test and makes problems of its failures.

@@ -96,10 +96,10 @@ func (a *Turns) findApp(ctx context.Context, c *vault.View, t *Subject, chosen s
 		}
 		id = apps[0].ID
 	}
-	app, secrets, err := a.v.UnsealApp(ctx, id)
+	app, secrets, err := a.v.UnsealApp(ctx, id, t.Connector)
 	switch {
-	case errors.Is(err, vault.ErrNotFound), err == nil && !mayUse(&app, t):
-		return problem.New(http.StatusUnprocessableEntity, "APP_NOT_FOUND", "There is no such app of this connector here.").At("body.app_id", "is no app of this connector")
+	case errors.Is(err, vault.ErrNotFound), err == nil && !app.Serves(t.Connector.Key, t.Account.Organisation):
+		return ErrNoSuchApp
 	case err != nil:
 		return err
 	case !app.Active && chosen == "" && t.Account.AppID != id:
@@ -107,15 +107,12 @@ func (a *Turns) findApp(ctx context.Context, c *vault.View, t *Subject, chosen s
 	case !app.Active:
 		return problem.New(http.StatusConflict, "APP_INACTIVE", "The app of this account is switched off. Switch it on, or choose another one.")
 	}
-	t.App, t.AppID, t.Redirects = AppValues(app, secrets), app.ID, app.RedirectURIs
+	t.App, t.AppID, t.Redirects = app.Client(secrets), app.ID, app.RedirectURIs
 	return nil
 }
 
-// mayUse reports whether an app may serve an account: of its connector, and of
-// its organisation or everybody's.
-func mayUse(app *vault.App, t *Subject) bool {
-	return app.Connector == t.Connector.Key && (app.Organisation == vault.All || app.Organisation == t.Account.Organisation)
-}
+// ErrNoSuchApp is for an app that serves other connectors or organisations.
+var ErrNoSuchApp = problem.New(http.StatusUnprocessableEntity, "APP_NOT_FOUND", "There is no such app of this connector here.").At("body.app_id", "is no app of this connector")
 
 // Complete checks the fields against the option's schema, and fills in defaults.
 func (t *Subject) Complete() error {

@@ -24,6 +24,9 @@ type DeniedError struct {
 	Why string
 }
 
+// Denied tells those who cannot import this package what the error is.
+func (e *DeniedError) Denied() bool { return true }
+
 func (e *DeniedError) Error() string {
 	return fmt.Sprintf("address %s is refused: %s", e.Addr, e.Why)
 }

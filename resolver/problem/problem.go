@@ -68,6 +68,7 @@ var codes = []struct {
 	{vault.ErrNotFound, http.StatusNotFound, "%_NOT_FOUND", "There is no such %s here."},
 	{vault.ErrExists, http.StatusConflict, "%_EXISTS", "There is one of that name already. Choose another name, or edit that one."},
 	{vault.ErrInUse, http.StatusConflict, "%_IN_USE", "Accounts were connected through this %s. Switch it off instead, or delete them first."},
+	{vault.ErrHeld, http.StatusForbidden, "INVALID_PERMISSIONS", "Accounts or OAuth clients of this connector have secrets, which would go elsewhere by this. That needs the role admin."},
 	{vault.ErrConflict, http.StatusConflict, "VERSION_CONFLICT", "It was edited in the meantime. Read it again, then repeat the edit with its new version."},
 	{vault.ErrNotAllowed, http.StatusConflict, "INVALID_STATE", ""},
 	{vault.ErrOrganisation, http.StatusForbidden, "ORGANISATION_MISMATCH", "An agent uses only accounts of its own organisation, and a token edits only its own."},

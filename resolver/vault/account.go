@@ -100,6 +100,9 @@ const (
 type Credentials struct {
 	// Option is the way to authenticate that they are for; empty: the account's.
 	Option string
+	// Checked is the digest of the connector's definition by which they were checked;
+	// empty where the vault has none.
+	Checked string
 	// Fields that are not secret; they are stored and shown as they are.
 	Fields map[string]string
 	// Secrets are sealed, each under its field's name.

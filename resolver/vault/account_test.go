@@ -196,7 +196,7 @@ func TestOrganisations(t *testing.T) {
 		want(t, "CreateSession", err, nil)
 		hook, _, err := acme.CreateWebhook(ctx, vault.NewWebhook{URL: "https://hooks.example/x", Events: []string{"*"}})
 		want(t, "CreateWebhook", err, nil)
-		con := must[vault.Connector](t)(acme.CreateConnector(ctx, vault.Connector{Key: "own", Title: "Own", State: "active"}))
+		con := must[vault.Connector](t)(acme.CreateConnector(ctx, vault.Connector{Key: "own", Title: "Own", State: "active"}, false))
 		app := must[vault.App](t)(acme.CreateApp(ctx, vault.App{Connector: "github", Mode: vault.AppOwn, ClientID: "x"}, nil))
 		tok, _, err := acme.CreateAdminToken(ctx, "acme-admin", vault.RoleAdmin, "", time.Time{})
 		want(t, "CreateAdminToken", err, nil)
@@ -274,7 +274,7 @@ func TestOrganisations(t *testing.T) {
 		}
 		_, err = other.CreateAccount(ctx, vault.NewAccount{Connector: "github", Option: "token", Organisation: "acme"})
 		want(t, "CreateAccount in another organisation", err, vault.ErrOrganisation)
-		_, err = other.CreateConnector(ctx, vault.Connector{Key: "own2", Title: "x", State: "active", Organisation: vault.All})
+		_, err = other.CreateConnector(ctx, vault.Connector{Key: "own2", Title: "x", State: "active", Organisation: vault.All}, false)
 		want(t, "CreateConnector for everybody", err, vault.ErrOrganisation)
 		_, _, err = other.CreateAdminToken(ctx, "sneaky", vault.RoleAdmin, vault.All, time.Time{})
 		want(t, "CreateAdminToken for everything", err, vault.ErrOrganisation)

@@ -94,6 +94,16 @@ var insertAccount = "INSERT INTO accounts (" + strings.ReplaceAll(accountColumns
 	strings.TrimSuffix(strings.Repeat("?, ", strings.Count(accountColumns, ",")+1), ", ") + ")"
 
 func (s *View) insertAccount(ctx context.Context, t *tx, a *Account, c *Credentials) (err error) {
+	checked := ""
+	if c != nil {
+		checked = c.Checked
+	}
+	if err := t.sameConnector(ctx, a.Connector, checked); err != nil {
+		return err
+	}
+	if err := t.mayGoBy(ctx, a); err != nil {
+		return err
+	}
 	if c != nil {
 		if a.ExpiresAt, err = t.expiry(ctx, c.ExpiresAt); err != nil {
 			return err

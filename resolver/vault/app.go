@@ -2,9 +2,11 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +26,14 @@ type App struct {
 	// RedirectURIs are the addresses, besides our own callback, to which people
 	// may be sent back with a code. They stand at the service too.
 	RedirectURIs []string
-	Active       bool
+	// Hosts are those to which the app may prove itself, fixed when its secrets
+	// were entered: see secret.FixedHosts. The sealed copy decides (UnsealApp); this
+	// one is for people.
+	Hosts  []string
+	Active bool
+	// Checked is, for CreateApp, the digest of the connector's definition by which
+	// Hosts were found; empty where the vault has none.
+	Checked string
 
 	CreatedAt, UpdatedAt time.Time
 	Version              int64
@@ -43,24 +52,33 @@ func scanApp(s scanner) (a App, err error) {
 	err = s.Scan(&a.ID, &a.Organisation, &a.Connector, &a.Mode, &a.Name, &a.ClientID, jsonCol{&a.Params}, bitCol{&a.Active},
 		timeCol{&a.CreatedAt}, timeCol{&a.UpdatedAt}, &a.Version)
 	a.RedirectURIs = strings.Fields(a.Params[redirectParam])
+	a.Hosts = strings.Fields(a.Params[hostsParam])
 	delete(a.Params, redirectParam)
+	delete(a.Params, hostsParam)
 	return a, err
 }
 
-// redirectParam is where RedirectURIs stand in the column params, with spaces
-// between them, which no URI has.
-const redirectParam = "@redirect_uris"
+// Where RedirectURIs and Hosts stand in the column params, with spaces between
+// them, which neither has.
+const (
+	redirectParam = "@redirect_uris"
+	hostsParam    = "@hosts"
+)
 
 // paramsText is the column params.
 func (a *App) paramsText() string {
-	if len(a.RedirectURIs) == 0 {
+	if len(a.RedirectURIs) == 0 && len(a.Hosts) == 0 {
 		return jsonText(a.Params)
 	}
 	all := maps.Clone(a.Params)
 	if all == nil {
 		all = map[string]string{}
 	}
-	all[redirectParam] = strings.Join(a.RedirectURIs, " ")
+	for name, list := range map[string][]string{redirectParam: a.RedirectURIs, hostsParam: a.Hosts} {
+		if len(list) > 0 {
+			all[name] = strings.Join(list, " ")
+		}
+	}
 	return jsonText(all)
 }
 
@@ -75,6 +93,10 @@ func (a *App) check() error {
 		return invalid("mode", "must be managed or own")
 	case len(a.ClientID) > maxText:
 		return invalid("client_id", "is longer than %d bytes", maxText)
+	case a.Mode == AppOwn && a.Organisation == All:
+		return invalid("organisation", "of an own app is one organisation: own apps serve its accounts alone")
+	case len(a.Hosts) > maxFixedHosts:
+		return invalid("hosts", "are more than %d", maxFixedHosts)
 	case len(a.RedirectURIs) > maxRedirectURIs:
 		return invalid("redirect_uris", "are more than %d", maxRedirectURIs)
 	}
@@ -91,7 +113,10 @@ func (a *App) check() error {
 	return nil
 }
 
-const maxRedirectURIs = 20
+const (
+	maxRedirectURIs = 20
+	maxFixedHosts   = 100
+)
 
 // checkRedirectURI takes absolute URIs without a fragment (RFC 6749 §3.1.2); plain
 // HTTP only to this machine, and schemes of one's own for apps on phones.
@@ -139,12 +164,15 @@ func (s *View) CreateApp(ctx context.Context, a App, secrets secret.Values) (App
 		return App{}, err
 	}
 	err = s.v.write(ctx, func(t *tx) error {
+		if err := t.sameConnector(ctx, a.Connector, a.Checked); err != nil {
+			return err
+		}
 		_, err := t.exec(ctx, "INSERT INTO apps ("+appColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 			a.ID, a.Organisation, a.Connector, a.Mode, a.Name, a.ClientID, a.paramsText(), bit(a.Active), micros(now), micros(now), a.Version)
 		if err != nil {
 			return err
 		}
-		if err := t.putSecrets(ctx, a.owner(), secrets); err != nil {
+		if err := t.putSecrets(ctx, a.owner(), a.withHosts(secrets)); err != nil {
 			return err
 		}
 		return s.tellApp(ctx, t, &a, "app.created")
@@ -195,17 +223,126 @@ func (s *View) AppSecrets(ctx context.Context, id string) ([]SecretInfo, error) 
 	if _, err := s.App(ctx, id); err != nil {
 		return nil, err
 	}
-	return s.v.secretInfos(ctx, id)
+	infos, err := s.v.secretInfos(ctx, id)
+	return slices.DeleteFunc(infos, func(i SecretInfo) bool { return i.Field == secret.FixedHosts }), err
 }
 
-// UnsealApp returns an app with its secrets open. Params are not among them.
-func (v *Vault) UnsealApp(ctx context.Context, id string) (App, secret.Values, error) {
-	a, err := one(ctx, v, v.r, scanApp, "SELECT "+appColumns+" FROM apps WHERE id = ?", id)
+// withHosts adds the hosts to an app's secrets, sealed with them.
+func (a *App) withHosts(secrets secret.Values) secret.Values {
+	all := maps.Clone(secrets)
+	if all == nil {
+		all = secret.Values{}
+	}
+	all[secret.FixedHosts] = secret.Fixed(a.Hosts)
+	return all
+}
+
+// UnsealApp returns an app with its secrets open, secret.FixedHosts among them.
+// Params are not.
+//
+// An app that was entered before there were hosts gets those that its connector
+// says now, as far as no account decides; they are kept from then on.
+func (v *Vault) UnsealApp(ctx context.Context, id string, con HostFixer) (App, secret.Values, error) {
+	a, values, err := v.openApp(ctx, v.r, id)
+	if err != nil || !unfixed(values) {
+		return a, values, err
+	}
+	a.Hosts, _ = con.FixedHosts(a.Client(nil))
+	if len(a.Hosts) > 0 {
+		if err := v.fixApp(ctx, &a); err != nil {
+			return App{}, nil, err
+		}
+	}
+	values[secret.FixedHosts] = secret.Fixed(a.Hosts)
+	return a, values, nil
+}
+
+// HostFixer is a connector: it knows to which hosts it sends a client, and which
+// templates leave that to an account.
+type HostFixer interface {
+	FixedHosts(app secret.Values) (hosts, open []string)
+}
+
+// fixApp keeps the hosts of an app of an earlier release. One that was written
+// since has them, or lost them to somebody: it goes nowhere.
+func (v *Vault) fixApp(ctx context.Context, a *App) error {
+	return v.write(ctx, func(t *tx) error {
+		var writes int64
+		err := t.row(ctx, "SELECT COALESCE(MAX(version), 0) FROM seals WHERE owner_id = ?", a.ID).Scan(&writes)
+		if err != nil {
+			return err
+		}
+		_, values, again := v.openApp(ctx, t, a.ID)
+		if again != nil {
+			return again
+		}
+		if writes > 0 && !values.Get(secret.FixedHosts).Equal(notYet) {
+			a.Hosts = secret.HostsOf(values)
+			return nil
+		}
+		if err := t.putSecrets(ctx, a.owner(), secret.Values{secret.FixedHosts: secret.Fixed(a.Hosts)}); err != nil {
+			return err
+		}
+		_, err = t.exec(ctx, "UPDATE apps SET params = ? WHERE id = ?", a.paramsText(), a.ID)
+		return err
+	})
+}
+
+// notYet stands in FixedHosts where an app of an earlier release was sealed anew
+// before its hosts were fixed.
+var notYet = secret.New("not yet")
+
+// unfixed reports whether an app was entered by an earlier release.
+func unfixed(values secret.Values) bool {
+	v := values.Get(secret.FixedHosts)
+	return v.IsZero() || v.Equal(notYet)
+}
+
+func (v *Vault) openApp(ctx context.Context, q querier, id string) (App, secret.Values, error) {
+	a, err := one(ctx, v, q, scanApp, "SELECT "+appColumns+" FROM apps WHERE id = ?", id)
 	if err != nil {
 		return App{}, nil, err
 	}
-	values, err := v.unsealAll(ctx, v.r, a.owner())
+	values, err := v.unsealAll(ctx, q, a.owner())
+	if a.Hosts = nil; !unfixed(values) {
+		a.Hosts = secret.HostsOf(values)
+	}
 	return a, values, err
+}
+
+// Serves reports whether the app may be used for an organisation's accounts of a
+// connector: an own app only for its organisation's.
+func (a *App) Serves(connector, org string) bool {
+	return a.Connector == connector && (a.Organisation == org || a.Organisation == All && a.Mode == AppManaged)
+}
+
+// mayGoBy refuses an account whose app serves others.
+func (t *tx) mayGoBy(ctx context.Context, a *Account) error {
+	if a.AppID == "" {
+		return nil
+	}
+	app, err := one(ctx, t.v, t, scanApp, "SELECT "+appColumns+" FROM apps WHERE id = ?", a.AppID)
+	if err == nil && app.Serves(a.Connector, a.Organisation) {
+		return nil
+	}
+	if err == nil || errors.Is(err, ErrNotFound) {
+		return invalid("app_id", "is no app of this connector for this organisation")
+	}
+	return err
+}
+
+// Client is all that a token request knows of the app: its id, Params, and the
+// secrets of UnsealApp.
+func (a *App) Client(secrets secret.Values) secret.Values {
+	out := secret.Values{}
+	for name, v := range a.Params {
+		out[name] = secret.New(v)
+	}
+	maps.Copy(out, secrets)
+	if a.ClientID != "" {
+		out["client_id"] = secret.New(a.ClientID)
+	}
+	return out
 }
 
 // AppsFor lists the active apps that an organisation may connect a connector's
@@ -230,6 +367,10 @@ type AppEdit struct {
 	Active         *bool
 	// Secrets that are named are replaced, or deleted where zero.
 	Secrets secret.Values
+	// Hosts may change only where no secret stays that was entered for others.
+	Hosts []string
+	// Checked is App's.
+	Checked string
 }
 
 // UpdateApp edits an app that is at version, or at any if version is 0.
@@ -247,21 +388,53 @@ func (s *View) UpdateApp(ctx context.Context, id string, version int64, e AppEdi
 		if e.RedirectURIs != nil {
 			a.RedirectURIs = e.RedirectURIs
 		}
+		if err := t.sameConnector(ctx, a.Connector, e.Checked); err != nil {
+			return err
+		}
+		secrets, err := s.fixHosts(ctx, t, a, &e)
+		if err != nil {
+			return err
+		}
 		if err := a.check(); err != nil {
 			return err
 		}
-		if err := t.putSecrets(ctx, a.owner(), e.Secrets); err != nil {
+		if err := t.putSecrets(ctx, a.owner(), secrets); err != nil {
 			return err
 		}
 		a.Version++
 		a.UpdatedAt = s.v.moment()
-		_, err := t.exec(ctx, "UPDATE apps SET name = ?, client_id = ?, params = ?, active = ?, updated_at = ?, version = ? WHERE id = ?",
+		_, err = t.exec(ctx, "UPDATE apps SET name = ?, client_id = ?, params = ?, active = ?, updated_at = ?, version = ? WHERE id = ?",
 			a.Name, a.ClientID, a.paramsText(), bit(a.Active), micros(a.UpdatedAt), a.Version, id)
 		if err != nil {
 			return err
 		}
 		return s.tellApp(ctx, t, a, "app.updated")
 	})
+}
+
+// fixHosts returns the secrets of an edit, with the hosts where those change.
+func (s *View) fixHosts(ctx context.Context, t *tx, a *App, e *AppEdit) (secret.Values, error) {
+	if e.Hosts == nil && len(e.Secrets) == 0 {
+		return nil, nil
+	}
+	_, had, err := s.v.openApp(ctx, t, a.ID)
+	switch {
+	case err != nil:
+		return nil, err
+	case e.Hosts == nil && had.Get(secret.FixedHosts).IsZero():
+		all := maps.Clone(e.Secrets)
+		all[secret.FixedHosts] = notYet
+		return all, nil
+	case e.Hosts == nil || !unfixed(had) && slices.Equal(secret.HostsOf(had), e.Hosts):
+		return e.Secrets, nil
+	}
+	for _, name := range sortedKeys(had) {
+		if _, anew := e.Secrets[name]; !anew && name != secret.FixedHosts {
+			return nil, invalid("hosts", "change only together with the secrets, which were entered for the former: send %s again", name)
+		}
+	}
+	a.Hosts = e.Hosts
+	return a.withHosts(e.Secrets), nil
 }
 
 // DeleteApp deletes an app that no account was connected through; otherwise it
@@ -276,15 +449,19 @@ func (s *View) DeleteApp(ctx context.Context, id string, version int64) error {
 		if used > 0 {
 			return ErrInUse
 		}
-		if err := t.dropSecrets(ctx, id); err != nil {
-			return err
-		}
-		if _, err := t.exec(ctx, "DELETE FROM apps WHERE id = ?", id); err != nil {
-			return err
-		}
-		return s.tellApp(ctx, t, a, "app.deleted")
+		return s.dropApp(ctx, t, a)
 	})
 	return err
+}
+
+func (s *View) dropApp(ctx context.Context, t *tx, a *App) error {
+	if err := t.dropSecrets(ctx, a.ID); err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, "DELETE FROM apps WHERE id = ?", a.ID); err != nil {
+		return err
+	}
+	return s.tellApp(ctx, t, a, "app.deleted")
 }
 
 func (s *View) editApp(ctx context.Context, id string, version int64, f func(*tx, *App) error) (App, error) {

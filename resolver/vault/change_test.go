@@ -79,7 +79,7 @@ func TestPropagation(t *testing.T) {
 		changes("agent", vault.Change{Kind: vault.KindAgent, ID: agent.ID, Agent: agent.ID})
 		g := must[vault.Grant](t)(s.CreateGrant(ctx, vault.NewGrant{AgentID: agent.ID, AccountID: a.ID, Scopes: []string{"read"}}))
 		changes("grant", vault.Change{Kind: vault.KindGrant, ID: g.ID, Agent: agent.ID, Account: a.ID, Connector: "github"})
-		must[vault.Connector](t)(s.CreateConnector(ctx, vault.Connector{Key: "mine", Title: "Mine", State: "active"}))
+		must[vault.Connector](t)(s.CreateConnector(ctx, vault.Connector{Key: "mine", Title: "Mine", State: "active"}, false))
 		changes("connector", vault.Change{Kind: vault.KindConnector, ID: "mine", Connector: "mine"})
 		must[vault.Setting](t)(s.PutSetting(ctx, "x", "y", 0))
 		changes("setting", vault.Change{Kind: vault.KindSetting, ID: "x"})

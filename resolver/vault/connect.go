@@ -56,6 +56,9 @@ func (s *View) SetCredentials(ctx context.Context, id string, version int64, c C
 }
 
 func (s *View) setCredentials(ctx context.Context, t *tx, a *Account, c *Credentials) (err error) {
+	if err := t.sameConnector(ctx, a.Connector, c.Checked); err != nil {
+		return err
+	}
 	if a.State == Revoked {
 		why := Reason{Code: ReasonCredentialsSet}
 		if err := a.change(Pending, why, s.v.moment()); err != nil {
@@ -92,6 +95,9 @@ func (s *View) Connect(ctx context.Context, id string, version int64, c Connecti
 		}
 		if c.AppID != "" {
 			a.AppID = c.AppID
+			if err := t.mayGoBy(ctx, a); err != nil {
+				return err
+			}
 		}
 		if c.Provider != nil {
 			a.Provider = *c.Provider

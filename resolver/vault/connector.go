@@ -2,6 +2,10 @@ package vault
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"maps"
 	"regexp"
 	"time"
 )
@@ -64,9 +68,50 @@ func (s *View) placeShared(org string) (string, error) {
 	return s.place(org)
 }
 
+// ErrHeld means that secrets are left which were entered for another definition of
+// the connector and would follow this one.
+var ErrHeld = errors.New("secrets were entered for the connector as it was")
+
+// held reports whether anything has a secret that follows a connector's
+// definition, of whatever organisation: accounts, with their connect sessions, and
+// apps. It keeps others from entering one until the transaction ends.
+func (t *tx) held(ctx context.Context, key string) (bool, error) {
+	var n int64
+	err := t.row(ctx, `SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM accounts WHERE connector = ? LIMIT 1) AS a)
+		+ (SELECT COUNT(*) FROM (SELECT 1 FROM apps WHERE connector = ? LIMIT 1) AS b)`, key, key).Scan(&n)
+	return n > 0, err
+}
+
+// Held reports whether anything has a secret that follows the definition of the
+// connector of that key.
+func (s *View) Held(ctx context.Context, key string) (held bool, err error) {
+	err = s.v.write(ctx, func(t *tx) error { held, err = t.held(ctx, key); return err })
+	return held, err
+}
+
+// sameConnector refuses to store what was checked against a definition that is
+// not the connector's any more: it would go where that one says. Until the
+// transaction ends, the definition stays. digest is empty for connectors that are
+// not in the vault.
+func (t *tx) sameConnector(ctx context.Context, key, digest string) error {
+	var definition string
+	err := t.v.explain(t.row(ctx, "SELECT definition FROM connectors WHERE key = ?"+t.v.d.share, key).Scan(&definition))
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	sum := sha256.Sum256([]byte(definition))
+	if err == nil && digest != "" && digest != hex.EncodeToString(sum[:]) {
+		err = ErrConflict
+	}
+	return err
+}
+
 // CreateConnector stores a connector that the caller has validated. Key, Title,
 // Type, State, Definition, Form and Organisation are used of c.
-func (s *View) CreateConnector(ctx context.Context, c Connector) (Connector, error) {
+//
+// Secrets that are left of another connector of that key would follow the new
+// one: that is ErrHeld, unless adopt is set.
+func (s *View) CreateConnector(ctx context.Context, c Connector, adopt bool) (Connector, error) {
 	org, err := s.placeShared(c.Organisation)
 	if err != nil {
 		return Connector{}, err
@@ -77,6 +122,9 @@ func (s *View) CreateConnector(ctx context.Context, c Connector) (Connector, err
 		return Connector{}, err
 	}
 	err = s.v.write(ctx, func(t *tx) error {
+		if held, err := t.held(ctx, c.Key); err != nil || held && !adopt {
+			return errors.Join(err, ErrHeld)
+		}
 		_, err := t.exec(ctx, "INSERT INTO connectors ("+connectorColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 			c.ID, c.Key, c.Organisation, c.Title, c.Type, c.State, c.Definition, jsonText(c.Form), c.LastError, micros(now), micros(now), c.Version)
 		if err != nil {
@@ -121,11 +169,21 @@ func (s *View) Connectors(ctx context.Context) ([]Connector, error) {
 
 // UpdateConnector lets f edit Title, Type, State, Definition, Form and LastError
 // of the connector that is at version, or at any if version is 0.
-func (s *View) UpdateConnector(ctx context.Context, key string, version int64, f func(*Connector) error) (Connector, error) {
+//
+// moves says whether secrets would go elsewhere by the edit; where there are any,
+// it is refused with ErrHeld. It is asked in the transaction that writes, and may
+// be nil for an edit that moves nothing, or by somebody who may.
+func (s *View) UpdateConnector(ctx context.Context, key string, version int64, moves func(before, after *Connector) bool, f func(*Connector) error) (Connector, error) {
 	return s.editConnector(ctx, key, version, func(t *tx, c *Connector) error {
 		keep := *c
+		keep.Form = maps.Clone(c.Form)
 		if err := f(c); err != nil {
 			return err
+		}
+		if moves != nil && moves(&keep, c) {
+			if held, err := t.held(ctx, key); err != nil || held {
+				return errors.Join(err, ErrHeld)
+			}
 		}
 		c.ID, c.Key, c.Organisation, c.CreatedAt = keep.ID, keep.Key, keep.Organisation, keep.CreatedAt
 		if err := c.check(); err != nil {
@@ -142,8 +200,9 @@ func (s *View) UpdateConnector(ctx context.Context, key string, version int64, f
 	})
 }
 
-// DeleteConnector deletes a custom connector that no account uses; otherwise it
-// returns *InvalidError.
+// DeleteConnector deletes a custom connector that no account uses, and its apps,
+// of whatever organisation: who makes the key anew gets no secret of theirs.
+// Otherwise it returns *InvalidError.
 func (s *View) DeleteConnector(ctx context.Context, key string, version int64) error {
 	_, err := s.editConnector(ctx, key, version, func(t *tx, c *Connector) error {
 		var used int
@@ -153,11 +212,29 @@ func (s *View) DeleteConnector(ctx context.Context, key string, version int64) e
 		if used > 0 {
 			return invalid("key", "accounts of this connector are left; delete them first")
 		}
+		if err := s.dropApps(ctx, t, key); err != nil {
+			return err
+		}
 		if _, err := t.exec(ctx, "DELETE FROM connectors WHERE id = ?", c.ID); err != nil {
 			return err
 		}
 		return s.tellConnector(ctx, t, c, "connector.deleted")
 	})
+	return err
+}
+
+// dropApps deletes the apps of a connector, and which of them were chosen.
+func (s *View) dropApps(ctx context.Context, t *tx, key string) error {
+	apps, err := collect(ctx, s.v, t, scanApp, "SELECT "+appColumns+" FROM apps WHERE connector = ?", key)
+	if err != nil {
+		return err
+	}
+	for i := range apps {
+		if err := s.dropApp(ctx, t, &apps[i]); err != nil {
+			return err
+		}
+	}
+	_, err = t.exec(ctx, "DELETE FROM settings WHERE name >= ? AND name < ?", appModeSetting(key, ""), appModeSetting(key, "~"))
 	return err
 }
 

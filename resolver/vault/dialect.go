@@ -26,6 +26,9 @@ type dialect struct {
 	now string
 	// lock ends a SELECT whose row is edited in the same transaction.
 	lock string
+	// share ends a SELECT whose row others may read and none may edit until the
+	// transaction ends.
+	share string
 	// skip ends a SELECT that takes rows for its transaction alone and passes
 	// over those that another one has taken.
 	skip string

@@ -210,10 +210,15 @@ func (t *tx) sealOwner(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+	fixed := before > 0 || !strings.HasPrefix(id, "app_")
 	for _, r := range rows {
 		if err := t.sealAgain(ctx, o, &r, before, version); err != nil {
 			return err
 		}
+		fixed = fixed || r.field == secret.FixedHosts
+	}
+	if !fixed {
+		return t.putSealed(ctx, o, version, secret.FixedHosts, notYet)
 	}
 	return nil
 }

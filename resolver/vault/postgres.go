@@ -35,6 +35,7 @@ var postgresDialect = dialect{
 	conns:          postgresConns,
 	now:            "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
 	lock:           " FOR UPDATE",
+	share:          " FOR SHARE",
 	skip:           " FOR UPDATE SKIP LOCKED",
 	snapshot:       sql.LevelRepeatableRead,
 	open:           openPostgres,

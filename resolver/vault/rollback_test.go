@@ -146,7 +146,7 @@ func TestSecretsAreBoundToWhereTheyGo(t *testing.T) {
 		for _, set := range []string{"connector = 'evil'", "organisation = 'evil'", "mode = 'managed'"} {
 			app := must[vault.App](t)(s.CreateApp(ctx, vault.App{Connector: "zendesk", Mode: vault.AppOwn, Organisation: "acme", Name: set}, secret.Values{"client_secret": secret.New("app-secret")}))
 			run(t, db, "UPDATE apps SET "+set+" WHERE id = '"+app.ID+"'")
-			_, _, err := v.UnsealApp(ctx, app.ID)
+			_, _, err := v.UnsealApp(ctx, app.ID, nowhere{})
 			want(t, "UnsealApp with "+set, err, vault.ErrMoved)
 		}
 	})
@@ -190,7 +190,7 @@ func TestOldVault(t *testing.T) {
 		if want := "old-api-key-0123456789 git.example old-token-0123456789 old-refresh-0123456789"; strings.Join(got, " ") != want {
 			t.Errorf("Unseal = %s, want %s", got, want)
 		}
-		_, values, err := v.UnsealApp(ctx, app)
+		_, values, err := v.UnsealApp(ctx, app, nowhere{"login.example.com"})
 		want(t, "UnsealApp", err, nil)
 		if got := values.Get("client_secret").Reveal(); got != "old-client-secret-0123456789" {
 			t.Errorf("UnsealApp = %s", got)

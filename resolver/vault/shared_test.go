@@ -121,13 +121,13 @@ func TestApps(t *testing.T) {
 		if got.Active || got.ClientID != "new-id" {
 			t.Errorf("UpdateApp() = %+v", got)
 		}
-		if _, values, err := v.UnsealApp(ctx, managed.ID); err != nil || len(values) != 1 || values.Get("private_key").Reveal() != "pem" {
-			t.Errorf("UnsealApp() has %d secrets, %v; want the private key alone", len(values), err)
+		if _, values, err := v.UnsealApp(ctx, managed.ID, nowhere{}); err != nil || len(values) != 2 || values.Get("private_key").Reveal() != "pem" {
+			t.Errorf("UnsealApp() has %d secrets, %v; want the private key and the hosts", len(values), err)
 		}
 		if apps := must[[]vault.App](t)(v.AppsFor(ctx, "github", "other")); len(apps) != 0 {
 			t.Errorf("an app that is off is offered")
 		}
-		must[vault.Account](t)(s.CreateAccount(ctx, vault.NewAccount{Connector: "github", Option: "oauth", AppID: own.ID}))
+		must[vault.Account](t)(s.CreateAccount(ctx, vault.NewAccount{Organisation: "acme", Connector: "github", Option: "oauth", AppID: own.ID}))
 		want(t, "DeleteApp in use", acme.DeleteApp(ctx, own.ID, 0), vault.ErrInUse)
 		want(t, "DeleteApp", s.DeleteApp(ctx, managed.ID, 0), nil)
 		_, err = s.CreateApp(ctx, vault.App{Connector: "github", Mode: "stolen"}, nil)
@@ -139,9 +139,9 @@ func TestConnectors(t *testing.T) {
 	each(t, func(t *testing.T, v *vault.Vault) {
 		ctx, s := t.Context(), v.System()
 		acme, other := v.As(vault.Actor{Kind: "admin"}, "acme"), v.As(vault.Actor{Kind: "admin"}, "other")
-		own := must[vault.Connector](t)(acme.CreateConnector(ctx, vault.Connector{Key: "billing", Title: "Billing", Type: "OAUTH2", State: "active", Definition: "key: billing", Form: map[string]any{"scope": "a b"}}))
-		must[vault.Connector](t)(s.CreateConnector(ctx, vault.Connector{Key: "shared", Title: "Shared", State: "active", Organisation: vault.All}))
-		_, err := other.CreateConnector(ctx, vault.Connector{Key: "billing", Title: "x", State: "active"})
+		own := must[vault.Connector](t)(acme.CreateConnector(ctx, vault.Connector{Key: "billing", Title: "Billing", Type: "OAUTH2", State: "active", Definition: "key: billing", Form: map[string]any{"scope": "a b"}}, false))
+		must[vault.Connector](t)(s.CreateConnector(ctx, vault.Connector{Key: "shared", Title: "Shared", State: "active", Organisation: vault.All}, false))
+		_, err := other.CreateConnector(ctx, vault.Connector{Key: "billing", Title: "x", State: "active"}, false)
 		want(t, "a key that is taken", err, vault.ErrExists)
 		if cs := must[[]vault.Connector](t)(other.Connectors(ctx)); len(cs) != 1 || cs[0].Key != "shared" {
 			t.Errorf("Connectors(other) = %+v, want the shared one", cs)
@@ -149,19 +149,19 @@ func TestConnectors(t *testing.T) {
 		if cs := must[[]vault.Connector](t)(s.Connectors(ctx)); len(cs) != 2 {
 			t.Errorf("Connectors() = %d, want 2", len(cs))
 		}
-		got := must[vault.Connector](t)(acme.UpdateConnector(ctx, "billing", own.Version, func(c *vault.Connector) error {
+		got := must[vault.Connector](t)(acme.UpdateConnector(ctx, "billing", own.Version, nil, func(c *vault.Connector) error {
 			c.Title, c.Key, c.Organisation = "Payments", "stolen", vault.All
 			return nil
 		}))
 		if got.Title != "Payments" || got.Key != "billing" || got.Organisation != "acme" || got.Form["scope"] != "a b" {
 			t.Errorf("UpdateConnector() = %+v, want a new title and nothing else", got)
 		}
-		_, err = acme.UpdateConnector(ctx, "billing", own.Version, func(*vault.Connector) error { return nil })
+		_, err = acme.UpdateConnector(ctx, "billing", own.Version, nil, func(*vault.Connector) error { return nil })
 		want(t, "UpdateConnector at an old version", err, vault.ErrConflict)
-		_, err = acme.UpdateConnector(ctx, "shared", 0, func(*vault.Connector) error { return nil })
+		_, err = acme.UpdateConnector(ctx, "shared", 0, nil, func(*vault.Connector) error { return nil })
 		want(t, "UpdateConnector of everybody's", err, vault.ErrNotFound)
 		for _, c := range []vault.Connector{{Key: "A", Title: "x", State: "active"}, {Key: "a b", Title: "x", State: "active"}, {Key: "ok", State: "active"}, {Key: "ok", Title: "x", State: "new"}} {
-			_, err := s.CreateConnector(ctx, c)
+			_, err := s.CreateConnector(ctx, c, false)
 			want(t, fmt.Sprintf("CreateConnector(%+v)", c), err, vault.ErrInvalid)
 		}
 		a := must[vault.Account](t)(acme.CreateAccount(ctx, vault.NewAccount{Connector: "billing", Option: "oauth"}))

@@ -102,7 +102,7 @@ func TestExportImport(t *testing.T) {
 		want(t, "CreateAgent", err, nil)
 		must[vault.Grant](t)(s.CreateGrant(ctx, vault.NewGrant{AgentID: agent.ID, AccountID: a.ID, Scopes: []string{"read"}}))
 		must[vault.App](t)(s.CreateApp(ctx, vault.App{Connector: "github", Mode: vault.AppManaged, ClientID: "id"}, secret.Values{"client_secret": secret.New("the-app's-secret")}))
-		must[vault.Connector](t)(s.CreateConnector(ctx, vault.Connector{Key: "own", Title: "Own", State: "active", Definition: "key: own\n"}))
+		must[vault.Connector](t)(s.CreateConnector(ctx, vault.Connector{Key: "own", Title: "Own", State: "active", Definition: "key: own\n"}, false))
 		_, admin, err := s.CreateAdminToken(ctx, "root", vault.RoleAdmin, "", time.Time{})
 		want(t, "CreateAdminToken", err, nil)
 		_, _, err = s.CreateSession(ctx, vault.NewSession{AccountID: a.ID, Secrets: secret.Values{"v": secret.New("x")}, Lifetime: time.Minute})
@@ -137,7 +137,7 @@ func TestExportImport(t *testing.T) {
 				t.Errorf("the admin token came as %+v, %v", got, err)
 			}
 			apps := must[[]vault.App](t)(w.AppsFor(ctx, "github", "default"))
-			if _, values, err := w.UnsealApp(ctx, apps[0].ID); err != nil || values.Get("client_secret").Reveal() != "the-app's-secret" {
+			if _, values, err := w.UnsealApp(ctx, apps[0].ID, nowhere{}); err != nil || values.Get("client_secret").Reveal() != "the-app's-secret" {
 				t.Errorf("the app came without its secret: %v", err)
 			}
 			if days := must[[]vault.Usage](t)(w.System().Usage(ctx, a.ID, time.Now(), time.Now())); len(days) != 1 || days[0].Calls != 1 {

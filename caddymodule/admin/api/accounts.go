@@ -180,8 +180,8 @@ func (a *API) makeAccount(ctx context.Context, c *signin.Caller, b *NewAccount) 
 		AppID: b.AppID, Metadata: b.Metadata, Settings: b.Settings.over(vault.Settings{}), TestMode: b.TestMode,
 	}
 	if b.AppID != "" {
-		if app, err := c.App(ctx, b.AppID); err != nil || app.Connector != con.Key {
-			return vault.Account{}, problem.New(http.StatusUnprocessableEntity, "APP_NOT_FOUND", "There is no such app of this connector here.").At("body.app_id", "is no app of this connector")
+		if app, err := c.App(ctx, b.AppID); err != nil || !app.Serves(con.Key, c.Placed(b.Organisation)) {
+			return vault.Account{}, connect.ErrNoSuchApp
 		}
 	}
 	if b.TestMode {
@@ -194,13 +194,13 @@ func (a *API) makeAccount(ctx context.Context, c *signin.Caller, b *NewAccount) 
 	if err != nil {
 		return vault.Account{}, err
 	}
-	n.Credentials = connect.CredentialsOf(opt, values)
+	n.Credentials = connect.CredentialsOf(con, opt, values)
 	switch {
 	case b.TestMode:
 		connect.GiveTestToken(opt, n.Credentials)
 		n.Connected = &vault.Connection{}
 	case b.Test == nil || *b.Test:
-		if n.Connected, err = a.turns.Prove(ctx, con, opt, values, b.AppID); err != nil {
+		if n.Connected, err = a.turns.Prove(ctx, con, opt, values, c.Placed(b.Organisation), b.AppID); err != nil {
 			return vault.Account{}, orUntested(err)
 		}
 	}

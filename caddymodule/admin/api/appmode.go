@@ -5,6 +5,7 @@ import (
 
 	"github.com/attache-proxy/attache/caddymodule/admin/paths"
 	"github.com/attache-proxy/attache/caddymodule/admin/signin"
+	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -16,13 +17,16 @@ type AppMode struct {
 type appModeOut struct {
 	Body struct {
 		AppMode
-		AppID       string `json:"app_id,omitempty" doc:"The client that a new account would be connected through; absent where there is none."`
-		RedirectURI string `json:"redirect_uri" doc:"Our callback: register it at the service."`
+		AppID       string   `json:"app_id,omitempty" doc:"The client that a new account would be connected through; absent where there is none."`
+		RedirectURI string   `json:"redirect_uri" doc:"Our callback: register it at the service."`
+		Hosts       []string `json:"hosts" doc:"Where a client is sent that is entered now and names no hosts."`
+		OpenHosts   []string `json:"open_hosts" doc:"Endpoints whose host an account's fields decide: whoever enters a client must name hosts where there are any."`
 	}
 }
 
 func (a *API) getAppMode(ctx context.Context, c *signin.Caller, in *PathKey) (*appModeOut, error) {
-	if _, err := a.turns.Connector(ctx, c.View, in.Key); err != nil {
+	con, err := a.turns.Connector(ctx, c.View, in.Key)
+	if err != nil {
 		return nil, err
 	}
 	org := c.Organisation()
@@ -39,6 +43,8 @@ func (a *API) getAppMode(ctx context.Context, c *signin.Caller, in *PathKey) (*a
 	}
 	out := &appModeOut{}
 	out.Body.Mode, out.Body.RedirectURI = mode, c.Origin+paths.Callback
+	hosts, open := con.FixedHosts(secret.Values{})
+	out.Body.Hosts, out.Body.OpenHosts = append([]string{}, hosts...), append([]string{}, open...)
 	if len(apps) > 0 {
 		out.Body.AppID = apps[0].ID
 	}

@@ -38,6 +38,7 @@ type App struct {
 	Params       map[string]string `json:"params,omitempty" doc:"Further values that are not secret."`
 	RedirectURI  string            `json:"redirect_uri,omitempty" doc:"Our callback: register it at the service."`
 	RedirectURIs []string          `json:"redirect_uris,omitempty" doc:"Callbacks of your own that authorize may be given."`
+	Hosts        []string          `json:"hosts" doc:"Where the client may prove itself, fixed when its secrets were entered: they and what people consented to go there and nowhere else."`
 	Active       bool              `json:"active"`
 	Secrets      []SecretInfo      `json:"secrets,omitempty"`
 	CreatedAt    time.Time         `json:"created_at"`
@@ -47,7 +48,7 @@ type App struct {
 
 func appOf(x vault.App) App {
 	return App{ID: x.ID, Organisation: x.Organisation, Connector: x.Connector, Mode: x.Mode, Name: x.Name, ClientID: x.ClientID,
-		Params: x.Params, RedirectURIs: x.RedirectURIs, Active: x.Active, CreatedAt: x.CreatedAt, UpdatedAt: x.UpdatedAt, Version: x.Version}
+		Params: x.Params, RedirectURIs: x.RedirectURIs, Active: x.Active, Hosts: append([]string{}, x.Hosts...), CreatedAt: x.CreatedAt, UpdatedAt: x.UpdatedAt, Version: x.Version}
 }
 
 type appOut struct {
@@ -87,6 +88,7 @@ type createAppIn struct {
 		ClientID     string            `json:"client_id,omitempty" maxLength:"2048"`
 		Params       map[string]string `json:"params,omitempty"`
 		RedirectURIs []string          `json:"redirect_uris,omitempty" maxItems:"20" doc:"Callbacks of your own, as they are registered at the service."`
+		Hosts        []string          `json:"hosts,omitempty" maxItems:"100" doc:"Where the client may prove itself: login.example.com, *.example.com. Default: where the connector sends it; needed where an account's fields decide that."`
 		Secrets      map[string]string `json:"secrets,omitempty" writeOnly:"true" doc:"client_secret, private_key and the like."`
 	}
 }
@@ -116,7 +118,12 @@ func (a *API) createApp(ctx context.Context, c *signin.Caller, in *createAppIn) 
 	case !usesApps(con):
 		return nil, problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", "No way to authenticate of this connector uses an OAuth client. Make an account with credentials.").At("body.connector", "uses no OAuth client")
 	}
-	x, err := c.CreateApp(ctx, vault.App{Connector: in.Body.Connector, Mode: in.Body.Mode, Organisation: in.Body.Organisation, Name: in.Body.Name,
+	app := vault.App{ClientID: in.Body.ClientID, Params: in.Body.Params}
+	hosts, err := con.FixHosts(app.Client(nil), in.Body.Hosts)
+	if err != nil {
+		return nil, badHosts(err)
+	}
+	x, err := c.CreateApp(ctx, vault.App{Hosts: hosts, Checked: con.Digest(), Connector: in.Body.Connector, Mode: in.Body.Mode, Organisation: in.Body.Organisation, Name: in.Body.Name,
 		ClientID: in.Body.ClientID, Params: in.Body.Params, RedirectURIs: in.Body.RedirectURIs}, secretValues(in.Body.Secrets))
 	if err != nil {
 		return nil, err
@@ -144,6 +151,7 @@ type patchAppIn struct {
 		ClientID     *string           `json:"client_id,omitempty" maxLength:"2048"`
 		Params       map[string]string `json:"params,omitempty" doc:"Replaces all of it."`
 		RedirectURIs []string          `json:"redirect_uris,omitempty" maxItems:"20" doc:"Replaces all of them."`
+		Hosts        []string          `json:"hosts,omitempty" minItems:"1" maxItems:"100" doc:"Replaces all of them, together with all of the secrets, which were entered for the former."`
 		Active       *bool             `json:"active,omitempty"`
 		Secrets      map[string]string `json:"secrets,omitempty" writeOnly:"true" doc:"Replaces those that are named; an empty one is deleted."`
 		Version      int64             `json:"version,omitempty" doc:"The version that is edited; or use If-Match."`
@@ -155,11 +163,47 @@ func (a *API) patchApp(ctx context.Context, c *signin.Caller, in *patchAppIn) (*
 	if err != nil {
 		return nil, err
 	}
-	x, err := c.UpdateApp(ctx, in.ID, version, vault.AppEdit{Name: in.Body.Name, ClientID: in.Body.ClientID, Params: in.Body.Params, RedirectURIs: in.Body.RedirectURIs, Active: in.Body.Active, Secrets: secretValues(in.Body.Secrets)})
+	hosts, checked, err := a.newHosts(ctx, c, in)
+	if err != nil {
+		return nil, err
+	}
+	x, err := c.UpdateApp(ctx, in.ID, version, vault.AppEdit{Hosts: hosts, Checked: checked, Name: in.Body.Name, ClientID: in.Body.ClientID, Params: in.Body.Params, RedirectURIs: in.Body.RedirectURIs, Active: in.Body.Active, Secrets: secretValues(in.Body.Secrets)})
 	if err != nil {
 		return nil, err
 	}
 	return a.shownApp(ctx, c, x)
+}
+
+// newHosts are the hosts of an edit: those that it names. An app of an earlier
+// release gets its first with its new secrets.
+func (a *API) newHosts(ctx context.Context, c *signin.Caller, in *patchAppIn) (hosts []string, checked string, err error) {
+	if in.Body.Hosts == nil && len(in.Body.Secrets) == 0 {
+		return nil, "", nil
+	}
+	x, err := c.App(ctx, in.ID)
+	if err != nil {
+		return nil, "", err
+	}
+	if in.Body.Hosts == nil && len(x.Hosts) > 0 {
+		return nil, "", nil
+	}
+	con, err := a.turns.Connector(ctx, c.View, x.Connector)
+	if err != nil {
+		return nil, "", err
+	}
+	if in.Body.Params != nil {
+		x.Params = in.Body.Params
+	}
+	hosts, err = con.FixHosts(x.Client(nil), in.Body.Hosts)
+	if err != nil {
+		return nil, "", badHosts(err)
+	}
+	return hosts, con.Digest(), nil
+}
+
+// badHosts is for hosts that no client can be entered for.
+func badHosts(err error) error {
+	return problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", problem.Sentence(err.Error())).At("body.hosts", "name the hosts of the token endpoint")
 }
 
 func (a *API) deleteApp(ctx context.Context, c *signin.Caller, in *rest.DeleteIn) (*rest.Nothing, error) {

@@ -19,6 +19,7 @@ import (
 // formWork is what is to be done about the credentials of a form.
 type formWork struct {
 	form *ConnectorForm
+	con  *providers.Connector
 	opt  *providers.Option
 	app  secret.Values // secrets of the OAuth client that were sent
 	// cred and proof are the account's; cred is nil where none were sent.
@@ -54,9 +55,9 @@ func (a *API) prepareCredentials(ctx context.Context, c *signin.Caller, con *pro
 	case text(stored, formAccount) == "":
 		return nil, problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", "agents is for connectors whose form has credentials. Make an account, and grant that.").At("body.agents", "there is no account to grant")
 	default:
-		return &formWork{form: f, opt: opt}, nil
+		return &formWork{form: f, con: con, opt: opt}, nil
 	}
-	w := &formWork{form: f, opt: opt, app: secret.Values{}}
+	w := &formWork{form: f, con: con, opt: opt, app: secret.Values{}}
 	if opt.OAuth != nil && opt.OAuth.GrantType() == "gcs_service_account" && (filled(f.ClientID) || filled(f.ClientSecret)) {
 		return nil, problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", "client_id and client_secret do not go with this grant type; the key file is the service_account.").At("body.client_id", "does not go with this grant type")
 	}
@@ -94,7 +95,7 @@ func (a *API) knownAgents(ctx context.Context, c *signin.Caller, ids []string, o
 
 // prepareAccount puts what was sent over what the account has, and tests it.
 func (a *API) prepareAccount(ctx context.Context, con *providers.Connector, w *formWork, stored map[string]any) error {
-	fields, app, refresh, err := a.before(ctx, w.opt, stored)
+	fields, app, refresh, err := a.before(ctx, w, stored)
 	if err != nil {
 		return err
 	}
@@ -115,7 +116,7 @@ func (a *API) prepareAccount(ctx context.Context, con *providers.Connector, w *f
 	if err != nil {
 		return badDefinition(err)
 	}
-	w.cred = connect.CredentialsOf(w.opt, values)
+	w.cred = connect.CredentialsOf(con, w.opt, values)
 	if w.form.RefreshToken == nil {
 		w.cred.RefreshToken = refresh // what it was rotated to
 	}
@@ -123,6 +124,13 @@ func (a *API) prepareAccount(ctx context.Context, con *providers.Connector, w *f
 		return nil
 	}
 	maps.Copy(app, w.app)
+	if len(w.app) > 0 { // entered anew, for this definition
+		hosts, err := w.con.FixHosts(secret.Values{}, nil)
+		if err != nil {
+			return badHosts(err)
+		}
+		app[secret.FixedHosts] = secret.Fixed(hosts)
+	}
 	if w.form.ClientID != nil && !w.awsKeys() {
 		app["client_id"] = secret.New(*w.form.ClientID)
 	}
@@ -132,14 +140,14 @@ func (a *API) prepareAccount(ctx context.Context, con *providers.Connector, w *f
 }
 
 // before is what the form's account and app have now.
-func (a *API) before(ctx context.Context, opt *providers.Option, stored map[string]any) (fields, app secret.Values, refresh secret.Value, err error) {
+func (a *API) before(ctx context.Context, w *formWork, stored map[string]any) (fields, app secret.Values, refresh secret.Value, err error) {
 	fields, app = secret.Values{}, secret.Values{}
 	if id := text(stored, formApp); id != "" {
-		x, secrets, err := a.v.UnsealApp(ctx, id)
+		x, secrets, err := a.v.UnsealApp(ctx, id, w.con)
 		if err != nil {
 			return nil, nil, refresh, err
 		}
-		app = connect.AppValues(x, secrets)
+		app = x.Client(secrets)
 	}
 	if id := text(stored, formAccount); id != "" {
 		u, err := a.v.Unseal(ctx, id)
@@ -148,7 +156,7 @@ func (a *API) before(ctx context.Context, opt *providers.Option, stored map[stri
 		}
 		refresh = u.RefreshToken
 		for name, v := range u.Credential.Fields {
-			if opt.HasField(name) {
+			if w.opt.HasField(name) {
 				fields[name] = v
 			}
 		}
@@ -189,7 +197,7 @@ func (a *API) connect(ctx context.Context, c *signin.Caller, v vault.Connector, 
 	if text(v.Form, formAccount) == accountID && text(v.Form, formApp) == appID {
 		return v, nil
 	}
-	return c.UpdateConnector(ctx, v.Key, v.Version, func(x *vault.Connector) error {
+	return c.UpdateConnector(ctx, v.Key, v.Version, nil, func(x *vault.Connector) error {
 		if x.Form == nil {
 			x.Form = map[string]any{}
 		}
@@ -205,14 +213,25 @@ func (a *API) saveApp(ctx context.Context, c *signin.Caller, v vault.Connector, 
 		return id, nil
 	}
 	if id != "" {
-		_, err := c.UpdateApp(ctx, id, 0, vault.AppEdit{ClientID: w.form.ClientID, Secrets: w.app})
+		e := vault.AppEdit{ClientID: w.form.ClientID, Secrets: w.app, Checked: w.con.Digest()}
+		if len(w.app) > 0 {
+			var err error
+			if e.Hosts, err = w.con.FixHosts(secret.Values{}, nil); err != nil {
+				return id, badHosts(err)
+			}
+		}
+		_, err := c.UpdateApp(ctx, id, 0, e)
 		return id, err
 	}
-	app := vault.App{Organisation: org, Connector: v.Key, Mode: vault.AppOwn, Name: formDefault}
+	hosts, err := w.con.FixHosts(secret.Values{}, nil)
+	if err != nil {
+		return "", badHosts(err)
+	}
+	app := vault.App{Organisation: org, Connector: v.Key, Mode: vault.AppOwn, Name: formDefault, Hosts: hosts, Checked: w.con.Digest()}
 	if w.form.ClientID != nil {
 		app.ClientID = *w.form.ClientID
 	}
-	app, err := c.CreateApp(ctx, app, w.app)
+	app, err = c.CreateApp(ctx, app, w.app)
 	return app.ID, err
 }
 

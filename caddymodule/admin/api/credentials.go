@@ -62,14 +62,14 @@ func (a *API) setCredentials(ctx context.Context, c *signin.Caller, in *setCrede
 	}
 	var proof *vault.Connection
 	if in.Body.Test == nil || *in.Body.Test {
-		if proof, err = a.turns.Prove(ctx, con, opt, values, acct.AppID); err != nil {
+		if proof, err = a.turns.Prove(ctx, con, opt, values, acct.Organisation, acct.AppID); err != nil {
 			return nil, orUntested(err)
 		}
 	}
 	if version == 0 {
 		version = acct.Version // the account that was looked at
 	}
-	cred := connect.CredentialsOf(opt, values)
+	cred := connect.CredentialsOf(con, opt, values)
 	cred.Option = opt.Name
 	if proof == nil {
 		acct, err = c.SetCredentials(ctx, in.ID, version, *cred)

@@ -2,9 +2,9 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/attache-proxy/attache/caddymodule/admin/paths"
 	"github.com/attache-proxy/attache/caddymodule/admin/rest"
@@ -19,7 +19,7 @@ func mountConnectorEdits(a *API) {
 		Detail: "From a form, from YAML, or from the URL of an MCP server. Where the form has credentials, an account named \"default\" is made of them and granted to the agents."}, a.createConnector)
 	rest.Register(a.rest, rest.Operation{ID: "update-connector", Method: http.MethodPatch, Path: "/connectors/{key}", Role: vault.RoleOperator, Noun: "CONNECTOR", Summary: "Edit a custom connector"}, a.patchConnector)
 	rest.Register(a.rest, rest.Operation{ID: "delete-connector", Method: http.MethodDelete, Path: "/connectors/{key}", Role: vault.RoleOperator, Noun: "CONNECTOR", Status: http.StatusNoContent, Summary: "Delete a custom connector",
-		Detail: "With the account that was made with it. Other accounts must be deleted first."}, a.deleteConnector)
+		Detail: "With the account that was made with it, and with its OAuth clients. Other accounts must be deleted first."}, a.deleteConnector)
 }
 
 type createConnectorIn struct{ Body NewConnector }
@@ -54,7 +54,7 @@ func (a *API) createConnector(ctx context.Context, c *signin.Caller, in *createC
 	}
 	v, err := c.CreateConnector(ctx, vault.Connector{
 		Key: key, Organisation: vault.All, Title: connectorOf(con).Title, Type: connectorOf(con).Type, State: stateOf(f.Active, ""), Definition: source, Form: form,
-	})
+	}, c.Role.Includes(vault.RoleAdmin))
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func (a *API) createMCP(ctx context.Context, c *signin.Caller, key string, f *Co
 	}
 	v, err := c.CreateConnector(ctx, vault.Connector{
 		Key: key, Organisation: vault.All, Title: connectorOf(w.con).Title, Type: connectorOf(w.con).Type, State: stateOf(f.Active, ""), Definition: w.source, Form: form,
-	})
+	}, c.Role.Includes(vault.RoleAdmin))
 	if err != nil {
 		return nil, err
 	}
@@ -156,14 +156,16 @@ func (a *API) patchConnector(ctx context.Context, c *signin.Caller, in *patchCon
 	if err != nil {
 		return nil, err
 	}
-	if err := a.mayRedirect(ctx, c, v, f, form, source); err != nil {
+	// Before anything is tried: the transaction decides, but would be too late to
+	// keep a test request from taking the secrets there.
+	if err := a.mayMove(ctx, c, &v, &vault.Connector{Definition: source, Form: form}); err != nil {
 		return nil, err
 	}
 	work, err := a.prepareCredentials(ctx, c, con, f, v.Form)
 	if err != nil {
 		return nil, err
 	}
-	v, err = c.UpdateConnector(ctx, in.Key, v.Version, func(x *vault.Connector) error {
+	v, err = c.UpdateConnector(ctx, in.Key, v.Version, moves(c), func(x *vault.Connector) error {
 		x.Title, x.Type, x.State, x.Definition, x.Form, x.LastError = connectorOf(con).Title, connectorOf(con).Type, stateOf(f.Active, x.State), source, form, ""
 		return nil
 	})
@@ -182,10 +184,7 @@ func (a *API) patchMCP(ctx context.Context, c *signin.Caller, v vault.Connector,
 	if err != nil {
 		return nil, err
 	}
-	if err := a.mayRedirect(ctx, c, v, &ConnectorForm{Definition: &w.source}, form, w.source); err != nil {
-		return nil, err
-	}
-	v, err = c.UpdateConnector(ctx, v.Key, v.Version, func(x *vault.Connector) error {
+	v, err = c.UpdateConnector(ctx, v.Key, v.Version, moves(c), func(x *vault.Connector) error {
 		x.Title, x.Type, x.State, x.Definition, x.Form, x.LastError = connectorOf(w.con).Title, connectorOf(w.con).Type, stateOf(f.Active, x.State), w.source, form, ""
 		return nil
 	})
@@ -204,22 +203,33 @@ var written = append([]string{"title", "grant_type", "content_type", "scope", "h
 // whereTo are the members of a form that say where credentials go.
 var whereTo = []string{"hosts", "base_url", "token_url", "authorize_url", "device_url", "test_path"}
 
-// mayRedirect keeps an operator, who may set secrets and not read them, from
-// sending those of a connector's accounts to a host of their choice.
-func (a *API) mayRedirect(ctx context.Context, c *signin.Caller, v vault.Connector, f *ConnectorForm, form map[string]any, source string) error {
+// moves keeps an operator, who may set secrets and not read them, from sending
+// those of a connector's accounts and apps to a host of their choice: any edit of a
+// definition in YAML counts, and of a form what says where credentials go. It is nil
+// for those who may.
+func moves(c *signin.Caller) func(before, after *vault.Connector) bool {
 	if c.Role.Includes(vault.RoleAdmin) {
 		return nil
 	}
-	same := f.Definition == nil || source == v.Definition
-	for _, name := range whereTo {
-		same = same && fmt.Sprint(v.Form[name]) == fmt.Sprint(form[name])
+	return func(before, after *vault.Connector) bool {
+		if before.Definition == after.Definition {
+			return false
+		}
+		if before.Form["hosts"] == nil || after.Form["hosts"] == nil {
+			return true
+		}
+		return slices.ContainsFunc(whereTo, func(name string) bool { return fmt.Sprint(before.Form[name]) != fmt.Sprint(after.Form[name]) })
 	}
-	if same {
+}
+
+// mayMove is moves, before the transaction.
+func (a *API) mayMove(ctx context.Context, c *signin.Caller, before, after *vault.Connector) error {
+	if moved := moves(c); moved == nil || !moved(before, after) {
 		return nil
 	}
-	l, err := c.Accounts(ctx, vault.AccountFilter{Connector: v.Key}, vault.Page{Limit: 1})
-	if err == nil && len(l.Items) > 0 {
-		err = problem.New(http.StatusForbidden, "INVALID_PERMISSIONS", "The connector has accounts, whose credentials would go elsewhere. That needs the role admin.")
+	held, err := c.Held(ctx, before.Key)
+	if err == nil && held {
+		err = vault.ErrHeld
 	}
 	return err
 }
@@ -248,11 +258,6 @@ func (a *API) deleteConnector(ctx context.Context, c *signin.Caller, in *deleteC
 	}
 	if len(l.Items) == 1 {
 		if _, err := a.turns.Remove(ctx, c.View, l.Items[0], 0, true); err != nil {
-			return nil, err
-		}
-	}
-	if app := text(v.Form, formApp); app != "" {
-		if err := c.DeleteApp(ctx, app, 0); err != nil && !errors.Is(err, vault.ErrNotFound) {
 			return nil, err
 		}
 	}

@@ -147,7 +147,7 @@ func mcpProblem(err error) error {
 // storeMCP stores the client, and an account for the agents, of a connector that
 // is stored already.
 func (a *API) storeMCP(ctx context.Context, c *signin.Caller, v vault.Connector, w *mcpWork) (vault.Connector, error) {
-	appID, err := a.saveClient(ctx, c, v, w.client)
+	appID, err := a.saveClient(ctx, c, v, w)
 	if err != nil {
 		return v, err
 	}
@@ -164,7 +164,7 @@ func (a *API) storeMCP(ctx context.Context, c *signin.Caller, v vault.Connector,
 			return v, err
 		}
 	}
-	return c.UpdateConnector(ctx, v.Key, v.Version, func(x *vault.Connector) error {
+	return c.UpdateConnector(ctx, v.Key, v.Version, nil, func(x *vault.Connector) error {
 		if x.Form == nil {
 			x.Form = map[string]any{}
 		}
@@ -177,10 +177,14 @@ func (a *API) storeMCP(ctx context.Context, c *signin.Caller, v vault.Connector,
 }
 
 // saveClient stores a client as the connector's managed app; nil keeps what is there.
-func (a *API) saveClient(ctx context.Context, c *signin.Caller, v vault.Connector, r *mcp.Registration) (string, error) {
-	id := text(v.Form, formApp)
+func (a *API) saveClient(ctx context.Context, c *signin.Caller, v vault.Connector, w *mcpWork) (string, error) {
+	id, r := text(v.Form, formApp), w.client
 	if r == nil {
 		return id, nil
+	}
+	hosts, err := w.con.FixHosts(secret.Values{}, nil)
+	if err != nil {
+		return id, badHosts(err)
 	}
 	params := map[string]string{}
 	if !r.SecretExpiry.IsZero() {
@@ -188,12 +192,12 @@ func (a *API) saveClient(ctx context.Context, c *signin.Caller, v vault.Connecto
 	}
 	secrets := secret.Values{"client_secret": r.ClientSecret}
 	if id != "" {
-		_, err := c.UpdateApp(ctx, id, 0, vault.AppEdit{ClientID: &r.ClientID, Params: params, Secrets: secrets})
+		_, err := c.UpdateApp(ctx, id, 0, vault.AppEdit{ClientID: &r.ClientID, Params: params, Secrets: secrets, Hosts: hosts})
 		return id, err
 	}
 	if r.ClientSecret.IsZero() {
 		secrets = nil
 	}
-	app, err := c.CreateApp(ctx, vault.App{Connector: v.Key, Mode: vault.AppManaged, Name: formDefault, ClientID: r.ClientID, Params: params}, secrets)
+	app, err := c.CreateApp(ctx, vault.App{Connector: v.Key, Mode: vault.AppManaged, Name: formDefault, ClientID: r.ClientID, Params: params, Hosts: hosts, Checked: w.con.Digest()}, secrets)
 	return app.ID, err
 }

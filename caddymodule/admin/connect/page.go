@@ -203,7 +203,7 @@ func (a *Pages) paste(ctx context.Context, v *visitor) error {
 	if p := connect.SameIdentity(v.s, &t.Account, verdict.Provider); p != nil {
 		return p
 	}
-	c := connect.CredentialsOf(t.Option, t.Fields)
+	c := connect.CredentialsOf(t.Connector, t.Option, t.Fields)
 	c.Option = t.Option.Name
 	conn := vault.Connection{Credentials: c, AppID: t.AppID}
 	if verdict.Tested {

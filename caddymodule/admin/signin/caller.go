@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/attache-proxy/attache/resolver/vault"
@@ -24,6 +25,14 @@ type Caller struct {
 	Conditional bool
 	// Once are the names of members of the answer that are shown this once.
 	Once []string
+}
+
+// Placed is the organisation of a row for which org was asked.
+func (c *Caller) Placed(org string) string {
+	if org == "" && c.Organisation() == vault.All {
+		return vault.DefaultOrganisation
+	}
+	return cmp.Or(org, c.Organisation())
 }
 
 // ShownOnce marks members of the answer that a repetition of the request does not get.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -15,6 +14,7 @@ import (
 	"unicode"
 
 	"github.com/attache-proxy/attache/providers/oauth/bearer"
+	"github.com/attache-proxy/attache/providers/oauth/unreached"
 )
 
 const (
@@ -120,20 +120,9 @@ func object(step string, u *url.URL, r io.Reader, v any) error {
 }
 
 // unanswered is for requests that got no whole answer. What net/http says may
-// quote what came.
+// quote what came, and shows our network.
 func unanswered(step string, u *url.URL, err error) *Error {
-	e := &Error{Step: step, Why: place(u) + " does not answer as HTTP servers do", Temporary: true, cause: err}
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		err = ue.Err
-	}
-	switch text := err.Error(); {
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &ue) && ue.Timeout():
-		e.Why = place(u) + " does not answer in time"
-	case strings.HasPrefix(text, "dial "), strings.HasPrefix(text, "address "), strings.HasPrefix(text, "tls: "), strings.HasPrefix(text, "lookup "):
-		e.Why = place(u) + ": " + short(text, 200)
-	}
-	return e
+	return &Error{Step: step, Why: place(u) + ": " + unreached.Why(err), Temporary: true, cause: err}
 }
 
 // short makes a text from outside printable and no longer than max characters.

@@ -189,7 +189,7 @@ func (f *Finder) check(ctx context.Context, step string, u *url.URL) error {
 		return nil
 	}
 	if err := f.Allow(ctx, u); err != nil {
-		return &Error{Step: step, Why: fmt.Sprintf("%s may not be called: %v", place(u), err), cause: err}
+		return &Error{Step: step, Why: place(u) + " may not be called: its address is not public, or its name cannot be resolved", cause: err}
 	}
 	return nil
 }

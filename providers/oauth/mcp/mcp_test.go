@@ -122,9 +122,9 @@ func TestFind(t *testing.T) {
 		}, mcp.Server{URL: "https://host.example/mcp", Resource: "https://host.example/mcp", Scopes: []string{"files:read"}, Later: []string{"files:write"}},
 			[]string{"host.example/meta", "as.example/.well-known/oauth-authorization-server"}},
 		{"by the path", "https://host.example/a/mcp", map[string]http.Handler{
-			"host.example": site{"/a/mcp": wants("Bearer"), "/.well-known/oauth-protected-resource/a/mcp": with(res("https://host.example/a"), doc{"resource_name": "Files\n of A"})},
+			"host.example": site{"/a/mcp": wants("Bearer"), "/.well-known/oauth-protected-resource/a/mcp": with(res("https://host.example/a/mcp"), doc{"resource_name": "Files\n of A"})},
 			"as.example":   plain,
-		}, mcp.Server{URL: "https://host.example/a/mcp", Resource: "https://host.example/a", Name: "Files of A", Scopes: []string{"files:read", "files:write"}},
+		}, mcp.Server{URL: "https://host.example/a/mcp", Resource: "https://host.example/a/mcp", Name: "Files of A", Scopes: []string{"files:read", "files:write"}},
 			[]string{"host.example/.well-known/oauth-protected-resource/a/mcp", "as.example/.well-known/oauth-authorization-server"}},
 		{"at the root, no scopes", "https://host.example/mcp#x", map[string]http.Handler{
 			"host.example": site{"/mcp": wants("Bearer"), "/.well-known/oauth-protected-resource": with(res("https://host.example"), doc{"scopes_supported": nil})},
@@ -267,13 +267,15 @@ func TestFindRefuses(t *testing.T) {
 		{name: "a query", url: "https://host.example/mcp?key=s", want: "leave the query out"},
 		{name: "dots", url: "https://host.example/a/%2e%2e/mcp", want: "dot segments"},
 		{name: "another scheme", url: "file:///etc/passwd", want: "want https://"},
-		{name: "a private address", url: "https://10.0.0.1/mcp", want: "address 10.0.0.1 is refused"},
+		{name: "a private address", url: "https://10.0.0.1/mcp", want: "https://10.0.0.1 may not be called"},
 		{name: "it redirects", host: site{"/mcp": redirect("https://evil.example/mcp")}, want: "redirects; name the URL", neverVisited: "evil.example"},
 		{name: "metadata at another origin", host: site{"/mcp": wants(`Bearer resource_metadata="https://evil.example/m"`)}, want: "another origin", neverVisited: "evil.example"},
 		{name: "metadata that redirects elsewhere", host: site{at: redirect("https://evil.example/m")}, want: "another origin", neverVisited: "evil.example"},
 		{name: "metadata that redirects to itself", host: site{at: redirect(at)}, want: "again and again"},
 		{name: "metadata about another server", host: site{at: with(good, doc{"resource": "https://other.example/mcp"})}, want: "another resource"},
 		{name: "metadata about another path", host: site{at: with(good, doc{"resource": "https://host.example/mc"})}, want: "another resource"},
+		{name: "metadata about all of the host, at the path's place", host: site{at: with(good, doc{"resource": "https://host.example"})}, want: "another resource"},
+		{name: "metadata about less than it lies at", host: site{at: nil, "/.well-known/oauth-protected-resource": with(good, doc{"resource": "https://host.example/m"})}, want: "another resource"},
 		{name: "metadata about the port beside", host: site{at: with(good, doc{"resource": "https://host.example:8443/mcp"})}, want: "another resource"},
 		{name: "no resource", host: site{at: with(good, doc{"resource": nil})}, want: "resource is missing"},
 		{name: "a template as resource", host: site{at: with(good, doc{"resource": "https://host.example/{token}"})}, want: "resource is missing or no URL"},
@@ -284,7 +286,7 @@ func TestFindRefuses(t *testing.T) {
 		{name: "another type", host: site{at: `{"resource": 5}`}, want: "not the JSON object"},
 		{name: "an array", host: site{at: `[]`}, want: "not the JSON object"},
 		{name: "out of order", host: site{at: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) })}, want: "answers 503", temporary: true},
-		{name: "a private authorization server", host: site{at: with(good, doc{"authorization_servers": []string{"https://169.254.169.254"}})}, want: "address 169.254.169.254 is refused", neverVisited: "169.254.169.254"},
+		{name: "a private authorization server", host: site{at: with(good, doc{"authorization_servers": []string{"https://169.254.169.254"}})}, want: "https://169.254.169.254 may not be called", neverVisited: "169.254.169.254"},
 		{name: "an authorization server without TLS", host: site{at: with(good, doc{"authorization_servers": []string{"http://as.example"}})}, want: "not https", neverVisited: "as.example"},
 		{name: "no metadata of the authorization server", as: site{"/.well-known/oauth-authorization-server": nil}, want: "none at any of the places"},
 		{name: "another issuer", as: site{"/.well-known/oauth-authorization-server": with(server, doc{"issuer": "https://other.example"})}, want: "another issuer"},
@@ -299,7 +301,7 @@ func TestFindRefuses(t *testing.T) {
 		{name: "an authorization endpoint that is a script", as: site{"/.well-known/oauth-authorization-server": with(server, doc{"authorization_endpoint": "javascript:alert(1)"})}, want: "no https URL"},
 		{name: "a registration endpoint at a private address", as: site{"/.well-known/oauth-authorization-server": with(server, doc{"registration_endpoint": "https://[::1]/r"})}, want: "registration_endpoint"},
 		{name: "a template as endpoint", as: site{"/.well-known/oauth-authorization-server": with(server, doc{"token_endpoint": "https://as.example/{fields.x}"})}, want: "it is no URL"},
-		{name: "nobody there", withoutServer: true, want: "no such host", temporary: true},
+		{name: "nobody there", withoutServer: true, want: "cannot be reached", temporary: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			host := site{"/mcp": wants("Bearer"), at: good}

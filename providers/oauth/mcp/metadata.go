@@ -38,21 +38,22 @@ func (f *Finder) resource(ctx context.Context, u *url.URL, said said) (*resource
 			return nil, err
 		}
 		if found {
-			return &doc, doc.check(u)
+			return &doc, doc.check(u, at)
 		}
 	}
 	return nil, nil
 }
 
-// check refuses metadata that is not about the server that was asked. A server
-// may call itself by its path or by a part of it.
-func (d *resourceDocument) check(u *url.URL) error {
+// check refuses metadata that is not about the server that was asked (RFC 9728
+// §3.3): it names the server's URL, or the one into which the address of the
+// metadata was made, which the server's lies below.
+func (d *resourceDocument) check(u, at *url.URL) error {
 	const step = "the server's metadata"
 	r, err := url.Parse(d.Resource)
 	switch {
 	case err != nil || d.Resource == "" || len(d.Resource) > 2048 || strings.ContainsAny(d.Resource, unfit):
 		return refused(step, "resource is missing or no URL")
-	case !sameOrigin(lower(r), u) || r.RawQuery != "" || r.User != nil || r.Fragment != "" || !within(u.EscapedPath(), r.EscapedPath()):
+	case !sameOrigin(lower(r), u) || r.RawQuery != "" || r.User != nil || r.Fragment != "" || !sameResource(r, u, at):
 		return refused(step, "it is about another resource than %s", u)
 	case len(d.Servers) == 0:
 		return refused(step, "authorization_servers is missing")
@@ -66,6 +67,17 @@ func (d *resourceDocument) check(u *url.URL) error {
 // unfit are characters that no URL has, and that would mean something in a
 // connector's definition.
 const unfit = "{} \t\r\n\"<>\\"
+
+// sameResource reports whether r is the server u, or the resource whose metadata
+// lies at at, and the server below it.
+func sameResource(r, u, at *url.URL) bool {
+	path := strings.TrimSuffix(r.EscapedPath(), "/")
+	if path == strings.TrimSuffix(u.EscapedPath(), "/") {
+		return true
+	}
+	about, ok := strings.CutPrefix(at.EscapedPath(), "/.well-known/oauth-protected-resource")
+	return ok && path == strings.TrimSuffix(about, "/") && within(u.EscapedPath(), path)
+}
 
 // within reports whether path is prefix or below it.
 func within(path, prefix string) bool {
