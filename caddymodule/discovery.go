@@ -23,6 +23,8 @@ func (v *visit) wellKnown() error {
 		v.w.Header().Set("Content-Type", "application/x-pem-file")
 		_, _ = v.w.Write(v.h.app.rootPEM())
 		return errServed
+	case client.WellKnown+rest == client.ProofPath && readsOnly(v.r.Method):
+		return v.prove()
 	case rest == "" && readsOnly(v.r.Method):
 		if _, err := v.identifyDirect(); err != nil {
 			return err

@@ -204,6 +204,9 @@ type Directory interface {
 	// AgentByToken returns whose token that is, or ErrUnknownAgent. Where name
 	// is not empty the agent must also be called so.
 	AgentByToken(ctx context.Context, name, token string) (*Agent, error)
+	// TokenDigests returns the SHA-256 of each token that an agent may use now
+	// and whose digest begins with these hexadecimal digits, which are lower case.
+	TokenDigests(ctx context.Context, prefix string) ([][]byte, error)
 	// AgentByName is for agents that a listener, a unix peer or a client
 	// certificate stands for.
 	AgentByName(ctx context.Context, name string) (*Agent, error)

@@ -282,6 +282,11 @@ func (r *Resolver) Identify(ctx context.Context, user, token string) (agent *Age
 	return agent, account, err
 }
 
+// TokenDigests finds tokens by the beginning of their digest, as Directory.
+func (r *Resolver) TokenDigests(ctx context.Context, prefix string) ([][]byte, error) {
+	return r.directory.TokenDigests(ctx, prefix)
+}
+
 // AgentByName finds an agent that is known by other means than a token.
 func (r *Resolver) AgentByName(ctx context.Context, name string) (*Agent, error) {
 	return r.directory.AgentByName(ctx, name)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
 	"fmt"
+	"strings"
 
 	"github.com/attache-proxy/attache/providers/secret"
 )
@@ -99,6 +101,16 @@ func (a *staticAgent) add(g Granted) {
 		}
 	}
 	a.granted[g.Account.Connector.Key] = append(list, g)
+}
+
+// TokenDigests implements Directory.
+func (s *Static) TokenDigests(_ context.Context, prefix string) (digests [][]byte, err error) {
+	for sum := range s.byToken {
+		if strings.HasPrefix(hex.EncodeToString(sum[:]), prefix) {
+			digests = append(digests, sum[:])
+		}
+	}
+	return digests, nil
 }
 
 // AgentByToken implements Directory.

@@ -10,8 +10,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -31,17 +33,27 @@ type Client struct {
 	URL   *url.URL
 	Token secret.Value
 	HTTP  *http.Client
+
+	roots []byte // of --ca
+
+	mu       sync.Mutex
+	proven   bool   // it knows the token
+	provenCA string // the certificate that it named with its proof, as Fingerprint
 }
 
 // New makes a client. It never goes through another proxy. The roots, in PEM,
-// are trusted beside the system's where the proxy itself speaks TLS.
+// are trusted beside the system's where the proxy itself speaks TLS; elsewhere
+// the proxy must sign with the first of them. Without any a proxy that speaks
+// plain HTTP must be on this machine to be sent a token, or to be believed.
 func New(proxy *url.URL, token secret.Value, roots []byte) *Client {
 	dialer := &net.Dialer{Timeout: 5 * time.Second}
 	transport := &http.Transport{DialContext: dialer.DialContext, ResponseHeaderTimeout: time.Minute}
 	if len(roots) > 0 {
 		transport.TLSClientConfig = &tls.Config{RootCAs: systemPool(roots)}
+	} else if proxy.Scheme == "http" && !token.IsZero() {
+		dialer.Control = onlyLoopback
 	}
-	return &Client{URL: proxy, Token: token, HTTP: &http.Client{
+	return &Client{URL: proxy, Token: token, roots: roots, HTTP: &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
@@ -63,13 +75,41 @@ func (e *Error) Unwrap() error { return e.Err }
 // About asks who we are to the proxy, and what we may call.
 func (c *Client) About(ctx context.Context) (*About, error) {
 	var out About
+	ctx, at := dialled(ctx)
 	if _, err := c.do(ctx, http.MethodGet, WellKnown, &out); err != nil {
 		return nil, err
+	}
+	if c.URL.Scheme == "http" && len(c.roots) == 0 && onlyLoopback("", at(), nil) != nil {
+		return nil, c.unreachable(errPlain)
 	}
 	if out.CAPEM == "" || out.Agent == "" {
 		return nil, c.stranger("its answer names no agent or no certificate")
 	}
-	return &out, nil
+	return &out, c.expect([]byte(out.CAPEM))
+}
+
+// dialled tells the address, host:port, that the last request with the context
+// went to; empty before.
+func dialled(ctx context.Context) (traced context.Context, at func() string) {
+	address := ""
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
+		address = i.Conn.RemoteAddr().String()
+	}}), func() string { return address }
+}
+
+// expect refuses another certificate than --ca and the proof say.
+func (c *Client) expect(ca []byte) error {
+	got := Fingerprint(ca)
+	if len(c.roots) > 0 && c.URL.Scheme == "http" && got != Fingerprint(c.roots) {
+		return &Error{Code: "ca_changed", Msg: fmt.Sprintf("the proxy at %s signs with another certificate than that of --ca", c.URL),
+			Next: "Give the proxy's own: attache ca export --config Caddyfile."}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.provenCA != "" && got != c.provenCA {
+		return c.stranger("it names two certificates")
+	}
+	return nil
 }
 
 func systemPool(roots []byte) *x509.CertPool {
@@ -83,7 +123,7 @@ func systemPool(roots []byte) *x509.CertPool {
 
 // Date asks the proxy for its clock; zero when it does not say.
 func (c *Client) Date(ctx context.Context) (time.Time, error) {
-	header, err := c.do(ctx, http.MethodGet, WellKnown+"/ca.pem", nil)
+	header, err := c.send(ctx, http.MethodGet, WellKnown+"/ca.pem", secret.Value{}, nil)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -94,13 +134,13 @@ func (c *Client) Date(ctx context.Context) (time.Time, error) {
 // CA asks for the root certificate, in PEM. It needs no token.
 func (c *Client) CA(ctx context.Context) ([]byte, error) {
 	var out []byte
-	if _, err := c.do(ctx, http.MethodGet, WellKnown+"/ca.pem", &out); err != nil {
+	if _, err := c.send(ctx, http.MethodGet, WellKnown+"/ca.pem", secret.Value{}, &out); err != nil {
 		return nil, err
 	}
 	if len(certificates(out)) == 0 {
 		return nil, c.stranger("its answer holds no certificate")
 	}
-	return out, nil
+	return out, c.expect(out)
 }
 
 // Test runs a connector's test request through the proxy, with the credential
@@ -117,15 +157,22 @@ func (c *Client) Test(ctx context.Context, connector, account string) (*TestResu
 	return &out, nil
 }
 
-// do sends a request and decodes the answer into out: JSON, or the bytes where
-// out is a *[]byte.
+// do sends a request with the token, to a proxy that has proven itself, and
+// decodes the answer into out: JSON, or the bytes where out is a *[]byte.
 func (c *Client) do(ctx context.Context, method, path string, out any) (http.Header, error) {
-	req, err := http.NewRequestWithContext(ctx, method, c.URL.JoinPath(path).String(), nil)
+	if err := c.prove(ctx); err != nil {
+		return nil, err
+	}
+	return c.send(ctx, method, path, c.Token, out)
+}
+
+func (c *Client) send(ctx context.Context, method, path string, token secret.Value, out any) (http.Header, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.URL.String()+path, nil)
 	if err != nil {
 		return nil, err
 	}
-	if !c.Token.IsZero() {
-		req.Header.Set("Authorization", "Bearer "+c.Token.Reveal())
+	if !token.IsZero() {
+		req.Header.Set("Authorization", "Bearer "+token.Reveal())
 	}
 	res, err := c.HTTP.Do(req)
 	if err != nil {
@@ -152,6 +199,11 @@ func (c *Client) do(ctx context.Context, method, path string, out any) (http.Hea
 }
 
 func (c *Client) unreachable(err error) error {
+	if errors.Is(err, errPlain) {
+		return &Error{Code: "plain_http", Err: err,
+			Msg:  fmt.Sprintf("%s is not on this machine: it may be anybody, and the token would go there in the clear", c.URL),
+			Next: "Use https://, or pin the proxy's certificate in a network that you trust: --ca FILE (attache ca export)."}
+	}
 	why := dialError(err)
 	return &Error{Code: "unreachable", Err: err,
 		Msg:  fmt.Sprintf("no proxy answers at %s: %s", c.URL, why),

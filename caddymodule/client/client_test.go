@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"net"
@@ -18,10 +19,19 @@ import (
 
 const token = "token-of-an-agent-0123456789"
 
-// serve is a proxy, or something else, that gives one answer.
+// serve is a proxy, or something else, that gives one answer, but for the proof
+// that it knows the token.
 func serve(t *testing.T, h http.HandlerFunc) *client.Client {
 	t.Helper()
-	s := httptest.NewServer(h)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != client.ProofPath {
+			h(w, r)
+			return
+		}
+		digest := sha256.Sum256([]byte(token))
+		address := r.Context().Value(http.LocalAddrContextKey).(net.Addr).String()
+		_ = json.NewEncoder(w).Encode(client.NewProof(r.URL.Query().Get("nonce"), address, nil, digest[:]))
+	}))
 	t.Cleanup(s.Close)
 	return client.New(parseURL(t, s.URL), secret.New(token), nil)
 }

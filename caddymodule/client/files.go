@@ -96,11 +96,14 @@ func TrustStoreOf(ca []byte, roots *Roots) ([]byte, error) {
 // or, where that cannot be written, a private one among the temporary files.
 func fileBase(dir string) (string, error) {
 	if dir != "" {
-		return filepath.Abs(dir)
+		at, err := private(dir)
+		if err != nil {
+			return "", fmt.Errorf("--dir: %w", err)
+		}
+		return at, nil
 	}
 	if cache, err := os.UserCacheDir(); err == nil && filepath.IsAbs(cache) {
-		base := filepath.Join(cache, "attache")
-		if os.MkdirAll(base, 0o755) == nil && writable(base) {
+		if base, err := private(filepath.Join(cache, "attache")); err == nil && writable(base) {
 			return base, nil
 		}
 	}

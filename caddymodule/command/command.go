@@ -125,6 +125,11 @@ func compute(cmd *cobra.Command, environ []string) (*client.Environment, error) 
 		return nil, err
 	}
 	dir, _ := cmd.Flags().GetString("dir")
+	if len(to.ca) == 0 {
+		if err := client.Pin(dir, to.client.URL, []byte(about.CAPEM)); err != nil {
+			return nil, err
+		}
+	}
 	files, err := client.WriteFiles(dir, to.rootPEM(about), client.ExtraRoots(environ), client.SystemRoots(environ))
 	if err != nil {
 		return nil, err

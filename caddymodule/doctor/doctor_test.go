@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -85,6 +86,10 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		_, _ = w.Write(f.ca.pem)
+	case r.URL.Path == client.ProofPath:
+		digest := sha256.Sum256([]byte(token))
+		address := r.Context().Value(http.LocalAddrContextKey).(net.Addr).String()
+		_ = json.NewEncoder(w).Encode(client.NewProof(r.URL.Query().Get("nonce"), address, []byte(f.about.CAPEM), digest[:]))
 	case r.URL.Path == "/.well-known/attache":
 		_ = json.NewEncoder(w).Encode(f.about)
 	default:

@@ -161,6 +161,15 @@ func (d *Directory) AgentByToken(ctx context.Context, name, token string) (*reso
 	return e.agent, nil
 }
 
+// TokenDigests implements resolver.Directory.
+func (d *Directory) TokenDigests(ctx context.Context, prefix string) ([][]byte, error) {
+	filed, err := d.c.Static.TokenDigests(ctx, prefix)
+	if err != nil || len(filed) > 0 {
+		return filed, err
+	}
+	return d.v.AgentTokenDigests(ctx, prefix)
+}
+
 func (d *Directory) readAgent(ctx context.Context, sum [sha256.Size]byte, token string) (*tokenEntry, error) {
 	epoch := d.v.Epoch()
 	a, until, err := d.v.AgentByToken(ctx, secret.New(token))

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"encoding/hex"
 	"slices"
 	"strings"
 	"time"
@@ -289,6 +290,33 @@ func (v *Vault) AgentByToken(ctx context.Context, token secret.Value) (a Agent, 
 		return Agent{}, time.Time{}, ErrNotFound
 	}
 	return a, sooner(end, a.ExpiresAt), nil
+}
+
+// AgentTokenDigests returns the SHA-256 of each live agent's token that begins
+// with these hexadecimal digits. With eight of them there is hardly more than one.
+func (v *Vault) AgentTokenDigests(ctx context.Context, prefix string) (digests [][]byte, err error) {
+	const most = 8
+	// The range is one of the index on hash: no digit is behind f.
+	rows, err := v.r.keep().query(ctx, "SELECT "+agentColumns+", k.expires_at, k.hash FROM agent_tokens k JOIN agents g ON g.id = k.agent_id WHERE k.hash >= ? AND k.hash < ? LIMIT ?",
+		prefix, prefix+"g", most)
+	if err != nil {
+		return nil, v.explain(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var a Agent
+		var end time.Time
+		var hash string
+		if err := rows.Scan(append(a.into(), timeCol{&end}, &hash)...); err != nil {
+			return nil, v.explain(err)
+		}
+		digest, err := hex.DecodeString(hash)
+		if now := v.now(); err != nil || over(end, now) || !a.Live(now) {
+			continue
+		}
+		digests = append(digests, digest)
+	}
+	return digests, v.explain(rows.Err())
 }
 
 // sooner is the earlier of two ends; zero means never.

@@ -1,6 +1,9 @@
 package vault_test
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -361,6 +364,35 @@ func TestSettings(t *testing.T) {
 		want(t, "PutSetting of an organisation", err, vault.ErrOrganisation)
 		if all := must[[]vault.Setting](t)(v.Settings(ctx, "connector.")); len(all) != 1 {
 			t.Errorf("Settings(connector.) = %d, want 1", len(all))
+		}
+	})
+}
+
+// A proof finds a token by the beginning of its digest, and only one that works.
+func TestAgentTokenDigests(t *testing.T) {
+	vaulttest.Each(t, func(t *testing.T, c vault.Config) {
+		clock := vaulttest.NewClock()
+		c.Now = clock.Now
+		v := vaulttest.Open(t, c)
+		ctx, s := t.Context(), v.System()
+		bot, token, err := s.CreateAgent(ctx, vault.NewAgent{Name: "bot"})
+		want(t, "CreateAgent", err, nil)
+		_, _, err = s.CreateAgent(ctx, vault.NewAgent{Name: "other"})
+		want(t, "CreateAgent", err, nil)
+		sum := sha256.Sum256([]byte(token.Reveal()))
+		prefix := hex.EncodeToString(sum[:])[:8]
+		got := must[[][]byte](t)(v.AgentTokenDigests(ctx, prefix))
+		if len(got) != 1 || !bytes.Equal(got[0], sum[:]) {
+			t.Errorf("AgentTokenDigests(%s) = %x, want %x", prefix, got, sum)
+		}
+		beside := []byte(prefix)
+		beside[7] = "0123456789abcdef0"[strings.IndexByte("0123456789abcdef", beside[7])+1]
+		if got := must[[][]byte](t)(v.AgentTokenDigests(ctx, string(beside))); len(got) != 0 {
+			t.Errorf("AgentTokenDigests(%s) = %x, want none", beside, got)
+		}
+		want(t, "DeleteAgent", s.DeleteAgent(ctx, bot.ID, bot.Version), nil)
+		if got := must[[][]byte](t)(v.AgentTokenDigests(ctx, prefix)); len(got) != 0 {
+			t.Errorf("AgentTokenDigests of an agent that is gone = %x, want none", got)
 		}
 	})
 }
