@@ -82,7 +82,7 @@ func (f *FieldDef) fitsHost(use hostUse, last bool) error {
 		}
 		return nil
 	}
-	refused := probes
+	var refused []string
 	switch {
 	case len(f.Enum) > 0:
 		for _, v := range f.Enum {

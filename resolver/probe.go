@@ -169,7 +169,7 @@ func testRequest(ctx context.Context, call *Call, t *providers.TestDef) (*http.R
 		}
 		call.Target, call.Host = target, h
 	}
-	u.Scheme, u.Host = "https", call.Target.Host
+	u.Scheme, u.Host = "https", call.Target.Authority(true)
 	req, err := http.NewRequestWithContext(ctx, method, u.String(), strings.NewReader(t.Body))
 	if err != nil {
 		return nil, err

@@ -32,6 +32,8 @@ func TestFields(opt *providers.Option, pasted map[string]string) map[string]stri
 			out[f.Name] = "test@example.com"
 		case f.Format == "uri" || f.Format == "url":
 			out[f.Name] = "https://test.example.com"
+		case f.Format == providers.FormatHost:
+			out[f.Name] = "test.example.com"
 		default:
 			out[f.Name] = madeUpText(f.Pattern)
 		}
