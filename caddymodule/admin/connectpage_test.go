@@ -135,7 +135,14 @@ func TestAgentLink(t *testing.T) {
 		f.wantAccount(f.account, "pending", "")
 
 		// The browser that began is the one that ends.
-		f.wantPage(f.visit(visitor(), "GET", as(begun, "mallory"), nil), 403, "another browser")
+		other := visitor()
+		planted, _ := url.Parse(f.server.URL)
+		other.Jar.SetCookies(planted, []*http.Cookie{{Name: "attache_browser", Value: strings.Repeat("x", 43)}, {Name: "attache_browser_" + planted.Port() + "_guess", Value: "x.y"}})
+		stolen := f.visit(other, "GET", as(begun, "mallory"), nil)
+		f.wantPage(stolen, 403, "another browser")
+		if strings.Contains(stolen.text, "/connect/ats_") {
+			t.Errorf("another browser is shown the session's link:\n%s", stolen.text)
+		}
 		f.wantAccount(f.account, "pending", "")
 		begun = f.visit(b, "POST", link, nil).leaving(t)
 		f.wantPage(f.visit(b, "GET", as(begun, "ann"), nil), 200, "Calendar is connected")
@@ -405,4 +412,22 @@ func TestFlowCanaries(t *testing.T) {
 	if n := strings.Count(seen, token); n != 1 {
 		t.Errorf("the link's token was shown %d times, want once", n)
 	}
+}
+
+// TestBeginsOfOthersLockNobodyOut: who begins again and again, at any account, is
+// stopped, and the person who was there before is not.
+func TestBeginsOfOthersLockNobodyOut(t *testing.T) {
+	f := newFlows(t, vaulttest.SQLite(t), oauthtest.Options{Lifetime: time.Hour})
+	link := f.server.URL + "/connect/" + f.account
+	person := visitor()
+	f.wantPage(f.visit(person, "GET", link, nil), 200, "Continue to Calendar")
+	stopped := false
+	for range 30 {
+		stopped = stopped || f.visit(visitor(), "POST", link, nil).status == 429
+	}
+	if !stopped {
+		t.Error("somebody without a cookie may begin for ever")
+	}
+	begun := f.visit(person, "POST", link, nil).leaving(t)
+	f.wantPage(f.visit(person, "GET", as(begun, "ann"), nil), 200, "Calendar is connected")
 }

@@ -31,6 +31,7 @@ const (
 	DataMore     = "more"          // scopes beyond the connector's, with spaces
 	dataRedirect = "redirect_uri"  // where the service sends the person
 	DataBrowser  = "browser"       // SHA-256 of the cookie of the browser that began
+	DataCookie   = "cookie"        // and the cookie's name
 	dataUntil    = "until"         // Unix seconds: when the attempt ends
 	DataUserCode = "user_code"     // what the person types
 	DataVerify   = "verify"        // where

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/attache-proxy/attache/caddymodule/admin/paths"
 	"github.com/attache-proxy/attache/caddymodule/admin/rest"
@@ -46,12 +47,10 @@ func (a *API) endSession(ctx context.Context, c *signin.Caller, _ *struct{}) (*e
 		return nil, err
 	}
 	out := &endSessionOut{}
-	for _, name := range []string{signin.SessionCookie, "__Host-" + signin.SessionCookie} {
-		k := http.Cookie{Name: name, HttpOnly: true, SameSite: http.SameSiteStrictMode, MaxAge: -1, Path: paths.API}
-		if name != signin.SessionCookie {
-			k.Path, k.Secure = "/", true
-		}
-		out.SetCookie = append(out.SetCookie, k)
+	k := http.Cookie{Name: c.Cookie, HttpOnly: true, SameSite: http.SameSiteStrictMode, MaxAge: -1, Path: paths.API}
+	if strings.HasPrefix(c.Cookie, "__Host-") {
+		k.Path, k.Secure = "/", true
 	}
+	out.SetCookie = append(out.SetCookie, k)
 	return out, nil
 }

@@ -1,9 +1,6 @@
 package connect
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/hex"
 	"net/http"
 
 	"github.com/attache-proxy/attache/providers/secret"
@@ -26,56 +23,16 @@ func (a *Pages) callback(w http.ResponseWriter, r *http.Request) {
 		a.pageProblem(w, r, connect.BadState(err))
 		return
 	}
+	var link secret.Value // only the browser that began sees it again
 	switch {
 	case s.Flow != vault.FlowRedirect: // it was to be exchanged by our caller
 		s, err = a.turns.Settle(r.Context(), s, problem.New(http.StatusBadRequest, "BAD_CALLBACK", "This sign-in ends at another address."))
-	case !sameBrowser(r, s):
+	case !a.sameBrowser(r, s):
 		s, err = a.turns.Settle(r.Context(), s, problem.New(http.StatusForbidden, "OTHER_BROWSER", "This sign-in was begun in another browser. Open the link here, and begin again."))
 	default:
+		a.forgetBrowser(w, r, s)
+		link = sealed.Get(connect.SealedLink)
 		s, err = a.turns.ComeBack(r.Context(), s, sealed, q)
 	}
-	a.showResult(w, r, s, sealed.Get(connect.SealedLink), err)
-}
-
-// browserCookie names the cookie that tells the browser which began from others.
-// It opens nothing.
-func browserCookie(secure bool) string {
-	if secure {
-		return "__Host-attache_browser"
-	}
-	return "attache_browser"
-}
-
-// ownBrowser returns what a session keeps of this browser, and sees to it that
-// the browser has a cookie.
-func (a *Pages) ownBrowser(w http.ResponseWriter, r *http.Request) string {
-	secure := a.guard.Secure(r)
-	c, err := r.Cookie(browserCookie(secure))
-	if err != nil || len(c.Value) != len(connect.NewState().Reveal()) {
-		// Lax: it must come along when the service sends the person back.
-		c = &http.Cookie{Name: browserCookie(secure), Value: connect.NewState().Reveal(), Path: "/", HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode}
-		http.SetCookie(w, c)
-	}
-	return browserHash(c.Value)
-}
-
-func browserHash(cookie string) string {
-	sum := sha256.Sum256([]byte(cookie))
-	return hex.EncodeToString(sum[:])
-}
-
-// sameBrowser reports whether the browser that came back is the one that began.
-// Sessions that our caller began have no browser: their authorization_url goes
-// where the caller sends it.
-func sameBrowser(r *http.Request, s vault.Session) bool {
-	want := s.Data[connect.DataBrowser]
-	if want == "" {
-		return connect.ReachOf(s) == connect.ReachAPI
-	}
-	for _, secure := range []bool{true, false} {
-		if c, err := r.Cookie(browserCookie(secure)); err == nil && subtle.ConstantTimeCompare([]byte(browserHash(c.Value)), []byte(want)) == 1 {
-			return true
-		}
-	}
-	return false
+	a.showResult(w, r, s, link, err)
 }

@@ -108,6 +108,9 @@ func (a *Pages) connectPage(w http.ResponseWriter, r *http.Request) {
 		a.linkProblem(w, r, err)
 		return
 	}
+	if v.s.ID == "" {
+		a.greet(w, r)
+	}
 	a.showVisit(w, r, v, http.StatusOK, nil)
 }
 
@@ -216,7 +219,7 @@ func (a *Pages) paste(ctx context.Context, v *visitor) error {
 // beginVisit begins the service's own authorization.
 func (a *Pages) beginVisit(w http.ResponseWriter, r *http.Request, v *visitor) {
 	ctx := r.Context()
-	if v.s.ID == "" && !a.starts.allow(v.ref, time.Now()) {
+	if v.s.ID == "" && !a.starts.allow(a.countsAs(r), startsAllowed, time.Now()) {
 		a.pageProblem(w, r, problem.New(http.StatusTooManyRequests, "TOO_MANY_STARTS", "This was begun too often. Try again in some minutes."))
 		return
 	}
@@ -226,8 +229,7 @@ func (a *Pages) beginVisit(w http.ResponseWriter, r *http.Request, v *visitor) {
 		a.showVisit(w, r, v, p.Status, p)
 		return
 	}
-	b.Edit.Data[connect.DataBrowser] = a.ownBrowser(w, r)
-	if err := a.keepVisit(ctx, v, b); err != nil {
+	if err := a.keepVisit(w, r, v, b); err != nil {
 		a.pageProblem(w, r, err)
 		return
 	}
@@ -242,7 +244,8 @@ func (a *Pages) beginVisit(w http.ResponseWriter, r *http.Request, v *visitor) {
 
 // keepVisit writes the attempt into the session; at an agent's link it makes one.
 // From then on the person is at the session's own page.
-func (a *Pages) keepVisit(ctx context.Context, v *visitor, b *connect.Attempt) (err error) {
+func (a *Pages) keepVisit(w http.ResponseWriter, r *http.Request, v *visitor, b *connect.Attempt) (err error) {
+	ctx := r.Context()
 	if v.s.ID == "" {
 		b.Edit.Data[connect.DataReach], b.Edit.Data[connect.DataMore] = string(connect.ReachAgent), strings.Join(v.more, " ")
 		view := a.turns.Person(v.t.Account.Organisation)
@@ -252,6 +255,7 @@ func (a *Pages) keepVisit(ctx context.Context, v *visitor, b *connect.Attempt) (
 		}
 		v.ref = token.Reveal()
 	}
+	b.Edit.Data[connect.DataCookie], b.Edit.Data[connect.DataBrowser] = a.newBrowser(w, r, v.s.ID, time.Until(b.Until)+time.Minute)
 	b.Edit.Secrets[connect.SealedLink] = secret.New(v.ref)
 	if v.s, err = a.v.UpdateSession(ctx, v.s.ID, 0, b.Edit); err == nil && b.Edit.Flow == vault.FlowDevice {
 		a.turns.PollSoon()

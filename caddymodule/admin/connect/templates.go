@@ -34,12 +34,12 @@ type Config struct {
 
 // Pages are what people see.
 type Pages struct {
-	c      Config
-	v      *vault.Vault
-	log    *slog.Logger
-	guard  *signin.Guard
-	turns  *connect.Turns
-	starts starts
+	c               Config
+	v               *vault.Vault
+	log             *slog.Logger
+	guard           *signin.Guard
+	turns           *connect.Turns
+	starts, greeted starts
 }
 
 // New makes the pages.

@@ -19,6 +19,7 @@ type Caller struct {
 	// nil for tokens.
 	SignIn *vault.SignIn
 	CSRF   string
+	Cookie string // the name of the session's cookie
 	// Origin is where people reach this server's pages.
 	Origin string
 	// Conditional says that the request has an If-Match.

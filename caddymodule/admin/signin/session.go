@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"html/template"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -32,15 +33,22 @@ const (
 	attemptLife   = 10 * time.Minute
 )
 
-func (a *Guard) cookieName(r *http.Request, name string) string {
+// CookieName is the name of one of our cookies. Over plain HTTP all ports of a host
+// share their cookies, so that the name has the port, and a part that only this
+// vault knows: whoever listens beside us can plant none.
+func (a *Guard) CookieName(r *http.Request, name string) string {
 	if a.Secure(r) {
 		return "__Host-" + name
 	}
-	return name
+	_, port, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		port = "80"
+	}
+	return name + "_" + port + "_" + a.v.MAC("cookie", name)[:8]
 }
 
 func (a *Guard) setCookie(w http.ResponseWriter, r *http.Request, name, value string, mode http.SameSite, life time.Duration) {
-	c := &http.Cookie{Name: a.cookieName(r, name), Value: value, HttpOnly: true, SameSite: mode, Secure: a.Secure(r), MaxAge: int(life.Seconds()), Path: paths.API}
+	c := &http.Cookie{Name: a.CookieName(r, name), Value: value, HttpOnly: true, SameSite: mode, Secure: a.Secure(r), MaxAge: int(life.Seconds()), Path: paths.API}
 	if c.Secure {
 		c.Path = "/" // __Host- asks for it
 	}
@@ -133,7 +141,7 @@ func (a *Guard) endSignIn(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *Guard) attemptOf(r *http.Request) (attempt, bool) {
-	c, err := r.Cookie(a.cookieName(r, attemptCookie))
+	c, err := r.Cookie(a.CookieName(r, attemptCookie))
 	if err != nil {
 		return attempt{}, false
 	}
@@ -181,7 +189,7 @@ func (a *Guard) bySession(r *http.Request) (*Caller, error) {
 	if a.provider == nil {
 		return nil, errNoToken
 	}
-	c, err := r.Cookie(a.cookieName(r, SessionCookie))
+	c, err := r.Cookie(a.CookieName(r, SessionCookie))
 	if err != nil {
 		return nil, errNoToken
 	}
@@ -194,7 +202,7 @@ func (a *Guard) bySession(r *http.Request) (*Caller, error) {
 		return nil, err
 	}
 	actor := vault.Actor{Kind: "person", Name: x.Name}
-	caller := &Caller{View: a.v.As(actor, x.Organisation), Role: x.Role, Name: x.Name, TokenID: x.ID, SignIn: &x, CSRF: csrfOf(token)}
+	caller := &Caller{View: a.v.As(actor, x.Organisation), Role: x.Role, Name: x.Name, TokenID: x.ID, SignIn: &x, CSRF: csrfOf(token), Cookie: c.Name}
 	if changes(r.Method) && subtle.ConstantTimeCompare([]byte(r.Header.Get(CSRFHeader)), []byte(caller.CSRF)) != 1 {
 		return nil, errCSRF
 	}
