@@ -69,6 +69,9 @@ func (c *Connector) compile() error {
 	if !keyShape.MatchString(c.Key) {
 		return fmt.Errorf("key %q: want lower-case letters, digits and hyphens, at most 63", c.Key)
 	}
+	if err := webPage("docs", c.Docs); err != nil {
+		return err
+	}
 	if len(c.Definition.Hosts) == 0 {
 		return fmt.Errorf("hosts are missing: name at least one host that the credential may go to")
 	}
@@ -106,6 +109,19 @@ func (c *Connector) compile() error {
 		}
 	}
 	return c.compileRead()
+}
+
+// webPage refuses a link for people that is no https one: it stands in pages and
+// terminals.
+func webPage(key, s string) error {
+	if s == "" {
+		return nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
+		return fmt.Errorf("%s: want an https URL", key)
+	}
+	return nil
 }
 
 func (c *Connector) findKeyHeaders() {

@@ -71,3 +71,17 @@ func TestCustomConnectorsNameTheirOwn(t *testing.T) {
 		}
 	}
 }
+
+func TestLinksForPeopleAreHTTPS(t *testing.T) {
+	for _, link := range []string{"http://x.example", "javascript:alert(1)", "//x.example", "https://u:p@x.example", "data:text/html,x", "x"} {
+		for _, yaml := range []string{"docs: '" + link + "'\nauth: {o: {type: credentials, fields: {k: {secret: true}}}}", "auth: {o: {type: credentials, help: '" + link + "', fields: {k: {secret: true}}}}"} {
+			d, err := providers.Parse("svc.yaml", []byte("key: svc\nhosts: [svc.example.com]\n"+yaml+"\n"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := providers.Compile(d); err == nil {
+				t.Errorf("%s compiles", yaml)
+			}
+		}
+	}
+}

@@ -30,6 +30,9 @@ func (c *Connector) compileOption(d *OptionDef) (*Option, error) {
 	if !keyShape.MatchString(strings.ReplaceAll(d.Name, "_", "-")) {
 		return nil, errors.New("its name must be lower-case letters, digits, hyphens and underscores")
 	}
+	if err := webPage("help", d.Help); err != nil {
+		return nil, err
+	}
 	switch d.Type {
 	case TypeCredentials:
 	case TypeOAuth2, TypeOAuth1, TypeMCP:

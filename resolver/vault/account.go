@@ -2,7 +2,9 @@ package vault
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/attache-proxy/attache/providers/secret"
 )
@@ -70,6 +72,20 @@ type Account struct {
 
 // ProviderAccount is who the account is at the service.
 type ProviderAccount struct{ ID, Label, Email string }
+
+// clean takes out what a service could steer a terminal with, or turn a line
+// round: control and format characters.
+func (p *ProviderAccount) clean() ProviderAccount {
+	plain := func(s string) string {
+		return strings.Map(func(r rune) rune {
+			if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) || r == unicode.ReplacementChar {
+				return -1
+			}
+			return r
+		}, s)
+	}
+	return ProviderAccount{plain(p.ID), plain(p.Label), plain(p.Email)}
+}
 
 // Settings are what an operator may tune per account. Zero values mean the
 // defaults of the proxy.

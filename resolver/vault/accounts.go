@@ -41,7 +41,7 @@ func (s *View) CreateAccount(ctx context.Context, n NewAccount) (Account, error)
 			return err
 		}
 		if n.Connected.Provider != nil {
-			a.Provider = *n.Connected.Provider
+			a.Provider = n.Connected.Provider.clean()
 		}
 		a.addCaptured(n.Connected.Captured)
 		if err := s.move(ctx, t, &a, Active, Reason{Code: ReasonConnected}); err != nil {

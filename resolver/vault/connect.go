@@ -100,7 +100,7 @@ func (s *View) Connect(ctx context.Context, id string, version int64, c Connecti
 			}
 		}
 		if c.Provider != nil {
-			a.Provider = *c.Provider
+			a.Provider = c.Provider.clean()
 		}
 		a.addCaptured(c.Captured)
 		if c.Credentials != nil {

@@ -242,3 +242,16 @@ func TestOldVault(t *testing.T) {
 		}
 	})
 }
+
+// TestIdentitiesAreCleaned: what a service says of who somebody is steers no
+// terminal, wherever it is shown.
+func TestIdentitiesAreCleaned(t *testing.T) {
+	v := vaulttest.Open(t, vaulttest.SQLite(t))
+	s := v.System()
+	a := must[vault.Account](t)(s.CreateAccount(t.Context(), vault.NewAccount{Connector: "x", Option: "o"}))
+	bad := &vault.ProviderAccount{ID: "1\u009b2J", Label: "Ann\x1b[31m\u202eevil", Email: "a\u2028@b.example\r\n"}
+	a = must[vault.Account](t)(s.Connect(t.Context(), a.ID, 0, vault.Connection{Provider: bad}))
+	if want := (vault.ProviderAccount{ID: "12J", Label: "Ann[31mevil", Email: "a@b.example"}); a.Provider != want {
+		t.Errorf("stored %q, want %q", a.Provider, want)
+	}
+}
