@@ -172,14 +172,18 @@ unit_tests() { go list ./... | grep -v '/integration$' | xargs go test "${race[@
 # The tests from outside wait more than they compute, and some do nothing but
 # wait for a minute to pass: both go beside the unit tests. A run may end badly
 # without having told of a test.
+# The other way to write a proxy, attache_match with Caddy's reverse_proxy, passes
+# the tests of what is streamed, broken off, upgraded and refused.
+composed='^(TestServerSentEvents|TestChunkedUpload|TestTrailers|TestEarlyHints|TestExpectContinue|TestBodilessAndRange|TestBidirectional|TestClientHangsUp|TestKeptConnectionCloses|TestInformationalForEver|TestHintsAroundARefresh|TestAnswerBreaksOff|TestAgentHalfCloses|TestConnectionsBelongToAccounts|TestWebSocket.*|TestReload.*)$'
 patient='^(TestLongSilence|TestDeviceTakeoverOnPostgres)$'
 all_tests() {
 	{
 		{ unit_tests >"$state/unit.json" 2>&1 || touch "$state/bad"; } &
 		{ outside -parallel 32 -run "$patient" >"$state/patient.json" 2>&1 || touch "$state/bad"; } &
+		{ ATTACHE_COMPOSED=1 outside -run "$composed" >"$state/composed.json" 2>&1 || touch "$state/bad"; } &
 		outside -skip "$patient" || touch "$state/bad"
 		wait
-		cat "$state/unit.json" "$state/patient.json"
+		cat "$state/unit.json" "$state/patient.json" "$state/composed.json"
 	} | summarise -passed "$passed" -failed "$failed" && [ ! -e "$state/bad" ]
 }
 
