@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -233,6 +234,17 @@ const (
 // Parse reads one connector from YAML (or JSON, which is YAML). The name is
 // that of the file and stands in messages.
 func Parse(name string, src []byte) (*Definition, error) {
+	d, err := parse(name, src)
+	if err == nil {
+		err = d.checkEnv()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func parse(name string, src []byte) (*Definition, error) {
 	if len(src) > maxDefinition {
 		return nil, fmt.Errorf("%s: a connector has at most %d KiB", name, maxDefinition>>10)
 	}
@@ -253,6 +265,17 @@ func Parse(name string, src []byte) (*Definition, error) {
 		return nil, fmt.Errorf("%s: %w", name, d.place(err))
 	}
 	return d, nil
+}
+
+// checkEnv is for definitions that are not built in: those say which names are
+// allowed.
+func (d *Definition) checkEnv() error {
+	for _, variable := range slices.Sorted(maps.Keys(d.Env)) {
+		if err := CheckEnv(variable, d.Env[variable]); err != nil {
+			return fmt.Errorf("%s: %w", d.source, err)
+		}
+	}
+	return nil
 }
 
 // tooMuch returns the value with which the expressions below n outgrow what is

@@ -24,15 +24,15 @@ func Catalog() (map[string]*Definition, error) {
 }
 
 var builtin = sync.OnceValues(func() (map[string]*Definition, error) {
-	return loadFS(catalogFS, "catalog", "catalog/")
+	return loadFS(catalogFS, "catalog", "catalog/", parse)
 })
 
 // LoadDir reads every *.yaml and *.yml file of a directory.
 func LoadDir(dir string) (map[string]*Definition, error) {
-	return loadFS(os.DirFS(dir), ".", dir+"/")
+	return loadFS(os.DirFS(dir), ".", dir+"/", Parse)
 }
 
-func loadFS(fsys fs.FS, dir, shown string) (map[string]*Definition, error) {
+func loadFS(fsys fs.FS, dir, shown string, parse func(string, []byte) (*Definition, error)) (map[string]*Definition, error) {
 	entries, err := fs.ReadDir(fsys, dir)
 	if err != nil {
 		return nil, fmt.Errorf("connectors directory %s cannot be read: %w", strings.TrimSuffix(shown, "/"), errors.Unwrap(err))
@@ -49,7 +49,7 @@ func loadFS(fsys fs.FS, dir, shown string) (map[string]*Definition, error) {
 			errs = append(errs, err)
 			continue
 		}
-		d, err := Parse(shown+e.Name(), src)
+		d, err := parse(shown+e.Name(), src)
 		switch {
 		case err != nil:
 			errs = append(errs, err)

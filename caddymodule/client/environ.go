@@ -93,6 +93,11 @@ func Compute(r Request) (*Environment, error) {
 	for _, c := range r.About.byKey() {
 		e.setConnector(r, c)
 	}
+	for _, name := range slices.Sorted(maps.Keys(e.Set)) {
+		if strings.ContainsAny(e.Set[name], "\n\r\x00") && e.Set[name] != e.current[name] {
+			return nil, fmt.Errorf("the value of %s would have a line break in it: the proxy at %s names what no proxy would", name, r.Proxy)
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(e.Unset)) {
 		if _, ok := e.Set[name]; ok { // a placeholder, or the agent's token
 			e.note("replaced", name, e.Unset[name])
@@ -302,19 +307,4 @@ func proxyWithPort(u *url.URL) *url.URL {
 func isAddress(s string) bool {
 	_, err := netip.ParseAddr(strings.Trim(s, "[]"))
 	return err == nil
-}
-
-// variableName is a name that every shell takes for a name.
-var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-
-// settable reports whether a connector may set a variable of that name.
-func settable(name string) bool {
-	if !variableName.MatchString(name) {
-		return false
-	}
-	upper := strings.ToUpper(name)
-	return !slices.ContainsFunc(never, func(n string) bool {
-		prefix, ok := strings.CutSuffix(n, "*")
-		return n == upper || ok && strings.HasPrefix(upper, prefix)
-	})
 }

@@ -14,7 +14,7 @@ import (
 // openai is a connector with a base URL, github one without.
 var (
 	openai = client.Connector{Key: "openai", Accounts: []string{"default"}, Hosts: []string{"api.openai.com"},
-		Env: map[string]string{"OPENAI_API_KEY": "attache", "OPENAI_BASE_URL": "{base}/v1", "OPENAI_ORG": "fixed"}}
+		Env: map[string]string{"OPENAI_API_KEY": "attache", "OPENAI_BASE_URL": "{base}/v1", "TWINE_USERNAME": "__token__"}}
 	github = client.Connector{Key: "github", Accounts: []string{"default", "work"}, Default: "default",
 		Hosts: []string{"api.github.com", "*.githubusercontent.com", "github.com"}, Env: map[string]string{"GH_TOKEN": "attache"}}
 	demo = client.Connector{Key: "demo", Accounts: []string{"default"}, Hosts: []string{"demo.localhost"}}
@@ -51,7 +51,7 @@ func TestComputePlain(t *testing.T) {
 		"CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE": "/c/bundle.pem", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": "/c/bundle.pem", "npm_config_cafile": "/c/bundle.pem",
 		"NODE_EXTRA_CA_CERTS": "/c/ca.pem", "DENO_CERT": "/c/ca.pem", "NODE_USE_ENV_PROXY": "1", "WGETRC": "/c/wgetrc", "PHP_INI_SCAN_DIR": ":/c/php",
 		"YARN_HTTPS_PROXY": "http://127.0.0.1:8080",
-		"OPENAI_API_KEY":   "attache", "OPENAI_BASE_URL": "http://127.0.0.1:8080/openai/v1", "OPENAI_ORG": "fixed", "GH_TOKEN": "attache",
+		"OPENAI_API_KEY":   "attache", "OPENAI_BASE_URL": "http://127.0.0.1:8080/openai/v1", "TWINE_USERNAME": "__token__", "GH_TOKEN": "attache",
 		"ATTACHE_PROXY": "http://127.0.0.1:8080", "ATTACHE_AGENT": "local",
 	} {
 		if got := e.Set[name]; got != want {
@@ -77,8 +77,8 @@ func TestComputeToken(t *testing.T) {
 		"HTTPS_PROXY": proxy, "http_proxy": proxy,
 		"OPENAI_API_KEY":  "s3cret/with@odd:chars+%", // the base-URL door knows the agent by it
 		"OPENAI_BASE_URL": "http://127.0.0.1:8080/openai/v1",
-		"OPENAI_ORG":      "fixed",   // no placeholder
-		"GH_TOKEN":        "attache", // its requests come through the proxy
+		"TWINE_USERNAME":  "__token__", // no placeholder
+		"GH_TOKEN":        "attache",   // its requests come through the proxy
 		"ATTACHE_TOKEN":   "s3cret/with@odd:chars+%", "ATTACHE_PROXY": "http://127.0.0.1:8080",
 	} {
 		if got := e.Set[name]; got != want {
@@ -97,7 +97,7 @@ func TestComputeToken(t *testing.T) {
 
 func TestComputeAccounts(t *testing.T) {
 	withBase := github
-	withBase.Env = map[string]string{"GH_BASE": "{base}"}
+	withBase.Env = map[string]string{"GH_BASE_URL": "{base}"}
 	tests := []struct {
 		name     string
 		account  string
@@ -130,8 +130,8 @@ func TestComputeAccounts(t *testing.T) {
 			if got := e.Set["HTTPS_PROXY"]; got != tt.proxy {
 				t.Errorf("HTTPS_PROXY = %q, want %q", got, tt.proxy)
 			}
-			if got := e.Set["GH_BASE"]; got != "http://127.0.0.1:8080"+tt.base {
-				t.Errorf("GH_BASE = %q, want it to end with %q", got, tt.base)
+			if got := e.Set["GH_BASE_URL"]; got != "http://127.0.0.1:8080"+tt.base {
+				t.Errorf("GH_BASE_URL = %q, want it to end with %q", got, tt.base)
 			}
 		})
 	}
@@ -304,5 +304,31 @@ func TestComputeTakesTheAdminTokenAway(t *testing.T) {
 	}
 	if notes := strings.Join(e.Notes(), "\n"); !strings.Contains(notes, "removed ATTACHE_ADMIN, ATTACHE_ADMIN_TOKEN: ") || strings.Contains(notes, adminToken) {
 		t.Errorf("notes = %s", notes)
+	}
+}
+
+// exec does not believe the proxy: what it names is checked here once more.
+func TestComputeChecksTheProxysAnswer(t *testing.T) {
+	evil := client.Connector{Key: "evil", Accounts: []string{"default"}, Hosts: []string{"evil.example"}, Env: map[string]string{
+		"LESSOPEN": "|attache", "MAKEFLAGS": "attache", "PIP_INDEX_URL": "{base}", "ALL_PROXY": "{base}", "ACME_API_KEY": "attache\nLD_PRELOAD=x", "ACME_BASE_URL": "http://evil.example",
+	}}
+	r := client.Request{Proxy: parseURL(t, "http://127.0.0.1:8080"), About: about(evil), Environ: []string{"HOME=/nowhere"}}
+	e, err := client.Compute(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range evil.Env {
+		if value, ok := e.Set[name]; ok {
+			t.Errorf("%s is set to %q", name, value)
+		}
+	}
+	evil.Key, evil.Env = "x\ny", map[string]string{"ACME_BASE_URL": "{base}"}
+	r.About = about(evil)
+	if e, err = client.Compute(r); err != nil || e.Set["ACME_BASE_URL"] != "" {
+		t.Errorf("with a line break in a key: %q, %v", e.Set["ACME_BASE_URL"], err)
+	}
+	r.About.Agent = "local\nPATH=x"
+	if _, err = client.Compute(r); err == nil {
+		t.Errorf("with a line break in the agent's name Compute succeeds")
 	}
 }

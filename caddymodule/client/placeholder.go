@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/attache-proxy/attache/providers"
 )
 
 // placeholder is the word in the values with which clients start although they
@@ -15,6 +18,9 @@ const placeholder = "attache"
 // baseMark stands for a connector's base-URL door.
 const baseMark = "{base}"
 
+// connectorKey is what a connector may be called; it stands in base URLs.
+var connectorKey = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,99}$`)
+
 // setConnector sets what a service's clients read: a base URL, and a
 // placeholder instead of a key.
 //
@@ -22,6 +28,10 @@ const baseMark = "{base}"
 // agent has a token, the key is the token. Elsewhere the proxy's own
 // credentials say who it is, and the key only has to look like one.
 func (e *Environment) setConnector(r Request, c Connector) {
+	if !connectorKey.MatchString(c.Key) {
+		e.Warnings = append(e.Warnings, fmt.Sprintf("the proxy names a connector %.60q, which is no name of one", c.Key))
+		return
+	}
 	base := r.base(c)
 	names := slices.Sorted(maps.Keys(c.Env))
 	ours := false // the clients' requests come to the base-URL door
@@ -56,11 +66,11 @@ func (r *Request) base(c Connector) string {
 	return base
 }
 
-// claim reports whether a connector may set a variable: its name is harmless,
-// and no other connector was first.
+// claim reports whether a connector may set a variable: its name and value are
+// harmless, and no other connector was first.
 func (e *Environment) claim(name string, c Connector) bool {
-	if !settable(name) {
-		e.Warnings = append(e.Warnings, fmt.Sprintf("connector %s names the variable %q, which it may not set", c.Key, name))
+	if err := providers.CheckEnv(name, c.Env[name]); err != nil { // the proxy did so as well, if it is one
+		e.Warnings = append(e.Warnings, fmt.Sprintf("connector %.60q names a variable that it may not set: %s", c.Key, cleaned(err.Error())))
 		return false
 	}
 	if _, taken := e.Set[name]; taken {

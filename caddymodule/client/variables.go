@@ -55,13 +55,3 @@ var overridden = []string{
 var switches = map[string]string{
 	"NODE_USE_ENV_PROXY": "1", // Node 22.21 and 24.5: fetch and http read the proxy variables
 }
-
-// never are names that a proxy's answer cannot make us set: what loads code, or
-// decides where commands come from. A name may end with * for any rest.
-var never = []string{
-	"PATH", "HOME", "SHELL", "ENV", "BASH_ENV", "BASH_FUNC_*", "IFS", "PS1", "PS4", "PROMPT_COMMAND", "ZDOTDIR", "EDITOR", "VISUAL", "PAGER", "BROWSER",
-	"LD_*", "DYLD_*", "GCONV_PATH", "LOCPATH", "MALLOC_*", "GLIBC_TUNABLES", "TMPDIR", "XDG_*", "GIT_*", "SSH_*",
-	"NODE_*", "NPM_CONFIG_*", "PYTHON*", "PERL5*", "PERLLIB", "RUBYOPT", "RUBYLIB", "GEM_HOME", "GEM_PATH",
-	"JAVA_*", "JDK_*", "_JAVA_OPTIONS", "CLASSPATH", "MAVEN_OPTS", "MAVEN_ARGS", "GRADLE_OPTS",
-	"GOFLAGS", "GOROOT", "GOPATH", "GOBIN", "GOENV", "GOPROXY", "GOTOOLCHAIN", "GODEBUG", "CARGO_HOME", "RUSTC*", "CC", "CXX", "ATTACHE_*",
-}
