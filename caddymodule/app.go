@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,6 +19,7 @@ import (
 	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/egress"
+	"github.com/attache-proxy/attache/resolver/limit"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -65,6 +67,8 @@ type App struct {
 	// ConnectLinks says what the links do that agents get: open (default),
 	// sign_in or off.
 	ConnectLinks string `json:"connect_links,omitempty"`
+	// Limits are what each agent may have in use, unless its own say otherwise.
+	Limits limit.Limits `json:"limits,omitzero"`
 	// Audit is where audit events go.
 	Audit config.Audit `json:"audit,omitzero"`
 
@@ -85,6 +89,9 @@ type App struct {
 	guard       *egress.Guard
 	set         *connectorSet
 
+	sample    *sampler
+	stopWatch context.CancelFunc
+
 	publicURL    string // PublicURL, resolved
 	tokenClients tokenClients
 }
@@ -96,7 +103,7 @@ func (App) CaddyModule() caddy.ModuleInfo {
 
 // Provision builds everything; requests only use it.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.ctx, a.logger = ctx, ctx.Logger()
+	a.ctx, a.logger, a.sample = ctx, ctx.Logger(), new(sampler)
 	if err := a.provisionCA(); err != nil {
 		return err
 	}
@@ -164,6 +171,7 @@ func (a *App) buildResolver(connectors []*providers.Connector) error {
 		MoreURL:     a.moreURL,
 		SignURL:     gcs.SignedURL,
 		SignedBody:  a.SignedBody,
+		Running:     &underWay,
 	})
 	return nil
 }
@@ -192,11 +200,35 @@ func (t tokenClients) of(c *providers.Connector) oauth.Doer {
 	return t.shared
 }
 
-// Start implements caddy.App; the listeners are the http app's.
-func (a *App) Start() error { return nil }
+// underWay are the requests of all configurations, and inUse what each agent has
+// in use: both outlive a reload.
+var (
+	underWay resolver.Running
+	inUse    limit.Agents
+)
+
+// Start implements caddy.App; the listeners are the http app's. From here on this
+// configuration says who may go on.
+func (a *App) Start() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	a.stopWatch = cancel
+	go a.resolver.Watch(ctx)
+	underWay.Wake()
+	return nil
+}
 
 // Stop implements caddy.App.
-func (a *App) Stop() error { return nil }
+func (a *App) Stop() error {
+	if a.stopWatch != nil {
+		a.stopWatch()
+	}
+	return nil
+}
+
+// limitOf is what an agent has in use.
+func (a *App) limitOf(id string, own limit.Limits) *limit.Agent {
+	return inUse.Of(id, own.Over(a.Limits))
+}
 
 // Cleanup lets go of what this configuration held. Streams that still run keep
 // their connections to their end, and token requests their vault and cache.
@@ -215,6 +247,9 @@ func (a *App) Cleanup() error {
 		let()
 	} else {
 		go let() // a reload does not wait
+	}
+	if a.sample != nil {
+		a.sample.flush()
 	}
 	return a.audit.Close()
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"sync"
 	"time"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -118,12 +120,18 @@ func (a *auditor) line(e *resolver.Observation) {
 	if c == nil {
 		return
 	}
-	fields := make([]zap.Field, 0, 13)
+	fields := make([]zap.Field, 0, 19)
 	fields = append(fields, zap.String("agent", e.Agent))
-	for _, f := range [...]struct{ name, value string }{{"connector", e.Connector}, {"account", e.Account}, {"door", string(e.Door)}, {"method", e.Method}, {"host", e.Host}, {"path", e.Path}, {"code", e.Code}} {
+	for _, f := range [...]struct{ name, value string }{
+		{"connector", e.Connector}, {"account", e.Account}, {"door", string(e.Door)}, {"method", e.Method}, {"host", e.Host}, {"port", e.Port}, {"path", e.Path},
+		{"operation", e.Operation}, {"code", e.Code}, {"phase", e.Phase}, {"reached", e.Reached}, {"cut", e.Cut},
+	} {
 		if f.value != "" {
 			fields = append(fields, zap.String(f.name, f.value))
 		}
+	}
+	if e.Count > 0 {
+		fields = append(fields, zap.Int64("count", e.Count))
 	}
 	c.Write(append(fields, zap.Int("status", e.Status), zap.Int64("sent", e.Sent), zap.Int64("received", e.Received), zap.Duration("duration", e.Duration))...)
 }
@@ -133,11 +141,18 @@ type observer struct{ app *App }
 
 // Observe implements resolver.Observer.
 func (o observer) Observe(e *resolver.Observation) {
-	connector := e.Connector
-	if connector == "" {
-		connector = "none"
+	if e.Phase != resolver.PhaseBegin {
+		connector := e.Connector
+		if connector == "" {
+			connector = "none"
+		}
+		o.app.metrics.request(connector, e.Status, e.Code, e.Duration)
 	}
-	o.app.metrics.request(connector, e.Status, e.Code, e.Duration)
+	e.Bound()
+	o.app.sample.pass(e, o.write)
+}
+
+func (o observer) write(e *resolver.Observation) {
 	o.app.audit.Write(e)
 	o.app.remember(e)
 }
@@ -164,54 +179,112 @@ func (o observer) Rotated(acct *resolver.Account) {
 }
 
 // observe audits a visit that is over.
-func (h *Handler) observe(v *visit, ref *resolver.Refusal, status int, err error, began time.Time) {
-	e := resolver.Observation{Door: v.door, Method: v.method(), Host: v.ask.Target.Host, Path: v.ask.Path, Status: status, Duration: time.Since(began)}
+func (v *visit) observe(ref *resolver.Refusal, err error) {
+	var e resolver.Observation
+	if v.call != nil {
+		e = v.call.Event()
+		e.Reached, e.Cut = v.cut(err)
+		if v.call.Outcome.Scrubbed.Load() {
+			v.h.app.metrics.echoes.WithLabelValues(e.Connector).Inc()
+			v.h.logger.Warn("the service echoed the credential; the echo was replaced", zap.String("connector", e.Connector), zap.String("path", e.Path))
+		}
+	} else {
+		e.Method, e.Host, e.Port, e.Path = v.method(), v.ask.Target.Host, v.ask.Target.Port, v.ask.Path
+	}
+	e.Door, e.Duration = v.door, time.Since(v.began)
 	if v.agent != nil {
 		e.Agent, e.AgentID = v.agent.Name, v.agent.ID
 	}
-	if c := v.call; c != nil {
-		if c.Connector != nil {
-			e.Connector = c.Connector.Key
-		}
-		if c.Account != nil {
-			e.Account, e.AccountID = c.Account.Name, c.Account.ID
-		}
-		e.Host = c.Target.Host
-		e.Sent, e.Received = c.Outcome.Sent(), c.Outcome.Received()
-		if status == 0 {
-			e.Status = c.Outcome.Status
-		}
-		if c.Outcome.Scrubbed.Load() {
-			h.app.metrics.echoes.WithLabelValues(e.Connector).Inc()
-			h.logger.Warn("the service echoed the credential; the echo was replaced", zap.String("connector", e.Connector), zap.String("path", e.Path))
-		}
-	}
 	switch {
 	case ref != nil:
-		e.Code = ref.Code
-	case err != nil && e.Status == 0:
+		e.Code, e.Status, e.Reached, e.Cut = ref.Code, ref.HTTPStatus(), "", ""
+		if v.call != nil && v.call.Outcome.Reached() != "decided" {
+			e.Reached = v.call.Outcome.Reached() // it was at the service before we refused its answer
+		}
+	case v.status != 0:
+		e.Status, e.Reached, e.Cut = v.status, "", ""
+	case e.Status == 0 && e.Cut == cutAgentLeft:
+		e.Status = statusClientClosed
+	case e.Status == 0 && err != nil:
 		e.Status = http.StatusBadGateway
 	}
-	h.app.resolver.Observe(&e)
+	if v.h.app.sample.skips(&e) {
+		caddyhttp.SetVar(v.r.Context(), caddyhttp.LogSkipVar, true) // the access log would be as long
+	}
+	v.h.app.resolver.Observe(&e)
+}
+
+// statusClientClosed is what nginx and Caddy call the status of an agent that
+// left before the answer.
+const statusClientClosed = 499
+
+// Why a request did not come to its end; see resolver.Observation.
+const (
+	cutAgentLeft       = "agent_left"
+	cutServiceBroke    = "service_broke_off"
+	cutPermissionEnded = "permission_ended"
+	cutAborted         = "aborted"
+)
+
+// cut says how far a call came, and why no further; nothing for one that came to
+// its end.
+func (v *visit) cut(err error) (reached, why string) {
+	o := &v.call.Outcome
+	switch {
+	case v.call.Ended():
+		why = cutPermissionEnded
+	case v.returned && err == nil && (o.Status() != 0 || v.r.Context().Err() == nil):
+		return "", "" // also upgraded connections; reverse_proxy has no error for an agent that left early
+	case o.BrokeOff() && v.r.Context().Err() == nil:
+		why = cutServiceBroke
+	case v.r.Context().Err() != nil, !v.returned && o.Status() != 0:
+		why = cutAgentLeft
+	default:
+		why = cutAborted
+	}
+	return o.Reached(), why
 }
 
 // remember keeps the event in the vault too, where it makes the account's usage.
 func (a *App) remember(e *resolver.Observation) {
-	if a.vault == nil || e.Connector == "" && e.Code == "" {
+	if a.vault == nil || e.Connector == "" && e.Code == "" && e.Phase == "" {
 		return
 	}
 	ev := vault.Event{
 		Kind: vault.AuditUse, Code: e.Code, Actor: vault.Actor{Kind: "agent", Name: e.Agent}, AgentID: e.AgentID,
-		Connector: e.Connector, AccountID: e.AccountID, Method: e.Method, Host: e.Host, Path: e.Path,
+		Connector: e.Connector, AccountID: e.AccountID, Method: e.Method, Host: hostPort(e), Path: e.Path, Detail: detail(e),
 		Status: e.Status, BytesIn: e.Sent, BytesOut: e.Received, Duration: e.Duration,
 	}
 	switch {
-	case e.Code != "":
+	case e.Code != "" && e.Reached == "":
 		ev.Kind = vault.AuditRefusal
+	case e.Phase == resolver.PhaseBegin:
+		ev.Kind = vault.AuditOpen
 	case e.Door == resolver.DoorPresign:
 		ev.Code = "account.presigned"
 	}
 	if err := a.vault.Record(context.Background(), ev); err != nil {
 		a.metrics.audit.Inc()
 	}
+}
+
+// hostPort is the host, with its port unless that is the usual one.
+func hostPort(e *resolver.Observation) string {
+	if e.Port == "" || e.Port == "443" || e.Host == "" {
+		return e.Host
+	}
+	return net.JoinHostPort(e.Host, e.Port)
+}
+
+// detail is what the vault has no column for.
+func detail(e *resolver.Observation) string {
+	switch {
+	case e.Count > 0:
+		return fmt.Sprintf("%d refusals of this kind", e.Count)
+	case e.Phase == resolver.PhaseBegin:
+		return "it goes on; its end is told when it comes"
+	case e.Cut != "":
+		return "cut: " + e.Cut + ", reached: " + e.Reached
+	}
+	return e.Operation
 }

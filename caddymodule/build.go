@@ -132,5 +132,9 @@ func (a *App) buildAgent(name string, c *config.Agent) error {
 	for _, g := range c.Grants {
 		grants = append(grants, resolver.Grant{Connector: g.Connector, Account: g.Account, Write: g.Write, Presign: g.Presign})
 	}
-	return a.static.AddAgent(name, tokens, grants)
+	if err := a.static.AddAgent(name, tokens, grants); err != nil {
+		return err
+	}
+	a.static.Limit(name, a.limitOf(name, c.Limits))
+	return nil
 }

@@ -38,6 +38,7 @@ func init() {
 //		transport     own|std
 //		allow_address <address or prefix…>
 //		audit         [sync|off] { retention 90d; usage_retention 400d }
+//		limits        { … }
 //		connector     <key> { … }
 //		agent         <name> { … }
 //	}
@@ -99,6 +100,8 @@ func (a *App) parseOption(d *caddyfile.Dispenser) error {
 		a.AllowAddresses = append(a.AllowAddresses, args...)
 	case "audit":
 		return a.parseAudit(d)
+	case "limits":
+		return parseLimits(d, &a.Limits)
 	case "connector":
 		return a.parseConnector(d)
 	case "agent":
@@ -210,6 +213,7 @@ func source(d *caddyfile.Dispenser) string { return fmt.Sprintf("%s:%d", d.File(
 //	agent <name> {
 //		token <placeholder>                          # repeatable
 //		grant <connector>[:<account>] [read] [write] # repeatable; read alone by default
+//		limits { … }
 //	}
 func (a *App) parseAgent(d *caddyfile.Dispenser) error {
 	var name string
@@ -241,8 +245,12 @@ func (a *App) parseAgent(d *caddyfile.Dispenser) error {
 				return err
 			}
 			agent.Grants = append(agent.Grants, g)
+		case "limits":
+			if err := parseLimits(d, &agent.Limits); err != nil {
+				return err
+			}
 		default:
-			return d.Errf("unknown option %q in agent; known here: token, grant", d.Val())
+			return d.Errf("unknown option %q in agent; known here: token, grant, limits", d.Val())
 		}
 	}
 	if a.Agents == nil {

@@ -27,7 +27,7 @@ func cutAccount(s string) (connector, account string) {
 
 // globalOptions are those of the global option attache alone; agent and transport
 // have another meaning in a site.
-var globalOptions = []string{"vault", "key", "public_url", "connect_links", "cache", "token_timeout", "ca", "connectors", "signed_body", "allow_address", "audit", "connector"}
+var globalOptions = []string{"vault", "key", "public_url", "connect_links", "cache", "token_timeout", "ca", "connectors", "signed_body", "allow_address", "audit", "limits", "connector"}
 
 // streamCloseDelay is how long streams go on over a reload, unless configured.
 const streamCloseDelay = 24 * time.Hour

@@ -9,6 +9,7 @@ import (
 
 	"github.com/attache-proxy/attache/caddymodule/intercept"
 	"github.com/attache-proxy/attache/resolver"
+	"github.com/attache-proxy/attache/resolver/limit"
 )
 
 // connect answers CONNECT. Only the target and the agent are looked at here:
@@ -29,33 +30,43 @@ func (v *visit) connect() error {
 	keep.agent, keep.account = v.agent, account
 	v.setPlaceholders()
 	v.w.Header().Del("Alt-Svc")
-	if v.h.app.resolver.Claimed(v.agent, target) {
-		return answered(v.h.interceptor.Intercept(v.w, v.r, &intercept.Tunnel{Host: host, Port: port, Agent: keep}))
-	}
-	if v.h.Unmatched == "deny" {
+	intercepted := v.h.app.resolver.Claimed(v.agent, target)
+	if !intercepted && v.h.Unmatched == "deny" {
 		return noConnector(v.agent, host)
 	}
-	return v.splice(target)
+	call := &resolver.Call{Agent: v.agent, Target: target, Door: v.door, Method: v.r.Method}
+	if err := v.h.app.resolver.Begin(call, limit.Tunnels); err != nil {
+		return err
+	}
+	defer v.h.app.resolver.Finish(call)
+	if intercepted {
+		return answered(v.h.interceptor.Intercept(v.w, v.r, &intercept.Tunnel{Host: host, Port: port, Agent: keep}))
+	}
+	return v.splice(call)
 }
 
-// splice joins an opaque tunnel with the host of no connector.
-func (v *visit) splice(target resolver.Target) error {
-	began := time.Now()
+// splice joins an opaque tunnel with the host of no connector. Its beginning and
+// its end are audited, whatever becomes of it.
+func (v *visit) splice(call *resolver.Call) error {
 	ctx, cancel := context.WithTimeout(v.r.Context(), 15*time.Second)
-	conn, err := v.h.app.resolver.DialTunnel(ctx, target)
+	conn, err := v.h.app.resolver.DialTunnel(ctx, call.Target)
 	cancel()
 	if err != nil {
 		return err
 	}
 	defer func(c net.Conn) { _ = c.Close() }(conn)
-	in, out, err := v.h.interceptor.Splice(v.w, v.r, conn)
-	if errors.Is(err, intercept.ErrUnanswered) {
-		return answered(err)
-	}
-	v.h.app.resolver.Observe(&resolver.Observation{
-		Agent: v.agent.Name, Door: v.door, Method: v.r.Method, Host: target.JoinHostPort(),
-		Status: 200, Sent: in, Received: out, Duration: time.Since(began),
-	})
+	call.Holds(conn)
+	v.h.app.resolver.GoesOn(call)
+	var in, out int64
+	defer func() {
+		e := call.Event()
+		e.Status, e.Sent, e.Received = http.StatusOK, in, out
+		if call.Ended() {
+			e.Cut = cutPermissionEnded
+		}
+		v.h.app.resolver.Observe(&e)
+	}()
+	in, out, err = v.h.interceptor.Splice(v.w, v.r, conn)
 	return answered(err)
 }
 

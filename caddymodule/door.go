@@ -7,11 +7,13 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/attache-proxy/attache/caddymodule/intercept"
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver"
+	"github.com/attache-proxy/attache/resolver/limit"
 )
 
 // visit is one request on its way through the middleware.
@@ -20,9 +22,14 @@ type visit struct {
 	w http.ResponseWriter
 	r *http.Request
 
-	agent *resolver.Agent
-	call  *resolver.Call
-	ask   resolver.Ask
+	began    time.Time
+	status   int  // what we answered ourselves, where it is audited
+	returned bool // the rest of the route came back, and did not panic
+
+	agent     *resolver.Agent
+	presented bool // something that could have been a token
+	call      *resolver.Call
+	ask       resolver.Ask
 	// door is empty until it is known.
 	door resolver.Door
 	// connector is the key that a direct door named; prefix is the path segment
@@ -60,6 +67,15 @@ type tunnelAgent struct {
 	account string
 	user    string
 	token   secret.Value
+}
+
+// header counts bytes of headers that are not complete, against the agent's limit.
+func (t *tunnelAgent) header(n int64) bool {
+	if n < 0 {
+		t.agent.Limit.Give(limit.Headers, -n)
+		return true
+	}
+	return t.agent.Limit.Take(limit.Headers, n)
 }
 
 // String is the agent's name, for logs.

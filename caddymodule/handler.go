@@ -14,6 +14,7 @@ import (
 
 	"github.com/attache-proxy/attache/caddymodule/intercept"
 	"github.com/attache-proxy/attache/resolver"
+	"github.com/attache-proxy/attache/resolver/limit"
 )
 
 func init() {
@@ -72,12 +73,17 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if !ok {
 		return errors.New("attache must be used in an HTTP server")
 	}
+	if server.ReadHeaderTimeout == 0 {
+		server.ReadHeaderTimeout = caddy.Duration(headerTimeout)
+	}
 	h.interceptor = intercept.New(intercept.Config{
 		Handler: &inside{handler: h, server: server}, CA: app.ca, Logger: h.logger,
 		ReadHeaderTimeout: time.Duration(server.ReadHeaderTimeout), IdleTimeout: time.Duration(server.IdleTimeout), MaxHeaderBytes: max(server.MaxHeaderBytes, maxInnerHeaderBytes),
 		OnMint: app.metrics.minted, OnTunnel: app.metrics.tunnel,
+		OnHeader: func(t *intercept.Tunnel, n int64) bool { return t.Agent.(*tunnelAgent).header(n) },
 	})
 	server.RegisterConnContext(intercept.ConnContext)
+	entrances.guard(server)
 	server.RegisterOnShutdown(h.interceptor.Shutdown)
 	server.RegisterOnStop(h.interceptor.Wait)
 	return nil
@@ -104,28 +110,15 @@ func (h *Handler) Cleanup() error {
 const callKey = "attache.call"
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	began := time.Now()
-	v := &visit{h: h, w: w, r: r}
-	err := v.understand()
-	if err == nil {
-		h.app.metrics.resolve.Observe(time.Since(began).Seconds())
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) (err error) {
+	v := &visit{h: h, w: w, r: r, began: time.Now()}
+	entrances.serve(r.Context())
+	defer v.over(&err)
+	if err = v.understand(); err == nil {
+		h.app.metrics.resolve.Observe(time.Since(v.began).Seconds())
 		err = v.serve(next)
 	}
-	if errors.Is(err, errServed) {
-		return nil
-	}
-	code := 0
-	ref, refused := resolver.AsRefusal(err)
-	if refused {
-		if offersBody(r) {
-			w.Header().Set("Connection", "close")
-		}
-		ref.WriteTo(w)
-		code, err = ref.HTTPStatus(), nil
-		h.logRefusal(v, ref)
-	}
-	h.observe(v, ref, code, err, began)
+	v.returned = true
 	return err
 }
 
@@ -134,12 +127,55 @@ var errServed = errors.New("served")
 
 // serve runs the rest of the route for a request that was understood.
 func (v *visit) serve(next caddyhttp.Handler) error {
+	dropH2C(v.r.Header)
+	kind := limit.Requests
+	if resolver.IsUpgrade(v.r) {
+		kind = limit.Upgrades
+	}
+	if err := v.h.app.resolver.Begin(v.call, kind); err != nil {
+		return err
+	}
 	defer liftIdleTimeouts(v.r)()
 	v.setPlaceholders()
 	v.w.Header().Del("Alt-Svc")
-	dropH2C(v.r.Header)
 	return v.pass(next)
 }
+
+// over ends a visit, whatever became of it: also where copying the answer
+// panicked, because the agent hung up or the service broke off, and where the
+// connection was taken over. Otherwise the agent would choose whether it is
+// audited.
+func (v *visit) over(err *error) {
+	if errors.Is(*err, errServed) {
+		*err = nil
+		return
+	}
+	if v.call != nil {
+		v.h.app.resolver.Finish(v.call)
+	}
+	ref, refused := resolver.AsRefusal(*err)
+	if v.returned && refused {
+		*err = nil
+		v.refuse(ref)
+	}
+	v.observe(ref, *err)
+}
+
+// refuse answers with a refusal.
+func (v *visit) refuse(ref *resolver.Refusal) {
+	if offersBody(v.r) || v.r.ProtoMajor == 1 && ref.Code == "too_many_requests" {
+		v.w.Header().Set("Connection", "close") // what is refused for want of room keeps none
+	}
+	ref.WriteTo(v.w)
+	if c := v.h.logger.Check(zap.DebugLevel, "refused"); c != nil && v.agent != nil {
+		c.Write(zap.String("code", ref.Code), zap.String("detail", ref.Detail), zap.NamedError("cause", ref.Err))
+	}
+}
+
+// headerTimeout is how long a client may take until its headers are complete,
+// from the connection's first moment on, unless the operator says otherwise.
+// Caddy's default is a minute, in which silent connections pile up.
+const headerTimeout = 10 * time.Second
 
 // maxInnerHeaderBytes is the limit on a request's headers inside tunnels. In
 // HTTP/2 it also bounds one string, and going beyond it ends the connection.
@@ -197,12 +233,6 @@ func (v *visit) setPlaceholders() {
 	if v.call != nil && v.call.Connector != nil {
 		repl.Set("attache.connector", v.call.Connector.Key)
 		repl.Set("attache.account", v.call.Account.Name)
-	}
-}
-
-func (h *Handler) logRefusal(v *visit, ref *resolver.Refusal) {
-	if c := h.logger.Check(zap.DebugLevel, "refused"); c != nil {
-		c.Write(zap.String("code", ref.Code), zap.String("detail", ref.Detail), zap.NamedError("cause", ref.Err))
 	}
 }
 

@@ -4,11 +4,14 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver"
+	"github.com/attache-proxy/attache/resolver/limit"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -47,7 +50,7 @@ func (v *visit) identifyProxy(keep *tunnelAgent) (account string, err error) {
 	if value := v.r.Header.Get("Proxy-Authorization"); value != "" {
 		p, ok := parseAuthorization(value)
 		if !ok || p.token == "" && !v.nameOnly(p) {
-			return "", v.unknown(true)
+			return "", v.wrong(true)
 		}
 		if v.nameOnly(p) {
 			return v.listenersAgent(p.user)
@@ -108,6 +111,9 @@ func (v *visit) identifyDirect() (account string, err error) {
 		}
 	}
 	if !v.identifyWithout() {
+		if v.presented {
+			return "", v.wrong(false)
+		}
 		return "", v.unknown(false)
 	}
 	return "", v.refuseWebPages()
@@ -119,6 +125,7 @@ func (v *visit) tokenIn(name string) (account string, ok bool, err error) {
 	if len(values) == 0 || values[0] == "" {
 		return "", false, nil
 	}
+	v.presented = true
 	p, ok := parseAuthorization(values[0])
 	if !ok {
 		p = presented{token: values[0]}
@@ -163,7 +170,7 @@ func sameHost(origin, host string) bool {
 // be known at the moment, because the vault does not answer.
 func (v *visit) notIdentified(err error, proxy bool) error {
 	if errors.Is(err, resolver.ErrUnknownAgent) {
-		return v.unknown(proxy)
+		return v.wrong(proxy)
 	}
 	return &resolver.Refusal{Code: "vault_unavailable", Err: err,
 		Detail: "agents cannot be looked up at the moment", Next: "Try again in a few seconds."}
@@ -180,3 +187,27 @@ func (v *visit) unknown(proxy bool) error {
 	v.w.Header()[header] = []string{`Basic realm="attache"`, `Bearer realm="attache"`}
 	return ref
 }
+
+// wrong is unknown for a client that presented something. Who is wrong again and
+// again waits for the answer; clients that answer our challenge come without.
+func (v *visit) wrong(proxy bool) error {
+	from, _ := netip.ParseAddrPort(v.r.RemoteAddr)
+	wait, done, ok := strangers.Wait(from.Addr(), time.Now())
+	if !ok {
+		return &resolver.Refusal{Code: "too_many_requests", RetryAfter: 1, Detail: "too many clients with credentials that no agent has are waiting",
+			Next: "Do not repeat this request without an agent's token."}
+	}
+	defer done()
+	if wait > 0 {
+		t := time.NewTimer(wait)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-v.r.Context().Done():
+		}
+	}
+	return v.unknown(proxy)
+}
+
+// strangers are those of all listeners; a reload is no fresh start.
+var strangers limit.Strangers

@@ -36,7 +36,6 @@ type PresignAnswer struct {
 // method and path would be, and audited as a request at the door "presign", with the method, host and path of
 // the URL.
 func (v *visit) presign() error {
-	began := time.Now()
 	v.door = resolver.DoorPresign
 	user, err := v.identifyDirect()
 	if err != nil {
@@ -66,6 +65,7 @@ func (v *visit) presign() error {
 	if err != nil {
 		return err
 	}
-	v.h.observe(v, nil, http.StatusOK, nil, began)
+	v.status = http.StatusOK
+	v.observe(nil, nil)
 	return v.json(http.StatusOK, PresignAnswer{URL: made.URL, Method: made.Method, Headers: in.Headers, ExpiresAt: made.ExpiresAt.UTC().Truncate(time.Second)})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/attache-proxy/attache/caddymodule/live"
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/resolver"
+	"github.com/attache-proxy/attache/resolver/limit"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -79,6 +80,8 @@ func (a *App) buildDirectory(cache sharedCache) resolver.Directory {
 		Changed:    a.set.changed,
 		LeaseFor:   resolver.LeaseFor(a.tokenTimeout()),
 		Refreshed:  cache.Drop,
+		Heard:      underWay.Wake,
+		Limit:      func(id string) *limit.Agent { return a.limitOf(id, limit.Limits{}) },
 		Edited: func(id string) {
 			_, had := cache.Near(id)
 			cache.Drop(id)

@@ -28,6 +28,7 @@ type setup struct {
 	Trust    []*authority // CAs that the proxy accepts from services
 	Plain    bool         // without the race detector, for tests that measure
 	Stopped  bool         // write everything, start nothing
+	Files    int          // how many descriptors the proxy may have; 0: as many as we
 }
 
 // attache is a running proxy with a configuration, state and log of its own.
@@ -131,6 +132,9 @@ func (a *attache) start() {
 		bin = plainBinary(t)
 	}
 	a.cmd = exec.Command(bin, "run", "--config", a.Caddyfile)
+	if a.s.Files > 0 {
+		a.cmd = exec.Command("/bin/sh", "-c", fmt.Sprintf(`ulimit -n %d; exec "$0" "$@"`, a.s.Files), bin, "run", "--config", a.Caddyfile)
+	}
 	a.cmd.Dir, a.cmd.Env = a.Dir, a.env()
 	a.cmd.Stdout, a.cmd.Stderr = a.Log, a.Log
 	a.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}

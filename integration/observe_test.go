@@ -56,7 +56,7 @@ func TestAudit(t *testing.T) {
 	d.stop()
 	audit := grep(d.Log.String(), `"attache.audit"`)
 	for _, want := range []string{
-		`"agent":"local","connector":"demo".*"method":"GET".*"host":"demo.test","path":"/whoami".*"status":200`,
+		`"agent":"local","connector":"demo".*"method":"GET".*"host":"demo.test","port":"443","path":"/whoami".*"status":200`,
 		`"agent":"local","connector":"demo".*"method":"DELETE".*"path":"/status/204".*"status":204`,
 		`"code":"unknown_connector"`,
 	} {

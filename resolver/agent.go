@@ -14,6 +14,7 @@ import (
 	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/providers/sign"
+	"github.com/attache-proxy/attache/resolver/limit"
 )
 
 // Agent is who calls through the proxy.
@@ -26,6 +27,8 @@ type Agent struct {
 	// Only are the connectors that it may use, whatever it was granted; nil
 	// means any.
 	Only []string
+	// Limit is what it has in use; nil where it is not limited.
+	Limit *limit.Agent
 }
 
 // DefaultOrganisation is that of the configuration file, and of everything that
@@ -210,6 +213,9 @@ type Directory interface {
 	// AgentByName is for agents that a listener, a unix peer or a client
 	// certificate stands for.
 	AgentByName(ctx context.Context, name string) (*Agent, error)
+	// AgentByID returns the agent as it is now, or ErrUnknownAgent where it was
+	// deleted or suspended, or has ended.
+	AgentByID(ctx context.Context, id string) (*Agent, error)
 	// Granted lists the accounts of a connector that the agent may use.
 	Granted(ctx context.Context, agent *Agent, connector string) ([]Granted, error)
 }

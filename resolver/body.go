@@ -9,6 +9,7 @@ import (
 
 	"github.com/attache-proxy/attache/providers/expr"
 	"github.com/attache-proxy/attache/providers/sign"
+	"github.com/attache-proxy/attache/resolver/limit"
 )
 
 const (
@@ -23,6 +24,8 @@ const (
 
 // taken is a request body that may be needed more than once.
 type taken struct {
+	agent      *limit.Agent // who is charged; nil where nobody is
+	memory     int64        // bytes of its memory that are taken
 	buffered   []byte
 	spool      *spool // instead of buffered, where the body is long
 	held       bool   // the whole body is here
@@ -48,16 +51,24 @@ func (x *exchange) takeBody() (*taken, error) {
 	if req.ContentLength > x.r.maxBody {
 		return nil, x.tooLarge()
 	}
+	if call.Agent != nil {
+		t.agent = call.Agent.Limit
+	}
 	n, err := t.read(req.Body, req.ContentLength, x.r.maxBody)
 	var disk *spoolError
+	var full *fullError
+	if err != nil || n > x.r.maxBody {
+		t.close()
+	}
 	switch {
+	case errors.As(err, &full):
+		return nil, TooMany(call.Agent, full.kind)
 	case errors.As(err, &disk):
 		return nil, &Refusal{Code: "cannot_sign", Status: http.StatusServiceUnavailable, Err: err,
 			Detail: fmt.Sprintf("connector %s signs the body, and this one cannot be kept on disk meanwhile", call.Connector.Key), Next: "Try again later, or send a smaller body."}
 	case err != nil:
 		return nil, &Refusal{Code: "bad_request", Err: err, Detail: "the request body broke off", Next: "Send the request again, whole."}
 	case n > x.r.maxBody:
-		t.close()
 		return nil, x.tooLarge()
 	}
 	t.held, t.replayable = true, true
@@ -74,35 +85,60 @@ func (x *exchange) tooLarge() error {
 		Next:   "Send a smaller body, for example in parts."}
 }
 
+// fullError says that the agent has all it may have of a kind.
+type fullError struct{ kind limit.Kind }
+
+func (e *fullError) Error() string { return "the agent has too much in use" }
+
 // read takes the body, at most a byte more than the limit: into memory while it
 // is short, else to disk. Length is what was announced, or -1.
-func (t *taken) read(body io.Reader, length, limit int64) (int64, error) {
-	buf := bytes.NewBuffer(make([]byte, 0, min(max(length, 512), maxInMemory)+bytes.MinRead))
-	n, err := io.Copy(buf, io.LimitReader(body, min(limit, maxInMemory)+1))
-	if err != nil || n <= min(limit, maxInMemory) || n > limit {
+func (t *taken) read(body io.Reader, length, limitBytes int64) (int64, error) {
+	inMemory := min(limitBytes, maxInMemory)
+	size := min(max(length, 512), inMemory)
+	if length < 0 {
+		size = inMemory // it may become that long
+	}
+	if !t.agent.Take(limit.Memory, size) {
+		return 0, &fullError{limit.Memory}
+	}
+	t.memory = size
+	buf := bytes.NewBuffer(make([]byte, 0, min(max(length, 512), inMemory)+bytes.MinRead))
+	n, err := io.Copy(buf, io.LimitReader(body, inMemory+1))
+	if err != nil || n <= inMemory || n > limitBytes {
 		t.buffered = buf.Bytes()
 		return n, err
 	}
-	if t.spool, err = newSpool(); err != nil {
+	if t.spool, err = newSpool(t.agent); err != nil {
 		return n, err
 	}
 	if _, err = t.spool.Write(buf.Bytes()); err == nil {
+		t.release() // it is on disk now
 		var rest int64
-		rest, err = io.Copy(t.spool, io.LimitReader(body, limit+1-n))
+		rest, err = io.Copy(t.spool, io.LimitReader(body, limitBytes+1-n))
 		n += rest
-	}
-	if err != nil {
-		t.close()
 	}
 	return n, err
 }
 
-// close lets go of the disk. The body cannot be read any more.
+// release gives the memory back.
+func (t *taken) release() {
+	t.agent.Give(limit.Memory, t.memory)
+	t.memory = 0
+}
+
+// close lets go of the memory and of the disk. The body cannot be read any more.
 func (t *taken) close() {
-	if t != nil && t.spool != nil {
+	if t == nil {
+		return
+	}
+	t.release()
+	if t.spool != nil {
 		t.spool.Close()
 	}
 }
+
+// keeps reports whether something is to be let go of.
+func (t *taken) keeps() bool { return t.spool != nil || t.memory > 0 }
 
 // attach gives out a fresh reader of the body.
 func (t *taken) attach(out *http.Request) {

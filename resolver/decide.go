@@ -24,6 +24,7 @@ type Resolver struct {
 	signURL     URLSigner
 	maxBody     int64
 	inflate     func(*Call, int64) (func(), error)
+	running     *Running
 
 	// renewal of the index; nil where it never changes.
 	renewal *renewal
@@ -51,21 +52,30 @@ type Config struct {
 	// needs them; zero is DefaultSignedBody.
 	SignedBody int64
 	// Inflate asks for memory to inflate an answer in, to search it, and returns
-	// how to give it back; its error refuses the answer. Nil means that there is
-	// always enough.
+	// how to give it back; its error refuses the answer. Nil takes it from the
+	// memory that the agent may have in use.
 	Inflate func(call *Call, bytes int64) (release func(), err error)
+	// Running are the calls that are under way, of earlier resolvers too; nil for
+	// one of its own.
+	Running *Running
 	// SignURL presigns for service accounts of Google; nil means not.
 	SignURL URLSigner
 }
 
 // New makes a Resolver.
 func New(c Config) *Resolver {
-	r := &Resolver{directory: c.Directory, credentials: c.Credentials, observer: c.Observer, transports: newTransports(c.Transports), moreURL: c.MoreURL, signURL: c.SignURL, maxBody: c.SignedBody, inflate: c.Inflate}
+	r := &Resolver{directory: c.Directory, credentials: c.Credentials, observer: c.Observer, transports: newTransports(c.Transports), moreURL: c.MoreURL, signURL: c.SignURL, maxBody: c.SignedBody, inflate: c.Inflate, running: c.Running}
 	if r.maxBody == 0 {
 		r.maxBody = DefaultSignedBody
 	}
 	if r.observer == nil {
 		r.observer = nobody{}
+	}
+	if r.inflate == nil {
+		r.inflate = inflateWithin
+	}
+	if r.running == nil {
+		r.running = new(Running)
 	}
 	r.index.Store(c.Index)
 	if c.Reindex != nil {
@@ -127,15 +137,21 @@ type Call struct {
 	// Prefix is what stands before the path at the base-URL door: "/github".
 	Prefix string
 
+	// Method and Path are what was decided on; the path is escaped, without query.
+	Method, Path string
+	// Began is when Begin counted it in.
+	Began time.Time
 	// Outcome is filled in by Send.
 	Outcome Outcome
+
+	run running
 
 	mayPresign bool
 }
 
 // Decide matches and permits. Its error is a *Refusal.
 func (r *Resolver) Decide(ctx context.Context, ask Ask) (*Call, error) {
-	call := &Call{Agent: ask.Agent, Target: ask.Target}
+	call := &Call{Agent: ask.Agent, Target: ask.Target, Method: ask.Method, Path: ask.Path}
 	var few [4]providers.Entry
 	claims, err := r.claims(few[:0], ask)
 	if err != nil {

@@ -1,22 +1,48 @@
 package resolver
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 )
 
-// Outcome is what became of a call. Its counters may still grow while a body
-// is streaming.
+// Outcome is what became of a call. It may still change while a body is streaming.
 type Outcome struct {
-	// Status is the service's; zero where none came.
-	Status int
 	// Scrubbed says that an echo of the credential was replaced.
 	Scrubbed atomic.Bool
 
+	status         atomic.Int32
+	stage          atomic.Int32
 	sent, received atomic.Int64
 }
+
+// Stages of a call, each further than the one before.
+const (
+	stageDecided  int32 = iota // it was permitted, and nothing was sent
+	stageSent                  // it is on its way to the service
+	stageAnswered              // an answer began
+	stageBroken                // and the service broke it off
+	stageWhole                 // and it came to its end
+)
+
+// reach notes that the call came so far; it never goes back.
+func (o *Outcome) reach(stage int32) {
+	for {
+		was := o.stage.Load()
+		if was >= stage || o.stage.CompareAndSwap(was, stage) {
+			return
+		}
+	}
+}
+
+// Status is the service's; zero where no answer came.
+func (o *Outcome) Status() int { return int(o.status.Load()) }
 
 // Sent is how many bytes of the request body went out.
 func (o *Outcome) Sent() int64 { return o.sent.Load() }
@@ -24,20 +50,74 @@ func (o *Outcome) Sent() int64 { return o.sent.Load() }
 // Received is how many bytes of the response body came in.
 func (o *Outcome) Received() int64 { return o.received.Load() }
 
+// Reached says how far the call came, for people: "decided", "sent", "answered"
+// or "complete".
+func (o *Outcome) Reached() string {
+	switch stage := o.stage.Load(); stage {
+	case stageDecided:
+		return "decided"
+	case stageSent:
+		return "sent"
+	case stageWhole:
+		return "complete"
+	}
+	return "answered"
+}
+
+// BrokeOff reports whether the service broke its answer off.
+func (o *Outcome) BrokeOff() bool { return o.stage.Load() == stageBroken }
+
+// Phases of an event.
+const (
+	PhaseBegin = "begin" // the request goes on, and another line will tell its end
+	PhaseEnd   = "end"   // the end of a request whose beginning was told
+)
+
 // Observation is one audited request. It never holds a secret: the path is without
-// query, and headers and bodies are not in it.
+// query and as it was before it was signed, and headers and bodies are not in it.
 type Observation struct {
 	Agent, Connector, Account string
 	// AgentID and AccountID are those of the vault, or of the Caddyfile.
-	AgentID, AccountID string
-	Door               Door
-	Method, Host, Path string
+	AgentID, AccountID       string
+	Door                     Door
+	Method, Host, Port, Path string
+	// Operation is what the request does, where that is known.
+	Operation string
 	// Status is what the agent got.
 	Status         int
 	Sent, Received int64
 	Duration       time.Duration
 	// Code is the refusal's code, or empty.
 	Code string
+	// Phase is empty for a request that was told with one event.
+	Phase string
+	// Reached is how far it came where that is not to its end, and Cut is why:
+	// "agent_left", "service_broke_off", "permission_ended" or "aborted".
+	Reached, Cut string
+	// Count is how many refusals of this kind the event stands for; zero is one.
+	Count int64
+}
+
+// MaxText is how long a text of an event may be, in bytes.
+const MaxText = 2 << 10
+
+// Bound cuts what an agent chose to MaxText. A text that was cut ends with the
+// SHA-256 of the whole, so that equal ones can be told.
+func (e *Observation) Bound() {
+	e.Method, e.Host, e.Path, e.Operation = bounded(e.Method), bounded(e.Host), bounded(e.Path), bounded(e.Operation)
+}
+
+func bounded(s string) string {
+	if len(s) <= MaxText {
+		return s
+	}
+	sum := sha256.Sum256([]byte(s))
+	end := "…sha256:" + hex.EncodeToString(sum[:])
+	cut := MaxText - len(end)
+	for cut > 0 && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + end
 }
 
 // Observer hears of every request. It must not block, and cannot fail it.
@@ -52,37 +132,53 @@ func (nobody) Observe(*Observation) {}
 // Observe passes an event on.
 func (r *Resolver) Observe(e *Observation) { r.observer.Observe(e) }
 
-// countRequest counts the bytes of a streaming body. Lengths that are known
-// need no counting.
+// shortBody goes out at once, so that its length need not be counted as it does.
+const shortBody = 64 << 10
+
+// countRequest counts the bytes of a body as it goes out.
 func (call *Call) countRequest(out *http.Request) {
+	call.Outcome.reach(stageSent)
 	if out.Body == nil || out.Body == http.NoBody {
 		return
 	}
-	if out.ContentLength > 0 {
+	if out.ContentLength > 0 && out.ContentLength <= shortBody {
 		call.Outcome.sent.Store(out.ContentLength)
 		return
 	}
-	out.Body = &countingBody{out.Body, &call.Outcome.sent}
+	out.Body = &countingBody{out.Body, &call.Outcome.sent, nil}
 }
 
-// countResponse counts the answer's bytes. An upgraded connection stays as it
-// is: it must remain readable and writable.
+// countResponse counts the answer's bytes, and sees how it ends. An upgraded
+// connection remains readable and writable, and is counted both ways.
 func (call *Call) countResponse(res *http.Response) {
-	call.Outcome.Status = res.StatusCode
-	if res.Body != nil && res.Body != http.NoBody && res.StatusCode != http.StatusSwitchingProtocols {
-		res.Body = &countingBody{res.Body, &call.Outcome.received}
+	o := &call.Outcome
+	o.status.Store(int32(res.StatusCode))
+	o.reach(stageAnswered)
+	if res.Body == nil || res.Body == http.NoBody {
+		o.reach(stageWhole)
+		return
 	}
+	if rw, ok := res.Body.(io.ReadWriteCloser); ok && res.StatusCode == http.StatusSwitchingProtocols {
+		res.Body = &countingConn{rw, o}
+		return
+	}
+	res.Body = &countingBody{res.Body, &o.received, o}
 }
 
 // countingBody counts what is read, and lets pass what its source can besides.
+// With an outcome it is the answer's.
 type countingBody struct {
 	io.ReadCloser
-	n *atomic.Int64
+	n       *atomic.Int64
+	outcome *Outcome
 }
 
 func (b *countingBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.n.Add(int64(n))
+	if err != nil && b.outcome != nil {
+		b.outcome.closes(err)
+	}
 	return n, err
 }
 
@@ -102,5 +198,55 @@ func (b *countingBody) WriteTo(w io.Writer) (int64, error) {
 	}
 	n, err := s.WriteTo(w)
 	b.n.Add(n)
+	if b.outcome != nil && (err == nil || brokeOff(err)) {
+		b.outcome.closes(ended(err))
+	}
 	return n, err
 }
+
+// ended is io.EOF where nothing went wrong.
+func ended(err error) error {
+	if err == nil {
+		return io.EOF
+	}
+	return err
+}
+
+// brokeOff tells an error of reading from one of writing, where both are joined.
+func brokeOff(err error) bool {
+	var op *net.OpError
+	return errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &op) && op.Op == "read"
+}
+
+// closes notes how an answer ended.
+func (o *Outcome) closes(err error) {
+	if err == io.EOF {
+		o.reach(stageWhole)
+		return
+	}
+	o.stage.CompareAndSwap(stageAnswered, stageBroken)
+}
+
+// countingConn is an upgraded connection.
+type countingConn struct {
+	io.ReadWriteCloser
+	o *Outcome
+}
+
+func (c *countingConn) Read(p []byte) (int, error) {
+	n, err := c.ReadWriteCloser.Read(p)
+	c.o.received.Add(int64(n))
+	if err != nil {
+		c.o.closes(err)
+	}
+	return n, err
+}
+
+func (c *countingConn) Write(p []byte) (int, error) {
+	n, err := c.ReadWriteCloser.Write(p)
+	c.o.sent.Add(int64(n))
+	return n, err
+}
+
+// CloseWrite ends our direction, where the connection can do that.
+func (c *countingConn) CloseWrite() error { return closeWrite(c.ReadWriteCloser) }

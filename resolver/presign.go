@@ -118,7 +118,7 @@ func (r *Resolver) presignable(ctx context.Context, p *Presigning, u *url.URL) (
 	if p.Account != nil {
 		ask.Connector, ask.Account = p.Account.Connector.Key, p.Account.ID
 	}
-	call := &Call{Agent: p.Agent}
+	call := &Call{Agent: p.Agent, Method: ask.Method, Path: ask.Path}
 	if u.Host != "" {
 		t, err := ParseTarget(u.Host, "443")
 		if err != nil {
@@ -139,7 +139,7 @@ func (r *Resolver) presignable(ctx context.Context, p *Presigning, u *url.URL) (
 
 // operatorsCall is decided by the account's state and the connector's hosts.
 func (r *Resolver) operatorsCall(ctx context.Context, acct *Account, ask Ask) (*Call, error) {
-	call := &Call{Connector: acct.Connector, Account: acct, Target: ask.Target}
+	call := &Call{Connector: acct.Connector, Account: acct, Target: ask.Target, Method: ask.Method, Path: ask.Path}
 	if err := usable(acct); err != nil {
 		return call, err
 	}
@@ -165,7 +165,7 @@ func (r *Resolver) agentsCall(ctx context.Context, p *Presigning, ask Ask) (*Cal
 		}
 		return call, nil
 	}
-	call := &Call{Agent: p.Agent, Connector: p.Account.Connector, Target: ask.Target}
+	call := &Call{Agent: p.Agent, Connector: p.Account.Connector, Target: ask.Target, Method: ask.Method, Path: ask.Path}
 	g, err := r.choose(ctx, call, ask, []providers.Entry{{Connector: call.Connector}})
 	if err != nil {
 		return call, err

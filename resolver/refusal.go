@@ -70,6 +70,7 @@ var codes = map[string]struct {
 	"account_suspended":          {http.StatusForbidden, "The account is suspended"},
 	"account_error":              {http.StatusForbidden, "The account does not work"},
 	"insufficient_scope":         {http.StatusForbidden, "The account's authorization does not reach that far"},
+	"too_many_requests":          {http.StatusTooManyRequests, "The agent has too much in use"},
 	"rate_limited":               {http.StatusTooManyRequests, "The account's limit is reached"},
 	"vault_unavailable":          {http.StatusServiceUnavailable, "The vault cannot be read at the moment"},
 	"token_endpoint_unavailable": {http.StatusBadGateway, "No token could be had"},

@@ -24,7 +24,7 @@ func (a as) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	call := &Call{Agent: &Agent{}, Connector: a.acct.Connector, Account: a.acct, Target: t}
+	call := &Call{Agent: &Agent{}, Connector: a.acct.Connector, Account: a.acct, Target: t, Method: req.Method, Path: req.URL.EscapedPath()}
 	if call.Host = call.hostFor(t, req.URL.EscapedPath()); call.Host == nil {
 		return nil, &Refusal{Code: "no_connector", Detail: fmt.Sprintf("%s is no host of connector %s", t.Host, call.Connector.Key)}
 	}

@@ -24,6 +24,7 @@ import (
 // itself is not changed and never holds a credential; the response's Request
 // is req. A refusal of ours is a *Refusal.
 func (r *Resolver) Send(req *http.Request, call *Call) (*http.Response, error) {
+	call.asks(req)
 	tr, owner, plain := r.transports.of(call)
 	x := &exchange{r: r, tr: tr, owner: owner, plain: plain, req: req, call: call}
 	if call.Connector == nil {
@@ -36,7 +37,7 @@ func (r *Resolver) Send(req *http.Request, call *Call) (*http.Response, error) {
 	}
 	res, err := x.send()
 	switch {
-	case x.body.spool == nil:
+	case !x.body.keeps():
 	case err != nil:
 		x.body.close()
 	default: // the transport may still read the request's body
@@ -79,7 +80,13 @@ type exchange struct {
 func (x *exchange) again(res *http.Response, old *secret.Credential) (*http.Response, error) {
 	ctx, c, acct := x.req.Context(), x.r.credentials, x.call.Account
 	if !x.body.replayable {
+		if !x.call.mayRefresh() {
+			return res, nil
+		}
 		go c.Force(context.WithoutCancel(ctx), acct, old) //nolint:errcheck // the next request asks again
+		return res, nil
+	}
+	if !x.call.mayRefresh() {
 		return res, nil
 	}
 	cred, ok, err := c.Force(ctx, acct, old)
@@ -176,11 +183,17 @@ func (x *exchange) roundTrip(out *http.Request, set *scrub.Set) (*http.Response,
 	x.watch1xx(out, set)
 	res, err := x.trip(out)
 	if err != nil {
+		if x.call.Ended() {
+			return nil, permissionEnded(x.call)
+		}
 		return nil, sendRefusal(x.req.Context(), err, x.call.Target.Host)
 	}
 	res.Request = x.req
 	res.Header.Del("Alt-Svc")
 	x.call.countResponse(res)
+	if goesOn(res) {
+		x.r.GoesOn(x.call)
+	}
 	delete(res.Header, headerError) // ours alone
 	delete(res.Header, headerConnectURL)
 	if c := x.call.Connector; c == nil || !c.Scrub {
@@ -225,6 +238,8 @@ func sendRefusal(ctx context.Context, err error, host string) error {
 	switch {
 	case errors.As(err, &bad): // the body, found wrong while it was signed
 		return &Refusal{Code: "cannot_sign", Status: bad.Status, Detail: bad.Msg, Next: "Send the body as its framing says."}
+	case errors.Is(err, egress.ErrScarce):
+		return &Refusal{Code: "too_many_requests", RetryAfter: 1, Detail: "the proxy has too many connections to open one to " + host, Next: "Try again in a few seconds, with fewer requests at a time."}
 	case errors.As(err, &denied):
 		return &Refusal{Code: "upstream_denied", Err: denied, Detail: fmt.Sprintf("%s: %v", host, denied),
 			Next: "Do not repeat this request. The operator may name the address with allow_address."}

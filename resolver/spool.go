@@ -6,14 +6,17 @@ import (
 	"os"
 	"runtime"
 	"sync"
+
+	"github.com/attache-proxy/attache/resolver/limit"
 )
 
 // spool keeps a long body on disk while it is signed and sent. Its file has no
 // name any more, where the system allows that, and nobody else can open it.
 type spool struct {
-	file *os.File
-	size int64
-	once sync.Once
+	agent *limit.Agent // who is charged
+	file  *os.File
+	size  int64
+	once  sync.Once
 }
 
 // spoolError says that the disk failed, and not the client.
@@ -22,7 +25,18 @@ type spoolError struct{ err error }
 func (e *spoolError) Error() string { return "keeping the body on disk: " + e.err.Error() }
 func (e *spoolError) Unwrap() error { return e.err }
 
-func newSpool() (*spool, error) {
+func newSpool(agent *limit.Agent) (*spool, error) {
+	if !agent.Take(limit.Bodies, 1) {
+		return nil, &fullError{limit.Bodies}
+	}
+	s, err := createSpool(agent)
+	if err != nil {
+		agent.Give(limit.Bodies, 1)
+	}
+	return s, err
+}
+
+func createSpool(agent *limit.Agent) (*spool, error) {
 	f, err := os.CreateTemp("", "attache-body-")
 	if err != nil {
 		return nil, &spoolError{err}
@@ -33,13 +47,17 @@ func newSpool() (*spool, error) {
 			return nil, &spoolError{err}
 		}
 	}
-	return &spool{file: f}, nil
+	return &spool{agent: agent, file: f}, nil
 }
 
 // Write implements io.Writer.
 func (s *spool) Write(p []byte) (int, error) {
+	if !s.agent.Take(limit.BodyBytes, int64(len(p))) {
+		return 0, &fullError{limit.BodyBytes}
+	}
 	n, err := s.file.Write(p)
 	s.size += int64(n)
+	s.agent.Give(limit.BodyBytes, int64(len(p)-n))
 	if err != nil {
 		err = &spoolError{err}
 	}
@@ -65,6 +83,8 @@ func (s *spool) Size() int64 { return s.size }
 func (s *spool) Close() {
 	s.once.Do(func() {
 		_ = s.file.Close()
+		s.agent.Give(limit.Bodies, 1)
+		s.agent.Give(limit.BodyBytes, s.size)
 		if runtime.GOOS == "windows" {
 			_ = os.Remove(s.file.Name())
 		}

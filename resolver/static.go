@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/limit"
 )
 
 // MinTokenLen is how short an agent's token may be.
@@ -129,6 +130,14 @@ func (s *Static) AgentByName(_ context.Context, name string) (*Agent, error) {
 	}
 	return nil, ErrUnknownAgent
 }
+
+// AgentByID implements Directory; the name is the id.
+func (s *Static) AgentByID(ctx context.Context, id string) (*Agent, error) {
+	return s.AgentByName(ctx, id)
+}
+
+// Limit sets what an agent that was added has in use.
+func (s *Static) Limit(name string, a *limit.Agent) { s.byName[name].Limit = a }
 
 // Granted implements Directory.
 func (s *Static) Granted(_ context.Context, agent *Agent, connector string) ([]Granted, error) {

@@ -11,12 +11,12 @@ import (
 // errSlow is the cause of a request that waited too long for its answer to begin.
 var errSlow = errors.New("the answer did not begin in time")
 
-// trip sends out, within the account's limits: how long the answer may take to
+// trip sends out, within the account's limits and while it is permitted: how long the answer may take to
 // begin, and how often a request that can be sent again is.
 func (x *exchange) trip(out *http.Request) (*http.Response, error) {
 	a := x.call.Account
-	if a == nil || a.Limits.Timeout == 0 && a.Limits.Retries == 0 {
-		return x.tr.Send(out, x.owner)
+	if a == nil {
+		return x.timed(out, 0)
 	}
 	for try := 0; ; try++ {
 		res, err := x.timed(out, a.Limits.Timeout)
@@ -57,16 +57,22 @@ func worthRepeating(res *http.Response, err error) bool {
 	return false
 }
 
-// timed ends a request whose answer has not begun after d. Once it has begun,
-// it may take as long as it likes.
+// timed ends a request whose answer has not begun after d; zero is never. Once it
+// has begun, it may take as long as it likes, and as the agent is permitted.
 func (x *exchange) timed(out *http.Request, d time.Duration) (*http.Response, error) {
-	if d == 0 {
+	if d == 0 && x.call.run.in == nil {
 		return x.tr.Send(out, x.owner)
 	}
+	began := x.call.run.in != nil
 	ctx, cancel := context.WithCancelCause(out.Context())
-	timer := time.AfterFunc(d, func() { cancel(errSlow) })
+	if began {
+		x.call.ends(cutting{cancel})
+	}
+	if d > 0 {
+		timer := time.AfterFunc(d, func() { cancel(errSlow) })
+		defer timer.Stop()
+	}
 	res, err := x.tr.Send(out.WithContext(ctx), x.owner)
-	timer.Stop()
 	if err != nil {
 		if errors.Is(context.Cause(ctx), errSlow) {
 			err = slow{}
@@ -74,12 +80,39 @@ func (x *exchange) timed(out *http.Request, d time.Duration) (*http.Response, er
 		cancel(nil)
 		return nil, err
 	}
-	if rw, ok := res.Body.(io.ReadWriteCloser); ok && res.StatusCode == http.StatusSwitchingProtocols {
-		res.Body = closing2{rw, cancel}
-	} else {
+	rw, upgraded := res.Body.(io.ReadWriteCloser)
+	upgraded = upgraded && res.StatusCode == http.StatusSwitchingProtocols
+	switch {
+	case began && upgraded:
+		x.call.ends(rw) // the context ends nothing any more
+	case began: // Finish ends the context
+	case upgraded:
+		res.Body = &closingConn{rw, cancel}
+	default:
 		res.Body = closing{res.Body, cancel}
 	}
 	return res, nil
+}
+
+// cutting ends a request by its context.
+type cutting struct{ cancel context.CancelCauseFunc }
+
+func (c cutting) Close() error { c.cancel(errEnded); return nil }
+
+// permissionEnded is what an agent gets whose permission was taken away while it
+// waited for the answer to begin.
+func permissionEnded(call *Call) *Refusal {
+	about := "agent " + call.Agent.Name
+	if call.Connector != nil {
+		about += " and connector " + call.Connector.Key
+	}
+	return &Refusal{Code: "not_permitted", Detail: "the permission of " + about + " was taken away while the service had not answered yet",
+		Next: "Do not repeat this request. Ask the operator."}
+}
+
+// mayRefresh counts a refresh that a 401 provokes against the agent's limit.
+func (call *Call) mayRefresh() bool {
+	return call.Agent == nil || call.Agent.Limit.MayRefresh(time.Now())
 }
 
 // slow is a time-out as net/http understands it.
@@ -97,10 +130,20 @@ type closing struct {
 
 func (c closing) Close() error { defer c.cancel(nil); return c.ReadCloser.Close() }
 
-// closing2 is the same for an upgraded connection.
-type closing2 struct {
+// closingConn is the same for an upgraded connection.
+type closingConn struct {
 	io.ReadWriteCloser
 	cancel context.CancelCauseFunc
 }
 
-func (c closing2) Close() error { defer c.cancel(nil); return c.ReadWriteCloser.Close() }
+func (c *closingConn) Close() error { defer c.cancel(nil); return c.ReadWriteCloser.Close() }
+
+// CloseWrite ends our direction, where the connection can do that.
+func (c *closingConn) CloseWrite() error { return closeWrite(c.ReadWriteCloser) }
+
+func closeWrite(c io.ReadWriteCloser) error {
+	if h, ok := c.(interface{ CloseWrite() error }); ok {
+		return h.CloseWrite()
+	}
+	return http.ErrNotSupported
+}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/attache-proxy/attache/resolver/egress"
+	"github.com/attache-proxy/attache/resolver/limit"
 	"github.com/attache-proxy/attache/resolver/upstream"
 )
 
@@ -61,10 +62,10 @@ func newTransports(t Transports) *transports {
 		t.Guard = &egress.Guard{}
 	}
 	out := &transports{guard: t.Guard, own: map[string]routed{}}
-	shared := &egress.Dialer{Guard: t.Guard, Timeout: t.DialTimeout}
+	shared := &egress.Dialer{Guard: t.Guard, Timeout: t.DialTimeout, Last: limit.Scarce}
 	out.dial, out.shared = shared.DialContext, t.transport(shared, Route{})
 	for key, r := range t.Routes {
-		d := &egress.Dialer{Guard: &egress.Guard{Allow: slices.Concat(r.Allow, t.Guard.Allow)}, Timeout: t.DialTimeout}
+		d := &egress.Dialer{Guard: &egress.Guard{Allow: slices.Concat(r.Allow, t.Guard.Allow)}, Timeout: t.DialTimeout, Last: limit.Scarce}
 		out.own[key] = routed{t.transport(d, r), r.Plain}
 	}
 	return out
@@ -86,6 +87,8 @@ func (t Transports) transport(d *egress.Dialer, r Route) *upstream.Transport {
 		IdleConnTimeout:       90 * time.Second,
 		ExpectContinueTimeout: time.Second,
 		DisableCompression:    true, // bytes pass untouched
+		// What a service sends and an agent does not take waits in a buffer of each stream.
+		HTTP2: &http.HTTP2Config{MaxReceiveBufferPerStream: 512 << 10},
 		// No limit on the time to the first byte: language models take minutes.
 	}
 	if r.Place != "" {

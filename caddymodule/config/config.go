@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/attache-proxy/attache/resolver/limit"
 )
 
 // DefaultCA is the id of our own authority: trusting it does not mean trusting
@@ -60,6 +62,8 @@ type Agent struct {
 	Tokens []string `json:"tokens,omitempty"`
 	// Grants say which accounts.
 	Grants []Grant `json:"grants,omitempty"`
+	// Limits are what it may have in use; what is zero is as for all agents.
+	Limits limit.Limits `json:"limits,omitzero"`
 	// Source is the file and line that this came from, for messages.
 	Source string `json:"source,omitempty"`
 }

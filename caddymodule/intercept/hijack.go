@@ -1,6 +1,7 @@
 package intercept
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -37,6 +38,13 @@ type conn struct {
 	// half is the client's connection below all wrapping; nil if unknown.
 	half any
 	last atomic.Int64 // when the last byte moved, as Unix nanoseconds
+
+	// heading is set while headers of a request are read, or waited for; header is
+	// how many bytes of them are here, and counts tells the caller of each; see
+	// Config.OnHeader.
+	heading atomic.Bool
+	header  atomic.Int64
+	counts  func(n int64) bool
 
 	close  sync.Once
 	closed chan struct{}
@@ -106,8 +114,43 @@ func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 {
 		c.last.Store(time.Now().UnixNano())
+		if c.heading.Load() && !c.headed(int64(n)) {
+			_ = c.Conn.Close()
+			return 0, errHeaders
+		}
 	}
 	return n, err
+}
+
+// errHeaders ends a tunnel whose agent has too many headers that are not complete.
+var errHeaders = errors.New("the agent has too many headers that are not complete")
+
+// headed counts n more bytes of headers.
+func (c *conn) headed(n int64) bool {
+	if !c.counts(n) {
+		return false
+	}
+	c.header.Add(n)
+	if !c.heading.Load() {
+		c.endHeader() // they were complete, or the connection closed, meanwhile
+	}
+	return true
+}
+
+// beginHeader and endHeader are around the reading of a request's headers.
+func (c *conn) beginHeader() {
+	if c.counts != nil {
+		c.heading.Store(true)
+	}
+}
+
+func (c *conn) endHeader() {
+	if c.counts != nil {
+		c.heading.Store(false)
+		if n := c.header.Swap(0); n > 0 {
+			c.counts(-n)
+		}
+	}
 }
 
 func (c *conn) Write(p []byte) (int, error) {
@@ -150,6 +193,7 @@ func (c *conn) Close() error {
 	c.close.Do(func() {
 		close(c.closed)
 		err = c.Conn.Close()
+		c.endHeader()
 		if c.release != nil {
 			c.release()
 		}

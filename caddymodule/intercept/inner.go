@@ -27,7 +27,7 @@ func newInnerServer(cfg Config, onState func(net.Conn, http.ConnState)) *innerSe
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true) // gRPC without TLS goes through tunnels too
 	s.http = &http.Server{
-		Handler:           cfg.Handler,
+		Handler:           heading{cfg.Handler},
 		Protocols:         protocols,
 		ReadHeaderTimeout: cfg.ReadHeaderTimeout,
 		IdleTimeout:       cfg.IdleTimeout,
@@ -35,19 +35,31 @@ func newInnerServer(cfg Config, onState func(net.Conn, http.ConnState)) *innerSe
 		ConnState:         onState,
 		ErrorLog:          log.New(errorLog{cfg.Logger}, "", 0),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, tunnelKey, tunnelConn(c).tunnel)
+			t := tunnelConn(c)
+			return context.WithValue(context.WithValue(ctx, connKey, t), tunnelKey, t.tunnel)
 		},
 		// Each connection keeps a buffer as large as the largest frame that
 		// it got, so Go's megabyte is too much for thousands of tunnels.
 		HTTP2: &http.HTTP2Config{
+			// What clients send and services do not take waits in these buffers.
 			MaxConcurrentStreams:          250,
 			MaxReadFrameSize:              64 << 10,
-			MaxReceiveBufferPerStream:     1 << 20,
-			MaxReceiveBufferPerConnection: 4 << 20,
+			MaxReceiveBufferPerStream:     256 << 10,
+			MaxReceiveBufferPerConnection: 1 << 20,
 		},
 	}
 	go func() { _ = s.http.Serve(s) }() // always http.ErrServerClosed
 	return s
+}
+
+// heading is a Handler that sees headers become complete.
+type heading struct{ next http.Handler }
+
+func (h heading) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if c, ok := r.Context().Value(connKey).(*conn); ok {
+		c.endHeader()
+	}
+	h.next.ServeHTTP(w, r)
 }
 
 // deliver reports whether the server took the connection.

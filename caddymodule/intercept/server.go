@@ -38,6 +38,10 @@ type Config struct {
 	// OnTunnel is called with +1 and -1 when a tunnel of either kind opens
 	// and closes.
 	OnTunnel func(delta int)
+	// OnHeader is called with the bytes of headers that are read and belong to no
+	// complete request yet, and with as many less than zero when they do. Where it
+	// returns false the tunnel ends. Nil counts none.
+	OnHeader func(t *Tunnel, n int64) bool
 	// Exiting says whether the process is about to exit, so that Shutdown
 	// is more than a reload. Default: caddy.Exiting.
 	Exiting func() bool
@@ -125,7 +129,11 @@ func (i *Interceptor) Intercept(w http.ResponseWriter, r *http.Request, t *Tunne
 		finish()
 		leave()
 	}()
+	if count := i.cfg.OnHeader; count != nil {
+		c.counts = func(n int64) bool { return count(t, n) }
+	}
 	if served := i.handshake(c); served != nil {
+		c.beginHeader()
 		i.deliver(served)
 		<-c.closed
 	}
@@ -191,13 +199,16 @@ func (i *Interceptor) server() *innerServer {
 	return i.inner
 }
 
-// hijacked is told of connections that the inner server gave away: WebSockets.
-// As in net/http, they are not waited for.
+// hijacked is told of connections that wait for a request, and of those that the
+// inner server gave away: WebSockets. As in net/http, they are not waited for.
 func (i *Interceptor) hijacked(c net.Conn, state http.ConnState) {
+	t := tunnelConn(c)
+	if state == http.StateIdle {
+		t.beginHeader()
+	}
 	if state != http.StateHijacked {
 		return
 	}
-	t := tunnelConn(c)
 	i.addRaw(t)
 	t.release()
 }

@@ -40,6 +40,7 @@ type contextKey int
 const (
 	tunnelKey contextKey = iota
 	clientConnKey
+	connKey
 )
 
 // FromContext returns the tunnel in which a request came, or nil.

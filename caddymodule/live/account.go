@@ -10,6 +10,7 @@ import (
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver"
+	"github.com/attache-proxy/attache/resolver/limit"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -32,6 +33,10 @@ type Config struct {
 	Changed   func(connector, account, organisation string)
 	Refreshed func(account string)
 	Edited    func(account string)
+	// Heard hears that anything but a token has changed, after the others.
+	Heard func()
+	// Limit returns what an agent of the vault has in use.
+	Limit func(agent string) *limit.Agent
 }
 
 // addPermit adds one grant with its account. An account that cannot be used is

@@ -25,6 +25,11 @@ const (
 	maxAccounts = 100_000
 	// badTokenFor is how long a token that opens nothing is remembered as such.
 	badTokenFor = 2 * time.Second
+	// maxWrong bounds those: apart from the others, which they must not push out.
+	maxWrong = 10_000
+	// maxLooking is how many unknown tokens are looked up at a time. Strangers can
+	// invent as many as they like.
+	maxLooking = 4
 )
 
 // Directory is a resolver.Directory over a vault, and over what the
@@ -36,14 +41,17 @@ type Directory struct {
 	// mu orders keeping what was read against hearing that it changed.
 	mu       sync.Mutex
 	agents   *otter.Cache[[sha256.Size]byte, *tokenEntry]
+	wrong    *otter.Cache[[sha256.Size]byte, time.Time] // tokens that open nothing, until when
+	looking  chan struct{}                              // places for looking up tokens that are not known
+	byID     *otter.Cache[string, *idEntry]
 	permits  *otter.Cache[permitKey, *permitEntry]
 	accounts *otter.Cache[string, *account]
 	cancel   func()
 }
 
 type tokenEntry struct {
-	agent *resolver.Agent // nil: the token opens nothing
-	until time.Time       // zero: for ever
+	agent *resolver.Agent
+	until time.Time // zero: for ever
 }
 
 type permitKey struct{ agent, connector string }
@@ -64,6 +72,9 @@ type account struct {
 func New(c Config) *Directory {
 	d := &Directory{c: c, v: c.Vault}
 	d.agents = otter.Must(&otter.Options[[sha256.Size]byte, *tokenEntry]{MaximumSize: maxAgents})
+	d.wrong = otter.Must(&otter.Options[[sha256.Size]byte, time.Time]{MaximumSize: maxWrong})
+	d.byID = otter.Must(&otter.Options[string, *idEntry]{MaximumSize: maxAgents})
+	d.looking = make(chan struct{}, maxLooking)
 	d.permits = otter.Must(&otter.Options[permitKey, *permitEntry]{MaximumSize: maxPermits})
 	d.accounts = otter.Must(&otter.Options[string, *account]{
 		MaximumSize: maxAccounts,
@@ -80,6 +91,9 @@ func (d *Directory) Close() { d.cancel() }
 func (d *Directory) heard(c vault.Change) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if !c.Refreshed {
+		defer d.c.Heard()
+	}
 	switch c.Kind {
 	case vault.KindAccount:
 		if c.Refreshed {
@@ -100,6 +114,8 @@ func (d *Directory) heard(c vault.Change) {
 		d.c.Changed(c.Connector, "", "")
 	case vault.KindEverything:
 		d.agents.InvalidateAll()
+		d.wrong.InvalidateAll()
+		d.byID.InvalidateAll()
 		d.forgetAll()
 		d.c.Changed("", "", "")
 	}
@@ -111,9 +127,13 @@ func (d *Directory) heard(c vault.Change) {
 // none, and which connectors it may use stands with the agent.
 func (d *Directory) forgetAgent(id string) {
 	for sum, e := range d.agents.All() {
-		if e.agent == nil || e.agent.ID == id || id == "" {
+		if e.agent.ID == id || id == "" {
 			d.agents.Invalidate(sum)
 		}
+	}
+	d.wrong.InvalidateAll()
+	if d.byID.Invalidate(id); id == "" {
+		d.byID.InvalidateAll()
 	}
 }
 
@@ -147,6 +167,9 @@ func (d *Directory) AgentByToken(ctx context.Context, name, token string) (*reso
 	if a, err := d.c.Static.AgentByToken(ctx, name, token); err == nil {
 		return a, nil
 	}
+	if !vault.LooksLikeAgentToken(token) {
+		return nil, resolver.ErrUnknownAgent
+	}
 	sum := sha256.Sum256([]byte(token))
 	e, ok := d.agents.GetIfPresent(sum)
 	if !ok || !e.until.IsZero() && time.Now().After(e.until) {
@@ -155,7 +178,7 @@ func (d *Directory) AgentByToken(ctx context.Context, name, token string) (*reso
 			return nil, err
 		}
 	}
-	if e.agent == nil || name != "" && name != e.agent.Name {
+	if name != "" && name != e.agent.Name {
 		return nil, resolver.ErrUnknownAgent
 	}
 	return e.agent, nil
@@ -170,20 +193,66 @@ func (d *Directory) TokenDigests(ctx context.Context, prefix string) ([][]byte, 
 	return d.v.AgentTokenDigests(ctx, prefix)
 }
 
+// readAgent asks the vault for a token that is not known, a few at a time.
 func (d *Directory) readAgent(ctx context.Context, sum [sha256.Size]byte, token string) (*tokenEntry, error) {
+	if until, ok := d.wrong.GetIfPresent(sum); ok && time.Now().Before(until) {
+		return nil, resolver.ErrUnknownAgent
+	}
+	select {
+	case d.looking <- struct{}{}:
+		defer func() { <-d.looking }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	epoch := d.v.Epoch()
 	a, until, err := d.v.AgentByToken(ctx, secret.New(token))
-	e := &tokenEntry{until: until}
-	switch {
-	case errors.Is(err, vault.ErrNotFound):
-		e.until = time.Now().Add(badTokenFor)
-	case err != nil:
-		return nil, err
-	default:
-		e.agent = &resolver.Agent{ID: a.ID, Name: a.Name, Organisation: a.Organisation, Only: a.Connectors}
+	if errors.Is(err, vault.ErrNotFound) {
+		d.keep(epoch, func() { d.wrong.Set(sum, time.Now().Add(badTokenFor)) })
+		return nil, resolver.ErrUnknownAgent
 	}
+	if err != nil {
+		return nil, err
+	}
+	e := &tokenEntry{d.agent(&a), until}
 	d.keep(epoch, func() { d.agents.Set(sum, e) })
 	return e, nil
+}
+
+func (d *Directory) agent(a *vault.Agent) *resolver.Agent {
+	return &resolver.Agent{ID: a.ID, Name: a.Name, Organisation: a.Organisation, Only: a.Connectors, Limit: d.c.Limit(a.ID)}
+}
+
+// idEntry is an agent that was looked up by its id.
+type idEntry struct {
+	agent *resolver.Agent // nil: there is none, or it is suspended
+	ends  time.Time       // zero: never
+}
+
+// AgentByID implements resolver.Directory.
+func (d *Directory) AgentByID(ctx context.Context, id string) (*resolver.Agent, error) {
+	if a, err := d.c.Static.AgentByID(ctx, id); err == nil {
+		return a, nil
+	}
+	e, ok := d.byID.GetIfPresent(id)
+	if !ok {
+		epoch := d.v.Epoch()
+		a, err := d.v.System().Agent(ctx, id)
+		switch {
+		case errors.Is(err, vault.ErrNotFound):
+			e = &idEntry{}
+		case err != nil:
+			return nil, err
+		case a.Disabled:
+			e = &idEntry{}
+		default:
+			e = &idEntry{d.agent(&a), a.ExpiresAt}
+		}
+		d.keep(epoch, func() { d.byID.Set(id, e) })
+	}
+	if e.agent == nil || !e.ends.IsZero() && !time.Now().Before(e.ends) {
+		return nil, resolver.ErrUnknownAgent
+	}
+	return e.agent, nil
 }
 
 // AgentByName implements resolver.Directory: only the configuration file says

@@ -19,6 +19,7 @@ import (
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/cache"
+	"github.com/attache-proxy/attache/resolver/limit"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -54,6 +55,8 @@ func newReplica(t *testing.T, v *vault.Vault, c *providers.Connector, client oau
 		LeaseFor:   resolver.LeaseFor(resolver.DefaultTokenTimeout),
 		Refreshed:  mem.Drop,
 		Edited:     mem.Drop,
+		Heard:      func() {},
+		Limit:      func(string) *limit.Agent { return nil },
 	})
 	t.Cleanup(d.Close)
 	return &replica{d, v, &resolver.Credentials{Cache: mem, HTTP: func(*providers.Connector) oauth.Doer { return client }}}
@@ -370,7 +373,7 @@ func TestAgentsOfOneName(t *testing.T) {
 	}
 	d := live.New(live.Config{
 		Vault: v, Static: static, Connector: func(key string) (*providers.Connector, bool) { return c, key == c.Key },
-		ConnectURL: func(*vault.Account) string { return "" }, Changed: func(string, string, string) {}, Refreshed: func(string) {},
+		ConnectURL: func(*vault.Account) string { return "" }, Changed: func(string, string, string) {}, Refreshed: func(string) {}, Heard: func() {}, Limit: func(string) *limit.Agent { return nil },
 	})
 	t.Cleanup(d.Close)
 	filed := must[*resolver.Agent](t)(d.AgentByName(t.Context(), "filed"))

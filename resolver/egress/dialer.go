@@ -21,16 +21,21 @@ type Dialer struct {
 	Timeout time.Duration
 	// Resolver is for tests; nil means the system's.
 	Resolver *net.Resolver
+	// Last reports a descriptor that is kept for others; nil means that there is none.
+	Last func(fd uintptr) bool
 }
 
 // DialContext resolves addr and dials the first of its addresses that the
 // guard lets through. Where there is none, the error is a *DeniedError.
 func (d *Dialer) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
 	nd := d.netDialer()
-	nd.ControlContext = func(_ context.Context, _, address string, _ syscall.RawConn) error {
+	nd.ControlContext = func(_ context.Context, _, address string, raw syscall.RawConn) error {
 		ap, err := netip.ParseAddrPort(address)
 		if err != nil {
 			return fmt.Errorf("address %q is refused: not an IP address and port", address)
+		}
+		if err := d.scarce(raw); err != nil {
+			return err
 		}
 		return d.Guard.Check(ap.Addr())
 	}
@@ -42,6 +47,22 @@ func (d *Dialer) DialContext(ctx context.Context, network, addr string) (net.Con
 		return nil, err
 	}
 	return conn, nil
+}
+
+// ErrScarce is matched by errors of a dialer that would have taken one of the last
+// descriptors.
+var ErrScarce = errors.New("too few descriptors are left")
+
+func (d *Dialer) scarce(raw syscall.RawConn) (err error) {
+	if d.Last == nil {
+		return nil
+	}
+	_ = raw.Control(func(fd uintptr) {
+		if d.Last(fd) {
+			err = ErrScarce
+		}
+	})
+	return err
 }
 
 func (d *Dialer) netDialer() *net.Dialer {
@@ -61,7 +82,9 @@ func (d *Dialer) Fixed(place string) func(ctx context.Context, network, addr str
 		network, place = "unix", path
 	}
 	return func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return d.netDialer().DialContext(ctx, network, place)
+		nd := d.netDialer()
+		nd.ControlContext = func(_ context.Context, _, _ string, raw syscall.RawConn) error { return d.scarce(raw) }
+		return nd.DialContext(ctx, network, place)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 // Kinds of audit events.
 const (
 	AuditUse     = "use"     // a credential was placed on a request
+	AuditOpen    = "open"    // such a request goes on: a stream, an upgrade; its use is told at its end
 	AuditRefusal = "refusal" // we refused a request; Code says why
 	AuditRefresh = "refresh" // a token was obtained
 	AuditState   = "state"   // an account changed its state

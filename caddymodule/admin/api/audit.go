@@ -21,7 +21,7 @@ func mountAudit(a *API) {
 type Event struct {
 	ID           string    `json:"id"`
 	At           time.Time `json:"at"`
-	Kind         string    `json:"kind" enum:"use,refusal,refresh,state,admin,system"`
+	Kind         string    `json:"kind" enum:"use,open,refusal,refresh,state,admin,system"`
 	Code         string    `json:"code,omitempty" doc:"What happened, such as account.expired; for refusals their code."`
 	Organisation string    `json:"organisation"`
 	ActorKind    string    `json:"actor_kind,omitempty" doc:"admin, agent, person or system."`
@@ -47,7 +47,7 @@ func eventOf(e vault.Event) Event {
 
 // AuditQuery are the filters of lists and streams of events.
 type AuditQuery struct {
-	Kind         string `query:"kind" enum:"use,refusal,refresh,state,admin,system"`
+	Kind         string `query:"kind" enum:"use,open,refusal,refresh,state,admin,system"`
 	Code         string `query:"code"`
 	Organisation string `query:"organisation"`
 	AgentID      string `query:"agent_id"`

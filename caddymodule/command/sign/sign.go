@@ -100,7 +100,7 @@ func (s *signing) run(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	in := &sign.Input{Vars: expr.Vars{Account: map[string]string{}, Agent: req.Header.Clone()}}
+	in := &sign.Input{Vars: expr.Vars{Account: map[string]string{}, Agent: req.Header.Clone()}, Memory: new(sign.Memory)}
 	if err := s.fill(in, o, given); err != nil {
 		return err
 	}
