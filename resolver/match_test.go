@@ -28,6 +28,10 @@ func (w *town) AgentByName(_ context.Context, name string) (*resolver.Agent, err
 	return &resolver.Agent{ID: name, Name: name}, nil
 }
 
+func (w *town) AgentByID(ctx context.Context, id string) (*resolver.Agent, error) {
+	return w.AgentByName(ctx, id)
+}
+
 func (w *town) Granted(_ context.Context, agent *resolver.Agent, connector string) (out []resolver.Granted, err error) {
 	for _, g := range w.grants {
 		who, what, _ := strings.Cut(g, " ")

@@ -69,15 +69,22 @@ func TooMany(agent *Agent, kind limit.Kind) *Refusal {
 		Next:   "Wait until something of it has ended, and go on with less at a time. The operator may raise the limit: limits { " + what.option + " … }."}
 }
 
+// inflatePatience is how long an answer waits for memory: those that are short,
+// which is most, give it back at once. The request was sent, and may have changed
+// something, so that refusing its answer is the last resort.
+const inflatePatience = 5 * time.Second
+
 // inflateWithin takes memory to inflate an answer in from what the agent may have.
 func inflateWithin(call *Call, bytes int64) (release func(), err error) {
 	if call.Agent == nil || call.Agent.Limit == nil {
 		return func() {}, nil
 	}
-	if !call.Agent.Limit.Take(limit.Memory, bytes) {
-		return nil, TooMany(call.Agent, limit.Memory)
+	for until := time.Now().Add(inflatePatience); !call.Agent.Limit.Take(limit.Memory, bytes); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(until) || call.Ended() {
+			return nil, TooMany(call.Agent, limit.Memory)
+		}
 	}
-	return func() { call.Agent.Limit.Give(limit.Memory, bytes) }, nil
+	return sync.OnceFunc(func() { call.Agent.Limit.Give(limit.Memory, bytes) }), nil
 }
 
 var kindNames = map[limit.Kind]struct{ all, unit, option string }{

@@ -48,7 +48,7 @@ type Limits struct {
 // Default is what an agent has where nobody says otherwise. An agent that uses
 // all of one kind makes the process grow by less than 256 MiB.
 var Default = Limits{
-	Requests: 256, Tunnels: 512, Upgrades: 128, Headers: 16 << 20, Memory: 64 << 20,
+	Requests: 256, Tunnels: 512, Upgrades: 128, Headers: 16 << 20, Memory: 96 << 20,
 	Bodies: 64, BodyBytes: 1 << 30, Refreshes: 10,
 }
 
