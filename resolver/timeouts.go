@@ -65,8 +65,8 @@ func (x *exchange) timed(out *http.Request, d time.Duration) (*http.Response, er
 	}
 	began := x.call.run.in != nil
 	ctx, cancel := context.WithCancelCause(out.Context())
-	if began {
-		x.call.ends(cutting{cancel})
+	if c := (cutting{cancel}); began {
+		x.call.ends(c)
 	}
 	if d > 0 {
 		timer := time.AfterFunc(d, func() { cancel(errSlow) })
