@@ -17,6 +17,7 @@ func texts() map[string][]byte {
 	prose := strings.Repeat("The quick brown fox jumps over the lazy dog, and on it goes. ", 1<<14)
 	rng := rand.New(rand.NewPCG(5, 6))
 	return map[string][]byte{
+		"zeros":           make([]byte, 1<<20),
 		"one line":        []byte(prose),
 		"lines":           []byte(strings.ReplaceAll(prose, ". ", ".\n")),
 		"JSON":            []byte(strings.Repeat(`{"id":"item_1","note":"said \"hello\" to them\nand went on with it for a long while","url":"https://example.com/a?b=c&d=e"},`, 1<<13)),

@@ -81,7 +81,16 @@ func (r reading) undo(b []byte) (escape, verdict) {
 	case '+':
 		return one(1, ' ')
 	}
-	return escape{length: 1}, isEscape // NUL, CR, LF
+	return passedOver(b), isEscape // NUL, CR, LF
+}
+
+// passedOver is a run of one such byte: a file's zeros would cost an escape each.
+func passedOver(b []byte) escape {
+	n := 1
+	for n < len(b) && n < maxEscape && b[n] == b[0] {
+		n++
+	}
+	return escape{length: n}
 }
 
 // backslash is an escape of JSON, JavaScript, YAML, Python, C or a shell.
