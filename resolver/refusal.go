@@ -43,6 +43,9 @@ func (r *Refusal) Error() string {
 
 func (r *Refusal) Unwrap() error { return r.Err }
 
+// Says is its code and its sentence, without the cause.
+func (r *Refusal) Says() (code, detail string) { return r.Code, r.Detail }
+
 // Is lets errors.Is compare refusals by code.
 func (r *Refusal) Is(target error) bool {
 	t, ok := target.(*Refusal)

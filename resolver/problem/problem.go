@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -77,6 +76,13 @@ var codes = []struct {
 	{vault.ErrUnavailable, http.StatusServiceUnavailable, "VAULT_UNAVAILABLE", "The vault's database cannot be used now. Nothing was changed; try again."},
 }
 
+// refusal is a refusal of the resolver, whose package stands above this one.
+type refusal interface {
+	error
+	HTTPStatus() int
+	Says() (code, detail string)
+}
+
 // Of makes a problem of any error. noun is what the request was about, in
 // capitals: ACCOUNT makes ACCOUNT_NOT_FOUND. What nobody foresaw goes to the log,
 // and nowhere else.
@@ -84,8 +90,9 @@ func Of(err error, noun string, log *slog.Logger) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
 	}
-	if ref, ok := resolver.AsRefusal(err); ok {
-		return New(ref.HTTPStatus(), strings.ToUpper(ref.Code), Sentence(ref.Detail))
+	if ref, ok := errors.AsType[refusal](err); ok {
+		code, detail := ref.Says()
+		return New(ref.HTTPStatus(), strings.ToUpper(code), Sentence(detail))
 	}
 	if bad, ok := errors.AsType[*vault.InvalidError](err); ok {
 		place := "body."
