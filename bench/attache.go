@@ -41,6 +41,9 @@ const attacheCaddyfile = `{
 	attache {
 		%[3]s
 		allow_address 127.0.0.1
+		limits {
+			tunnels 30000
+		}
 		connector bench {
 			hosts bench.localhost
 			upstream http://%[4]s
