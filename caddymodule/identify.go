@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/base64"
 	"errors"
 	"net/http"
@@ -85,13 +87,27 @@ func (v *visit) listenersAgent(user string) (account string, err error) {
 // identifyWithout finds the agent of a client that presented nothing.
 func (v *visit) identifyWithout() bool {
 	if v.h.AgentFromCertificate && v.r.TLS != nil && len(v.r.TLS.VerifiedChains) > 0 {
-		name := v.r.TLS.VerifiedChains[0][0].Subject.CommonName
+		name := oneName(v.r.TLS.VerifiedChains[0][0].Subject)
 		a, err := v.h.app.resolver.AgentByName(v.r.Context(), name)
 		v.agent = a
 		return err == nil
 	}
 	v.agent = v.h.agent
 	return v.agent != nil
+}
+
+// oneName is a certificate's common name; a subject with two says nothing.
+func oneName(s pkix.Name) string {
+	n := 0
+	for _, a := range s.Names {
+		if a.Type.Equal(asn1.ObjectIdentifier{2, 5, 4, 3}) {
+			n++
+		}
+	}
+	if n > 1 {
+		return ""
+	}
+	return s.CommonName
 }
 
 // identifyDirect finds the agent of doors 2 and 3. SDKs put what they take for

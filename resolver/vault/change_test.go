@@ -70,7 +70,7 @@ func TestPropagation(t *testing.T) {
 		}
 		epoch := v.Epoch()
 		a := active(t, s, "a")
-		changes("account", vault.Change{Kind: vault.KindAccount, ID: a.ID, Connector: "github"})
+		changes("account", vault.Change{Kind: vault.KindAccount, ID: a.ID, Connector: "github", Organisation: vault.DefaultOrganisation})
 		if v.Epoch() == epoch {
 			t.Errorf("the epoch did not move")
 		}
