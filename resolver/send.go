@@ -145,7 +145,6 @@ func Place(c *providers.Connector, signer sign.Signer, out *http.Request, in *si
 	sign.Strip(out, signer.Places())
 	if c.Scrub {
 		scrub.Codings(out.Header)
-		scrub.Widen(out.Header)
 	}
 	for _, name := range c.Removes {
 		delete(out.Header, name)
@@ -174,6 +173,9 @@ func (x *exchange) outgoing() *http.Request {
 	u.Host = x.call.Target.JoinHostPort()
 	out.Host = x.call.Target.Authority(!x.plain || x.call.HTTPS)
 	out.RequestURI, out.Close = "", false
+	if c := x.call.Connector; c != nil && c.Scrub {
+		scrub.Widen(out.Header)
+	}
 	return out
 }
 
