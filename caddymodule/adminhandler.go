@@ -4,28 +4,18 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
 	"go.uber.org/zap/exp/zapslog"
 
 	"github.com/attache-proxy/attache/caddymodule/admin"
-	"github.com/attache-proxy/attache/caddymodule/admin/api"
 	"github.com/attache-proxy/attache/caddymodule/admin/paths"
-	"github.com/attache-proxy/attache/providers"
-	"github.com/attache-proxy/attache/providers/oauth"
-	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/connect"
-	"github.com/attache-proxy/attache/resolver/egress"
-	"github.com/attache-proxy/attache/resolver/vault"
 )
 
 func init() {
@@ -147,163 +137,9 @@ func (h *AdminHandler) parseOption(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// guardedClient dials through the guard and follows no redirects.
-func (a *App) guardedClient(timeout time.Duration) *http.Client {
-	return (&egress.Dialer{Guard: a.guard}).Client(timeout, nil)
-}
-
-// office is what the REST API asks of the app.
-type office struct{ app *App }
-
-// Connectors implements connect.Catalogue: everything that could be connected,
-// not only what is in use.
-func (o office) Connectors() []*providers.Connector { return o.app.catalogue() }
-
-// Connector implements connect.Catalogue.
-func (o office) Connector(key string) (*providers.Connector, bool) {
-	all := o.app.catalogue()
-	i, ok := slices.BinarySearchFunc(all, key, func(c *providers.Connector, key string) int { return strings.Compare(c.Key, key) })
-	if !ok {
-		return nil, false
-	}
-	return all[i], true
-}
-
-// catalogue compiles every connector that is built in, in the directory, or in
-// the configuration, when somebody first asks; by key.
-func (a *App) catalogue() []*providers.Connector {
-	a.set.once.Do(func() {
-		defs, err := a.definitions()
-		if err == nil {
-			a.set.all, err = providers.CompileAll(defs, nil)
-		}
-		if err != nil {
-			a.logger.Error("some connectors cannot be used", zap.Error(err))
-		}
-	})
-	return a.set.all
-}
-
-// Check implements connect.Catalogue.
-func (o office) Check(def *providers.Definition) (*providers.Connector, error) {
-	defs, err := o.app.definitions()
-	if err != nil {
-		return nil, err
-	}
-	def.AllowHTTPTo(o.app.guard.Names)
-	defs[def.Key] = def
-	cs, err := providers.CompileAll(defs, []string{def.Key})
-	if err != nil {
-		return nil, err
-	}
-	return cs[0], nil
-}
-
-// Sharing implements admin.Catalogue.
-func (o office) Sharing(organisation string, con *providers.Connector) (keys []string) {
-	x := o.app.resolver.Index()
-	for _, c := range x.Connectors() {
-		_, seen := x.For(organisation, c.Key)
-		if c.Key != con.Key && (seen || organisation == vault.All) && c.SharesHost(con) {
-			keys = append(keys, c.Key)
-		}
-	}
-	return keys
-}
-
-// Test implements connect.Tester.
-func (o office) Test(ctx context.Context, t connect.Trial) (connect.Verdict, error) {
-	acct, err := o.trialAccount(ctx, t)
-	if err != nil {
-		return connect.Verdict{}, err
-	}
-	p, err := o.app.resolver.Probe(ctx, acct)
-	if errors.Is(err, resolver.ErrNoTest) {
-		return connect.Verdict{}, nil
-	}
-	v := connect.Verdict{Tested: true, OK: err == nil && p.OK(), Status: p.Status, Expected: p.Expected,
-		Provider: vault.ProviderAccount{ID: p.ID, Label: p.Label, Email: p.Email}}
-	v.Rejected = p.Status == http.StatusUnauthorized || err == nil && p.Status == 0
-	if ref, ok := resolver.AsRefusal(err); ok {
-		v.Problem = ref.Detail
-		v.Rejected = v.Rejected || ref.Code == "account_expired"
-		if v.Unfit = ref.Code == "cannot_sign"; v.Unfit { // without the account, which may be one for the trial alone
-			_, v.Problem, _ = strings.Cut(ref.Detail, "account "+acct.Name+": ")
-		}
-	} else if err != nil {
-		v.Problem = "the test request could not be sent"
-	}
-	return v, nil
-}
-
-// trialAccount is the vault's account, or one that exists for the trial alone.
-func (o office) trialAccount(ctx context.Context, t connect.Trial) (*resolver.Account, error) {
-	if t.AccountID != "" {
-		return o.app.directory.Account(ctx, t.AccountID)
-	}
-	acct := &resolver.Account{ID: "trial", Name: "trial", Connector: t.Connector, Option: t.Option, Fields: t.Fields, App: t.App,
-		State: resolver.StateActive, CacheKey: "trial@" + fingerprint(nil, t.Fields, t.App), Meta: map[string]string{}}
-	maps.Copy(acct.Meta, t.Meta)
-	if t.Credential != nil {
-		acct.Hold(t.Credential)
-		return acct, nil
-	}
-	return acct, acct.Prepare()
-}
-
-// Client implements connect.Connections.
-func (o office) Client(c *providers.Connector) oauth.Doer { return o.app.tokenClients.of(c) }
-
-// Refresh implements connect.Connections.
-func (o office) Refresh(ctx context.Context, accountID string) error {
-	acct, err := o.app.directory.Account(ctx, accountID)
-	if err != nil {
-		return err
-	}
-	return o.app.resolver.Refresh(ctx, acct)
-}
-
-// Revocation implements connect.Connections.
-func (o office) Revocation(ctx context.Context, accountID string) (connect.Revocation, error) {
-	acct, err := o.app.directory.Account(ctx, accountID)
-	if err != nil {
-		return nil, err
-	}
-	return func(ctx context.Context, had vault.Unsealed) error {
-		return o.app.credentials.Revoke(ctx, acct, resolver.Stored{Credential: had.Credential, RefreshToken: had.RefreshToken})
-	}, nil
-}
-
-// Agents implements api.Declared.
-func (o office) Agents() []api.DeclaredAgent {
-	var out []api.DeclaredAgent
-	for name, c := range o.app.Agents {
-		a := api.DeclaredAgent{Name: name, Tokens: len(c.Tokens)}
-		for _, g := range c.Grants {
-			a.Grants = append(a.Grants, api.DeclaredGrant{Connector: g.Connector, Account: g.Account, Write: g.Write, Presign: g.Presign})
-		}
-		out = append(out, a)
-	}
-	slices.SortFunc(out, func(a, b api.DeclaredAgent) int { return strings.Compare(a.Name, b.Name) })
-	return out
-}
-
-// Accounts implements api.Declared.
-func (o office) Accounts() []api.DeclaredAccount {
-	var out []api.DeclaredAccount
-	for _, a := range o.app.accounts {
-		out = append(out, api.DeclaredAccount{Connector: a.Connector.Key, Option: a.Option.Name, Name: a.Name, Default: a.Default})
-	}
-	return out
-}
-
 // Interface guards
 var (
 	_ caddyhttp.MiddlewareHandler = (*AdminHandler)(nil)
 	_ caddy.Provisioner           = (*AdminHandler)(nil)
 	_ caddy.CleanerUpper          = (*AdminHandler)(nil)
-	_ connect.Catalogue           = office{}
-	_ connect.Tester              = office{}
-	_ connect.Connections         = office{}
-	_ api.Declared                = office{}
 )

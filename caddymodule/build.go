@@ -9,12 +9,15 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/attache-proxy/attache/caddymodule/config"
 	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/providers/oauth/ambient"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver"
+	"github.com/attache-proxy/attache/resolver/egress"
 )
 
 // loadConnectors compiles the connectors in use: those of the configuration
@@ -137,4 +140,48 @@ func (a *App) buildAgent(name string, c *config.Agent) error {
 	}
 	a.static.Limit(name, a.limitOf(name, c.Limits))
 	return nil
+}
+
+// routes are what differs in reaching a service: where the operator named
+// another place, a private CA, or addresses.
+func (a *App) routes(connectors []*providers.Connector) (map[string]resolver.Route, error) {
+	out := map[string]resolver.Route{}
+	for _, c := range connectors {
+		conf := a.Connectors[c.Key]
+		r, err := conf.Route()
+		if err != nil {
+			return nil, fmt.Errorf("%s: connector %s: %w", conf.Source, c.Key, err)
+		}
+		if len(conf.Definition) > 0 {
+			r.Allow = config.NamedAddresses(c)
+		}
+		if r.Place != "" || r.TLS != nil || len(r.Allow) > 0 {
+			out[c.Key] = r
+		}
+	}
+	return out, nil
+}
+
+// tokenClients are guarded clients for token endpoints.
+type tokenClients struct {
+	shared oauth.Doer
+	own    map[string]oauth.Doer // by connector, where a route names addresses or a CA
+}
+
+func newTokenClients(guard *egress.Guard, routes map[string]resolver.Route, timeout time.Duration) tokenClients {
+	t := tokenClients{shared: (&egress.Dialer{Guard: guard}).Client(timeout, nil), own: map[string]oauth.Doer{}}
+	for key, r := range routes {
+		if len(r.Allow) > 0 || r.TLS != nil {
+			d := &egress.Dialer{Guard: &egress.Guard{Allow: slices.Concat(r.Allow, guard.Allow)}}
+			t.own[key] = d.Client(timeout, r.TLS)
+		}
+	}
+	return t
+}
+
+func (t tokenClients) of(c *providers.Connector) oauth.Doer {
+	if d, ok := t.own[c.Key]; ok {
+		return d
+	}
+	return t.shared
 }

@@ -2,11 +2,8 @@ package caddymodule
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -19,24 +16,6 @@ import (
 	"github.com/attache-proxy/attache/resolver/cache"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
-
-// CacheConfig says where tokens are kept. Nil is memory.
-type CacheConfig struct {
-	// Redis are URLs, placeholders resolved: one server, or the nodes of a Sentinel
-	// or a Cluster, which the query of the first says (master_name=NAME or
-	// cluster=true).
-	Redis []string `json:"redis,omitempty"`
-	// TrustedCA are PEM files of CAs that the server's certificate may come from,
-	// instead of the system's.
-	TrustedCA []string `json:"trusted_ca,omitempty"`
-	// ClientCertificate and ClientKey are PEM files with which we prove ourselves.
-	ClientCertificate string `json:"client_certificate,omitempty"`
-	ClientKey         string `json:"client_key,omitempty"`
-	// Prefix of every key; default attache:.
-	Prefix string `json:"prefix,omitempty"`
-	// Source is the place in the Caddyfile, for messages.
-	Source string `json:"source,omitempty"`
-}
 
 // sharedCache is a cache of package cache.
 type sharedCache interface {
@@ -104,7 +83,7 @@ type redisOptions struct {
 
 func (a *App) redisOptions() (redisOptions, error) {
 	c := a.Cache
-	url, err := c.url()
+	url, err := c.URL()
 	if err != nil {
 		return redisOptions{}, err
 	}
@@ -112,7 +91,7 @@ func (a *App) redisOptions() (redisOptions, error) {
 	if err != nil {
 		return redisOptions{}, err
 	}
-	conf, err := c.tls()
+	conf, err := c.TLS()
 	if err != nil {
 		return redisOptions{}, err
 	}
@@ -122,63 +101,6 @@ func (a *App) redisOptions() (redisOptions, error) {
 		RedisOptions: cache.RedisOptions{URL: url, TLS: conf, Sealer: keys, Prefix: c.Prefix, Notify: a.cacheNotice()},
 		fingerprint:  "redis " + fingerprint(nil, parts),
 	}, nil
-}
-
-// url joins the nodes into the one URL that package cache takes.
-func (c *CacheConfig) url() (string, error) {
-	repl := caddy.NewReplacer()
-	var first string
-	for i, raw := range c.Redis {
-		s, err := repl.ReplaceOrErr(raw, true, true)
-		if err != nil {
-			return "", fmt.Errorf("address %d: %w", i+1, err)
-		}
-		if i == 0 {
-			first = s
-			continue
-		}
-		join := "?"
-		if strings.Contains(first, "?") {
-			join = "&"
-		}
-		_, host, ok := strings.Cut(s, "://")
-		if !ok {
-			host = s
-		}
-		if strings.ContainsAny(host, "/?@&") {
-			return "", fmt.Errorf("address %d: name only host:port here; what else there is to say stands in the first address", i+1)
-		}
-		first += join + "addr=" + host
-	}
-	return first, nil
-}
-
-// tls is nil where nothing is configured.
-func (c *CacheConfig) tls() (*tls.Config, error) {
-	if len(c.TrustedCA) == 0 && c.ClientCertificate == "" {
-		return nil, nil
-	}
-	conf := &tls.Config{MinVersion: tls.VersionTLS12}
-	for _, file := range c.TrustedCA {
-		pem, err := os.ReadFile(file)
-		if err != nil {
-			return nil, err
-		}
-		if conf.RootCAs == nil {
-			conf.RootCAs = x509.NewCertPool()
-		}
-		if !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s has no PEM certificate", file)
-		}
-	}
-	if c.ClientCertificate != "" {
-		pair, err := tls.LoadX509KeyPair(c.ClientCertificate, c.ClientKey)
-		if err != nil {
-			return nil, err
-		}
-		conf.Certificates = []tls.Certificate{pair}
-	}
-	return conf, nil
 }
 
 // sealingKeys are the vault's, or those of the option key.

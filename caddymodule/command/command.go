@@ -14,21 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/attache-proxy/attache/caddymodule/client"
-	"github.com/attache-proxy/attache/caddymodule/command/sign"
 )
-
-// All is what this module adds to the command line of Caddy.
-var All = []caddycmd.Command{
-	execCommand, envCommand, caCommand, doctorCommand,
-	connectorsCommand, accountsCommand, agentsCommand, grantsCommand, auditCommand,
-	vaultCommand, adminCommand, sign.Command,
-}
-
-func init() {
-	for _, c := range All {
-		caddycmd.RegisterCommand(c)
-	}
-}
 
 // exitCode is an error that was told already, or needs no telling.
 type exitCode int

@@ -15,13 +15,6 @@ import (
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
-// MCP finds out how remote MCP servers authorize their clients, and registers
-// clients there. *mcp.Finder is one.
-type MCP interface {
-	Find(ctx context.Context, server string) (*mcp.Server, error)
-	Register(ctx context.Context, s *mcp.Server, c mcp.Client) (*mcp.Registration, error)
-}
-
 // Names in the form of a connector that was made of an MCP server's URL.
 const (
 	formMCP          = "mcp"

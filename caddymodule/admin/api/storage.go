@@ -12,38 +12,6 @@ import (
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
-// Storage does with object storage what an account's credentials allow. Its
-// errors are those of the resolver and of the vault.
-type Storage interface {
-	// Presign makes a URL that works on its own for a while.
-	Presign(ctx context.Context, p Presigning) (Presigned, error)
-	// SetAccess says what a service account of Google may do with a bucket.
-	SetAccess(ctx context.Context, b BucketAccess) (changed bool, err error)
-}
-
-// Presigning is what a URL is wanted for.
-type Presigning struct {
-	AccountID string
-	// AgentID and Agent are who will use it; empty: an operator.
-	AgentID, Agent string
-	Method, URL    string
-	Headers        map[string]string
-	Expires        time.Duration
-}
-
-// Presigned is the URL, and what was found out on the way, also beside an error.
-type Presigned struct {
-	URL       string
-	ExpiresAt time.Time
-	// Connector, Host and Path are for the audit.
-	Connector, Host, Path string
-}
-
-// BucketAccess is what a service account may do with a bucket.
-type BucketAccess struct {
-	AccountID, Bucket, Email, Access string
-}
-
 func mountStorage(a *API) {
 	rest.Register(a.rest, rest.Operation{ID: "presign", Method: http.MethodPost, Path: "/accounts/{id}/presign", Role: vault.RoleOperator, Noun: "ACCOUNT", Summary: "Make a URL that works without the proxy for a while",
 		Detail: "For S3 and what speaks as it does, and for Google Cloud Storage (V4). Whoever has the URL may do what it says until it expires, " +

@@ -1,4 +1,4 @@
-package caddymodule
+package config
 
 import (
 	"crypto/tls"
@@ -9,32 +9,13 @@ import (
 	"os"
 	"strings"
 
-	"github.com/attache-proxy/attache/caddymodule/config"
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/resolver"
 )
 
-// routes are what differs in reaching a service: where the operator named
-// another place, a private CA, or addresses.
-func (a *App) routes(connectors []*providers.Connector) (map[string]resolver.Route, error) {
-	out := map[string]resolver.Route{}
-	for _, c := range connectors {
-		conf := a.Connectors[c.Key]
-		r, err := routeOf(conf)
-		if err != nil {
-			return nil, fmt.Errorf("%s: connector %s: %w", conf.Source, c.Key, err)
-		}
-		if len(conf.Definition) > 0 {
-			r.Allow = namedAddresses(c)
-		}
-		if r.Place != "" || r.TLS != nil || len(r.Allow) > 0 {
-			out[c.Key] = r
-		}
-	}
-	return out, nil
-}
-
-func routeOf(c *config.Connector) (resolver.Route, error) {
+// Route is what differs in reaching the service: another place, a private CA, a
+// certificate of ours.
+func (c *Connector) Route() (resolver.Route, error) {
 	var r resolver.Route
 	if c.Upstream != "" {
 		place, plain, err := parseUpstream(c.Upstream)
@@ -44,7 +25,7 @@ func routeOf(c *config.Connector) (resolver.Route, error) {
 		r.Place, r.Plain = place, plain
 	}
 	var err error
-	r.TLS, err = tlsConfigOf(c)
+	r.TLS, err = c.tls()
 	return r, err
 }
 
@@ -64,7 +45,7 @@ func parseUpstream(s string) (place string, plain bool, err error) {
 	return t.JoinHostPort(), u.Scheme == "http", nil
 }
 
-func tlsConfigOf(c *config.Connector) (*tls.Config, error) {
+func (c *Connector) tls() (*tls.Config, error) {
 	if c.TLSTrustedCA == "" && c.TLSClientCertificate == "" {
 		return nil, nil
 	}
@@ -93,10 +74,10 @@ func tlsConfigOf(c *config.Connector) (*tls.Config, error) {
 	return conf, nil
 }
 
-// namedAddresses are the addresses that a connector of one's own names as its
+// NamedAddresses are the addresses that a connector of one's own names as its
 // hosts or token endpoint: an IP address, or localhost. For this connector, and
 // for it alone, they may be dialled.
-func namedAddresses(c *providers.Connector) []netip.Prefix {
+func NamedAddresses(c *providers.Connector) []netip.Prefix {
 	var out []netip.Prefix
 	add := func(host string) {
 		if a, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {

@@ -1,0 +1,92 @@
+package caddymodule
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/attache-proxy/attache/resolver"
+)
+
+// visit is one request on its way through the middleware.
+type visit struct {
+	h *Handler
+	w http.ResponseWriter
+	r *http.Request
+
+	began    time.Time
+	status   int  // what we answered ourselves, where it is audited
+	returned bool // the rest of the route came back, and did not panic
+
+	agent     *resolver.Agent
+	presented bool // something that could have been a token
+	call      *resolver.Call
+	ask       resolver.Ask
+	// door is empty until it is known.
+	door resolver.Door
+	// connector is the key that a direct door named; prefix is the path segment
+	// that was cut off, as it came.
+	connector, prefix string
+}
+
+// method is what was asked for.
+func (v *visit) method() string {
+	if v.ask.Method != "" {
+		return v.ask.Method
+	}
+	return v.r.Method
+}
+
+// clearOrigin leaves of the URL what the service may see.
+func (v *visit) clearOrigin() {
+	u := v.r.URL
+	u.Scheme, u.Host, u.User, u.Opaque = "", "", nil, ""
+	if u.Path == "" {
+		u.Path = "/"
+	}
+	v.r.RequestURI = u.RequestURI()
+}
+
+// setPath replaces the path everywhere, escapes as they came.
+func (v *visit) setPath(escaped string) error {
+	path, err := url.PathUnescape(escaped)
+	if err != nil {
+		return badRequest("the path is not percent-encoded correctly")
+	}
+	u := v.r.URL
+	u.Path, u.RawPath = path, ""
+	if u.EscapedPath() != escaped {
+		u.RawPath = escaped
+	}
+	v.r.RequestURI = u.RequestURI()
+	return nil
+}
+
+// choice is what the request says about which account it means.
+func (v *visit) choice(address, user string) resolver.Choice {
+	return resolver.Choice{Header: v.r.Header.Get("Attache-Account"), Address: address, User: user}
+}
+
+// decide asks the resolver.
+func (v *visit) decide(target resolver.Target, choice resolver.Choice) error {
+	v.ask = resolver.Ask{Agent: v.agent, Target: target, Method: v.r.Method, Path: v.r.URL.EscapedPath(), Connector: v.connector, Account: choice.Account()}
+	call, err := v.h.app.resolver.Decide(v.r.Context(), v.ask)
+	v.call = call
+	if err != nil {
+		return err
+	}
+	call.Door, call.Prefix = v.door, v.prefix
+	if call.Connector == nil && v.h.Unmatched == "deny" {
+		return noConnector(v.agent, target.Host)
+	}
+	return nil
+}
+
+func noConnector(agent *resolver.Agent, host string) error {
+	return &resolver.Refusal{Code: "no_connector", Detail: "no connector has the host " + host + ", and this proxy lets agent " + agent.Name + " call no others",
+		Next: "Do not repeat this request. Ask the operator for a connector for that host."}
+}
+
+func badRequest(detail string) error {
+	return &resolver.Refusal{Code: "bad_request", Detail: detail, Next: "Correct the request as the detail says."}
+}
