@@ -1,0 +1,180 @@
+package attache_test
+
+import (
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"os"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// What a package may be, so that it fits into a head.
+const (
+	maxFiles = 30
+	maxLines = 4500
+)
+
+// tooLarge are packages that are above it, with what they are now: they may
+// shrink, and nothing may join them.
+var tooLarge = map[string]struct{ files, lines int }{
+	"caddymodule":     {33, 5010},
+	"resolver/vault":  {54, 8600},
+	"providers/oauth": {36, 4750},
+}
+
+// TestPackagesFitIntoAHead bounds the files and lines of every package, tests left
+// out.
+func TestPackagesFitIntoAHead(t *testing.T) {
+	files, lines := map[string]int{}, map[string]int{}
+	for file := range sources(t) {
+		src, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[path.Dir(file)]++
+		lines[path.Dir(file)] += strings.Count(string(src), "\n")
+	}
+	for dir, n := range files {
+		most, known := tooLarge[dir]
+		if !known {
+			most.files, most.lines = maxFiles, maxLines
+		} else if n <= maxFiles && lines[dir] <= maxLines {
+			t.Errorf("%s is small enough now: take it out of tooLarge", dir)
+		}
+		if n > most.files || lines[dir] > most.lines {
+			t.Errorf("%s has %d files with %d lines; at most %d with %d: give a part of it a room of its own", dir, n, lines[dir], most.files, most.lines)
+		}
+	}
+}
+
+// siblings are the packages by which each floor's rooms may be entered from their
+// siblings: a room that is not here is imported by its parents alone.
+var siblings = map[string][]string{
+	"caddymodule/admin/api":      {"caddymodule/admin/paths", "caddymodule/admin/rest", "caddymodule/admin/signin"},
+	"caddymodule/admin/rest":     {"caddymodule/admin/paths", "caddymodule/admin/signin"},
+	"caddymodule/admin/connect":  {"caddymodule/admin/paths", "caddymodule/admin/signin"},
+	"caddymodule/admin/signin":   {"caddymodule/admin/paths"},
+	"caddymodule/admin/webhooks": {"caddymodule/admin/paths", "caddymodule/admin/rest", "caddymodule/admin/signin"},
+	"caddymodule/admin/ui":       {"caddymodule/admin/paths"},
+	"caddymodule/admin/paths":    {},
+	"caddymodule/command":        {"caddymodule/admin/api", "caddymodule/client", "caddymodule/config", "caddymodule/doctor", "caddymodule/schema"},
+	"caddymodule/command/sign":   {"caddymodule/config"},
+	"caddymodule/config":         {},
+	"resolver/connect":           {"resolver/egress", "resolver/problem", "resolver/vault"},
+	"resolver/problem":           {"resolver", "resolver/vault"},
+	"resolver/vault":             {},
+	"resolver/egress":            {},
+}
+
+// TestRoomsImportTheirOwn holds the direction between the rooms of a floor.
+func TestRoomsImportTheirOwn(t *testing.T) {
+	for file, imports := range sources(t) {
+		dir := path.Dir(file)
+		may, bound := siblings[dir]
+		if !bound {
+			continue
+		}
+		for _, imp := range imports {
+			own, ok := strings.CutPrefix(imp, module)
+			if !ok || top(own) != top(dir) || strings.HasPrefix(own, dir+"/") || slices.Contains(may, own) {
+				continue
+			}
+			t.Errorf("%s imports %s; this room imports of its own floor only %v", file, own, may)
+		}
+	}
+}
+
+// TestMapNamesWhatIsThere: every file and folder that the map, the README and the
+// guide for contributors name in backquotes exists.
+func TestMapNamesWhatIsThere(t *testing.T) {
+	named := regexp.MustCompile("[`(](?:\\.\\./)?((?:caddymodule|resolver|providers|integration|bench|cmd|docs)/[A-Za-z0-9_./-]*[A-Za-z0-9_])/?[`)]")
+	for page, least := range map[string]int{"docs/architecture.md": 60, "CONTRIBUTING.md": 20, "README.md": 5} {
+		src, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := named.FindAllStringSubmatch(string(src), -1)
+		if len(found) < least {
+			t.Errorf("%s names %d files; the pattern is out of date", page, len(found))
+		}
+		for _, m := range found {
+			if _, err := os.Stat(m[1]); err != nil {
+				t.Errorf("%s names %s, which is not there", page, m[1])
+			}
+		}
+	}
+}
+
+// maxBackArrows is half of the 80 pairs that there were below caddymodule before
+// its rooms were made.
+const maxBackArrows = 40
+
+// TestFewArrowsRunBack counts pairs of files of one package below caddymodule that
+// name each other: each uses a type, function, method, variable or constant that
+// the other declares. Run it with -v to see the pairs; ARROWS_IN=DIR counts in
+// another checkout.
+func TestFewArrowsRunBack(t *testing.T) {
+	root := os.Getenv("ARROWS_IN")
+	if root != "" {
+		t.Chdir(root)
+	}
+	byDir := map[string][]string{}
+	for file := range sources(t) {
+		if top(file) == "caddymodule" {
+			byDir[path.Dir(file)] = append(byDir[path.Dir(file)], file)
+		}
+	}
+	n := 0
+	for _, files := range byDir {
+		pairs := backArrows(t, files)
+		n += len(pairs)
+		for _, p := range pairs {
+			t.Log(p)
+		}
+	}
+	t.Logf("%d pairs of files name each other", n)
+	if n > maxBackArrows && root == "" {
+		t.Errorf("%d pairs of files below caddymodule name each other, at most %d; move what both need into a third", n, maxBackArrows)
+	}
+}
+
+// backArrows are the pairs in one package. What it imports is not looked at: names
+// of its own are found without.
+func backArrows(t *testing.T, files []string) (pairs []string) {
+	fset := token.NewFileSet()
+	var parsed []*ast.File
+	for _, file := range files {
+		f, err := parser.ParseFile(fset, file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parsed = append(parsed, f)
+	}
+	info := &types.Info{Uses: map[*ast.Ident]types.Object{}}
+	conf := types.Config{Error: func(error) {}, Importer: noImports{}}
+	pkg, _ := conf.Check(path.Dir(files[0]), fset, parsed, info)
+	arrows := map[[2]string]bool{}
+	for id, o := range info.Uses {
+		fn, _ := o.(*types.Func)
+		if o.Pkg() == pkg && (o.Parent() == pkg.Scope() || fn != nil) {
+			arrows[[2]string{fset.Position(id.Pos()).Filename, fset.Position(o.Pos()).Filename}] = true
+		}
+	}
+	for a := range arrows {
+		if a[0] < a[1] && arrows[[2]string{a[1], a[0]}] {
+			pairs = append(pairs, a[0]+" and "+path.Base(a[1]))
+		}
+	}
+	slices.Sort(pairs)
+	return pairs
+}
+
+type noImports struct{}
+
+func (noImports) Import(string) (*types.Package, error) { return nil, errors.New("not looked at") }
