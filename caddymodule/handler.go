@@ -182,10 +182,18 @@ const headerTimeout = 10 * time.Second
 const maxInnerHeaderBytes = 1 << 20
 
 // dropH2C declines the upgrade to cleartext HTTP/2 that Java's client offers
-// with its first request (RFC 7540 §3.2, gone from RFC 9113). Passed on, it
-// would be an upgrade that nobody here speaks.
+// with its first request (RFC 7540 §3.2, gone from RFC 9113), alone or in a list.
+// Passed on, it would be an upgrade that nobody here speaks, and past which
+// nothing is looked at.
 func dropH2C(h http.Header) {
-	if !strings.EqualFold(h.Get("Upgrade"), "h2c") {
+	offered := false
+	for _, v := range h["Upgrade"] {
+		for p := range strings.SplitSeq(v, ",") {
+			name, _, _ := strings.Cut(strings.TrimSpace(p), "/")
+			offered = offered || strings.EqualFold(name, "h2c") || strings.EqualFold(name, "h2")
+		}
+	}
+	if !offered {
 		return
 	}
 	for _, name := range []string{"Upgrade", "Http2-Settings", "Connection"} {

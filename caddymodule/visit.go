@@ -69,17 +69,29 @@ func (v *visit) choice(address, user string) resolver.Choice {
 
 // decide asks the resolver.
 func (v *visit) decide(target resolver.Target, choice resolver.Choice) error {
-	v.ask = resolver.Ask{Agent: v.agent, Target: target, Method: v.r.Method, Path: v.r.URL.EscapedPath(), Connector: v.connector, Account: choice.Account()}
+	dropH2C(v.r.Header)
+	v.ask = resolver.AskOf(v.r)
+	v.ask.Agent, v.ask.Target, v.ask.Connector, v.ask.Account = v.agent, target, v.connector, choice.Account()
 	call, err := v.h.app.resolver.Decide(v.r.Context(), v.ask)
-	v.call = call
+	v.call, v.ask.Method = call, call.Method
 	if err != nil {
 		return err
 	}
 	call.Door, call.Prefix = v.door, v.prefix
 	if call.Connector == nil && v.h.Unmatched == "deny" {
+		if call.Signed != nil {
+			return othersURL(v.agent, call)
+		}
 		return noConnector(v.agent, target.Host)
 	}
-	return nil
+	return v.maxForwards()
+}
+
+// othersURL refuses a URL that was signed with somebody else's key, where only
+// requests of connectors may pass.
+func othersURL(agent *resolver.Agent, call *resolver.Call) error {
+	return &resolver.Refusal{Code: "no_connector", Detail: "the URL is signed with a key that is none of agent " + agent.Name + "'s accounts of connector " + call.Signed.Key + ", and this proxy lets it call nothing but its accounts",
+		Next: "Do not repeat this request. To use an account, send the request without a signature."}
 }
 
 func noConnector(agent *resolver.Agent, host string) error {

@@ -3,7 +3,6 @@ package providers
 import (
 	"cmp"
 	"fmt"
-	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
@@ -35,9 +34,11 @@ type Connector struct {
 	MetaPrefixes []string
 	// ByPath says that paths decide: some host has a path prefix.
 	ByPath bool
-	read   []readRule
 	// templates says that some host is a template.
 	templates bool
+	// TakesSignedURLs is URLSignatures, or that a signer implies it.
+	TakesSignedURLs bool
+	access          access
 }
 
 // Option is a compiled way to connect.
@@ -94,6 +95,7 @@ func (c *Connector) compile() error {
 	if err := c.checkHosts(); err != nil {
 		return err
 	}
+	c.TakesSignedURLs = c.URLSignatures
 	c.findKeyHeaders()
 	if err := c.compileBaseURL(); err != nil {
 		return err
@@ -108,7 +110,7 @@ func (c *Connector) compile() error {
 			c.Removes = append(c.Removes, name)
 		}
 	}
-	return c.compileRead()
+	return c.compileAccess()
 }
 
 // webPage refuses a link for people that is no https one: it stands in pages and
@@ -126,6 +128,7 @@ func webPage(key, s string) error {
 
 func (c *Connector) findKeyHeaders() {
 	add := func(s sign.Signer) {
+		c.TakesSignedURLs = c.TakesSignedURLs || sign.SignsURLs(s)
 		for _, name := range s.Places().Headers {
 			if name == "Authorization" || slices.Contains(c.KeyHeaders, name) {
 				continue
@@ -238,18 +241,6 @@ func (c *Connector) Origin(v *expr.Vars) (*url.URL, error) {
 		return nil, fmt.Errorf("connector %s: base_url is no URL for this account", c.Key)
 	}
 	return u, nil
-}
-
-// Reads reports whether a request only reads: GET, HEAD, OPTIONS, and what the
-// connector lists under access.
-func (c *Connector) Reads(method, path string) bool {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions:
-		if !c.Access.OnlyListed || method == http.MethodOptions {
-			return true
-		}
-	}
-	return slices.ContainsFunc(c.read, func(r readRule) bool { return r.matches(method, path) })
 }
 
 // Credential is what a pasted credential places: its fields, and the token

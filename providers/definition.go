@@ -48,6 +48,11 @@ type Definition struct {
 	Identity IdentityDef `yaml:"identity"`
 	// Access says what counts as reading besides GET, HEAD and OPTIONS.
 	Access AccessDef `yaml:"access"`
+	// URLSignatures says that services of these hosts take URLs which are signed in
+	// their query (object storage). One that is signed with a key other than the
+	// account's passes as it is, without a credential. Signers of the kind sigv4
+	// imply it.
+	URLSignatures bool `yaml:"url_signatures"`
 	// Keep lists which of the agent's own Authorization and Cookie pass; by
 	// default neither does.
 	Keep []string `yaml:"keep"`
@@ -207,13 +212,29 @@ func (i *IdentityDef) UnmarshalYAML(n *yaml.Node) error {
 	return strictyaml.Decode(n, (*plain)(i))
 }
 
-// AccessDef lists requests as "METHOD /path/pattern": * is one segment, ** any
-// rest; the method * is any.
+// AccessDef lists requests as "METHOD /path/pattern?parameter=value". In paths
+// and values * is any run of characters, in paths within one segment; ** is any
+// number of segments. GET means HEAD as well, the method * is any.
 type AccessDef struct {
+	// Read is what counts as reading besides GET, HEAD and OPTIONS. Upgrades
+	// (WebSocket) count only where a line with GET lists their path.
 	Read []string `yaml:"read"`
+	// Write is what does not, whatever else is said: services take some writes by GET.
+	Write []string `yaml:"write"`
 	// OnlyListed says that GET does not mean reading here: some services take
 	// writes by GET. Then only what is listed is reading.
 	OnlyListed bool `yaml:"only_listed"`
+	// Query are parameters of the query that name what is done, each with the
+	// values that read: {Action: ["Describe*", "Get*", "!GetSessionToken"]}. With
+	// ! in front a value does not, though another fits. A request that names
+	// another is writing; one without the parameter is judged by the rest.
+	Query map[string][]string `yaml:"query"`
+	// Header is the same for headers: {X-TC-Action: ["Describe*"]}.
+	Header map[string][]string `yaml:"header"`
+	// MethodQuery are parameters of the query by which the service lets a method
+	// be overridden, beside those that are always looked for (_method and the
+	// like). They count where they name an HTTP method.
+	MethodQuery []string `yaml:"method_query"`
 }
 
 // UnmarshalYAML refuses unknown keys.

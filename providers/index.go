@@ -2,6 +2,7 @@ package providers
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -179,8 +180,37 @@ func (x *Index) Connectors() []*Connector {
 // Lookup appends the entries that a request of an organisation may be for, most
 // specific first: names, then hosts of accounts, then patterns. Host is in the
 // normal form of ParseAuthority, port a number, path escaped as on the wire.
+//
+// A path that services may read in different ways is looked up as it stands; see Unclear.
 func (x *Index) Lookup(dst []Entry, organisation, host, port, path string) []Entry {
-	return x.find(dst, ownHost{organisation, host}, port, func(h *Host) bool { return h.fitsPath(path) })
+	if normal, err := NormalPath(path); err == nil {
+		path = normal
+	}
+	return x.lookup(dst, ownHost{organisation, host}, port, path)
+}
+
+// Unclear says why it is not clear which entries a path of host belongs to; nil
+// where all readings of it lead to the same, or only the host decides.
+func (x *Index) Unclear(organisation, host, port, path string) error {
+	of := ownHost{organisation, host}
+	normal, err := NormalPath(path)
+	if err == nil && !strings.Contains(normal, encodedSlash) {
+		return nil
+	}
+	if err != nil {
+		if len(x.find(nil, of, port, func(h *Host) bool { return h.Path != "/" })) == 0 {
+			return nil
+		}
+		return err
+	}
+	if !slices.Equal(x.lookup(nil, of, port, normal), x.lookup(nil, of, port, slashes.Replace(normal))) {
+		return errors.New("it has an encoded slash")
+	}
+	return nil
+}
+
+func (x *Index) lookup(dst []Entry, of ownHost, port, path string) []Entry {
+	return x.find(dst, of, port, func(h *Host) bool { return h.fitsPath(path) })
 }
 
 // Known reports whether any path of host and port belongs to a connector, as an

@@ -106,6 +106,9 @@ func (h *Host) fitsPath(path string) bool {
 
 // HostFor is the most specific of the connector's hosts that fits, or nil.
 func (c *Connector) HostFor(host, port, path string, v *expr.Vars) *Host {
+	if normal, err := NormalPath(path); err == nil {
+		path = normal
+	}
 	var best *Host
 	for _, h := range c.Hosts {
 		if h.fitsPath(path) && h.Allows(host, port, v) && (best == nil || moreSpecific(Entry{c, h, h.Port}, Entry{c, best, best.Port}) < 0) {

@@ -184,7 +184,7 @@ func TestReads(t *testing.T) {
 		{"POST", "/ro/a/b", true}, {"POST", "/ro/../write", false}, {"POST", "/ro/%2e%2e/write", false}, {"POST", "/ro/a%2f..%2fwrite", false},
 		{"POST", "/ro/a;x", false}, {"DELETE", "/", false}, {"get", "/", false}, {"POST", "", false},
 	} {
-		if got := c.Reads(r.method, r.path); got != r.want {
+		if got := c.Reads(providers.Does{Methods: []string{r.method}, Path: r.path}); got != r.want {
 			t.Errorf("Reads(%s %s) = %v, want %v", r.method, r.path, got, r.want)
 		}
 	}

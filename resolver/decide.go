@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -114,8 +115,14 @@ type Ask struct {
 	Agent  *Agent
 	Target Target
 	Method string
-	// Path is escaped, as on the wire, without query.
-	Path string
+	// Path is escaped, as on the wire, without query; Query is raw.
+	Path, Query string
+	// Header is as the agent sent it; it is only read.
+	Header http.Header
+	// Upgrade says that the connection is to become something else.
+	Upgrade bool
+	// Body says that the request may have one.
+	Body bool
 	// Connector is given by the doors that name it; otherwise the host decides.
 	Connector string
 	// Account is the agent's choice; empty means none.
@@ -125,7 +132,8 @@ type Ask struct {
 // Call is a request that was permitted: what it may use, and what became of it.
 type Call struct {
 	Agent *Agent
-	// Connector is nil for a host of no connector: then nothing is signed.
+	// Connector is nil for a host of no connector, and for a URL that somebody
+	// else has signed: then nothing is signed.
 	Connector *providers.Connector
 	Host      *providers.Host
 	Account   *Account
@@ -136,8 +144,11 @@ type Call struct {
 	Door Door
 	// Prefix is what stands before the path at the base-URL door: "/github".
 	Prefix string
+	// Signed is the connector whose host has a URL that somebody else signed.
+	Signed *providers.Connector
 
-	// Method and Path are what was decided on; the path is escaped, without query.
+	// Method and Path are what was decided on: the method on the wire, or the one by
+	// which a header or parameter overrides it; the path is escaped, without query.
 	Method, Path string
 	// Began is when Begin counted it in.
 	Began time.Time
@@ -146,25 +157,47 @@ type Call struct {
 
 	run running
 
+	// methods are the method on the wire and those by which it is overridden.
+	methods    []string
 	mayPresign bool
+	// onlyReads says that the grant is for reading: then a body is watched.
+	onlyReads bool
+	// route is whose way of reaching the service is taken where Connector is nil.
+	route *providers.Connector
 }
 
 // Decide matches and permits. Its error is a *Refusal.
 func (r *Resolver) Decide(ctx context.Context, ask Ask) (*Call, error) {
 	call := &Call{Agent: ask.Agent, Target: ask.Target, Method: ask.Method, Path: ask.Path}
+	if err := ask.checkMethod(); err != nil {
+		return call, err
+	}
+	if ask.Connector == "" {
+		if err := r.Index().Unclear(ask.Agent.organisation(), ask.Target.Host, ask.Target.Port, ask.Path); err != nil {
+			return call, unclearPath(err)
+		}
+	}
 	var few [4]providers.Entry
 	claims, err := r.claims(few[:0], ask)
 	if err != nil {
-		return nil, err
+		return call, err
 	}
 	if len(claims) == 0 {
 		call.HTTPS = !ask.Target.Plain
 		return call, nil
 	}
 	call.Connector, call.Host = claims[0].Connector, claims[0].Host // whom a refusal names
-	if slices.ContainsFunc(claims, func(e providers.Entry) bool { return e.Connector.ByPath }) && providers.DotSegments(ask.Path) {
-		return call, &Refusal{Code: "bad_request", Detail: "the path has dot segments (. or .., perhaps encoded), and for connector " + call.Connector.Key + " the path decides",
-			Next: "Send the path as the service would resolve it."}
+	if slices.ContainsFunc(claims, func(e providers.Entry) bool { return e.Connector.ByPath }) {
+		if _, err := providers.NormalPath(ask.Path); err != nil {
+			return call, unclearPath(err)
+		}
+	}
+	others, err := r.othersURL(ctx, claims, &ask)
+	if err != nil {
+		return call, err
+	}
+	if others.is {
+		return call, r.passOthersURL(ctx, call, &ask, claims, others)
 	}
 	g, err := r.choose(ctx, call, ask, claims)
 	if err != nil {
@@ -174,6 +207,12 @@ func (r *Resolver) Decide(ctx context.Context, ask Ask) (*Call, error) {
 		return call, err
 	}
 	return call, call.settle(ask)
+}
+
+// unclearPath refuses a path that services may read in different ways, where
+// the path decides.
+func unclearPath(err error) error {
+	return &Refusal{Code: "bad_request", Detail: "the path decides here, and it can be read in different ways: " + err.Error(), Next: "Send the path as the service would resolve it."}
 }
 
 // settle fixes the host for doors that name a connector, and the scheme.
@@ -231,23 +270,47 @@ func (call *Call) hostFor(t Target, path string) *providers.Host {
 	return call.Connector.HostFor(t.Host, t.Port, path, call.Account.hostVars())
 }
 
+func vaultAway(err error) error {
+	return &Refusal{Code: "vault_unavailable", Err: err,
+		Detail: "the list of grants cannot be read at the moment", Next: "Try again in a few seconds."}
+}
+
 // permit decides whether the account that was chosen may be used for this.
 func (r *Resolver) permit(ctx context.Context, call *Call, ask Ask, g Granted) error {
 	c := call.Connector
-	if !g.Write && !c.Reads(ask.Method, ask.Path) {
+	call.onlyReads = !g.Write
+	does := ask.does(c)
+	call.methods, call.Method = does.Methods, effective(does.Methods)
+	if err := checkOverrides(does.Methods); err != nil {
+		return err
+	}
+	if !g.Write && !c.Reads(does) {
 		return &Refusal{Code: "not_permitted",
-			Detail: fmt.Sprintf("agent %s may only read with connector %s, account %s; %s is writing", ask.Agent.Name, c.Key, g.Account.Name, ask.Method),
+			Detail: fmt.Sprintf("agent %s may only read with connector %s, account %s; %s is writing", ask.Agent.Name, c.Key, g.Account.Name, whatItDoes(does)),
 			Next:   "Do not repeat this request. If writing is needed, ask the operator for: grant " + c.Key + " write."}
 	}
-	if !g.Allows(ask.Method, ask.Path) {
+	if !g.Allows(call.ruleHost(ask, g.Account), does.Methods, ask.Path) {
 		return &Refusal{Code: "not_permitted",
-			Detail: fmt.Sprintf("the grant of agent %s for account %s of connector %s does not cover %s %s", ask.Agent.Name, g.Account.Name, c.Key, ask.Method, ask.Path),
+			Detail: fmt.Sprintf("the grant of agent %s for account %s of connector %s does not cover %s %s", ask.Agent.Name, g.Account.Name, c.Key, call.Method, ask.Path),
 			Next:   "Do not repeat this request. Ask the operator to widen the grant's rules."}
 	}
 	if err := usable(g.Account); err != nil {
 		return err
 	}
 	return r.take(ctx, g.Account)
+}
+
+// ruleHost is the host that rules are compared with. At the doors that name a
+// connector it is that of the account's base URL.
+func (call *Call) ruleHost(ask Ask, a *Account) string {
+	if ask.Target.Host != "" {
+		return ask.Target.Host
+	}
+	t, err := a.origin()
+	if err != nil {
+		return "" // settle says why
+	}
+	return t.Host
 }
 
 // take counts one request against the account's limit.

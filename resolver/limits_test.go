@@ -99,7 +99,7 @@ func TestRulesNarrowAGrant(t *testing.T) {
 		method, path string
 		want         bool
 	}{{"GET", "/v1/x", true}, {"GET", "/v2/x", false}, {"POST", "/v1/x", false}, {"HEAD", "/v2/x", true}, {"GET", "/v1/../v2", false}} {
-		if got := g.Allows(c.method, c.path); got != c.want {
+		if got := g.Allows("svc.example", []string{c.method}, c.path); got != c.want {
 			t.Errorf("Allows(%s %s) = %v, want %v", c.method, c.path, got, c.want)
 		}
 	}

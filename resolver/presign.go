@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/net/http/httpguts"
+
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/expr"
 	"github.com/attache-proxy/attache/providers/sign"
@@ -114,7 +116,7 @@ func (r *Resolver) presign(req *http.Request, call *Call, now time.Time, expires
 
 // presignable decides as for a request of the agent, or for the operator.
 func (r *Resolver) presignable(ctx context.Context, p *Presigning, u *url.URL) (*Call, error) {
-	ask := Ask{Agent: p.Agent, Method: p.Method, Path: u.EscapedPath(), Connector: p.Connector, Account: p.Name}
+	ask := Ask{Agent: p.Agent, Method: p.Method, Path: u.EscapedPath(), Query: u.RawQuery, Header: p.Header, Connector: p.Connector, Account: p.Name}
 	if p.Account != nil {
 		ask.Connector, ask.Account = p.Account.Connector.Key, p.Account.ID
 	}
@@ -179,8 +181,10 @@ func (r *Resolver) agentsCall(ctx context.Context, p *Presigning, ask Ask) (*Cal
 // at settles the host of a call whose account is known.
 func (call *Call) at(ask Ask) error {
 	c := call.Connector
-	if c.ByPath && providers.DotSegments(ask.Path) {
-		return cannotPresign("the path has dot segments")
+	if c.ByPath {
+		if _, err := providers.NormalPath(ask.Path); err != nil {
+			return cannotPresign("the path can be read in different ways: %v", err)
+		}
 	}
 	if ask.Target.Host == "" {
 		return call.settle(ask)
@@ -214,14 +218,49 @@ func (p *Presigning) check() (*url.URL, error) {
 	if err != nil || u.User != nil || u.Opaque != "" || u.Host != "" && u.Scheme != "https" && u.Scheme != "http" || u.Host == "" && !strings.HasPrefix(p.URL, "/") {
 		return nil, cannotPresign("the URL must be absolute, or a path that begins with /")
 	}
-	for name := range p.Header {
-		switch http.CanonicalHeaderKey(name) {
-		case "Authorization", "Cookie", "Host", "Proxy-Authorization", "X-Amz-Security-Token":
-			return nil, cannotPresign("the header %s is not one to sign", name)
-		}
+	if err := p.checkHeader(); err != nil {
+		return nil, err
 	}
 	return u, nil
 }
+
+// unsignable are headers that are not the caller's to set, or belong to a connection.
+var unsignable = []string{"Authorization", "Cookie", "Host", "Proxy-Authorization", "X-Amz-Security-Token", "Connection", "Keep-Alive", "Proxy-Connection",
+	"Te", "Trailer", "Transfer-Encoding", "Upgrade", "Expect", "Content-Length", "Http2-Settings"}
+
+// checkHeader refuses what no request can have, or what would not arrive as it
+// was signed: the URL would be good for nothing.
+func (p *Presigning) checkHeader() error {
+	if len(p.Header) > maxPresignHeaders {
+		return cannotPresign("at most %d headers are signed", maxPresignHeaders)
+	}
+	out := make(http.Header, len(p.Header))
+	for name, values := range p.Header {
+		if !httpguts.ValidHeaderFieldName(name) || len(name) > 256 {
+			return cannotPresign("%.40q is no name of a header", name)
+		}
+		key := http.CanonicalHeaderKey(name)
+		if slices.Contains(unsignable, key) || providers.OverridesMethod(key) {
+			return cannotPresign("the header %s is not one to sign", key)
+		}
+		if _, twice := out[key]; twice {
+			return cannotPresign("the header %s stands twice, in different spellings", key)
+		}
+		if len(values) == 0 {
+			return cannotPresign("the header %s has no value", key)
+		}
+		for _, v := range values {
+			if !httpguts.ValidHeaderFieldValue(v) || v != strings.TrimSpace(v) || len(v) > 8<<10 {
+				return cannotPresign("the value of header %s is none that a request can have: it holds a line break or another control character, begins or ends with white space, or is over 8 KiB", key)
+			}
+		}
+		out[key] = values
+	}
+	p.Header = out
+	return nil
+}
+
+const maxPresignHeaders = 64
 
 func cannotPresign(format string, args ...any) *Refusal {
 	return &Refusal{Code: "cannot_presign", Detail: fmt.Sprintf(format, args...), Next: "Ask for another URL as the detail says, or send the request through the proxy."}

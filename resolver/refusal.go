@@ -58,6 +58,7 @@ var codes = map[string]struct {
 	title  string
 }{
 	"bad_request":                {http.StatusBadRequest, "The request cannot be understood"},
+	"method_refused":             {http.StatusNotImplemented, "The method is not passed on"},
 	"unknown_agent":              {http.StatusUnauthorized, "The agent is not known"},
 	"cross_site":                 {http.StatusForbidden, "The request comes from a web page"},
 	"unknown_host":               {http.StatusMisdirectedRequest, "The proxy is not known by that name"},

@@ -254,7 +254,7 @@ func (r *Resolver) stillMay(ctx context.Context, call *Call) bool {
 	}
 	for i := range granted {
 		if g := &granted[i]; g.Account.ID == call.Account.ID {
-			return g.Account.State == StateActive && g.Allows(call.Method, call.Path)
+			return g.Account.State == StateActive && g.Allows(call.Target.Host, call.methods, call.Path)
 		}
 	}
 	return false
@@ -315,7 +315,11 @@ func (call *Call) Event() Observation {
 // what was decided on. It comes before the signer, which may put a secret into the path.
 func (call *Call) asks(req *http.Request) {
 	path := req.URL.EscapedPath()
-	if req.Method == call.Method && path == call.Path {
+	decided := call.Method
+	if len(call.methods) > 0 {
+		decided = call.methods[0] // on the wire
+	}
+	if req.Method == decided && path == call.Path {
 		return
 	}
 	call.run.mu.Lock()

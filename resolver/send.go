@@ -121,7 +121,14 @@ func discard(res *http.Response) {
 func (x *exchange) once(cred *secret.Credential) (*http.Response, *sign.Input, error) {
 	out := x.outgoing()
 	x.body.attach(out)
-	in := &sign.Input{Vars: expr.Vars{Cred: cred, App: x.call.Account.App, Account: x.call.Account.Meta, Body: x.body.forSigner(), Now: time.Now(), Agent: x.req.Header}, Memory: &x.call.Account.learned}
+	x.keepTrailers(out)
+	if err := x.watchBody(out); err != nil {
+		return nil, nil, err
+	}
+	if x.call.Connector.TakesSignedURLs {
+		x.unsignURL(out)
+	}
+	in := &sign.Input{Vars: expr.Vars{Cred: cred, App: x.call.Account.App, Account: x.call.Account.Meta, Body: x.body.forSigner(), Now: time.Now(), Agent: x.req.Header}, Memory: &x.call.Account.learned, MaxExpires: MaxPresign, HeaderOnly: !x.call.mayPresign}
 	if err := Place(x.call.Connector, x.signer, out, in); err != nil {
 		return nil, nil, signRefusal(x.call, err)
 	}
@@ -164,6 +171,13 @@ func (x *exchange) outgoing() *http.Request {
 	out.Header = x.req.Header.Clone()
 	for _, name := range dropped {
 		delete(out.Header, name)
+	}
+	if x.call.Connector != nil {
+		for name := range out.Header {
+			if providers.ClaimsOrigin(name) {
+				delete(out.Header, name)
+			}
+		}
 	}
 	u.User, u.Fragment = nil, ""
 	u.Scheme = "https"
@@ -238,6 +252,8 @@ func sendRefusal(ctx context.Context, err error, host string) error {
 	var ne net.Error
 	var bad *sign.Error
 	switch {
+	case errors.Is(err, errOverride):
+		return &Refusal{Code: "not_permitted", Detail: "the agent may only read, and " + errOverride.Error(), Next: "Do not repeat this request. Send the body without that field."}
 	case errors.As(err, &bad): // the body, found wrong while it was signed
 		return &Refusal{Code: "cannot_sign", Status: bad.Status, Detail: bad.Msg, Next: "Send the body as its framing says."}
 	case errors.Is(err, egress.ErrScarce):

@@ -55,6 +55,9 @@ type transports struct {
 type routed struct {
 	*upstream.Transport
 	plain bool
+	// without shows no client certificate, for requests that are no account's; it
+	// is the Transport itself where that shows none.
+	without *upstream.Transport
 }
 
 func newTransports(t Transports) *transports {
@@ -66,7 +69,15 @@ func newTransports(t Transports) *transports {
 	out.dial, out.shared = shared.DialContext, t.transport(shared, Route{})
 	for key, r := range t.Routes {
 		d := &egress.Dialer{Guard: &egress.Guard{Allow: slices.Concat(r.Allow, t.Guard.Allow)}, Timeout: t.DialTimeout, Last: limit.Scarce}
-		out.own[key] = routed{t.transport(d, r), r.Plain}
+		own := routed{Transport: t.transport(d, r), plain: r.Plain}
+		own.without = own.Transport
+		if r.TLS != nil && (len(r.TLS.Certificates) > 0 || r.TLS.GetClientCertificate != nil) {
+			bare := r
+			bare.TLS = r.TLS.Clone()
+			bare.TLS.Certificates, bare.TLS.GetClientCertificate = nil, nil
+			own.without = t.transport(d, bare)
+		}
+		out.own[key] = own
 	}
 	return out
 }
@@ -102,6 +113,11 @@ func (t Transports) transport(d *egress.Dialer, r Route) *upstream.Transport {
 // play. What a service ties to a connection is theirs.
 func (t *transports) of(call *Call) (tr *upstream.Transport, owner string, plain bool) {
 	if call.Connector == nil {
+		if call.route != nil {
+			if r, ok := t.own[call.route.Key]; ok {
+				return r.without, "agent " + call.Agent.Name, r.plain || !call.HTTPS
+			}
+		}
 		return t.shared, "agent " + call.Agent.Name, !call.HTTPS
 	}
 	if r, ok := t.own[call.Connector.Key]; ok {
@@ -115,6 +131,9 @@ func (t *transports) close() {
 	t.shared.Close()
 	for _, r := range t.own {
 		r.Close()
+		if r.without != r.Transport {
+			r.without.Close()
+		}
 	}
 }
 

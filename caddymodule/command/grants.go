@@ -45,8 +45,9 @@ Examples:
 				f.String("account", "", "What: ID or CONNECTOR:NAME")
 				f.Bool("write", false, "For writing too, not for reading alone")
 				f.Bool("presign", false, "The agent may have URLs that work without the proxy for a while")
+				f.StringArray("host", nil, "Only requests to this host; *.name for every name below (repeatable)")
 				f.StringArray("method", nil, "Only requests with this method (repeatable)")
-				f.StringArray("path", nil, "Only this path: * is one segment, ** at the end any rest (repeatable)")
+				f.StringArray("path", nil, "Only this path: * is a run of characters in one segment, ** at the end any rest (repeatable)")
 				f.String("until", "", untilHelp)
 				jsonFlag(cmd)
 				_, _ = cmd.MarkFlagRequired("agent"), cmd.MarkFlagRequired("account")
@@ -93,7 +94,7 @@ func listGrants(a *asking, _ []string) error {
 func shownRules(rules []api.Rule) string {
 	var out []string
 	for _, r := range rules {
-		out = append(out, strings.TrimSpace(strings.Join(r.Methods, ",")+" "+r.Path))
+		out = append(out, strings.Join(strings.Fields(strings.Join(r.Methods, ",")+" "+strings.Join(r.Hosts, ",")+r.Path), " "))
 	}
 	return strings.Join(out, "; ")
 }
@@ -122,7 +123,7 @@ func createGrant(a *asking, _ []string) error {
 		Scopes    []string   `json:"scopes"`
 		Rules     []api.Rule `json:"rules,omitempty"`
 		ExpiresAt time.Time  `json:"expires_at,omitzero"`
-	}{account, scopes, rules(a.flags("method"), a.flags("path")), end})
+	}{account, scopes, rules(a.flags("host"), a.flags("method"), a.flags("path")), end})
 	if err != nil {
 		return err
 	}
@@ -133,16 +134,17 @@ func createGrant(a *asking, _ []string) error {
 	return nil
 }
 
-// rules allow each of the methods at each of the paths; none of either allows all.
-func rules(methods, paths []string) (out []api.Rule) {
+// rules allow each of the methods at each of the paths of these hosts; none of
+// any allows all.
+func rules(hosts, methods, paths []string) (out []api.Rule) {
 	for i := range methods {
 		methods[i] = strings.ToUpper(methods[i])
 	}
-	if len(paths) == 0 && len(methods) > 0 {
+	if len(paths) == 0 && len(hosts)+len(methods) > 0 {
 		paths = []string{""}
 	}
 	for _, path := range paths {
-		out = append(out, api.Rule{Methods: methods, Path: path})
+		out = append(out, api.Rule{Hosts: hosts, Methods: methods, Path: path})
 	}
 	return out
 }

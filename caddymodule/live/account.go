@@ -59,10 +59,10 @@ func (d *Directory) addPermit(ctx context.Context, e *permitEntry, p *vault.Open
 	}
 	g := resolver.Granted{Account: a.Account, Write: p.Grant.Allows("write"), Presign: p.Grant.Allows("presign")}
 	for _, r := range p.Grant.Rules {
-		rule := resolver.Rule{Methods: r.Methods}
+		rule := resolver.Rule{Hosts: r.Hosts, Methods: r.Methods}
 		if r.Path != "" {
 			if rule.Path, err = providers.ParsePath(r.Path); err != nil {
-				return fmt.Errorf("grant %s: %w", p.Grant.ID, err)
+				rule.Path = &providers.PathPattern{} // of an older version: no path is like that
 			}
 		}
 		g.Rules = append(g.Rules, rule)

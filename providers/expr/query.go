@@ -128,6 +128,21 @@ func QueryWithout(raw string, names ...string) string {
 	if !mayHold(raw, names) {
 		return raw
 	}
+	return without(raw, func(name string) bool { return slices.Contains(names, name) })
+}
+
+// QueryWithoutFold is QueryWithout for names in any case of letters: some
+// services know their parameters so.
+func QueryWithoutFold(raw string, names ...string) string {
+	if raw == "" {
+		return raw
+	}
+	return without(raw, func(name string) bool {
+		return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
+	})
+}
+
+func without(raw string, gone func(name string) bool) string {
 	var out strings.Builder
 	out.Grow(len(raw))
 	for rest := raw; rest != ""; {
@@ -138,7 +153,7 @@ func QueryWithout(raw string, names ...string) string {
 		rest = rest[len(part)+len(sep):]
 		name, _, _ := strings.Cut(part, "=")
 		switch {
-		case !slices.Contains(names, formDecode(name)):
+		case !gone(formDecode(name)):
 			out.WriteString(part)
 			out.WriteString(sep)
 		case sep == "" && out.Len() > 0: // the last one: its separator stands before it

@@ -29,7 +29,7 @@ func (f *form) place(r *http.Request, in *Input) error {
 	if err != nil {
 		return err
 	}
-	rest := expr.QueryWithout(string(body), f.name)
+	rest := expr.QueryWithoutFold(string(body), f.name)
 	out := make([]byte, 0, len(rest)+len(f.name)+128)
 	out = append(out, rest...)
 	if len(out) > 0 && !strings.HasSuffix(rest, "&") {

@@ -25,7 +25,7 @@ func newQuery(name string, t *expr.Template) (placer, error) {
 
 func (q *query) place(r *http.Request, in *Input) error {
 	var room [512]byte
-	out := append(room[:0], expr.QueryWithout(r.URL.RawQuery, q.name)...)
+	out := append(room[:0], expr.QueryWithoutFold(r.URL.RawQuery, q.name)...)
 	if len(out) > 0 {
 		out = append(out, '&')
 	}

@@ -9,6 +9,7 @@ package sign
 import (
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/attache-proxy/attache/providers/expr"
 )
@@ -20,6 +21,12 @@ type Input struct {
 	// Memory is what the account has learned from services; nil for signatures
 	// that are given out, which go by our own clock.
 	Memory *Memory
+	// MaxExpires bounds how long a signature in the query works, where the agent
+	// asks for longer; zero means no bound.
+	MaxExpires time.Duration
+	// HeaderOnly says that nothing is signed in the query: the agent may not have
+	// a URL that works on its own.
+	HeaderOnly bool
 	// Placed is what Sign put on the wire, in its order.
 	Placed []Placed
 

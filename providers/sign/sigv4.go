@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"gopkg.in/yaml.v3"
 
@@ -143,7 +144,7 @@ func (s *awsSigner) place(r *http.Request, in *Input) error {
 	if s.session != nil {
 		in.placed("header", s.scheme.Title()+"Security-Token", o.Keys.Session, s.session.Origin())
 	}
-	if params := queryMap(r); params != nil {
+	if params := queryMap(r); params != nil && !in.HeaderOnly {
 		if was, ok := sigv4.ParsePresigned(params, s.scheme.Title()); ok {
 			return s.presign(r, in, o, was, params[s.scheme.Title()+"Expires"])
 		}
@@ -208,6 +209,9 @@ func (s *awsSigner) presign(r *http.Request, in *Input, o sigv4.Options, was sig
 	n, err := strconv.Atoi(expires)
 	if err != nil || n <= 0 {
 		return cannot("the presigned URL has no %sExpires: want seconds", s.scheme.Title())
+	}
+	if most := int(in.MaxExpires / time.Second); most > 0 {
+		n = min(n, most)
 	}
 	o.SignedHeaders = was.Headers
 	switch agents := s.hashHeader(r); {

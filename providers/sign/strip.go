@@ -11,7 +11,8 @@ import (
 
 // Strip removes from r what stands in the places p, so that nothing of the
 // agent's own remains beside what a Signer writes. Parameters of the query are
-// found however their names are encoded, and the bytes of the others stay.
+// found however their names are encoded and in any case of letters, and the
+// bytes of the others stay.
 //
 // Form fields and JSON members are not removed here but by the Signer, which
 // has the body.
@@ -23,7 +24,7 @@ func Strip(r *http.Request, p Places) {
 		stripOddCase(r.Header, p.Headers)
 	}
 	if len(p.Query) > 0 {
-		r.URL.RawQuery = expr.QueryWithout(r.URL.RawQuery, p.Query...)
+		r.URL.RawQuery = expr.QueryWithoutFold(r.URL.RawQuery, p.Query...)
 	}
 	for _, name := range p.Cookies {
 		stripCookie(r.Header, name)
@@ -54,7 +55,7 @@ func stripBody(r *http.Request, in *Input, p Places) error {
 		if err != nil {
 			return err
 		}
-		if rest := expr.QueryWithout(string(body), p.Form...); len(rest) != len(body) {
+		if rest := expr.QueryWithoutFold(string(body), p.Form...); len(rest) != len(body) {
 			setBody(r, in, []byte(rest))
 		}
 	case isJSON(mediaType) && len(p.JSON) > 0:

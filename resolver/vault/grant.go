@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/attache-proxy/attache/providers"
 )
 
 // Grant lets an agent use an account.
@@ -27,9 +30,11 @@ type Grant struct {
 	Version              int64
 }
 
-// Rule is what a request must match: one of the methods, if there are any, and
-// the path.
+// Rule is what a request must match: one of the hosts and one of the methods, if
+// there are any, and the path.
 type Rule struct {
+	// Hosts are names in lower case, or *.name for every name below.
+	Hosts   []string `json:"hosts,omitempty"`
 	Methods []string `json:"methods,omitempty"`
 	// Path is a pattern: * is one segment, ** any rest; empty means any path.
 	Path string `json:"path,omitempty"`
@@ -74,8 +79,13 @@ func (r *Rule) check(field string) error {
 			return invalid(field+".methods", "%q is not an HTTP method in capitals", m)
 		}
 	}
+	for _, h := range r.Hosts {
+		if !ruleHost.MatchString(h) {
+			return invalid(field+".hosts", "%q is not a host name in lower case, such as api.example.com or *.example.com", h)
+		}
+	}
 	switch {
-	case r.Path == "" && len(r.Methods) == 0:
+	case r.Path == "" && len(r.Methods) == 0 && len(r.Hosts) == 0:
 		return invalid(field, "narrows nothing")
 	case r.Path != "" && r.Path[0] != '/':
 		return invalid(field+".path", "must begin with /")
@@ -85,16 +95,21 @@ func (r *Rule) check(field string) error {
 	if _, err := url.PathUnescape(r.Path); err != nil {
 		return invalid(field+".path", "holds a %% that does not begin an escape such as %%20")
 	}
-	for segment := range strings.SplitSeq(r.Path, "/") {
-		if segment == "." || segment == ".." {
-			return invalid(field+".path", "must not hold the segments . and ..")
+	if r.Path != "" {
+		if _, err := providers.ParsePath(r.Path); err != nil {
+			return invalid(field+".path", "%v", err)
 		}
+	}
+	for segment := range strings.SplitSeq(r.Path, "/") {
 		if segment == "**" && !strings.HasSuffix(r.Path, "/**") || strings.Contains(segment, "**") && segment != "**" {
 			return invalid(field+".path", "** stands alone, as the last segment")
 		}
 	}
 	return nil
 }
+
+// ruleHost is a name, an IPv4 address, or an IPv6 address without brackets.
+var ruleHost = regexp.MustCompile(`^((\*\.)?[a-z0-9_]([a-z0-9_.-]{0,250}[a-z0-9_])?|[0-9a-f:.]*:[0-9a-f:.]*)$`)
 
 // NewGrant is what CreateGrant makes a grant of.
 type NewGrant struct {

@@ -40,15 +40,16 @@ type Grant struct {
 }
 
 type Rule struct {
+	Hosts   []string `json:"hosts,omitempty" doc:"In lower case, *.name for every name below; absent: every host of the connector." example:"[\"api.example.com\"]"`
 	Methods []string `json:"methods,omitempty" doc:"In capitals; absent: any." example:"[\"GET\"]"`
-	Path    string   `json:"path,omitempty" doc:"* is one segment, ** at the end any rest; absent: any." example:"/repos/*/issues/**"`
+	Path    string   `json:"path,omitempty" doc:"* is a run of characters in one segment, ** at the end any rest; absent: any." example:"/repos/*/issues/**"`
 }
 
 func grantOf(g vault.Grant) Grant {
 	b := Grant{ID: g.ID, Organisation: g.Organisation, AgentID: g.AgentID, AccountID: g.AccountID, Connector: g.Connector, Scopes: g.Scopes,
 		ExpiresAt: rest.OptionalTime(g.ExpiresAt), CreatedAt: rest.OptionalTime(g.CreatedAt), UpdatedAt: rest.OptionalTime(g.UpdatedAt), Version: g.Version}
 	for _, r := range g.Rules {
-		b.Rules = append(b.Rules, Rule{r.Methods, r.Path})
+		b.Rules = append(b.Rules, Rule{r.Hosts, r.Methods, r.Path})
 	}
 	return b
 }
@@ -56,7 +57,7 @@ func grantOf(g vault.Grant) Grant {
 func rulesOf(in []Rule) []vault.Rule {
 	var out []vault.Rule
 	for _, r := range in {
-		out = append(out, vault.Rule{Methods: r.Methods, Path: r.Path})
+		out = append(out, vault.Rule{Hosts: r.Hosts, Methods: r.Methods, Path: r.Path})
 	}
 	return out
 }

@@ -33,7 +33,7 @@ async function agent(main, id) {
   const parts = [el('h2', {}, a.name), el('p', { className: 'soft' }, `${a.organisation}${a.description ? ` · ${a.description}` : ''}`), shown,
     el('h3', {}, 'May use'), table(['Connector', 'Account', 'Scopes', 'Rules', 'Until', ''], grants.items.map((g) => row(
       g.connector, byID[g.account_id]?.name || g.account_id || 'every account', g.scopes.join(', '),
-      (g.rules || []).map((r) => `${(r.methods || ['any']).join(',')} ${r.path || ''}`).join('; '), when(g.expires_at),
+      (g.rules || []).map((r) => `${(r.methods || ['any']).join(',')} ${(r.hosts || []).join(',')}${r.path || ''}`).join('; '), when(g.expires_at),
       g.read_only ? 'declared' : mayEdit() && sure('Take away', `${a.name} may no longer use it?`, async () => { await call('DELETE', `${path}/grants/${g.id}`); await again(); }))), 'Nothing.')];
   if (mayEdit()) {
     parts.push(grantForm(path, a, accounts.items, again));

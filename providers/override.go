@@ -1,0 +1,123 @@
+package providers
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Headers and parameters by which one request asks to be taken for another. A
+// service may heed any of them, or none.
+var (
+	// methodHeaders name another method.
+	methodHeaders = headerSet(
+		"x-http-method-override", "x-http-method", "x-method-override", "x-method", "x-http-override", "x-override-method", "x-request-method",
+		"http-method-override", "http-method", "http-x-http-method-override", "method-override", "x-original-method", "x-rewrite-method", "x-forwarded-method", "x-envoy-original-method",
+		"x-http-verb", "x-http-verb-override", "x-verb", "x-real-method", "x-tunneled-method",
+	)
+	// methodParameters do so in a query or a form; names in which _ is as good as -.
+	methodParameters = []string{
+		"_method", "__method", "_httpmethod", "_http_method", "_method_override", "method_override", "methodoverride", "http_method_override", "httpmethodoverride",
+		"x_http_method_override", "x_http_method", "x_method_override", "http_x_http_method_override", "_verb", "_http_verb", "$httpmethod", "$http_method", "$method", "!method", ":method",
+		"~method", "_requestmethod", "_request_method", "ws_method",
+	}
+	// originHeaders say where a request is for or where it comes from, and are
+	// believed by services behind proxies of their own.
+	originHeaders = headerSet(
+		"forwarded", "client-ip", "true-client-ip", "x-real-ip", "x-real-host", "x-client-ip", "x-cluster-client-ip", "x-remote-ip", "x-remote-addr", "x-remote-host", "x-remote-user", "x-originating-ip",
+		"x-originating-host", "x-proxyuser-ip", "x-azure-clientip", "x-azure-socketip", "x-appengine-user-ip", "cf-connecting-ip", "cf-connecting-ipv6", "cf-pseudo-ipv4", "fastly-client-ip", "ali-cdn-real-ip", "cdn-src-ip", "wl-proxy-client-ip", "proxy-client-ip",
+		"x-host", "x-host-override", "x-http-host-override", "x-http-host", "x-forwarder-for", "x-server-name", "x-override-host", "proxy-host", "proxy-url", "proxy-uri",
+		"x-override-url", "x-override-uri", "x-override-path", "x-proxy-url", "x-proxy-uri", "x-proxy-path", "x-request-uri", "x-request-url", "x-request-path", "x-path", "x-uri", "x-url", "x-http-url", "x-http-uri", "x-http-path", "x-http-path-override",
+		"x-http-destinationurl", "request-uri", "x-backend", "x-backend-host", "x-upstream", "x-target-url", "x-accel-redirect", "x-sendfile", "x-script-name", "x-path-info", "x-waws-unencoded-url", "x-arr-url", "x-arr-ssl",
+		"x-scheme", "x-protocol", "x-url-scheme", "front-end-https",
+	)
+	// originFamilies begin such names.
+	originFamilies = []string{"X-Forwarded-", "X-Original-", "X-Rewrite-", "X-Envoy-"}
+)
+
+// headerSet are headers by their canonical names.
+func headerSet(names ...string) map[string]bool {
+	set := make(map[string]bool, len(names))
+	for _, name := range names {
+		set[canonicalWords(name)] = true
+	}
+	return set
+}
+
+// canonicalWords is a header's name as CGI, WSGI and their like fold it, with -
+// for everything that is no letter or digit, in Go's case.
+func canonicalWords(name string) string {
+	for i := range len(name) {
+		if c := name[i]; c != '-' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return http.CanonicalHeaderKey(headerWords(name))
+		}
+	}
+	return http.CanonicalHeaderKey(name)
+}
+
+// ClaimsOrigin reports a header that is taken off what goes to a connector's
+// service: it would name another path, host or sender than the request has.
+func ClaimsOrigin(name string) bool {
+	name = canonicalWords(name)
+	if originHeaders[name] {
+		return true
+	}
+	return !methodHeaders[name] && slices.ContainsFunc(originFamilies, func(f string) bool { return strings.HasPrefix(name, f) })
+}
+
+// OverridesMethod reports a header by which a request names another method.
+func OverridesMethod(name string) bool { return methodHeaders[canonicalWords(name)] }
+
+// IsMethodParameter reports a parameter or form field, as it stands there, by
+// which a request names another method.
+func IsMethodParameter(raw string) bool {
+	return slices.Contains(methodParameters, strings.ReplaceAll(parameterName(raw), "-", "_"))
+}
+
+// Methods are the method on the wire and those by which headers and parameters
+// override it, in capitals, each once.
+func (c *Connector) Methods(method, query string, h http.Header) []string {
+	out := alone[method]
+	if out == nil {
+		out = []string{method}
+	}
+	add := func(m string) {
+		if m = strings.ToUpper(strings.TrimSpace(m)); m != "" && !slices.Contains(out, m) {
+			out = append(slices.Clip(out), m)
+		}
+	}
+	for name, values := range h {
+		if OverridesMethod(name) {
+			for _, v := range values {
+				add(v)
+			}
+		}
+	}
+	for _, p := range parameters(query) {
+		named := slices.Contains(methodParameters, strings.ReplaceAll(p.name, "-", "_"))
+		if named || slices.Contains(c.access.methodQuery, p.name) && isMethodName(p.value) {
+			add(p.value)
+		}
+	}
+	slices.Sort(out[1:])
+	return out
+}
+
+// alone are the usual methods, overridden by nothing.
+var alone = map[string][]string{"GET": {"GET"}, "HEAD": {"HEAD"}, "POST": {"POST"}, "PUT": {"PUT"}, "PATCH": {"PATCH"}, "DELETE": {"DELETE"}, "OPTIONS": {"OPTIONS"}}
+
+// isMethodName tells methods from the names of functions, which a parameter
+// called method may hold as well.
+func isMethodName(v string) bool {
+	return slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "MERGE"}, strings.ToUpper(strings.TrimSpace(v)))
+}
+
+// IsToken reports whether s may be a method (RFC 9110 §9.1).
+func IsToken(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
+			return false
+		}
+	}
+	return s != ""
+}

@@ -1,0 +1,239 @@
+package providers
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// encodedSlash stands in a normal path for an encoded slash, which services
+// take for a slash or for a character of its segment. A backslash itself never
+// stands in a normal path.
+const encodedSlash = `\`
+
+// NormalPath brings a path, escaped as on the wire, to the form in which hosts'
+// prefixes, grants' rules and connectors' lists are compared: decoded, with
+// \ for each encoded slash.
+//
+// It returns an error, which says why, for a path that services may read in
+// different ways. Such a path is refused wherever the path decides.
+func NormalPath(escaped string) (string, error) {
+	if plainPath(escaped) {
+		return escaped, nil
+	}
+	if !strings.HasPrefix(escaped, "/") {
+		return "", fmt.Errorf("it does not begin with /")
+	}
+	if strings.Contains(escaped, encodedSlash) {
+		return "", fmt.Errorf("it has a backslash")
+	}
+	path, err := url.PathUnescape(escapedSlashes.Replace(escaped))
+	if err != nil {
+		return "", fmt.Errorf("it is not percent-encoded correctly")
+	}
+	if strings.Contains(strings.ToLower(escaped), "%5c") {
+		return "", fmt.Errorf("it has an encoded backslash")
+	}
+	if err := oddCharacters(path); err != nil {
+		return "", err
+	}
+	return path, oddSegments(slashes.Replace(path))
+}
+
+var escapedSlashes = strings.NewReplacer("%2f", "%5C", "%2F", "%5C")
+
+// plainPath reports a path that is its own normal form, without allocating: most are.
+func plainPath(s string) bool {
+	if s == "" || s[0] != '/' {
+		return false
+	}
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_', c == ':', c == ',', c == '@', c == '=':
+		case c == '/' && (i == 0 || s[i-1] != '/'):
+		case c == '.' && s[i-1] != '/' && s[i-1] != '.' && i+1 < len(s) && s[i+1] != '/':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// oddCharacters refuses what some services drop, fold or decode once more.
+func oddCharacters(path string) error {
+	if !utf8.ValidString(path) {
+		return fmt.Errorf("it is not UTF-8, or in an overlong form")
+	}
+	for i, r := range path {
+		switch {
+		case r < ' ' || r == 0x7f || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Cc):
+			return fmt.Errorf("it has a control character or one that is not seen")
+		case r == ';', r == '?', r == '#':
+			return fmt.Errorf("it has a %c in a segment", r)
+		case r == '%' && encodedAgain(path[i+1:]):
+			return fmt.Errorf("it is percent-encoded twice")
+		case r >= utf8.RuneSelf && foldsToASCII(r):
+			return fmt.Errorf("it has %q, which some services take for another character", r)
+		}
+	}
+	return nil
+}
+
+// encodedAgain reports whether a percent sign before s makes an escape: %2e, %u002e.
+func encodedAgain(s string) bool {
+	isHex := func(c byte) bool { return strings.IndexByte("0123456789abcdefABCDEF", c) >= 0 }
+	return len(s) >= 2 && isHex(s[0]) && isHex(s[1]) || s != "" && (s[0] == 'u' || s[0] == 'U')
+}
+
+// lookalikes are taken for ASCII punctuation by code pages' best-fit tables,
+// beside what Unicode itself calls compatible.
+const lookalikes = "\u2044\u2215\u2216\u29f5\u29f8\u29f9\u3002\uff61\u00b7\u037e\u0130\u0131\u2010\u2011\u2012\u2013\u2212"
+
+// foldsToASCII reports a character that some service may turn into an ASCII
+// letter, digit or separator: full-width forms, ligatures, the Kelvin sign.
+func foldsToASCII(r rune) bool {
+	if strings.ContainsRune(lookalikes, r) {
+		return true
+	}
+	for _, f := range norm.NFKC.String(string(r)) {
+		if f < utf8.RuneSelf && (f >= '0' && f <= '9' || f >= 'a' && f <= 'z' || f >= 'A' && f <= 'Z' || strings.ContainsRune(`./\%;?#_-:`, f)) {
+			return true
+		}
+	}
+	return false
+}
+
+// oddSegments refuses segments that services remove or join.
+func oddSegments(path string) error {
+	segs := strings.Split(path[1:], "/")
+	for i, seg := range segs {
+		switch trimmed := strings.TrimSpace(seg); {
+		case seg == "" && i < len(segs)-1:
+			return fmt.Errorf("it has an empty segment (//)")
+		case trimmed == "." || trimmed == "..":
+			return fmt.Errorf("it has dot segments (. or ..)")
+		case trimmed != seg, strings.HasSuffix(seg, "."):
+			return fmt.Errorf("a segment ends with a dot, or begins or ends with white space")
+		}
+	}
+	return nil
+}
+
+// PathPattern matches paths: * is any run of characters in one segment, and **
+// any number of segments.
+type PathPattern struct {
+	// exact has encoded slashes as characters, loose as slashes.
+	exact, loose segments
+}
+
+// segments are those of a pattern; lower is the same in lower case.
+type segments struct{ own, lower []string }
+
+func segmentsOf(pattern string) segments {
+	return segments{strings.Split(pattern[1:], "/"), strings.Split(strings.ToLower(pattern[1:]), "/")}
+}
+
+// ParsePath reads a pattern.
+func ParsePath(pattern string) (*PathPattern, error) {
+	if !strings.HasPrefix(pattern, "/") {
+		return nil, fmt.Errorf("the path %q must begin with /", pattern)
+	}
+	if strings.Contains(pattern, "//") {
+		return nil, fmt.Errorf("the path %q cannot match anything: it has an empty segment (//)", pattern)
+	}
+	var normal strings.Builder
+	for seg := range strings.SplitSeq(pattern[1:], "/") {
+		if strings.Contains(seg, "**") && seg != "**" {
+			return nil, fmt.Errorf("in the path %q ** must be a segment of its own", pattern)
+		}
+		n, err := NormalPath("/" + seg)
+		if err != nil {
+			return nil, fmt.Errorf("the path %q cannot match anything: %w", pattern, err)
+		}
+		normal.WriteString(n)
+	}
+	exact := normal.String()
+	return &PathPattern{segmentsOf(exact), segmentsOf(slashes.Replace(exact))}, nil
+}
+
+// slashes makes slashes of encoded ones.
+var slashes = strings.NewReplacer(encodedSlash, "/")
+
+// Matches reports whether the pattern covers a path, escaped as on the wire,
+// however a service may read it.
+func (p *PathPattern) Matches(escaped string) bool {
+	path, err := NormalPath(escaped)
+	return err == nil && p.covers(path)
+}
+
+// covers is Matches for a normal path: with each encoded slash as a character,
+// and as a slash.
+func (p *PathPattern) covers(path string) bool {
+	return matchSegments(p.exact.own, split(path)) &&
+		(!strings.Contains(path, encodedSlash) || matchSegments(p.loose.own, split(slashes.Replace(path))))
+}
+
+// touches reports whether some service may read a normal path as one of the
+// pattern: in either case of letters, with an encoded slash as either, with or
+// without a slash at the end.
+func (p *PathPattern) touches(path string) bool {
+	path = strings.ToLower(path)
+	loose := slashes.Replace(path)
+	return matchSegments(p.exact.lower, split(path)) || matchSegments(p.loose.lower, split(loose)) ||
+		matchSegments(p.loose.lower, split(strings.TrimSuffix(loose, "/")))
+}
+
+// split is a path's segments; of one without a slash in front there are none.
+func split(path string) []string {
+	if !strings.HasPrefix(path, "/") {
+		return nil
+	}
+	return strings.Split(path[1:], "/")
+}
+
+// matchSegments compares segment by segment; ** is any number of them. It goes
+// back to the last ** alone, so that no path takes long.
+func matchSegments(want, segs []string) bool {
+	w, s, star, from := 0, 0, -1, 0
+	for s < len(segs) {
+		switch {
+		case w < len(want) && want[w] == "**":
+			star, from = w, s
+			w++
+		case w < len(want) && matchGlob(want[w], segs[s]):
+			w++
+			s++
+		case star >= 0:
+			from++
+			w, s = star+1, from
+		default:
+			return false
+		}
+	}
+	return w == len(want) || w == len(want)-1 && want[w] == "**"
+}
+
+// matchGlob matches * against any run of characters, as matchSegments does.
+func matchGlob(glob, s string) bool {
+	g, i, star, from := 0, 0, -1, 0
+	for i < len(s) {
+		switch {
+		case g < len(glob) && glob[g] == '*':
+			star, from = g, i
+			g++
+		case g < len(glob) && glob[g] == s[i]:
+			g++
+			i++
+		case star >= 0:
+			from++
+			g, i = star+1, from
+		default:
+			return false
+		}
+	}
+	return strings.Trim(glob[g:], "*") == ""
+}

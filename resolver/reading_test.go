@@ -1,0 +1,227 @@
+package resolver_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver"
+)
+
+// seen is a service that keeps what reached it.
+type seen struct {
+	requests []*http.Request
+	bodies   []string
+}
+
+func (s *seen) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // it broke off: nothing is done
+	}
+	s.requests, s.bodies = append(s.requests, r), append(s.bodies, string(b))
+}
+
+func (s *seen) last() *http.Request { return s.requests[len(s.requests)-1] }
+
+// ask decides and sends a request as a door would.
+func (w *world) send(req *http.Request) (*resolver.Call, error) {
+	w.t.Helper()
+	ask := resolver.AskOf(req)
+	ask.Agent, ask.Target = w.agent, resolver.Target{Host: req.URL.Hostname(), Port: "443"}
+	call, err := w.Decide(w.t.Context(), ask)
+	if err != nil {
+		return call, err
+	}
+	res, err := w.Send(req, call)
+	if err == nil {
+		res.Body.Close()
+	}
+	return call, err
+}
+
+const readingYAML = `
+key: svc
+hosts: [svc.example, other.example]
+auth: {key: {type: credentials, fields: {key: {secret: true}}, sign: {bearer: "{fields.key}"}}}
+access: {read: ["POST /search"], write: ["GET /send"]}
+`
+
+// What reads for an agent that may only read, and what the audit says of it.
+func TestReadingIsReading(t *testing.T) {
+	s := &seen{}
+	acct := &resolver.Account{Name: "one", Fields: secret.Values{"key": secret.New("k-0123456789")}}
+	w := newWorld(t, worldConfig{yaml: readingYAML, accounts: []*resolver.Account{acct}, grants: []resolver.Grant{{Connector: "svc"}}, service: s})
+	for _, c := range []struct{ method, target, header, code, counts string }{
+		{"GET", "/x", "", "", "GET"}, {"POST", "/search", "", "", "POST"}, {"POST", "/x", "", "not_permitted", "POST"},
+		{"TRACE", "/x", "", "method_refused", "TRACE"}, {"TRACK", "/x", "", "method_refused", "TRACK"}, {"DEBUG", "/x", "", "method_refused", "DEBUG"}, {"trace", "/x", "", "method_refused", "trace"}, {"tRaCe", "/x", "", "method_refused", "tRaCe"},
+		{"GE T", "/x", "", "bad_request", ""}, {"GET\r\nX: y", "/x", "", "bad_request", ""}, {"GÉT", "/x", "", "bad_request", ""}, {"", "/x", "", "bad_request", ""}, {strings.Repeat("A", 65), "/x", "", "bad_request", ""}, {"GET/", "/x", "", "bad_request", ""},
+		{"GET", "/x", "X-HTTP-Method-Override: DELETE", "not_permitted", "DELETE"}, {"GET", "/x", "X-Http-Method-Override: TRACE", "method_refused", "TRACE"}, {"GET", "/x?_method=TRACE", "", "method_refused", "TRACE"}, {"POST", "/search", "X-HTTP-Method: a b", "bad_request", "A B"},
+		{"GET", "/x?_method=PUT", "", "not_permitted", "PUT"}, {"GET", "/send", "", "not_permitted", "GET"}, {"GET", "/%73end", "", "not_permitted", "GET"},
+		{"GET", "/ws", "Upgrade: websocket", "not_permitted", "GET"}, {"CONNECT", "/ws", ":protocol: websocket", "not_permitted", "GET"},
+	} {
+		req := &http.Request{Method: c.method, URL: mustURL(t, "https://svc.example"+c.target), Header: http.Header{}}
+		if name, value, ok := strings.Cut(strings.TrimPrefix(c.header, ":"), ": "); ok {
+			if strings.HasPrefix(c.header, ":") {
+				name = ":" + name
+			}
+			if req.Header[name] = []string{value}; !strings.HasPrefix(name, ":") {
+				delete(req.Header, name)
+				req.Header.Set(name, value)
+			}
+		}
+		before := len(s.requests)
+		call, err := w.send(req)
+		if got := strings.TrimPrefix(codeOf(err), "<nil>"); got != c.code || c.counts != "" && call.Method != c.counts {
+			t.Errorf("%q %s %s = %s (counts as %s), want %s (%s)", c.method, c.target, c.header, got, call.Method, c.code, c.counts)
+		}
+		if (len(s.requests) > before) != (c.code == "") {
+			t.Errorf("%q %s %s: the service saw %d requests more", c.method, c.target, c.header, len(s.requests)-before)
+		}
+	}
+}
+
+func mustURL(t *testing.T, s string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// A POST that the connector lists as reading cannot become another method by its
+// body, in whatever pieces that comes.
+func TestBodiesOverrideNothing(t *testing.T) {
+	s := &seen{}
+	acct := &resolver.Account{Name: "one", Fields: secret.Values{"key": secret.New("k-0123456789")}}
+	cfg := worldConfig{yaml: readingYAML, accounts: []*resolver.Account{acct}, grants: []resolver.Grant{{Connector: "svc"}}, service: s}
+	w := newWorld(t, cfg)
+	multipart := func(disposition string) string {
+		return "--b\r\nContent-Disposition: form-data; name=\"q\"\r\n\r\nx\r\n--b\r\n" + disposition + "\r\n\r\nDELETE\r\n--b--\r\n"
+	}
+	const form, parts = "application/x-www-form-urlencoded", "multipart/form-data; boundary=b"
+	for _, c := range []struct {
+		contentType, body string
+		overrides         bool
+	}{
+		{form, "q=1&r=2", false}, {form, "q=_method", false}, {form, "q=_method=x", false}, {form, "_method=DELETE", true}, {form, "q=1&_method=DELETE&r=2", true}, {form, "q=1&%5fmethod=DELETE", true}, {form, "q=1;_method=x", true},
+		{form, strings.Repeat("a", 300) + "=1&_method=x", true}, {form, "_METHOD=x", true}, {form, "q=" + strings.Repeat("x", 100<<10) + "&_method=PUT", true}, {"", "_method=x", true}, {"x;;", "_method=x", true}, {form + "; charset=utf-8", "_method=x", true},
+		{form, ".method=x", true}, {form, "_HttpMethod=PATCH", true}, {form, "_method", false},
+		{"application/json", `{"q":"_method"}`, false}, {"application/json", `{"q":"\"_method\":"}`, false}, {"application/json", `{"_method":"DELETE"}`, true}, {"application/json", `{"q":1,"_\u006dethod" : "PUT"}`, true}, {"application/vnd.x+json", `[{"_method":1}]`, true}, {"application/json", `["_method"]`, false},
+		{parts, multipart(`Content-Disposition: form-data; name="r"`), false}, {parts, multipart(`Content-Disposition: form-data; name="_method"`), true}, {parts, multipart(`content-disposition:form-data;name=_method`), true}, {parts, multipart("Content-Disposition: form-data;\r\n name=\"_method\""), true},
+		{parts, multipart(`Content-Disposition: form-data; name*=UTF-8''%5fmethod`), true}, {parts, multipart(`Content-Disposition: form-data; name="_me\thod"`), true}, {parts, multipart(`Content-Disposition: form-data; filename="_method"; name="f"`), false},
+		{"text/plain", "_method=DELETE", false}, {"application/graphql", "{ _method }", false},
+	} {
+		for _, piece := range []func(io.Reader) io.Reader{func(r io.Reader) io.Reader { return r }, iotest.OneByteReader} {
+			before := len(s.requests)
+			req, err := http.NewRequestWithContext(t.Context(), "POST", "https://svc.example/search", io.NopCloser(piece(strings.NewReader(c.body))))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.contentType != "" {
+				req.Header.Set("Content-Type", c.contentType)
+			}
+			_, err = w.send(req)
+			want := map[bool]string{true: "not_permitted", false: ""}[c.overrides]
+			if got := strings.TrimPrefix(codeOf(err), "<nil>"); got != want || (len(s.requests) > before) == c.overrides {
+				t.Errorf("%s %.80q = %s, want %s; the service saw %d", c.contentType, c.body, got, want, len(s.requests)-before)
+			}
+			if !c.overrides && len(s.bodies) > before && s.bodies[len(s.bodies)-1] != c.body {
+				t.Errorf("%s %.80q arrived as %.80q", c.contentType, c.body, s.bodies[len(s.bodies)-1])
+			}
+		}
+	}
+	req := httptest.NewRequestWithContext(t.Context(), "POST", "https://svc.example/search", strings.NewReader("zipped"))
+	req.Header.Set("Content-Type", form)
+	req.Header.Set("Content-Encoding", "gzip")
+	_, err := w.send(req)
+	wantRefusal(t, "a compressed form", err, "not_permitted", "compressed")
+	cfg.grants = []resolver.Grant{{Connector: "svc", Write: true}}
+	w = newWorld(t, cfg)
+	req = httptest.NewRequestWithContext(t.Context(), "POST", "https://svc.example/x", strings.NewReader("_method=DELETE"))
+	req.Header.Set("Content-Type", form)
+	if _, err := w.send(req); err != nil || s.bodies[len(s.bodies)-1] != "_method=DELETE" {
+		t.Errorf("an agent that may write: %v", err)
+	}
+}
+
+// Headers that name another sender, host or path do not reach the service.
+func TestOriginsAreNotClaimed(t *testing.T) {
+	s := &seen{}
+	acct := &resolver.Account{Name: "one", Fields: secret.Values{"key": secret.New("k-0123456789")}}
+	w := newWorld(t, worldConfig{yaml: readingYAML, accounts: []*resolver.Account{acct}, service: s})
+	req := httptest.NewRequestWithContext(t.Context(), "GET", "https://svc.example/x", nil)
+	gone := []string{"X-Original-URL", "X-Rewrite-URL", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Prefix", "Forwarded", "X-Real-IP", "X-Host", "X-Original-Uri", "X-Http-Host-Override", "True-Client-Ip", "X-Envoy-Original-Path"}
+	for _, name := range gone {
+		req.Header.Set(name, "/admin")
+	}
+	req.Header.Set("X-HTTP-Method-Override", "PATCH")
+	call, err := w.send(req)
+	if err != nil || call.Method != "PATCH" {
+		t.Fatalf("counts as %s, %v", call.Method, err)
+	}
+	for _, name := range gone {
+		if v := s.last().Header.Get(name); v != "" {
+			t.Errorf("%s reached the service", name)
+		}
+	}
+	if s.last().Header.Get("X-HTTP-Method-Override") != "PATCH" || req.Header.Get("X-Host") == "" {
+		t.Error("the override is gone, or the agent's request was changed")
+	}
+}
+
+func TestRulesNameHosts(t *testing.T) {
+	g := resolver.Granted{Rules: []resolver.Rule{{Hosts: []string{"api.example", "*.eu.example"}, Methods: []string{"GET"}}, {Hosts: []string{"up.example"}}}}
+	for _, c := range []struct {
+		host, method string
+		want         bool
+	}{{"api.example", "GET", true}, {"api.example", "PUT", false}, {"x.eu.example", "GET", true}, {"x.y.eu.example", "GET", true}, {"eu.example", "GET", false}, {"xeu.example", "GET", false}, {"up.example", "PUT", true}, {"evil.up.example", "PUT", false}, {"", "GET", false}} {
+		if got := g.Allows(c.host, []string{c.method}, "/"); got != c.want {
+			t.Errorf("Allows(%s %s) = %v, want %v", c.method, c.host, got, c.want)
+		}
+	}
+	if g.Allows("api.example", []string{"GET", "DELETE"}, "/") {
+		t.Error("a rule for GET covers a request that may be DELETE")
+	}
+}
+
+// Trailers that servers could take for headers do not pass; others do.
+func TestTrailers(t *testing.T) {
+	s := &seen{}
+	acct := &resolver.Account{Name: "one", Fields: secret.Values{"key": secret.New("k-0123456789")}}
+	w := newWorld(t, worldConfig{yaml: readingYAML, accounts: []*resolver.Account{acct}, service: s})
+	for _, known := range []bool{true, false} {
+		req := httptest.NewRequestWithContext(t.Context(), "POST", "https://svc.example/x", nil)
+		req.ContentLength = -1
+		req.Trailer = http.Header{}
+		bad := []string{"Authorization", "Cookie", "X-Http-Method-Override", "X-Forwarded-For", "Content-Length", "Proxy-Authorization", "Transfer-Encoding", "Host"}
+		fill := func() {
+			for _, name := range append(bad, "X-Checksum") {
+				req.Trailer[name] = []string{"v"}
+			}
+		}
+		if fill(); !known {
+			for name := range req.Trailer {
+				req.Trailer[name] = nil
+			}
+		}
+		req.Body = io.NopCloser(io.MultiReader(strings.NewReader("hello"), atEOF(func() { fill(); req.Trailer["X-Late"] = []string{"v"} })))
+		if _, err := w.send(req); err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(s.last().Trailer); got != "map[X-Checksum:[v]]" {
+			t.Errorf("the trailers are %s", got)
+		}
+	}
+}
+
+type atEOF func()
+
+func (f atEOF) Read([]byte) (int, error) { f(); return 0, io.EOF }
