@@ -75,7 +75,9 @@ func (a *App) buildAccount(c *providers.Connector, ac config.Account) (*resolver
 	if o.OAuth != nil {
 		for name := range config.AppValues {
 			if v, ok := values[name]; ok {
-				app[name] = v
+				if app[name], err = providers.CleanKey(v); err != nil {
+					return nil, fmt.Errorf("%s %w", name, err)
+				}
 				delete(values, name)
 			}
 		}
@@ -127,7 +129,10 @@ func (a *App) buildAgent(name string, c *config.Agent) error {
 		if err != nil {
 			return fmt.Errorf("agent %s: %w", name, err)
 		}
-		for _, token := range v {
+		for which, token := range v {
+			if token, err = providers.CleanKey(token); err != nil {
+				return fmt.Errorf("agent %s: %s %w", name, which, err)
+			}
 			tokens = append(tokens, token)
 		}
 	}

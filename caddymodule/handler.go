@@ -163,7 +163,7 @@ func (v *visit) over(err *error) {
 
 // refuse answers with a refusal.
 func (v *visit) refuse(ref *resolver.Refusal) {
-	if offersBody(v.r) || v.r.ProtoMajor == 1 && ref.Code == "too_many_requests" {
+	if offersBody(v.r) || chunked(v.r) || v.r.ProtoMajor == 1 && ref.Code == "too_many_requests" {
 		v.w.Header().Set("Connection", "close") // what is refused for want of room keeps none
 	}
 	ref.WriteTo(v.w)

@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -78,33 +77,6 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	keepRedirectsHere(res, call)
 	return res, nil
-}
-
-// keepRedirectsHere makes redirects to the connector's own host relative at
-// the doors that name the connector: an absolute one would lead past us.
-func keepRedirectsHere(res *http.Response, call *resolver.Call) {
-	if call.Door != resolver.DoorPath && call.Door != resolver.DoorHost {
-		return
-	}
-	for _, name := range []string{"Location", "Content-Location"} {
-		v := res.Header.Get(name)
-		if v == "" {
-			continue
-		}
-		u, err := res.Request.URL.Parse(v)
-		if err != nil {
-			continue
-		}
-		switch {
-		case strings.HasPrefix(v, "/") && !strings.HasPrefix(v, "//"):
-		case (u.Scheme == "https" || u.Scheme == "http") && strings.EqualFold(u.Host, call.Target.Authority(call.HTTPS)):
-			u.Scheme, u.Host = "", ""
-			v = u.String()
-		default:
-			continue
-		}
-		res.Header.Set(name, call.Prefix+v)
-	}
 }
 
 // UnmarshalCaddyfile reads: transport attache

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/attache-proxy/attache/providers/expr"
 	"github.com/attache-proxy/attache/providers/oauth"
@@ -165,7 +166,11 @@ func (o *Option) Validate(values secret.Values) (secret.Values, error) {
 	out := make(secret.Values, len(values))
 	var errs []error
 	for _, f := range o.Fields {
-		v := values.Get(f.Name)
+		v, err := CleanKey(values.Get(f.Name))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("field %s %w", f.Name, err))
+			continue
+		}
 		if v.IsZero() && f.Default != "" {
 			v = secret.New(f.Default)
 		}
@@ -193,6 +198,27 @@ func (o *Option) Validate(values secret.Values) (secret.Values, error) {
 		}
 	}
 	return out, errors.Join(errs...)
+}
+
+// CleanKey takes the white space off that comes along when keys are pasted or
+// read from files, and refuses one with a line break or another control character
+// inside: no header can hold it. Keys that are files (PEM, JSON) have lines.
+func CleanKey(v secret.Value) (secret.Value, error) {
+	text := strings.TrimFunc(v.Reveal(), func(r rune) bool { return unicode.IsSpace(r) || r == '\ufeff' || r == '\u200b' })
+	if !strings.HasPrefix(text, "-----BEGIN ") && !strings.HasPrefix(text, "{") && !strings.HasPrefix(text, "[") && !strings.HasPrefix(text, "<") {
+		for _, r := range text {
+			switch {
+			case r == '\n' || r == '\r' || r == '\u0085' || r == '\u2028' || r == '\u2029':
+				return secret.Value{}, errors.New("has a line break inside; give the key alone, in one line")
+			case r < ' ' && r != '\t' || r == 0x7f:
+				return secret.Value{}, errors.New("has a control character inside; give the key alone")
+			}
+		}
+	}
+	if text == v.Reveal() {
+		return v, nil
+	}
+	return secret.New(text), nil
 }
 
 func (o *Option) fieldNames() []string {

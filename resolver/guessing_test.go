@@ -73,7 +73,7 @@ func TestSigningKeyIsNotSearchedFor(t *testing.T) {
 	acct := &resolver.Account{Name: "a", Fields: secret.Values{"access_key_id": secret.New("AKIDEXAMPLE"), "secret_access_key": secret.New(key), "session_token": secret.New(session)}}
 	w := newWorld(t, worldConfig{
 		yaml:     "key: svc\nhosts: [svc.example]\nauth: {key: {type: credentials, fields: {access_key_id: {}, secret_access_key: {secret: true}, session_token: {secret: true}}, sign: {sigv4: {service: s3, region: eu-west-1}}}}\n",
-		accounts: []*resolver.Account{acct},
+		accounts: []*resolver.Account{acct}, grants: []resolver.Grant{{Connector: "svc", Write: true, Presign: true}},
 		service: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "text/plain")
 			fmt.Fprintf(w, "%s %s %s", key, r.Header.Get("X-Amz-Security-Token"), r.URL.Query().Get("X-Amz-Signature"))

@@ -225,3 +225,57 @@ func TestTrailers(t *testing.T) {
 type atEOF func()
 
 func (f atEOF) Read([]byte) (int, error) { f(); return 0, io.EOF }
+
+// What a connection authenticates is shared by nobody else, and a request that
+// may have taken effect is not to be repeated blindly.
+func TestOutcomeUnknown(t *testing.T) {
+	acct := &resolver.Account{Name: "one", Fields: secret.Values{"key": secret.New("k-0123456789")}}
+	w := newWorld(t, worldConfig{yaml: readingYAML, accounts: []*resolver.Account{acct}, service: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })})
+	for method, unknown := range map[string]bool{"POST": true, "PUT": true, "PATCH": true, "DELETE": true, "GET": false, "HEAD": false, "OPTIONS": false} {
+		_, err := w.send(httptest.NewRequestWithContext(t.Context(), method, "https://svc.example/x", nil))
+		ref, ok := resolver.AsRefusal(err)
+		if !ok || strings.Contains(ref.Detail, "is not known") != unknown || strings.Contains(ref.Next, "Do not repeat") != unknown {
+			t.Errorf("%s: %v, next %q", method, err, ref.Next)
+		}
+	}
+}
+
+// An NTLM or Negotiate connection serves the agent and account that opened it.
+func TestConnectionsAreParted(t *testing.T) {
+	from := map[string]string{}
+	acct := func(name string) *resolver.Account {
+		return &resolver.Account{Name: name, Fields: secret.Values{"key": secret.New("k-0123456789-" + name)}}
+	}
+	yaml := strings.Replace(readingYAML, "access:", "keep: [authorization]\naccess:", 1)
+	yaml = strings.Replace(yaml, `{bearer: "{fields.key}"}`, `{header: {X-Key: "{fields.key}"}}`, 1)
+	w := newWorld(t, worldConfig{yaml: yaml, accounts: []*resolver.Account{acct("one"), acct("two")}, service: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { from[r.URL.Path] = r.RemoteAddr })})
+	get := func(account, path, authorization string) {
+		req := httptest.NewRequestWithContext(t.Context(), "GET", "https://svc.example"+path, nil)
+		if authorization != "" {
+			req.Header.Set("Authorization", authorization)
+		}
+		ask := resolver.AskOf(req)
+		ask.Agent, ask.Account, ask.Target = w.agent, account, resolver.Target{Host: "svc.example", Port: "443"}
+		call, err := w.Decide(t.Context(), ask)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := w.Send(req, call)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		res.Body.Close()
+	}
+	get("one", "/plain", "")
+	get("two", "/plain-too", "")
+	get("one", "/ntlm", "NTLM TlRMTVNT")
+	get("two", "/negotiate", "negotiate YII=")
+	get("one", "/after", "")
+	if from["/plain"] == from["/plain-too"] || from["/plain"] != from["/after"] {
+		t.Errorf("connections are not one account's each: %v", from)
+	}
+	if from["/ntlm"] == from["/plain"] || from["/negotiate"] == from["/plain-too"] || from["/negotiate"] == from["/ntlm"] {
+		t.Errorf("a connection that the agent authenticated is shared: %v", from)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/attache-proxy/attache/providers"
@@ -26,6 +27,9 @@ import (
 func (r *Resolver) Send(req *http.Request, call *Call) (*http.Response, error) {
 	call.asks(req)
 	tr, owner, plain := r.transports.of(call)
+	if bindsConnection(req.Header) && call.Agent != nil {
+		owner += " of agent " + call.Agent.ID // the agent's own authentication: not another one's
+	}
 	x := &exchange{r: r, tr: tr, owner: owner, plain: plain, req: req, call: call}
 	if call.Connector == nil {
 		return x.roundTrip(x.outgoing(), nil)
@@ -44,6 +48,18 @@ func (r *Resolver) Send(req *http.Request, call *Call) (*http.Response, error) {
 		res.Body = lastUse{res.Body, x.body.close}
 	}
 	return res, err
+}
+
+// bindsConnection reports an Authorization that authenticates the connection
+// and not the request (RFC 4559).
+func bindsConnection(h http.Header) bool {
+	for _, v := range h["Authorization"] {
+		scheme, _, _ := strings.Cut(strings.TrimSpace(v), " ")
+		if strings.EqualFold(scheme, "NTLM") || strings.EqualFold(scheme, "Negotiate") || strings.EqualFold(scheme, "Kerberos") {
+			return true
+		}
+	}
+	return false
 }
 
 // send signs and sends what was taken, and again where that helps.
@@ -202,7 +218,7 @@ func (x *exchange) roundTrip(out *http.Request, set *scrub.Set) (*http.Response,
 		if x.call.Ended() {
 			return nil, permissionEnded(x.call)
 		}
-		return nil, sendRefusal(x.req.Context(), err, x.call.Target.Host)
+		return nil, sendRefusal(x.req.Context(), err, x.call.Target.Host, out.Method)
 	}
 	res.Request = x.req
 	res.Header.Del("Alt-Svc")
@@ -241,7 +257,7 @@ func signRefusal(call *Call, err error) error {
 // sendRefusal turns what went wrong on the way to the service into a refusal.
 // Causes are told only where their text comes from the local side: an error
 // may quote what the service sent.
-func sendRefusal(ctx context.Context, err error, host string) error {
+func sendRefusal(ctx context.Context, err error, host, method string) error {
 	if ctx.Err() != nil {
 		return ctx.Err() // the agent hung up
 	}
@@ -267,9 +283,25 @@ func sendRefusal(ctx context.Context, err error, host string) error {
 		return &Refusal{Code: "upstream_unreachable", Detail: fmt.Sprintf("the TLS certificate of %s is not trusted: %s", host, certificateReason(err)),
 			Next: "Do not repeat this request. The operator must set the service's certificate right, or name its CA with tls_trusted_ca."}
 	case errors.As(err, &ne) && ne.Timeout():
-		return &Refusal{Code: "upstream_timeout", Detail: host + " did not answer in time", Next: "Try again later."}
+		return unknownOutcome(&Refusal{Code: "upstream_timeout", Detail: host + " did not answer in time", Next: "Try again later."}, err, method)
 	}
-	return &Refusal{Code: "upstream_unreachable", Detail: "the connection to " + host + " failed: " + failureKind(err), Next: "Try again in a few seconds."}
+	return unknownOutcome(&Refusal{Code: "upstream_unreachable", Detail: "the connection to " + host + " failed: " + failureKind(err), Next: "Try again in a few seconds."}, err, method)
+}
+
+// unknownOutcome does not invite to repeat what the service may have done: a
+// request that changes something, and may have reached it.
+func unknownOutcome(ref *Refusal, err error, method string) *Refusal {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		return ref
+	}
+	switch method {
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodConnect:
+		return ref
+	}
+	ref.Detail += "; whether it has done what " + method + " asked for is not known"
+	ref.Next = "Do not repeat this request yet: find out first, by reading, whether it took effect."
+	return ref
 }
 
 func certificateReason(err error) string {

@@ -141,7 +141,7 @@ func (t *transports) close() {
 func (r *Resolver) DialTunnel(ctx context.Context, t Target) (net.Conn, error) {
 	conn, err := r.transports.dial(ctx, "tcp", t.JoinHostPort())
 	if err != nil {
-		return nil, sendRefusal(ctx, err, strings.ToLower(t.Host))
+		return nil, sendRefusal(ctx, err, strings.ToLower(t.Host), "")
 	}
 	return conn, nil
 }

@@ -1,6 +1,8 @@
 package oauth
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -30,10 +32,7 @@ func (p *response) expiry(a *answer, now time.Time) (time.Time, error) {
 	}
 	v := p.expiresIn.find(a)
 	if v == nil {
-		if p.lifetime > 0 {
-			return now.Add(p.lifetime), nil
-		}
-		return time.Time{}, nil
+		return p.ownExpiry(a, now)
 	}
 	s, ok := text(v)
 	if _, isBool := v.(bool); !ok || isBool {
@@ -49,6 +48,58 @@ func (p *response) expiry(a *answer, now time.Time) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("it has expired already: expires_in is 0 or less; if 0 means never, declare response.expires_zero: never")
 	}
 	return now.Add(d), nil
+}
+
+// ownExpiry is for answers that do not say: the lifetime that the connector
+// declares, and not beyond the exp of an access token that is a JWT (RFC 9068).
+func (p *response) ownExpiry(a *answer, now time.Time) (time.Time, error) {
+	var end time.Time
+	if p.lifetime > 0 {
+		end = now.Add(p.lifetime)
+	}
+	access, err := secretText(p.accessToken.find(a))
+	if err != nil {
+		return end, nil // the caller says so
+	}
+	exp, ok := jwtExpiry(access.Reveal())
+	switch {
+	case !ok:
+		return end, nil
+	case !exp.After(now):
+		return end, errors.New("it is a JWT that has expired already")
+	case end.IsZero():
+		return earlier(exp, now.Add(maxLifetime)), nil
+	}
+	return earlier(end, exp), nil
+}
+
+// jwtExpiry reads exp of a signed JWT. The signature is not ours to check: the
+// token came from its own issuer, and a wrong exp harms nobody else.
+func jwtExpiry(token string) (time.Time, bool) {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return time.Time{}, false
+	}
+	var header struct {
+		Alg string `json:"alg"`
+	}
+	var claims struct {
+		Exp *json.Number `json:"exp"`
+	}
+	for i, into := range []any{&header, &claims} {
+		raw, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[i], "="))
+		if err != nil || json.Unmarshal(raw, into) != nil {
+			return time.Time{}, false
+		}
+	}
+	if header.Alg == "" || claims.Exp == nil {
+		return time.Time{}, false
+	}
+	n, err := number(claims.Exp.String())
+	if err != nil || n <= 0 || n > 32503680000 { // no seconds: not what it claims to be
+		return time.Time{}, false
+	}
+	return time.Unix(int64(n), 0), true
 }
 
 func (p *response) relative(s string) (time.Duration, error) {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/secret"
 )
 
@@ -88,6 +89,7 @@ func (a *App) check() error {
 			return err
 		}
 	}
+	a.ClientID = strings.TrimSpace(a.ClientID)
 	switch {
 	case a.Mode != AppManaged && a.Mode != AppOwn:
 		return invalid("mode", "must be managed or own")
@@ -160,7 +162,7 @@ func (s *View) CreateApp(ctx context.Context, a App, secrets secret.Values) (App
 	if err := a.check(); err != nil {
 		return App{}, err
 	}
-	if err := (&Credentials{Secrets: secrets}).check(); err != nil {
+	if secrets, err = appSecrets(secrets); err != nil {
 		return App{}, err
 	}
 	err = s.v.write(ctx, func(t *tx) error {
@@ -181,6 +183,23 @@ func (s *View) CreateApp(ctx context.Context, a App, secrets secret.Values) (App
 		return App{}, err
 	}
 	return a, nil
+}
+
+// appSecrets are secrets as they were entered, without the white space that comes
+// along when one is pasted.
+func appSecrets(entered secret.Values) (secret.Values, error) {
+	if entered == nil {
+		return nil, nil
+	}
+	out := make(secret.Values, len(entered))
+	for name, v := range entered {
+		clean, err := providers.CleanKey(v)
+		if err != nil {
+			return nil, invalid("secrets."+name, "%v", err)
+		}
+		out[name] = clean
+	}
+	return out, (&Credentials{Secrets: out}).check()
 }
 
 func (s *View) tellApp(ctx context.Context, t *tx, a *App, code string) error {
@@ -375,7 +394,8 @@ type AppEdit struct {
 
 // UpdateApp edits an app that is at version, or at any if version is 0.
 func (s *View) UpdateApp(ctx context.Context, id string, version int64, e AppEdit) (App, error) {
-	if err := (&Credentials{Secrets: e.Secrets}).check(); err != nil {
+	var err error
+	if e.Secrets, err = appSecrets(e.Secrets); err != nil {
 		return App{}, err
 	}
 	return s.editApp(ctx, id, version, func(t *tx, a *App) error {

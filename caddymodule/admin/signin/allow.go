@@ -69,15 +69,29 @@ func (a *Allow) matches(v any) bool {
 		}
 		return false
 	case string:
-		rest, any := strings.CutPrefix(a.Value, "*")
+		x, value := a.foldDomain(x), a.foldDomain(a.Value)
+		rest, any := strings.CutPrefix(value, "*")
 		if any {
 			return x != "" && strings.HasSuffix(x, rest)
 		}
-		return x == a.Value
+		return x == value
 	case bool, json.Number, float64:
 		return fmt.Sprint(x) == a.Value
 	}
 	return false
+}
+
+// foldDomain makes what is a domain lower-case, since domains have no case: what
+// follows the @ of an address, and all of a claim that is one.
+func (a *Allow) foldDomain(s string) string {
+	if i := strings.LastIndexByte(s, '@'); i >= 0 {
+		return s[:i] + strings.ToLower(s[i:])
+	}
+	switch a.Claim {
+	case "email", "hd", "domain": // *.example.com
+		return strings.ToLower(s)
+	}
+	return s
 }
 
 // claims are what a provider says about a person.

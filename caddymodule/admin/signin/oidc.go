@@ -130,6 +130,9 @@ func (p *provider) finish(ctx context.Context, t attempt, redirect, code string)
 	if err := id.Claims(&own); err != nil {
 		return nil, fmt.Errorf("%w: %w", errNotVouched, err)
 	}
+	if err := p.authorizedParty(id, own); err != nil {
+		return nil, err
+	}
 	c := claims{}
 	if err := p.userinfo(ctx, found, tokens, id.Subject, &c); err != nil {
 		return nil, err
@@ -138,6 +141,24 @@ func (p *provider) finish(ctx context.Context, t attempt, redirect, code string)
 		return nil, fmt.Errorf("%w: %w", errNotVouched, err)
 	}
 	return c, nil
+}
+
+// authorizedParty makes sure that a token for several audiences was made for us
+// (OpenID Connect Core §3.1.3.7, 4 and 5).
+func (p *provider) authorizedParty(id *oidc.IDToken, own json.RawMessage) error {
+	var party struct {
+		AZP *string `json:"azp"`
+	}
+	if err := json.Unmarshal(own, &party); err != nil {
+		return fmt.Errorf("%w: its azp is no string", errNotVouched)
+	}
+	switch {
+	case party.AZP == nil && len(id.Audience) > 1:
+		return fmt.Errorf("%w: the ID token is for several audiences and does not say for whom it was made (azp)", errNotVouched)
+	case party.AZP != nil && *party.AZP != p.c.ClientID:
+		return fmt.Errorf("%w: the ID token was made for another client (azp)", errNotVouched)
+	}
+	return nil
 }
 
 // userinfo adds the claims of the userinfo endpoint, if there is one and they are
