@@ -122,6 +122,7 @@ func ranged(res *http.Response, asked string) (*slice, error) {
 		length = strconv.FormatInt(total, 10)
 	}
 	res.Header.Set("Content-Range", fmt.Sprintf("bytes %s/%s", want, length))
+	dropSums(res.Header)
 	return &slice{want.from - got.from, want.to - want.from + 1}, nil
 }
 
@@ -187,5 +188,15 @@ func (c *sliced) Read(p []byte) (int, error) {
 			continue // before it, or what was asked for beyond it
 		}
 		return k, err
+	}
+}
+
+// dropSums takes the sums of the wider part off: they are not those of what is
+// left, and S3's clients compare them.
+func dropSums(h http.Header) {
+	for name := range h {
+		if name == "Content-Md5" || name == "Digest" || name == "Content-Digest" || strings.HasPrefix(name, "X-Amz-Checksum-") {
+			delete(h, name)
+		}
 	}
 }
