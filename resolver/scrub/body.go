@@ -36,7 +36,8 @@ type body struct {
 	out    int    // of held, what patience let go
 	read   int64  // number of bytes read
 	stamps []stamp
-	pump   *pump
+	pump   atomic.Pointer[pump]
+	closed atomic.Bool
 	stage  []byte // for readers with small buffers
 	ready  []byte // of stage, what was not taken yet
 	err    error  // how the source ended
@@ -110,18 +111,28 @@ func (b *body) more(p []byte) (n int, err error) {
 		}
 		return n, err
 	}
-	if b.pump == nil && len(b.held) == b.out {
+	if pump := b.pump.Load(); pump == nil && len(b.held) == b.out {
 		n, err = b.src.Read(p)
 	} else {
-		if b.pump == nil {
-			b.pump = newPump(b.src)
+		if pump == nil {
+			pump = b.newPump()
 		}
-		n, err = b.pump.read(p, b.due())
+		n, err = pump.read(p, b.due())
 	}
 	if n > 0 {
 		b.stamp(int64(n))
 	}
 	return n, err
+}
+
+// newPump begins to read in a goroutine, which Close ends, whichever comes first.
+func (b *body) newPump() *pump {
+	p := newPump(b.src)
+	b.pump.Store(p)
+	if b.closed.Load() {
+		p.stop()
+	}
+	return p
 }
 
 // stamp notes when n more bytes came. What came shortly after one another counts
@@ -216,10 +227,12 @@ func (b *body) finish() {
 	}
 }
 
+// Close may be called while a Read waits, which it ends.
 func (b *body) Close() error {
+	b.closed.Store(true)
 	err := b.src.Close()
-	if b.pump != nil {
-		b.pump.stop()
+	if p := b.pump.Load(); p != nil {
+		p.stop()
 	}
 	return err
 }
