@@ -28,7 +28,7 @@ func TestBadAccounts(t *testing.T) {
 			{422, "CREDENTIALS_REJECTED", `{"connector":"hub","credentials":{"token":"bad"}}`, "does not take"},
 			{502, "TEST_FAILED", `{"connector":"hub","credentials":{"token":"broken"}}`, "POST …/activate"},
 			{502, "TEST_FAILED", `{"connector":"hub","credentials":{"token":"away"}}`, "log"},
-			{422, "INVALID_CREDENTIALS", `{"connector":"hub","credentials":{"token":"good\n"}}`, "line break"},
+			{422, "INVALID_CREDENTIALS", `{"connector":"hub","credentials":{"token":"good\nbetter"}}`, "line break"},
 			{409, "ACCOUNT_EXISTS", `{"connector":"hub","name":"taken","credentials":{"token":"good"}}`, "Choose another name"},
 			{422, "INVALID_INPUT", `{"connector":"hub","identifier_type":"team"}`, "identifier_type"},
 			{422, "INVALID_INPUT", `{"connector":"hub","name":" x"}`, "name"},
