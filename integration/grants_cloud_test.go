@@ -47,7 +47,7 @@ func TestAWSThroughProxy(t *testing.T) {
 	}
 	for _, key := range keys {
 		for range 2 { // the second time from the cache
-			r := a.curl(t, "-H", "Authorization: AWS4-HMAC-SHA256 Credential=AKIDDUMMY", "-d", "a body", a.URL+"/"+key+"/bucket/key%20x?list-type=2&prefix=a%2Fb")
+			r := a.curl(t, "-H", "Authorization: AWS4-HMAC-SHA256 Credential=AKIAATTACHEDUMMY", "-d", "a body", a.URL+"/"+key+"/bucket/key%20x?list-type=2&prefix=a%2Fb")
 			checkCurl(t, r, fmt.Sprintf(`{"key":%q}`, want[key])+"\n200 1.1")
 		}
 	}

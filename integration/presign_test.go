@@ -148,7 +148,7 @@ func TestPresignForAgents(t *testing.T) {
 	if strings.Contains(log, "X-Amz-Signature") || strings.Contains(log, s3Secret) {
 		t.Errorf("a signature is in the log: %s", grep(log, "X-Amz-Signature"))
 	}
-	if !strings.Contains(log, `"door":"presign","method":"PUT","host":"presign.`+s3Host+`","path":"/a%20b"`) {
+	if !strings.Contains(log, `"door":"presign","method":"PUT","host":"presign.`+s3Host+`","port":"443","path":"/a%20b"`) {
 		t.Errorf("no audit line of the URL in %s", tail(log, 20))
 	}
 }

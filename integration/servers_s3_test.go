@@ -21,7 +21,7 @@ type s3 struct {
 // The keys that the server asks for, and those that clients hold.
 const (
 	s3Key, s3Secret       = "AKIDREALKEY0123456789", "real-secret-3c59dc048e885024"
-	dummyKey, dummySecret = "AKIDDUMMY", "dummy-secret-which-nobody-takes"
+	dummyKey, dummySecret = "AKIAATTACHEDUMMY", "dummy-secret-which-nobody-takes"
 	s3Host                = "s3.us-east-1.amazonaws.com"
 )
 

@@ -198,15 +198,26 @@ func (x *Index) Unclear(organisation, host, port, path string) error {
 		return nil
 	}
 	if err != nil {
-		if len(x.find(nil, of, port, func(h *Host) bool { return h.Path != "/" })) == 0 {
+		if len(x.find(nil, of, port, func(h *Host) bool { return h.Path != "/" })) == 0 || err == errTwice && x.sameFor(of, port, readings(path)) {
 			return nil
 		}
 		return err
 	}
-	if !slices.Equal(x.lookup(nil, of, port, normal), x.lookup(nil, of, port, slashes.Replace(normal))) {
+	if !x.sameFor(of, port, []string{normal, slashes.Replace(normal)}) {
 		return errors.New("it has an encoded slash")
 	}
 	return nil
+}
+
+// sameFor reports whether all readings of a path, of which there are some, belong
+// to the same entries.
+func (x *Index) sameFor(of ownHost, port string, readings []string) bool {
+	for _, r := range readings {
+		if !slices.Equal(x.lookup(nil, of, port, r), x.lookup(nil, of, port, readings[0])) {
+			return false
+		}
+	}
+	return len(readings) > 0
 }
 
 func (x *Index) lookup(dst []Entry, of ownHost, port, path string) []Entry {

@@ -1,6 +1,7 @@
 package providers
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -31,6 +32,20 @@ func NormalPath(escaped string) (string, error) {
 	if strings.Contains(escaped, encodedSlash) {
 		return "", fmt.Errorf("it has a backslash")
 	}
+	path, err := withoutLayer(escaped)
+	if err != nil {
+		return "", err
+	}
+	if encodedTwice(path) {
+		return "", errTwice
+	}
+	return path, oddSegments(slashes.Replace(path))
+}
+
+var errTwice = errors.New("it is percent-encoded twice")
+
+// withoutLayer takes one layer of percent encoding off.
+func withoutLayer(escaped string) (string, error) {
 	path, err := url.PathUnescape(escapedSlashes.Replace(escaped))
 	if err != nil {
 		return "", fmt.Errorf("it is not percent-encoded correctly")
@@ -38,10 +53,25 @@ func NormalPath(escaped string) (string, error) {
 	if strings.Contains(strings.ToLower(escaped), "%5c") {
 		return "", fmt.Errorf("it has an encoded backslash")
 	}
-	if err := oddCharacters(path); err != nil {
-		return "", err
+	return path, oddCharacters(path)
+}
+
+// readings are those of a path that is percent-encoded more than once, as keys of
+// objects may be: as it stands, and with each layer taken off. There are none
+// where one of them has something else that services read in different ways.
+func readings(escaped string) []string {
+	out := []string{escaped}
+	for path := escaped; len(out) < 7; {
+		var err error
+		if path, err = withoutLayer(path); err != nil || oddSegments(slashes.Replace(path)) != nil {
+			return nil
+		}
+		out = append(out, path, slashes.Replace(path))
+		if !encodedTwice(path) {
+			return out
+		}
 	}
-	return path, oddSegments(slashes.Replace(path))
+	return nil
 }
 
 var escapedSlashes = strings.NewReplacer("%2f", "%5C", "%2F", "%5C")
@@ -63,19 +93,17 @@ func plainPath(s string) bool {
 	return true
 }
 
-// oddCharacters refuses what some services drop, fold or decode once more.
+// oddCharacters refuses what some services drop or fold.
 func oddCharacters(path string) error {
 	if !utf8.ValidString(path) {
 		return fmt.Errorf("it is not UTF-8, or in an overlong form")
 	}
-	for i, r := range path {
+	for _, r := range path {
 		switch {
 		case r < ' ' || r == 0x7f || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Cc):
 			return fmt.Errorf("it has a control character or one that is not seen")
 		case r == ';', r == '?', r == '#':
 			return fmt.Errorf("it has a %c in a segment", r)
-		case r == '%' && encodedAgain(path[i+1:]):
-			return fmt.Errorf("it is percent-encoded twice")
 		case r >= utf8.RuneSelf && foldsToASCII(r):
 			return fmt.Errorf("it has %q, which some services take for another character", r)
 		}
@@ -83,10 +111,20 @@ func oddCharacters(path string) error {
 	return nil
 }
 
-// encodedAgain reports whether a percent sign before s makes an escape: %2e, %u002e.
-func encodedAgain(s string) bool {
+// encodedTwice reports a decoded path with an escape in it, %2e or %u002e, which
+// some services decode once more.
+func encodedTwice(path string) bool {
 	isHex := func(c byte) bool { return strings.IndexByte("0123456789abcdefABCDEF", c) >= 0 }
-	return len(s) >= 2 && isHex(s[0]) && isHex(s[1]) || s != "" && (s[0] == 'u' || s[0] == 'U')
+	for rest := path; ; {
+		_, s, found := strings.Cut(rest, "%")
+		if !found {
+			return false
+		}
+		if len(s) >= 2 && isHex(s[0]) && isHex(s[1]) || s != "" && (s[0] == 'u' || s[0] == 'U') {
+			return true
+		}
+		rest = s
+	}
 }
 
 // lookalikes are taken for ASCII punctuation by code pages' best-fit tables,

@@ -77,6 +77,8 @@ func TestIndexUnclear(t *testing.T) {
 		unclear    bool
 	}{
 		{"api.example", "/files/x", false}, {"api.example", "/files/g%2Fn", false}, {"api.example", "/files%2Fx", true}, {"api.example", "/x/..%2ffiles/y", true}, {"api.example", "/%2e%2e/files/", true},
+		{"api.example", "/files/100%25", false}, {"api.example", "/files/a%2520b", false}, {"api.example", "/files/a%252Fb%25252Fc", false}, {"api.example", "/files%252Fx", true},
+		{"api.example", "/files/%252e%252e/x", true}, {"api.example", "/files/%252525252525252e/x", true}, {"api.example", "/%2566iles/x", true}, {"api.example", "/files/%25u002e/x", true}, {"api.example", "/files/a%255cb", true},
 		{"api.example", "/files;x/y", true}, {"api.example", "/files/%c0%ae%c0%ae/x", true}, {"api.example", "//files/x", true}, {"plain.example", "/a/../b", false}, {"none.example", "/a/../b", false},
 	} {
 		if err := x.Unclear("", c.host, "443", c.path); (err != nil) != c.unclear {

@@ -121,14 +121,12 @@ func (c *Credentials) CanRefresh(a *Account) bool { return a.static == nil && a.
 const forceEvery = 30 * time.Second
 
 // Force returns another credential than the rejected one. A service that
-// rejects a forced token at once gets no further one for a while: then ok is
-// false and its 401 is the answer.
-func (c *Credentials) Force(ctx context.Context, a *Account, rejected *secret.Credential) (cred *secret.Credential, ok bool, err error) {
+// rejects a forced token at once gets no further one for a while, and may is
+// asked once for each credential that is rejected, however many requests got
+// the 401: where it says no as well ok is false and the 401 is the answer.
+func (c *Credentials) Force(ctx context.Context, a *Account, rejected *secret.Credential, may func() bool) (cred *secret.Credential, ok bool, err error) {
 	f := c.flight(a)
-	f.mu.Lock()
-	again := f.forced == rejected.Generation && c.now().Sub(f.forcedAt) < forceEvery
-	f.mu.Unlock()
-	if again {
+	if !f.force(rejected, c.now(), may) {
 		return nil, false, nil
 	}
 	cred, err = c.For(ctx, a, rejected)

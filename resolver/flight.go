@@ -29,6 +29,8 @@ type flight struct {
 	// forced is the generation that a 401 brought about, and when.
 	forced   uint64
 	forcedAt time.Time
+	// provoked is the generation whose rejection was counted last.
+	provoked uint64
 	// rotated replaced the refresh token of an account without a store. Only the
 	// attempt that runs touches it.
 	rotated secret.Value
@@ -49,6 +51,22 @@ func (c *Credentials) flight(a *Account) *flight {
 	}
 	v, _ := c.flights.LoadOrStore(a.CacheKey, &flight{generation: rand.Uint64()})
 	return v.(*flight)
+}
+
+// force reports whether a 401 to a credential may bring about another one.
+func (f *flight) force(rejected *secret.Credential, now time.Time, may func() bool) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.forced == rejected.Generation && now.Sub(f.forcedAt) < forceEvery {
+		return false
+	}
+	if f.provoked != rejected.Generation {
+		if !may() {
+			return false
+		}
+		f.provoked = rejected.Generation
+	}
+	return true
 }
 
 // wait joins the running attempt or starts one. The caller may hang up; the

@@ -96,16 +96,10 @@ type exchange struct {
 func (x *exchange) again(res *http.Response, old *secret.Credential) (*http.Response, error) {
 	ctx, c, acct := x.req.Context(), x.r.credentials, x.call.Account
 	if !x.body.replayable {
-		if !x.call.mayRefresh() {
-			return res, nil
-		}
-		go c.Force(context.WithoutCancel(ctx), acct, old) //nolint:errcheck // the next request asks again
+		go c.Force(context.WithoutCancel(ctx), acct, old, x.call.mayRefresh) //nolint:errcheck // the next request asks again
 		return res, nil
 	}
-	if !x.call.mayRefresh() {
-		return res, nil
-	}
-	cred, ok, err := c.Force(ctx, acct, old)
+	cred, ok, err := c.Force(ctx, acct, old, x.call.mayRefresh)
 	if !ok || err != nil && ctx.Err() == nil && !needsPerson(err) {
 		return res, nil // the service's own 401 says more than our failure
 	}

@@ -265,7 +265,7 @@ func TestOneRefreshForAllReplicas(t *testing.T) {
 	for i, want := range []string{"access-2", "access-3"} {
 		a := must[*resolver.Account](t)(rs[i].Account(t.Context(), acct.ID))
 		old := must[*secret.Credential](t)(rs[i].creds.For(t.Context(), a, nil))
-		cred, ok, err := rs[i].creds.Force(t.Context(), a, old)
+		cred, ok, err := rs[i].creds.Force(t.Context(), a, old, func() bool { return true })
 		if err != nil || !ok || cred.Token.Reveal() != want {
 			t.Errorf("Force on replica %d = %v, %v, %v; want %s", i, cred, ok, err, want)
 		}

@@ -45,8 +45,9 @@ const (
 	// together five times as often.
 	sourceEvery, sourceBurst = 100 * time.Millisecond, 5 * time.Second
 	allEvery, allBurst       = 20 * time.Millisecond, 5 * time.Second
-	// maxSources bounds what is remembered of sources, maxWaiting who is kept waiting.
-	maxSources, maxWaiting = 4096, 256
+	// maxSources bounds what is remembered of sources, maxWaiting who is kept waiting:
+	// about 25 MiB of connections.
+	maxSources, maxWaiting = 4096, 1024
 	// longest is how long a wrong answer waits at most.
 	longest = time.Second
 )
