@@ -46,7 +46,8 @@ type connectorBlock struct {
 //		header  <name> <value>
 //		env     <name> <value>
 //		keep    authorization|cookie…
-//		scrub   on|off
+//		cookies pass|drop
+//		scrub, sandbox on|off
 //
 //		upstream       <url>
 //		tls_trusted_ca <PEM file>
@@ -104,7 +105,9 @@ var connectorOptions = map[string]func(*connectorBlock, *caddyfile.Dispenser) er
 	"header":   func(b *connectorBlock, d *caddyfile.Dispenser) error { return b.entry(d, b.def, "headers") },
 	"env":      func(b *connectorBlock, d *caddyfile.Dispenser) error { return b.entry(d, b.def, "env") },
 	"keep":     (*connectorBlock).parseKeep,
-	"scrub":    (*connectorBlock).parseScrub,
+	"scrub":    func(b *connectorBlock, d *caddyfile.Dispenser) error { return b.onOff(d, "scrub") },
+	"sandbox":  func(b *connectorBlock, d *caddyfile.Dispenser) error { return b.onOff(d, "sandbox") },
+	"cookies":  func(b *connectorBlock, d *caddyfile.Dispenser) error { return b.text(d, "cookies") },
 	"upstream": func(b *connectorBlock, d *caddyfile.Dispenser) error { return oneArg(d, &b.conf.Upstream) },
 	"tls_trusted_ca": func(b *connectorBlock, d *caddyfile.Dispenser) error {
 		return oneArg(d, &b.conf.TLSTrustedCA)
@@ -200,9 +203,9 @@ func (b *connectorBlock) parseTest(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-func (b *connectorBlock) parseScrub(d *caddyfile.Dispenser) error {
+func (b *connectorBlock) onOff(d *caddyfile.Dispenser, key string) error {
 	on, err := onOff(d)
-	b.def["scrub"] = on
+	b.def[key] = on
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/attache-proxy/attache/caddymodule/forward"
+	"github.com/attache-proxy/attache/caddymodule/head"
 	"github.com/attache-proxy/attache/resolver"
 )
 
@@ -68,7 +69,7 @@ func (f *Forward) send(w http.ResponseWriter, r *http.Request, call *resolver.Ca
 		_ = res.Body.Close()
 		return &resolver.Refusal{Code: "upstream_unreachable", Detail: call.Target.Host + " changed the protocol, which nobody had asked for", Next: "Do not repeat this request."}
 	}
-	keepRedirectsHere(res, call)
+	head.Fit(res, call)
 	if err := forward.Answer(w, res); err != nil {
 		if c := f.logger.Check(zap.WarnLevel, "aborting with incomplete response"); c != nil {
 			c.Write(zap.Error(err))

@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
+	"github.com/attache-proxy/attache/caddymodule/head"
 	"github.com/attache-proxy/attache/resolver"
 )
 
@@ -75,7 +76,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	keepRedirectsHere(res, call)
+	head.Fit(res, call)
 	return res, nil
 }
 

@@ -24,6 +24,8 @@ type Connector struct {
 	BaseURL *expr.Template
 	// Scrub says whether echoes of the credential are replaced in answers.
 	Scrub bool
+	// Sandbox says whether answers at our own origin are sandboxed.
+	Sandbox bool
 	// Removes are the headers that are taken off every request first.
 	Removes []string
 	// KeyHeaders are the headers in which SDKs send the service's key, beside
@@ -59,7 +61,7 @@ var keyShape = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 // Compile checks a definition and makes a Connector of it.
 func Compile(d *Definition) (*Connector, error) {
-	c := &Connector{Definition: d, Source: d.source, Scrub: d.Scrub == nil || *d.Scrub}
+	c := &Connector{Definition: d, Source: d.source, Scrub: d.Scrub == nil || *d.Scrub, Sandbox: d.Sandbox == nil || *d.Sandbox}
 	if err := c.compile(); err != nil {
 		return nil, fmt.Errorf("%s: connector %s: %w", cmp.Or(d.source, "(no file)"), cmp.Or(d.Key, "without key"), d.place(err))
 	}
@@ -100,15 +102,8 @@ func (c *Connector) compile() error {
 	if err := c.compileBaseURL(); err != nil {
 		return err
 	}
-	for _, k := range c.Keep {
-		if k != "authorization" && k != "cookie" {
-			return fmt.Errorf("keep %q: want authorization or cookie", k)
-		}
-	}
-	for _, name := range []string{"Authorization", "Cookie"} {
-		if !slices.Contains(c.Keep, strings.ToLower(name)) {
-			c.Removes = append(c.Removes, name)
-		}
+	if err := c.compileKeep(); err != nil {
+		return err
 	}
 	return c.compileAccess()
 }

@@ -56,6 +56,15 @@ type Definition struct {
 	// Keep lists which of the agent's own Authorization and Cookie pass; by
 	// default neither does.
 	Keep []string `yaml:"keep"`
+	// Cookies is pass where agents have cookies of the service: what it sets reaches
+	// them, narrowed to the host that was called, and what they send reaches it. By
+	// default neither does: a session that a service opens for the credential works
+	// without us.
+	Cookies string `yaml:"cookies"`
+	// Sandbox puts Content-Security-Policy: sandbox on answers at the doors where
+	// all services share our own origin, so that a page of one runs no script there;
+	// default true.
+	Sandbox *bool `yaml:"sandbox"`
 	// Headers are set on requests on which the agent did not set them.
 	Headers map[string]string `yaml:"headers"`
 	// Env are the variables that the service's SDKs read; see Connector.Environ.

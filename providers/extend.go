@@ -47,6 +47,13 @@ func (d *Definition) extend(base *Definition) *Definition {
 	if out.Keep == nil {
 		out.Keep = base.Keep
 	}
+	if out.Cookies == "" {
+		out.Cookies = base.Cookies
+	}
+	if out.Sandbox == nil {
+		out.Sandbox = base.Sandbox
+	}
+	out.URLSignatures = out.URLSignatures || base.URLSignatures
 	if out.Scrub == nil {
 		out.Scrub = base.Scrub
 	}

@@ -194,11 +194,12 @@ func (x *exchange) search(res *http.Response, set *scrub.Set) error {
 // more than the rest of a request's decision.
 func (x *exchange) watch1xx(out *http.Request, set *scrub.Set) {
 	trace := httptrace.ContextClientTrace(out.Context())
-	if set.Empty() || trace == nil || trace.Got1xxResponse == nil {
+	if trace == nil || trace.Got1xxResponse == nil {
 		return // nobody sees them
 	}
 	next := trace.Got1xxResponse
 	trace.Got1xxResponse = func(code int, h textproto.MIMEHeader) error {
+		x.call.Connector.CleanAnswer(http.Header(h))
 		if set.Header(http.Header(h)) {
 			x.call.Outcome.Scrubbed.Store(true)
 		}

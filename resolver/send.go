@@ -220,6 +220,7 @@ func (x *exchange) roundTrip(out *http.Request, set *scrub.Set) (*http.Response,
 	if goesOn(res) {
 		x.r.GoesOn(x.call)
 	}
+	x.call.Connector.CleanAnswer(res.Header)
 	delete(res.Header, headerError) // ours alone
 	delete(res.Header, headerConnectURL)
 	if c := x.call.Connector; c == nil || !c.Scrub {

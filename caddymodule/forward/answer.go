@@ -24,6 +24,7 @@ func Answer(w http.ResponseWriter, res *http.Response) error {
 	delete(h, "Server")
 	addHeader(h, res.Header)
 	h["Via"] = append(slices.Clip(h["Via"]), via(res))
+	delete(res.Trailer, "Set-Cookie") // no trailer may be one (RFC 9110 §6.5.1)
 	announced := len(res.Trailer)
 	if announced > 0 {
 		announce(h, res.Trailer)
@@ -34,7 +35,7 @@ func Answer(w http.ResponseWriter, res *http.Response) error {
 			return err
 		}
 	}
-	if len(res.Trailer) == 0 {
+	if delete(res.Trailer, "Set-Cookie"); len(res.Trailer) == 0 {
 		return nil
 	}
 	// Without this net/http would count a short body's length, and then has no

@@ -188,8 +188,9 @@ func (g *generator) orList(t reflect.Type) object {
 
 // choices are the values of fields that have few; the Go types do not say them.
 var choices = map[string][]string{
-	"OptionDef.Type": {providers.TypeOAuth2, providers.TypeOAuth1, providers.TypeCredentials, providers.TypeDelegate, providers.TypeMCP},
-	"Spec.PKCE":      {"required", "supported", "off"},
+	"OptionDef.Type":     {providers.TypeOAuth2, providers.TypeOAuth1, providers.TypeCredentials, providers.TypeDelegate, providers.TypeMCP},
+	"Definition.Cookies": {providers.CookiesPass, providers.CookiesDrop},
+	"Spec.PKCE":          {"required", "supported", "off"},
 }
 
 // shapes are the patterns of fields that have one.

@@ -1,29 +1,11 @@
-package caddymodule
+package head
 
 import (
-	"net/http"
 	"net/url"
 	"strings"
 
 	"github.com/attache-proxy/attache/resolver"
 )
-
-// keepRedirectsHere makes links of an answer's head to the connector's own host
-// relative at the doors that name the connector: an absolute one would lead past
-// us. A link in plain HTTP to that host is one, too.
-func keepRedirectsHere(res *http.Response, call *resolver.Call) {
-	if call.Door != resolver.DoorPath && call.Door != resolver.DoorHost {
-		return
-	}
-	for _, name := range []string{"Location", "Content-Location"} {
-		for i, v := range res.Header[name] {
-			res.Header[name][i] = linkHere(v, call)
-		}
-	}
-	for i, v := range res.Header["Link"] {
-		res.Header["Link"][i] = linksHere(v, call)
-	}
-}
 
 // linkHere is one URI reference as the agent is to see it.
 func linkHere(v string, call *resolver.Call) string {
