@@ -146,8 +146,8 @@ func TestChunkedUpload(t *testing.T) {
 		if got.Bytes != 64 || got.Length != -1 {
 			t.Errorf("the service got %d bytes with length %d, want 64 of unknown length", got.Bytes, got.Length)
 		}
-		if got.Spread < 300 {
-			t.Errorf("the parts reached the service within %d ms, want at least 300: the upload was buffered", got.Spread)
+		if got.Spread < 100 { // of 450, on a machine that has time
+			t.Errorf("the parts reached the service within %d ms, want at least 100: the upload was buffered", got.Spread)
 		}
 		if got.Trailer["X-Sum"] != "abc" {
 			t.Errorf("trailers of the request = %v, want X-Sum: abc", got.Trailer)

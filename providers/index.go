@@ -2,7 +2,6 @@ package providers
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -193,31 +192,11 @@ func (x *Index) Lookup(dst []Entry, organisation, host, port, path string) []Ent
 // where all readings of it lead to the same, or only the host decides.
 func (x *Index) Unclear(organisation, host, port, path string) error {
 	of := ownHost{organisation, host}
-	normal, err := NormalPath(path)
-	if err == nil && !strings.Contains(normal, encodedSlash) {
+	err := unclear(path, func(a, b string) bool { return slices.Equal(x.lookup(nil, of, port, a), x.lookup(nil, of, port, b)) })
+	if err != nil && len(x.find(nil, of, port, func(h *Host) bool { return h.Path != "/" })) == 0 {
 		return nil
 	}
-	if err != nil {
-		if len(x.find(nil, of, port, func(h *Host) bool { return h.Path != "/" })) == 0 || err == errTwice && x.sameFor(of, port, readings(path)) {
-			return nil
-		}
-		return err
-	}
-	if !x.sameFor(of, port, []string{normal, slashes.Replace(normal)}) {
-		return errors.New("it has an encoded slash")
-	}
-	return nil
-}
-
-// sameFor reports whether all readings of a path, of which there are some, belong
-// to the same entries.
-func (x *Index) sameFor(of ownHost, port string, readings []string) bool {
-	for _, r := range readings {
-		if !slices.Equal(x.lookup(nil, of, port, r), x.lookup(nil, of, port, readings[0])) {
-			return false
-		}
-	}
-	return len(readings) > 0
+	return err
 }
 
 func (x *Index) lookup(dst []Entry, of ownHost, port, path string) []Entry {

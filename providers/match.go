@@ -3,6 +3,7 @@ package providers
 import (
 	"cmp"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/attache-proxy/attache/providers/expr"
@@ -109,6 +110,10 @@ func (c *Connector) HostFor(host, port, path string, v *expr.Vars) *Host {
 	if normal, err := NormalPath(path); err == nil {
 		path = normal
 	}
+	return c.hostFor(host, port, path, v)
+}
+
+func (c *Connector) hostFor(host, port, path string, v *expr.Vars) *Host {
 	var best *Host
 	for _, h := range c.Hosts {
 		if h.fitsPath(path) && h.Allows(host, port, v) && (best == nil || moreSpecific(Entry{c, h, h.Port}, Entry{c, best, best.Port}) < 0) {
@@ -116,6 +121,19 @@ func (c *Connector) HostFor(host, port, path string, v *expr.Vars) *Host {
 		}
 	}
 	return best
+}
+
+// Unclear says why it is not clear which of the connector's hosts a path of host
+// belongs to; nil where all readings of it lead to the same one.
+func (c *Connector) Unclear(host, port, path string, v *expr.Vars) error {
+	if !c.ByPath {
+		return nil
+	}
+	err := unclear(path, func(a, b string) bool { return c.hostFor(host, port, a, v) == c.hostFor(host, port, b, v) })
+	if err != nil && !slices.ContainsFunc(c.Hosts, func(h *Host) bool { return h.Path != "/" && h.Allows(host, port, v) }) {
+		return nil
+	}
+	return err
 }
 
 // SharesHost reports whether two connectors claim one host alike: then an agent

@@ -42,7 +42,36 @@ func NormalPath(escaped string) (string, error) {
 	return path, oddSegments(slashes.Replace(path))
 }
 
-var errTwice = errors.New("it is percent-encoded twice")
+var (
+	errTwice = errors.New("it is percent-encoded twice")
+	errSlash = errors.New("it has an encoded slash")
+)
+
+// unclear says why services may read a path in ways that are not the same; nil
+// where there is one way, or all are.
+func unclear(escaped string, same func(a, b string) bool) error {
+	normal, err := NormalPath(escaped)
+	ways := []string{normal, slashes.Replace(normal)}
+	switch {
+	case err == nil && ways[0] == ways[1]:
+		return nil
+	case err == nil:
+		err = errSlash
+	case err == errTwice:
+		ways = readings(escaped)
+	default:
+		return err
+	}
+	for _, way := range ways {
+		if !same(ways[0], way) {
+			return err
+		}
+	}
+	if len(ways) == 0 {
+		return err
+	}
+	return nil
+}
 
 // withoutLayer takes one layer of percent encoding off.
 func withoutLayer(escaped string) (string, error) {

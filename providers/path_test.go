@@ -89,3 +89,19 @@ func TestIndexUnclear(t *testing.T) {
 		t.Errorf("Lookup of an escaped prefix = %v, want files first", es)
 	}
 }
+
+// Where a door names the connector, its own hosts' paths decide.
+func TestConnectorUnclear(t *testing.T) {
+	c := compile(t, withHosts("files", "plain.example", "api.example/files/", "api.example/upload/"))
+	for _, tt := range []struct {
+		host, path string
+		unclear    bool
+	}{
+		{"plain.example", "/a/../b", false}, {"plain.example", "/a%252e%252e/b", false}, {"api.example", "/files/x", false}, {"api.example", "/files/a%2520b", false},
+		{"api.example", "/files/a%2Fb", false}, {"api.example", "/files%2Fa", true}, {"api.example", "/files/../upload/x", true}, {"api.example", "/files/%252e%252e/upload/x", true},
+	} {
+		if err := c.Unclear(tt.host, "443", tt.path, nil); (err != nil) != tt.unclear {
+			t.Errorf("Unclear(%s%s) = %v, want %v", tt.host, tt.path, err, tt.unclear)
+		}
+	}
+}

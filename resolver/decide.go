@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"net/http"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -187,11 +186,6 @@ func (r *Resolver) Decide(ctx context.Context, ask Ask) (*Call, error) {
 		return call, nil
 	}
 	call.Connector, call.Host = claims[0].Connector, claims[0].Host // whom a refusal names
-	if slices.ContainsFunc(claims, func(e providers.Entry) bool { return e.Connector.ByPath }) {
-		if _, err := providers.NormalPath(ask.Path); err != nil {
-			return call, unclearPath(err)
-		}
-	}
 	others, err := r.othersURL(ctx, claims, &ask)
 	if err != nil {
 		return call, err
@@ -221,6 +215,9 @@ func (call *Call) settle(ask Ask) error {
 		t, err := call.Account.origin()
 		if err != nil {
 			return err
+		}
+		if err := call.unclear(t, ask.Path); err != nil {
+			return unclearPath(err)
 		}
 		call.Target = t
 		call.Host = call.hostFor(t, ask.Path)
@@ -268,6 +265,11 @@ func (a *Account) findOrigin() (Target, error) {
 // hostFor finds the connector's own entry for a host that its base URL gave.
 func (call *Call) hostFor(t Target, path string) *providers.Host {
 	return call.Connector.HostFor(t.Host, t.Port, path, call.Account.hostVars())
+}
+
+// unclear says why it is not clear which of the connector's hosts a path belongs to.
+func (call *Call) unclear(t Target, path string) error {
+	return call.Connector.Unclear(t.Host, t.Port, path, call.Account.hostVars())
 }
 
 func vaultAway(err error) error {

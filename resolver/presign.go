@@ -181,13 +181,11 @@ func (r *Resolver) agentsCall(ctx context.Context, p *Presigning, ask Ask) (*Cal
 // at settles the host of a call whose account is known.
 func (call *Call) at(ask Ask) error {
 	c := call.Connector
-	if c.ByPath {
-		if _, err := providers.NormalPath(ask.Path); err != nil {
-			return cannotPresign("the path can be read in different ways: %v", err)
-		}
-	}
 	if ask.Target.Host == "" {
 		return call.settle(ask)
+	}
+	if err := call.unclear(ask.Target, ask.Path); err != nil {
+		return unclearPath(err)
 	}
 	if call.Host = call.hostFor(ask.Target, ask.Path); call.Host == nil {
 		return &Refusal{Code: "no_connector", Detail: fmt.Sprintf("%s with path %s is none of connector %s", ask.Target.Host, ask.Path, c.Key),
