@@ -60,7 +60,7 @@ func (h *AdminHandler) Provision(ctx caddy.Context) error {
 	version, _ := caddy.Version()
 	office := office{app}
 	h.api = admin.New(admin.Config{
-		Vault: app.vault, Catalogue: office, Tester: office, Connections: office, Storage: office, Declared: office, MCP: connect.MCPFinder(app.guard), Named: app.guard.Names,
+		Vault: app.vault, Catalogue: office, Tester: office, Connections: office, Storage: office, Declared: office, MCP: connect.MCPFinder(app.guard), Egress: *app.guard,
 		HTTP: app.guardedClient(30 * time.Second), Hosts: h.Hosts, TrustSocket: h.TrustSocket, OIDC: people,
 		PublicURL: app.publicURL, Links: app.ConnectLinks,
 		Version: version, Log: slog.New(zapslog.NewHandler(ctx.Logger().Core())),

@@ -266,7 +266,7 @@ const (
 func Parse(name string, src []byte) (*Definition, error) {
 	d, err := parse(name, src)
 	if err == nil {
-		err = d.checkEnv()
+		err = errors.Join(d.checkEnv(), d.checkOwners())
 	}
 	if err != nil {
 		return nil, err

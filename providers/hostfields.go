@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"golang.org/x/net/publicsuffix"
 )
 
 // FormatHost is the format of a field that is a whole host: a name or an
@@ -144,6 +146,9 @@ func normalField(v string) (string, error) {
 	host, port, err := ParseAuthority(v)
 	if err != nil {
 		return "", errors.New("is no host: want a name or an address, with :port where it is not 443")
+	}
+	if suffix, icann := publicsuffix.PublicSuffix(host); icann && suffix == host {
+		return "", errors.New("is a suffix under which registries give names to everybody, and no service's host")
 	}
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"

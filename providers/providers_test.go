@@ -213,6 +213,9 @@ func TestMistakesAreNamed(t *testing.T) {
 		"pattern":            {"key: a\nhosts: [a.example]\nauth: {t: {type: credentials, fields: {a: {secret: true, pattern: '('}}}}\n", "pattern"},
 		"read rule":          {"key: a\nhosts: [a.example]\naccess: {read: [search]}\n", "METHOD and a path"},
 		"base url":           {"key: a\nhosts: [a.example]\nbase_url: example\n", "absolute https URL"},
+		"docs by http":       {"key: a\nhosts: [a.example]\ndocs: http://a.example\n", "docs: want an https URL"},
+		"docs of a script":   {"key: a\nhosts: [a.example]\ndocs: \"javascript:alert(1)\"\n", "docs: want an https URL"},
+		"help by http":       {"key: a\nhosts: [a.example]\nauth: {k: {type: credentials, help: \"http://a.example\", fields: {key: {secret: true}}}}\n", "help: want an https URL"},
 		"keep":               {"key: a\nhosts: [a.example]\nkeep: [etag]\n", "authorization or cookie"},
 	} {
 		t.Run(name, func(t *testing.T) {

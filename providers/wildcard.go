@@ -57,6 +57,28 @@ func (h *Host) tooWide() bool {
 	return icann && suffix == base
 }
 
+// checkOwners refuses hosts that belong to nobody in particular: the suffix of a
+// registry, and a * over the names of those who give names to others, such as
+// *.github.io. It is for definitions that are not built in: those are looked at by
+// us. Other mistakes are Compile's to tell.
+func (d *Definition) checkOwners() error {
+	for _, hd := range d.Hosts {
+		h, err := compileHost(hd)
+		if err != nil || h.template != nil {
+			continue
+		}
+		suffix, icann := publicsuffix.PublicSuffix(h.glob)
+		if h.exact() && icann && suffix == h.glob {
+			return fmt.Errorf("%s: host %q: this is a suffix under which registries give names to everybody, and no service's host", d.source, hd.Host)
+		}
+		base := strings.TrimLeft(h.glob[strings.LastIndexByte(h.glob, '*')+1:], ".")
+		if suffix, _ := publicsuffix.PublicSuffix(base); h.wild() && h.Wildcard == WildcardVendor && suffix == base {
+			return fmt.Errorf("%s: host %q: everybody can have a name below %s, so that not every name there is the vendor's", d.source, hd.Host, base)
+		}
+	}
+	return nil
+}
+
 // compileLabels makes the shape of what may stand for the last * of a pattern.
 func (h *Host) compileLabels(d HostDef) error {
 	if d.Labels == "" {

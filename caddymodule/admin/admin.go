@@ -18,6 +18,7 @@ import (
 
 	pages "github.com/attache-proxy/attache/caddymodule/admin/connect"
 	"github.com/attache-proxy/attache/resolver/connect"
+	"github.com/attache-proxy/attache/resolver/egress"
 
 	"github.com/attache-proxy/attache/caddymodule/admin/api"
 	"github.com/attache-proxy/attache/caddymodule/admin/paths"
@@ -44,9 +45,9 @@ type Config struct {
 	Declared api.Declared
 	// MCP finds MCP servers out; nil means that no connector is made of one.
 	MCP api.MCP
-	// Named reports whether the operator named a host as one that may be called
-	// although it is not public, and by plain HTTP; nil means none.
-	Named func(host string) bool
+	// Egress knows which hosts may be called: public ones, and those that the
+	// operator named, also by plain HTTP.
+	Egress egress.Guard
 	// HTTP sends webhooks. It must refuse addresses that are not public and
 	// follow no redirects.
 	HTTP webhooks.Doer
@@ -89,7 +90,7 @@ func New(c Config) *Admin {
 		turns:   connect.New(connect.Config{Vault: c.Vault, Catalogue: c.Catalogue, Tester: c.Tester, Connections: c.Connections, Log: c.Log}),
 		rest:    rest.New(c.Vault, c.Log, c.Version),
 	}
-	api.Mount(api.Config{Vault: c.Vault, Catalogue: c.Catalogue, Connections: c.Connections, Storage: c.Storage, Declared: c.Declared, MCP: c.MCP, Named: c.Named,
+	api.Mount(api.Config{Vault: c.Vault, Catalogue: c.Catalogue, Connections: c.Connections, Storage: c.Storage, Declared: c.Declared, MCP: c.MCP, Egress: c.Egress,
 		Log: c.Log, Guard: guard, Turns: a.turns, Rest: a.rest})
 	webhooks.Mount(a.rest)
 	a.rest.Finish()

@@ -31,6 +31,31 @@ func (d *Dialer) CheckHost(ctx context.Context, host string) error {
 	return last
 }
 
+// near are names that lead to this machine, to its link (RFC 6762) or to what a
+// cloud puts there, whatever a name server says.
+var near = []string{"localhost", "localhost.localdomain", "localhost4", "localhost6", "localhost4.localdomain4", "localhost6.localdomain6",
+	"ip6-localhost", "ip6-loopback", "broadcasthost", "local", "metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal"}
+
+// CheckName says of a host as it is written, a pattern perhaps, that no address of
+// it may be dialled. Other names are looked up when they are dialled.
+func (g *Guard) CheckName(host string) error {
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	if a, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
+		return g.Check(a)
+	}
+	for _, name := range near {
+		if host != name && !strings.HasSuffix(host, "."+name) {
+			continue
+		}
+		local, loopback := strings.HasSuffix(host, "local"), strings.Contains(name, "localhost") || name == "ip6-loopback"
+		if loopback && g.Names("localhost") || local && len(g.Allow) > 0 {
+			return nil
+		}
+		return fmt.Errorf("%s is a name of this machine or its link", name)
+	}
+	return nil
+}
+
 // Names reports whether the operator named a host as one that may be dialled
 // although it is not public: an address among the exceptions, or localhost where
 // loopback is.

@@ -40,6 +40,28 @@ func TestCheckHost(t *testing.T) {
 	}
 }
 
+// Hosts as they are written: names of this machine, its link and its cloud are
+// refused like the addresses that they stand for.
+func TestNearNames(t *testing.T) {
+	allow, err := egress.ParseAllow([]string{"127.0.0.1", "192.168.0.0/16"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, c := range map[string]struct{ public, named bool }{
+		"api.example.com": {true, true}, "billing": {true, true}, "notlocalhost": {true, true}, "localhost.example.com": {true, true}, "1.1.1.1": {true, true}, "mylocal": {true, true},
+		"localhost": {false, true}, "LOCALHOST.": {false, true}, "a.localhost": {false, true}, "*.localhost": {false, true}, "localhost.localdomain": {false, true}, "ip6-loopback": {false, true},
+		"printer.local": {false, true}, "*.local": {false, true}, "127.0.0.1": {false, true}, "[::1]": {false, false}, "192.168.1.1": {false, true}, "169.254.169.254": {false, false}, "fe80::1": {false, false},
+		"10.0.0.1": {false, false}, "metadata.google.internal": {false, false}, "instance-data.ec2.internal": {false, false}, "::ffff:169.254.169.254": {false, false},
+	} {
+		if got := (&egress.Guard{}).CheckName(host) == nil; got != c.public {
+			t.Errorf("CheckName(%q) without exceptions: taken %v, want %v", host, got, c.public)
+		}
+		if got := (&egress.Guard{Allow: allow}).CheckName(host) == nil; got != c.named {
+			t.Errorf("CheckName(%q) where addresses are named: taken %v, want %v", host, got, c.named)
+		}
+	}
+}
+
 func TestNames(t *testing.T) {
 	allow, err := egress.ParseAllow([]string{"127.0.0.1", "10.1.0.0/16", "fd00::1"})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/attache-proxy/attache/caddymodule/admin/rest"
 	"github.com/attache-proxy/attache/caddymodule/admin/signin"
 	"github.com/attache-proxy/attache/resolver/connect"
+	"github.com/attache-proxy/attache/resolver/egress"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -27,10 +28,10 @@ type Config struct {
 	Declared Declared
 	// MCP finds MCP servers out; nil means that no connector is made of one.
 	MCP MCP
-	// Named reports whether the operator named a host as one that may be called
-	// although it is not public, and by plain HTTP; nil means none.
-	Named func(host string) bool
-	Log   *slog.Logger
+	// Egress knows which hosts may be called: public ones, and those that the
+	// operator named, also by plain HTTP.
+	Egress egress.Guard
+	Log    *slog.Logger
 
 	Guard *signin.Guard
 	Turns *connect.Turns

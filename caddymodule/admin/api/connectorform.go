@@ -246,7 +246,10 @@ func (a *API) check(key, source string) (*providers.Connector, error) {
 		return nil, badDefinition(err)
 	}
 	for _, h := range con.Hosts {
-		if h.PlainHTTP && (a.c.Named == nil || !a.c.Named(h.Pattern)) {
+		if err := a.c.Egress.CheckName(h.Pattern); err != nil {
+			return nil, badDefinition(fmt.Errorf("the host %s: %w; the operator may name it with allow_address", h.Pattern, err))
+		}
+		if h.PlainHTTP && !a.c.Egress.Names(h.Pattern) {
 			return nil, badDefinition(fmt.Errorf("the host %s: plain HTTP is allowed only in the configuration file, and to addresses that it names with allow_address", h.Pattern))
 		}
 	}
