@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/attache-proxy/attache/caddymodule/client"
+	"github.com/attache-proxy/attache/providers/printable"
 	"github.com/attache-proxy/attache/resolver"
 )
 
@@ -82,7 +83,8 @@ func (v *visit) json(status int, body any) error {
 	v.w.Header().Set("Content-Type", "application/json")
 	v.w.Header().Set("Cache-Control", "no-store")
 	v.w.WriteHeader(status)
-	_ = json.NewEncoder(v.w).Encode(body)
+	text, _ := json.Marshal(body)
+	_, _ = v.w.Write(append(printable.JSON(text), '\n'))
 	return errServed
 }
 

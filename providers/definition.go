@@ -294,6 +294,7 @@ func parse(name string, src []byte) (*Definition, error) {
 	if err := strictyaml.Decode(doc.Content[0], d); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, d.place(err))
 	}
+	d.clean()
 	return d, nil
 }
 

@@ -38,3 +38,18 @@ func TestHostsHaveAnOwner(t *testing.T) {
 		}
 	}
 }
+
+// Words of a connector's author steer no terminal.
+func TestTextsOfConnectorsAreCleaned(t *testing.T) {
+	d, err := Parse("x.yaml", []byte(`{key: x, title: "X\u001b[2J\u202e", category: "c\u009b", hosts: [{host: "*.x.example", wildcard: vendor, reason: "why\u2066"}],
+		auth: {key: {type: credentials, title: "T\u001b", fields: {key: {title: "K\u200f", description: "a\nb\u001b", secret: true}}}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := d.Auth[0]
+	for got, want := range map[string]string{d.Title: "X[2J", d.Category: "c", d.Hosts[0].Reason: "why", o.Title: "T", o.Fields[0].Title: "K", o.Fields[0].Description: "a\nb"} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
+
+	"github.com/attache-proxy/attache/providers/printable"
 )
 
 // Outcome is what became of a call. It may still change while a body is streaming.
@@ -104,7 +106,7 @@ const MaxText = 2 << 10
 // Bound cuts what an agent chose to MaxText. A text that was cut ends with the
 // SHA-256 of the whole, so that equal ones can be told.
 func (e *Observation) Bound() {
-	e.Method, e.Host, e.Path, e.Operation = bounded(e.Method), bounded(e.Host), bounded(e.Path), bounded(e.Operation)
+	e.Method, e.Host, e.Path, e.Operation = bounded(e.Method), bounded(e.Host), bounded(e.Path), bounded(printable.Line(e.Operation))
 }
 
 func bounded(s string) string {

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/attache-proxy/attache/providers/printable"
 )
 
 // Refusal is an answer of ours instead of the service's: an RFC 9457 problem
@@ -130,7 +132,7 @@ func (r *Refusal) WriteTo(w http.ResponseWriter) {
 	h.Set("Attache-Error", r.Code)
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n'))
+	_, _ = w.Write(append(printable.JSON(body), '\n'))
 }
 
 // AsRefusal finds the refusal in an error.

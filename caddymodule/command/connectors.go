@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"github.com/attache-proxy/attache/caddymodule/config"
 	"github.com/attache-proxy/attache/caddymodule/schema"
 	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/providers/printable"
 )
 
 var connectorsCommand = caddycmd.Command{
@@ -153,8 +155,13 @@ func validateConnectorsCommand() *cobra.Command {
 }
 
 func printJSON(cmd *cobra.Command, v any) error {
-	enc := json.NewEncoder(cmd.OutOrStdout())
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := cmd.OutOrStdout().Write(printable.JSON(text.Bytes()))
+	return err
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/attache-proxy/attache/providers/printable"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -53,7 +54,8 @@ func (p *Problem) At(location, message string) *Problem {
 func Write(w http.ResponseWriter, p *Problem) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p)
+	body, _ := json.Marshal(p)
+	_, _ = w.Write(append(printable.JSON(body), '\n'))
 }
 
 // codes is the only place where errors of the vault become HTTP. A % in a code

@@ -2,10 +2,9 @@ package vault
 
 import (
 	"encoding/json"
-	"strings"
 	"time"
-	"unicode"
 
+	"github.com/attache-proxy/attache/providers/printable"
 	"github.com/attache-proxy/attache/providers/secret"
 )
 
@@ -76,15 +75,7 @@ type ProviderAccount struct{ ID, Label, Email string }
 // clean takes out what a service could steer a terminal with, or turn a line
 // round: control and format characters.
 func (p *ProviderAccount) clean() ProviderAccount {
-	plain := func(s string) string {
-		return strings.Map(func(r rune) rune {
-			if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) || r == unicode.ReplacementChar {
-				return -1
-			}
-			return r
-		}, s)
-	}
-	return ProviderAccount{plain(p.ID), plain(p.Label), plain(p.Email)}
+	return ProviderAccount{printable.Line(p.ID), printable.Line(p.Label), printable.Line(p.Email)}
 }
 
 // Settings are what an operator may tune per account. Zero values mean the
@@ -162,7 +153,9 @@ func (a *Account) into() []any {
 
 func scanAccount(s scanner) (Account, error) {
 	var a Account
-	return a, s.Scan(a.into()...)
+	err := s.Scan(a.into()...)
+	a.Provider = a.Provider.clean() // rows of older versions
+	return a, err
 }
 
 // usedColumns read the newest day of usage, and the newest with an error; two
@@ -173,7 +166,9 @@ const usedColumns = `COALESCE((SELECT u.last_used FROM usage u WHERE u.account_i
 
 func scanAccountUsed(s scanner) (Account, error) {
 	var a Account
-	return a, s.Scan(append(a.into(), timeCol{&a.LastUsed}, timeCol{&a.LastErrorAt}, &a.LastError)...)
+	err := s.Scan(append(a.into(), timeCol{&a.LastUsed}, timeCol{&a.LastErrorAt}, &a.LastError)...)
+	a.Provider = a.Provider.clean()
+	return a, err
 }
 
 // values are the arguments of an INSERT in the order of accountColumns.

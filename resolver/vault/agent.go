@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/attache-proxy/attache/providers/printable"
 	"github.com/attache-proxy/attache/providers/secret"
 )
 
@@ -44,6 +45,7 @@ func (a *Agent) into() []any {
 
 func scanAgent(s scanner) (a Agent, err error) {
 	err = s.Scan(a.into()...)
+	a.Description = printable.Text(a.Description)
 	return a, err
 }
 
@@ -56,7 +58,7 @@ func (a *Agent) check() error {
 	if strings.ContainsAny(a.Name, "+:/@ ") {
 		return invalid("name", "must not hold + : / @ or a space")
 	}
-	if len(a.Description) > maxText {
+	if a.Description = printable.Text(a.Description); len(a.Description) > maxText {
 		return invalid("description", "is longer than %d bytes", maxText)
 	}
 	for _, c := range a.Connectors {

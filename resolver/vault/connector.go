@@ -8,6 +8,8 @@ import (
 	"maps"
 	"regexp"
 	"time"
+
+	"github.com/attache-proxy/attache/providers/printable"
 )
 
 // Connector is one that was made through the API. What its definition means is
@@ -34,6 +36,7 @@ const connectorColumns = "id, key, organisation, title, type, state, definition,
 func scanConnector(s scanner) (c Connector, err error) {
 	err = s.Scan(&c.ID, &c.Key, &c.Organisation, &c.Title, &c.Type, &c.State, &c.Definition, jsonCol{&c.Form}, &c.LastError,
 		timeCol{&c.CreatedAt}, timeCol{&c.UpdatedAt}, &c.Version)
+	c.Title, c.LastError = printable.Line(c.Title), printable.Text(c.LastError)
 	return c, err
 }
 

@@ -246,12 +246,23 @@ func TestOldVault(t *testing.T) {
 // TestIdentitiesAreCleaned: what a service says of who somebody is steers no
 // terminal, wherever it is shown.
 func TestIdentitiesAreCleaned(t *testing.T) {
-	v := vaulttest.Open(t, vaulttest.SQLite(t))
-	s := v.System()
+	config := vaulttest.SQLite(t)
+	s := vaulttest.Open(t, config).System()
 	a := must[vault.Account](t)(s.CreateAccount(t.Context(), vault.NewAccount{Connector: "x", Option: "o"}))
 	bad := &vault.ProviderAccount{ID: "1\u009b2J", Label: "Ann\x1b[31m\u202eevil", Email: "a\u2028@b.example\r\n"}
 	a = must[vault.Account](t)(s.Connect(t.Context(), a.ID, 0, vault.Connection{Provider: bad}))
 	if want := (vault.ProviderAccount{ID: "12J", Label: "Ann[31mevil", Email: "a@b.example"}); a.Provider != want {
 		t.Errorf("stored %q, want %q", a.Provider, want)
+	}
+	// A row of an older version is cleaned when it is read.
+	if _, err := raw(t, config).ExecContext(t.Context(), "UPDATE accounts SET provider_label = ?", bad.Label); err != nil {
+		t.Fatal(err)
+	}
+	if a = must[vault.Account](t)(s.Account(t.Context(), a.ID)); a.Provider.Label != "Ann[31mevil" {
+		t.Errorf("an older row reads as %q", a.Provider.Label)
+	}
+	agent, _, err := s.CreateAgent(t.Context(), vault.NewAgent{Name: "a", Description: "one\ntwo\x1b[2J\u009b\u202e"})
+	if err != nil || agent.Description != "one\ntwo[2J" {
+		t.Errorf("an agent's description is %q, %v", agent.Description, err)
 	}
 }

@@ -1,6 +1,8 @@
 package rest
 
 import (
+	"bytes"
+	"io"
 	"net/http"
 	"reflect"
 	"strings"
@@ -8,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/attache-proxy/attache/caddymodule/admin/paths"
+	"github.com/attache-proxy/attache/providers/printable"
 	"github.com/attache-proxy/attache/resolver/problem"
 )
 
@@ -33,13 +36,23 @@ func humaConfig(version string) huma.Config {
 			Security: []map[string][]string{{"admin": {}}},
 		},
 		OpenAPIPath:                  paths.API + "/openapi",
-		Formats:                      map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
+		Formats:                      map[string]huma.Format{"application/json": inJSON, "json": inJSON},
 		DefaultFormat:                "application/json",
 		Transformers:                 []huma.Transformer{ownProblems},
 		RejectUnknownQueryParameters: true,
 	}
 	return c
 }
+
+// inJSON is huma's, with escapes for what would steer a terminal.
+var inJSON = huma.Format{Unmarshal: huma.DefaultJSONFormat.Unmarshal, Marshal: func(w io.Writer, v any) error {
+	var text bytes.Buffer
+	if err := huma.DefaultJSONFormat.Marshal(&text, v); err != nil {
+		return err
+	}
+	_, err := w.Write(printable.JSON(text.Bytes()))
+	return err
+}}
 
 // idempotencyKey is taken by every POST, before huma.
 var idempotencyKey = &huma.Param{
