@@ -11,6 +11,8 @@ import (
 	"slices"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/attache-proxy/attache/caddymodule/config"
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/oauth"
@@ -28,7 +30,29 @@ func (a *App) loadConnectors() ([]*providers.Connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return providers.CompileAll(defs, a.inUse())
+	connectors, err := providers.CompileAll(defs, a.inUse())
+	for _, c := range connectors {
+		var options []string
+		for _, acct := range a.Connectors[c.Key].Accounts {
+			if o, ok := c.Option(acct.Option); ok {
+				options = append(options, o.Name)
+			}
+		}
+		a.warnOfEnds(c, options...)
+	}
+	return connectors, err
+}
+
+// endsSoon is how long before something ends the log says so at start.
+const endsSoon = 60 * 24 * time.Hour
+
+// warnOfEnds logs what the service of a connector in use takes away; of the given
+// options, or of all.
+func (a *App) warnOfEnds(c *providers.Connector, options ...string) {
+	for _, e := range c.Ending(time.Now().Add(endsSoon), options...) {
+		a.logger.Warn("a connector in use ends", zap.String("connector", c.Key), zap.String("ends", e.What()), zap.Stringer("date", e.Date),
+			zap.String("instead", e.Instead), zap.String("source", e.Source), zap.Bool("past", e.Past(time.Now())))
+	}
 }
 
 // inUse are the keys of the connectors that the configuration names.
@@ -89,7 +113,7 @@ func (a *App) buildAccount(c *providers.Connector, ac config.Account) (*resolver
 	name := cmp.Or(ac.Name, "default")
 	id := c.Key + ":" + name
 	acct := &resolver.Account{
-		ID: id, Name: name, Connector: c, Option: o, Fields: fields, App: app, Ambient: ambient.Machine{},
+		ID: id, Name: name, Connector: c, Option: o.For(fields), Fields: fields, App: app, Ambient: ambient.Machine{},
 		State: resolver.StateActive, Default: ac.Default,
 		CacheKey: id + "@" + fingerprint(a.Connectors[c.Key].Definition, fields, app),
 		Meta:     map[string]string{"name": name, "id": id},

@@ -190,6 +190,7 @@ func (s *connectorSet) compile(defs map[string]*providers.Definition, key string
 		s.compiled = map[string]compiledConnector{}
 	}
 	s.compiled[key] = compiledConnector{cs[0], version}
+	s.app.warnOfEnds(cs[0])
 	return cs[0], nil
 }
 

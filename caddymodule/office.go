@@ -114,7 +114,7 @@ func (o office) trialAccount(ctx context.Context, t connect.Trial) (*resolver.Ac
 	if t.AccountID != "" {
 		return o.app.directory.Account(ctx, t.AccountID)
 	}
-	acct := &resolver.Account{ID: "trial", Name: "trial", Connector: t.Connector, Option: t.Option, Fields: t.Fields, App: t.App,
+	acct := &resolver.Account{ID: "trial", Name: "trial", Connector: t.Connector, Option: t.Option.For(t.Fields), Fields: t.Fields, App: t.App,
 		State: resolver.StateActive, CacheKey: "trial@" + fingerprint(nil, t.Fields, t.App), Meta: map[string]string{}}
 	maps.Copy(acct.Meta, t.Meta)
 	if t.Credential != nil {

@@ -36,7 +36,9 @@ type Connector struct {
 	MetaPrefixes []string
 	// ByPath says that paths decide: some host has a path prefix.
 	ByPath bool
-	// templates says that some host is a template.
+	// baseURLs are by environment.
+	baseURLs map[string]*expr.Template
+	// templates says that some host is a template, or belongs to an environment.
 	templates bool
 	// TakesSignedURLs is URLSignatures, or that a signer implies it.
 	TakesSignedURLs bool
@@ -52,6 +54,9 @@ type Option struct {
 	OAuth *oauth.Config
 	// token is what {token} means for type credentials.
 	token *expr.Template
+	// environments are the option in each environment, also in in.
+	environments map[string]*Option
+	in           *EnvironmentDef
 	// inHost are the fields that stand in the connector's hosts.
 	inHost map[string]hostUse
 }
@@ -61,8 +66,12 @@ var keyShape = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 // Compile checks a definition and makes a Connector of it.
 func Compile(d *Definition) (*Connector, error) {
-	c := &Connector{Definition: d, Source: d.source, Scrub: d.Scrub == nil || *d.Scrub, Sandbox: d.Sandbox == nil || *d.Sandbox}
-	if err := c.compile(); err != nil {
+	full, err := d.withEnvironments()
+	c := &Connector{Definition: full, Source: d.source, Scrub: d.Scrub == nil || *d.Scrub, Sandbox: d.Sandbox == nil || *d.Sandbox}
+	if err == nil {
+		err = c.compile()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s: connector %s: %w", cmp.Or(d.source, "(no file)"), cmp.Or(d.Key, "without key"), d.place(err))
 	}
 	return c, nil
@@ -75,6 +84,9 @@ func (c *Connector) compile() error {
 	if err := webPage("docs", c.Docs); err != nil {
 		return err
 	}
+	if err := c.checkAbout(); err != nil {
+		return err
+	}
 	if len(c.Definition.Hosts) == 0 {
 		return fmt.Errorf("hosts are missing: name at least one host that the credential may go to")
 	}
@@ -83,9 +95,12 @@ func (c *Connector) compile() error {
 		if err != nil {
 			return err
 		}
+		if h.environment = hd.environment; h.environment != "" {
+			h.byDefault = c.Environments[0].Name
+		}
 		c.Hosts = append(c.Hosts, h)
 		c.ByPath = c.ByPath || h.Path != "/"
-		c.templates = c.templates || h.template != nil
+		c.templates = c.templates || h.template != nil || h.environment != ""
 	}
 	for i := range c.Auth {
 		o, err := c.compileOption(&c.Auth[i])
@@ -145,27 +160,58 @@ func (c *Connector) findKeyHeaders() {
 }
 
 func (c *Connector) compileBaseURL() error {
-	src := c.Definition.BaseURL
+	var err error
+	if c.BaseURL, err = c.baseURL(c.Definition.BaseURL, ""); err != nil || len(c.Environments) == 0 {
+		return err
+	}
+	c.baseURLs = map[string]*expr.Template{}
+	for _, e := range c.Environments {
+		src := e.BaseURL
+		if src == "" && len(e.Hosts) == 0 {
+			src = c.Definition.BaseURL
+		}
+		if c.baseURLs[e.Name], err = c.baseURL(src, e.Name); err != nil {
+			return fmt.Errorf("environment %s: %w", e.Name, err)
+		}
+	}
+	c.BaseURL = c.baseURLs[c.Environments[0].Name]
+	return nil
+}
+
+// baseURL compiles the URL of an environment, or that of its first host; nil
+// where there is none.
+func (c *Connector) baseURL(src, environment string) (*expr.Template, error) {
 	if src == "" {
-		if src = c.defaultBaseURL(); src == "" {
-			return nil
+		if src = c.defaultBaseURL(environment); src == "" {
+			return nil, nil
 		}
 	}
 	u, err := url.Parse(fieldInHost.ReplaceAllString(src, "1")) // a field may be the port
 	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
-		return fmt.Errorf("base_url %q: want an absolute https URL", src)
+		return nil, fmt.Errorf("base_url %q: want an absolute https URL", src)
 	}
 	t, err := expr.Compile(src)
 	if err != nil {
-		return fmt.Errorf("base_url: %w", err)
+		return nil, fmt.Errorf("base_url: %w", err)
 	}
-	c.BaseURL = t
-	return nil
+	for _, o := range c.Options {
+		for _, ref := range t.Refs() {
+			name, ok := strings.CutPrefix(ref, "fields.")
+			if ok && o.Type != TypeDelegate && !slices.Contains(o.env().Fields, name) {
+				return nil, fmt.Errorf("base_url needs {%s}, and auth option %s does not ask for the field %s", ref, o.Name, name)
+			}
+		}
+	}
+	return t, nil
 }
 
-// defaultBaseURL is that of the first host that is exact or a template.
-func (c *Connector) defaultBaseURL() string {
+// defaultBaseURL is that of the first host of an environment that is exact or a
+// template.
+func (c *Connector) defaultBaseURL(environment string) string {
 	for _, h := range c.Hosts {
+		if h.environment != environment {
+			continue
+		}
 		if h.exact() || h.template != nil && !h.wild() {
 			host := h.Pattern
 			if h.template == nil && strings.Contains(host, ":") {
@@ -197,14 +243,6 @@ func (c *Connector) Option(name string) (*Option, bool) {
 	return c.Options[i], true
 }
 
-// TestFor is the request that proves an option's credential, or nil.
-func (c *Connector) TestFor(o *Option) *TestDef {
-	if o != nil && o.Test != nil {
-		return o.Test
-	}
-	return c.Test
-}
-
 // OptionNames lists the options, for messages.
 func (c *Connector) OptionNames() string {
 	var ns []string
@@ -224,10 +262,14 @@ func (c *Connector) SignerFor(o *Option, h *Host) sign.Signer {
 
 // Origin is the scheme and host of the base URL for an account's fields.
 func (c *Connector) Origin(v *expr.Vars) (*url.URL, error) {
-	if c.BaseURL == nil {
+	base := c.BaseURL
+	if v != nil && len(c.baseURLs) > 0 {
+		base = c.baseURLs[c.environment(v.Value("fields."+EnvironmentField)).Name]
+	}
+	if base == nil {
 		return nil, fmt.Errorf("connector %s has no base_url; call it by its host name through the proxy", c.Key)
 	}
-	s, err := c.BaseURL.Eval(v)
+	s, err := base.Eval(v)
 	if err != nil {
 		return nil, err
 	}

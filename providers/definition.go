@@ -29,10 +29,19 @@ type Definition struct {
 	// Key names the connector: lower-case letters, digits and hyphens.
 	Key string `yaml:"key"`
 	// Title is the service's name as people write it.
-	Title    string `yaml:"title"`
+	Title string `yaml:"title"`
+	// Aliases are other names by which people look for it.
+	Aliases []string `yaml:"aliases"`
+	// Description says in a sentence what it is.
+	Description string `yaml:"description"`
+	// Category is one of Categories.
 	Category string `yaml:"category"`
 	// Docs is the vendor's page on authentication.
 	Docs string `yaml:"docs"`
+	// Checked is the day on which it was last compared with the vendor's documents.
+	Checked Date `yaml:"checked"`
+	// Ends are what the vendor takes away, and when.
+	Ends []EndDef `yaml:"ends"`
 	// Extends names a connector from which everything comes that is not given here.
 	Extends string `yaml:"extends"`
 	// Hosts are the hosts that the credential may go to, and no others.
@@ -40,9 +49,13 @@ type Definition struct {
 	// BaseURL is the URL whose origin the base-URL door uses; a template over
 	// the account's fields. Default: https and the first exact host.
 	BaseURL string `yaml:"base_url"`
+	// Environments are the places at which the service is run, one of which an
+	// account chooses: production and sandbox, regions, the customer's own.
+	Environments EnvironmentDefs `yaml:"environments"`
 	// Auth are the ways to connect, in order; the first is the default.
 	Auth OptionDefs `yaml:"auth"`
-	// Test is a cheap request that proves that a credential works.
+	// Test is a cheap request that proves that a credential works; of every option
+	// that has none of its own.
 	Test *TestDef `yaml:"test"`
 	// Identity says where in the test's answer it stands whose account it is.
 	Identity IdentityDef `yaml:"identity"`
@@ -105,6 +118,8 @@ type HostDef struct {
 	Path string `yaml:"path"`
 	// Sign places the credential differently on this host.
 	Sign *sign.Spec `yaml:"sign"`
+
+	environment string // that it belongs to; empty for all
 }
 
 // UnmarshalYAML reads a pattern alone or the long form.
@@ -127,8 +142,14 @@ type OptionDef struct {
 	Help string `yaml:"help"`
 	// Fields is what a person is asked for.
 	Fields FieldDefs `yaml:"fields"`
-	// Test replaces the connector's test for accounts of this option.
-	Test *TestDef `yaml:"test"`
+	// KeyPage is the page on which a person makes the key or registers the app.
+	KeyPage string `yaml:"key_page"`
+	// Test replaces the connector's test for accounts of this option, and Identity
+	// then says whose account it is.
+	Test     *TestDef    `yaml:"test"`
+	Identity IdentityDef `yaml:"identity"`
+	// ScopeList are the scopes to choose from, each with what it allows.
+	ScopeList ScopeDefs `yaml:"scope_list"`
 	// Token is what {token} means for type credentials; default: the only secret field.
 	Token string `yaml:"token"`
 	// Sign places the credential; default bearer for oauth2 and mcp.
@@ -167,8 +188,10 @@ type FieldDef struct {
 	Pattern     string `yaml:"pattern"`
 	// Format is email, uri, url, or host: a name or an address, with a port where
 	// it is not 443.
-	Format   string   `yaml:"format"`
-	Enum     []string `yaml:"enum"`
+	Format string   `yaml:"format"`
+	Enum   []string `yaml:"enum"`
+	// Examples are values that the vendor's documents show. They must be admitted.
+	Examples []string `yaml:"examples"`
 	Default  string   `yaml:"default"`
 	Optional bool     `yaml:"optional"`
 }
@@ -190,22 +213,6 @@ func (fs *FieldDefs) UnmarshalYAML(n *yaml.Node) error {
 		*fs = append(*fs, f)
 	}
 	return nil
-}
-
-// TestDef is a request with a path or an absolute URL, and the status it must get.
-type TestDef struct {
-	Get     string            `yaml:"get"`
-	Post    string            `yaml:"post"`
-	Body    string            `yaml:"body"`
-	Headers map[string]string `yaml:"headers"`
-	// Expect is the status of success; default 200.
-	Expect int `yaml:"expect"`
-}
-
-// UnmarshalYAML refuses unknown keys.
-func (t *TestDef) UnmarshalYAML(n *yaml.Node) error {
-	type plain TestDef
-	return strictyaml.Decode(n, (*plain)(t))
 }
 
 // IdentityDef holds paths into the test's answer.

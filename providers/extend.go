@@ -20,6 +20,18 @@ func (d *Definition) extend(base *Definition) *Definition {
 	if out.Title == "" {
 		out.Title = base.Title
 	}
+	if out.Description == "" {
+		out.Description = base.Description
+	}
+	if out.Environments == nil && out.Hosts == nil && out.BaseURL == "" {
+		out.Environments = base.Environments
+	}
+	if out.Ends == nil && out.Auth == nil && out.Hosts == nil {
+		out.Ends = base.Ends
+	}
+	if out.Checked.IsZero() {
+		out.Checked = base.Checked
+	}
 	if out.Category == "" {
 		out.Category = base.Category
 	}

@@ -28,7 +28,7 @@ func (c *Connector) FixedHosts(app secret.Values) (hosts, open []string) {
 		if o.OAuth == nil {
 			continue
 		}
-		for _, origin := range o.OAuth.Origins() {
+		for _, origin := range o.origins() {
 			more, ok := c.fixedHosts(o, origin, app)
 			if !ok {
 				open = append(open, origin.Key+": "+origin.Source)
@@ -40,6 +40,17 @@ func (c *Connector) FixedHosts(app secret.Values) (hosts, open []string) {
 	slices.Sort(hosts)
 	slices.Sort(open)
 	return slices.Compact(hosts), slices.Compact(open)
+}
+
+// origins are those in every environment.
+func (o *Option) origins() []oauth.Origin {
+	all := o.OAuth.Origins()
+	for _, in := range o.environments {
+		if in != o {
+			all = append(all, in.OAuth.Origins()...)
+		}
+	}
+	return all
 }
 
 func (c *Connector) fixedHosts(o *Option, origin oauth.Origin, app secret.Values) (hosts []string, ok bool) {
@@ -105,7 +116,7 @@ func (c *Connector) bounded(pattern string) bool {
 	rest, _, _ := strings.Cut(pattern[i+1:], ":")
 	domain, ok := strings.CutPrefix(rest, ".")
 	suffix, icann := publicsuffix.PublicSuffix(domain)
-	return ok && strings.HasPrefix(c.Source, "catalog/") && !icann && suffix == domain && strings.Contains(domain, ".")
+	return ok && strings.HasPrefix(c.Source, catalogDir) && !icann && suffix == domain && strings.Contains(domain, ".")
 }
 
 // FixHosts checks the hosts that were named for a client; none named means those

@@ -29,6 +29,9 @@ type Host struct {
 	// Wildcard and Reason are HostDef's.
 	Wildcard, Reason string
 
+	// environment is the one that the host belongs to, and byDefault that of
+	// accounts which name none; empty for a host of all.
+	environment, byDefault string
 	// template gives the exact host of an account; nil where Pattern has no field.
 	template *expr.Template
 	// port gives the port of an account; nil unless a field stands for it.

@@ -13,6 +13,9 @@ import (
 	"sync"
 )
 
+// catalogDir begins the names of the files that are built in.
+const catalogDir = "catalog/"
+
 //go:embed catalog/*.yaml
 var catalogFS embed.FS
 
@@ -24,7 +27,7 @@ func Catalog() (map[string]*Definition, error) {
 }
 
 var builtin = sync.OnceValues(func() (map[string]*Definition, error) {
-	return loadFS(catalogFS, "catalog", "catalog/", parse)
+	return loadFS(catalogFS, "catalog", catalogDir, parse)
 })
 
 // LoadDir reads every *.yaml and *.yml file of a directory.

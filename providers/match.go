@@ -14,6 +14,9 @@ import (
 // account's own values decide: one tenant's credential never goes to another
 // tenant's host.
 func (h *Host) Allows(host, port string, v *expr.Vars) bool {
+	if !h.inEnvironment(v) {
+		return false
+	}
 	if h.template == nil {
 		return h.matches(host) && fitsPort(h.Port, port)
 	}
@@ -156,7 +159,7 @@ func (c *Connector) HasHostTemplates() bool { return c.templates }
 func (c *Connector) Bindings(organisation string, v *expr.Vars) []Binding {
 	var out []Binding
 	for _, h := range c.Hosts {
-		if h.template == nil || h.wild() {
+		if h.template == nil || h.wild() || !h.inEnvironment(v) {
 			continue // a pattern with a * is looked up as one, and Allows decides
 		}
 		if host, port, err := h.Own(v); err == nil {
@@ -167,9 +170,13 @@ func (c *Connector) Bindings(organisation string, v *expr.Vars) []Binding {
 }
 
 // FieldsOf reads the fields that stand in the pattern out of a host name that
-// fits it; nil where none does. A port stays out of what it reads.
+// fits it, and the environment that the host belongs to; nil where none does. A
+// port stays out of what it reads.
 func (h *Host) FieldsOf(host string) map[string]string {
 	if h.template == nil {
+		if h.environment != "" && h.matches(host) {
+			return map[string]string{EnvironmentField: h.environment}
+		}
 		return nil
 	}
 	if name, _, ok := strings.Cut(host, ":"); ok && h.glob != "*" {
@@ -197,6 +204,9 @@ func (h *Host) FieldsOf(host string) map[string]string {
 	out := map[string]string{}
 	for i, name := range names {
 		out[name] = m[i+1]
+	}
+	if h.environment != "" {
+		out[EnvironmentField] = h.environment
 	}
 	return out
 }

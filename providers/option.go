@@ -34,6 +34,9 @@ func (c *Connector) compileOption(d *OptionDef) (*Option, error) {
 	if err := webPage("help", d.Help); err != nil {
 		return nil, err
 	}
+	if err := webPage("key_page", d.KeyPage); err != nil {
+		return nil, err
+	}
 	switch d.Type {
 	case TypeCredentials:
 	case TypeOAuth2, TypeOAuth1, TypeMCP:
@@ -61,7 +64,10 @@ func (c *Connector) compileOption(d *OptionDef) (*Option, error) {
 	if err := o.compileToken(); err != nil {
 		return nil, err
 	}
-	return o, c.compileSigners(o)
+	if err := c.compileSigners(o); err != nil {
+		return nil, err
+	}
+	return o, c.compileEnvironments(o)
 }
 
 // compileToken finds what {token} means for a pasted credential.
@@ -156,6 +162,14 @@ func (fs FieldDefs) check() error {
 		if _, err := regexp.Compile(f.Pattern); err != nil {
 			return fmt.Errorf("field %s: pattern: %w", f.Name, err)
 		}
+		for _, value := range append(slices.Clone(f.Examples), f.Default) {
+			if value == "" {
+				continue
+			}
+			if err := f.check(value); err != nil {
+				return fmt.Errorf("field %s: its own example or default %q %w", f.Name, value, err)
+			}
+		}
 	}
 	return nil
 }
@@ -196,6 +210,9 @@ func (o *Option) Validate(values secret.Values) (secret.Values, error) {
 			}
 			errs = append(errs, fmt.Errorf("field %s is not known; %s", name, known))
 		}
+	}
+	if len(errs) == 0 {
+		errs = append(errs, o.checkEnvironment(out))
 	}
 	return out, errors.Join(errs...)
 }

@@ -50,7 +50,8 @@ func (r *Resolver) Test(ctx context.Context, agent *Agent, connector, account st
 
 // Probed is what a test request showed.
 type Probed struct {
-	// Status is the service's, Expected the one that proves the credential.
+	// Status is the service's, Expected the one that proves the credential. A
+	// service that says no in the body of such an answer has the status 0.
 	Status, Expected int
 	// ID, Label and Email are whose account it is, where the connector can tell.
 	ID, Label, Email string
@@ -67,10 +68,7 @@ func (r *Resolver) Probe(ctx context.Context, acct *Account) (p Probed, err erro
 	if t == nil {
 		return p, ErrNoTest
 	}
-	p.Expected = t.Expect
-	if p.Expected == 0 {
-		p.Expected = http.StatusOK
-	}
+	p.Expected = t.Status()
 	call := &Call{Agent: &Agent{}, Connector: c, Account: acct}
 	path, _, _ := strings.Cut(t.Get+t.Post, "?")
 	if !strings.HasPrefix(path, "/") {
@@ -89,10 +87,16 @@ func (r *Resolver) Probe(ctx context.Context, acct *Account) (p Probed, err erro
 	}
 	defer res.Body.Close()
 	p.Status = res.StatusCode
-	if p.OK() && c.Identity != (providers.IdentityDef{}) { // else the body may be a stream without end
-		body, _ := io.ReadAll(io.LimitReader(res.Body, 1<<20))
-		p.identify(c.Identity, body)
+	paths := c.IdentityFor(acct.Option)
+	if !p.OK() || !t.ReadsBody() && paths == (providers.IdentityDef{}) { // else the body may be a stream without end
+		return p, nil
 	}
+	body, _ := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	if !t.Proves(p.Status, body) {
+		p.Status = 0
+		return p, nil
+	}
+	p.identify(paths, body)
 	return p, nil
 }
 

@@ -50,6 +50,7 @@ auth:
   oauth:
     type: oauth2
     title: Sign in
+    fields: {subdomain: {title: Subdomain, pattern: "^[a-z0-9-]+$", optional: true}}
     authorize_url: https://desk.example/authorize
     token_url: https://desk.example/token
     scopes: [read, write]

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 	"text/tabwriter"
+	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
@@ -29,9 +31,11 @@ Examples:
 
   attache connectors list
   attache connectors list --category crm
+  attache connectors list --ending 90d        # what services take away in the next 90 days
   attache connectors show github              # fields, and what to write into the Caddyfile
   attache connectors show zendesk --json
   attache connectors validate connectors/ more/mine.yaml
+  attache connectors validate                 # the built-in ones
   attache connectors schema > connector.schema.json
   attache connectors mcp https://mcp.example.com/mcp > connectors/files.yaml
 
@@ -76,6 +80,8 @@ func loadCatalog(cmd *cobra.Command, keys ...string) ([]*providers.Connector, er
 func listConnectorsCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "list [WORD]", Short: "Lists connectors: key, title, category, ways to connect", Args: cobra.MaximumNArgs(1)}
 	cmd.Flags().String("category", "", "Only those of this category")
+	cmd.Flags().String("ending", "", "Only those of which something ends within this time (90d), with what and when")
+	cmd.Flags().Lookup("ending").NoOptDefVal = "365d"
 	cmd.Flags().Bool("json", false, "Print as JSON")
 	dirFlag(cmd)
 	cmd.RunE = told(func(cmd *cobra.Command, args []string) error {
@@ -84,9 +90,13 @@ func listConnectorsCommand() *cobra.Command {
 			return err
 		}
 		category, _ := cmd.Flags().GetString("category")
+		until, err := endingFlag(cmd)
+		if err != nil {
+			return err
+		}
 		var found []shownConnector
 		for _, c := range all {
-			if (category == "" || c.Category == category) && (len(args) == 0 || mentions(c, args[0])) {
+			if (category == "" || c.Category == category) && (len(args) == 0 || c.Mentions(args[0])) && (until.IsZero() || len(c.Ending(until)) > 0) {
 				found = append(found, showConnector(c))
 			}
 		}
@@ -97,6 +107,9 @@ func listConnectorsCommand() *cobra.Command {
 			return errors.New("no connector is like that")
 		}
 		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+		if !until.IsZero() {
+			return printEnding(w, all, found, until)
+		}
 		fmt.Fprintln(w, "KEY\tTITLE\tCATEGORY\tOPTIONS")
 		for _, c := range found {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", c.Key, c.Title, c.Category, c.optionNames())
@@ -106,13 +119,60 @@ func listConnectorsCommand() *cobra.Command {
 	return cmd
 }
 
-// mentions reports whether a word is in the key, the title or a host.
-func mentions(c *providers.Connector, word string) bool {
-	text := c.Key + " " + c.Title
-	for _, h := range c.Hosts {
-		text += " " + h.String()
+// endingFlag is the time up to which ends are asked for; zero where they are not.
+func endingFlag(cmd *cobra.Command) (until time.Time, err error) {
+	text, _ := cmd.Flags().GetString("ending")
+	if text == "" {
+		return until, nil
 	}
-	return strings.Contains(strings.ToLower(text), strings.ToLower(word))
+	within, err := caddy.ParseDuration(text)
+	if err != nil || within < 0 {
+		return until, fmt.Errorf("--ending %q: want a time such as 90d", text)
+	}
+	return time.Now().Add(within), nil
+}
+
+// printEnding lists what ends, soonest first.
+func printEnding(w *tabwriter.Writer, all []*providers.Connector, found []shownConnector, until time.Time) error {
+	var lines []string
+	for _, c := range all {
+		if !slices.ContainsFunc(found, func(s shownConnector) bool { return s.Key == c.Key }) {
+			continue
+		}
+		for _, e := range c.Ending(until) {
+			lines = append(lines, fmt.Sprintf("%s\t%s\t%s\t%s\t%s", e.Date, c.Key, e.What(), e.Instead, e.Source))
+		}
+	}
+	slices.Sort(lines)
+	fmt.Fprintln(w, "DATE\tKEY\tENDS\tINSTEAD\tSOURCE")
+	for _, line := range lines {
+		fmt.Fprintln(w, line)
+	}
+	return w.Flush()
+}
+
+// validateBuiltIn compiles what is built in, and fails for what is past its end.
+func validateBuiltIn(cmd *cobra.Command) error {
+	defs, err := providers.Catalog()
+	if err != nil {
+		return err
+	}
+	all, err := providers.CompileAll(defs, nil)
+	if err != nil {
+		return err
+	}
+	past := 0
+	for _, c := range all {
+		for _, e := range c.Ending(time.Now()) {
+			past++
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: past its end: %s\n", c.Source, e.String())
+		}
+	}
+	if past > 0 {
+		return exitCode(1)
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "%d built-in connectors, no mistakes, none past its end\n", len(all))
+	return nil
 }
 
 func showConnectorCommand() *cobra.Command {
@@ -136,8 +196,11 @@ func showConnectorCommand() *cobra.Command {
 
 func validateConnectorsCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "validate FILE_OR_DIR…", Short: "Finds the mistakes in connector files, with file and line", Args: cobra.MinimumNArgs(1),
+		Use: "validate [FILE_OR_DIR…]", Short: "Finds the mistakes in connector files, with file and line; without any, those of the built-in ones",
 		RunE: told(func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return validateBuiltIn(cmd)
+			}
 			problems, files, err := schema.Validate(args)
 			if err != nil {
 				return err

@@ -14,8 +14,13 @@ import (
 type shownConnector struct {
 	Key      string            `json:"key"`
 	Title    string            `json:"title,omitempty"`
+	Aliases  []string          `json:"aliases,omitempty"`
+	About    string            `json:"description,omitempty"`
 	Category string            `json:"category,omitempty"`
 	Docs     string            `json:"docs,omitempty"`
+	Checked  string            `json:"checked,omitempty"`
+	Ends     []string          `json:"ends,omitempty"`
+	Places   []shownPlace      `json:"environments,omitempty"`
 	Source   string            `json:"source"`
 	Hosts    []string          `json:"hosts"`
 	BaseURL  string            `json:"base_url,omitempty"`
@@ -25,15 +30,30 @@ type shownConnector struct {
 	Env      map[string]string `json:"env,omitempty"`
 }
 
+// shownPlace is an environment.
+type shownPlace struct {
+	Name    string   `json:"name"`
+	Title   string   `json:"title,omitempty"`
+	BaseURL string   `json:"base_url,omitempty"`
+	Hosts   []string `json:"hosts,omitempty"`
+}
+
 type shownOption struct {
 	Name      string       `json:"name"`
 	Type      string       `json:"type"`
 	GrantType string       `json:"grant_type,omitempty"`
 	Title     string       `json:"title,omitempty"`
 	Help      string       `json:"help,omitempty"`
+	KeyPage   string       `json:"key_page,omitempty"`
 	Scopes    []string     `json:"scopes,omitempty"`
+	ScopeList []shownScope `json:"scope_list,omitempty"`
 	Fields    []shownField `json:"fields"`
 	Test      *shownTest   `json:"test,omitempty"`
+}
+
+type shownScope struct {
+	Name   string `json:"name"`
+	Allows string `json:"allows"`
 }
 
 type shownField struct {
@@ -52,11 +72,23 @@ type shownTest struct {
 	Method string `json:"method"`
 	URL    string `json:"url"`
 	Expect int    `json:"expect"`
+	OK     string `json:"ok,omitempty"`
+	None   string `json:"none,omitempty"`
 }
 
 func showConnector(c *providers.Connector) shownConnector {
 	out := shownConnector{Key: c.Key, Title: c.Title, Category: c.Category, Docs: c.Docs, Source: c.Source,
-		Test: showTest(c.Test), Read: c.Access.Read, Env: c.Env}
+		Aliases: c.Aliases, About: c.Description, Checked: c.Checked.String(), Test: showTest(c.Test), Read: c.Access.Read, Env: c.Env}
+	for i := range c.Ends {
+		out.Ends = append(out.Ends, c.Ends[i].String())
+	}
+	for _, e := range c.Environments {
+		p := shownPlace{Name: e.Name, Title: e.Title, BaseURL: e.BaseURL}
+		for _, h := range e.Hosts {
+			p.Hosts = append(p.Hosts, h.Host)
+		}
+		out.Places = append(out.Places, p)
+	}
 	for _, h := range c.Hosts {
 		out.Hosts = append(out.Hosts, h.String())
 	}
@@ -70,10 +102,13 @@ func showConnector(c *providers.Connector) shownConnector {
 }
 
 func showOption(o *providers.Option) shownOption {
-	out := shownOption{Name: o.Name, Type: o.Type, Title: o.Title, Help: o.Help, Test: showTest(o.Test), Fields: []shownField{}}
+	out := shownOption{Name: o.Name, Type: o.Type, Title: o.Title, Help: o.Help, KeyPage: o.KeyPage, Test: showTest(o.Test), Fields: []shownField{}}
 	if o.Type == providers.TypeOAuth2 {
 		out.GrantType = cmp.Or(o.OptionDef.OAuth.GrantType, "authorization_code")
 		out.Scopes = o.OptionDef.OAuth.Scopes
+	}
+	for _, scope := range o.ScopeList {
+		out.ScopeList = append(out.ScopeList, shownScope{scope.Name, scope.Allows})
 	}
 	for _, f := range o.Fields {
 		out.Fields = append(out.Fields, shownField{f.Name, f.Title, f.Description, f.Secret, !f.Optional && f.Default == "", f.Pattern, f.Format, f.Enum, f.Default})
@@ -85,10 +120,24 @@ func showTest(t *providers.TestDef) *shownTest {
 	switch {
 	case t == nil:
 		return nil
+	case t.None != "":
+		return &shownTest{None: t.None}
 	case t.Get != "":
-		return &shownTest{"GET", t.Get, cmp.Or(t.Expect, 200)}
+		return &shownTest{Method: "GET", URL: t.Get, Expect: t.Status(), OK: t.OK}
 	}
-	return &shownTest{"POST", t.Post, cmp.Or(t.Expect, 200)}
+	return &shownTest{Method: "POST", URL: t.Post, Expect: t.Status(), OK: t.OK}
+}
+
+// text is the test for people.
+func (t *shownTest) text() string {
+	if t.None != "" {
+		return "none: " + t.None
+	}
+	s := fmt.Sprintf("%s %s → %d", t.Method, t.URL, t.Expect)
+	if t.OK != "" {
+		s += " and " + t.OK
+	}
+	return s
 }
 
 func (c shownConnector) optionNames() string {
@@ -109,13 +158,22 @@ func (c shownConnector) text() string {
 	}
 	line("key", c.Key)
 	line("title", c.Title)
+	line("about", c.About)
+	line("also", strings.Join(c.Aliases, ", "))
 	line("category", c.Category)
+	line("checked", c.Checked)
+	for _, end := range c.Ends {
+		line("ends", end)
+	}
 	line("docs", c.Docs)
 	line("hosts", strings.Join(c.Hosts, " "))
 	line("base URL", c.BaseURL)
+	for _, p := range c.Places {
+		line("at", strings.TrimSpace(p.Name+": "+p.Title+" "+cmp.Or(p.BaseURL, strings.Join(p.Hosts, " "))))
+	}
 	line("door", "http://127.0.0.1:8080/"+c.Key)
 	if c.Test != nil {
-		line("test", fmt.Sprintf("%s %s → %d", c.Test.Method, c.Test.URL, c.Test.Expect))
+		line("test", c.Test.text())
 	}
 	line("read", strings.Join(c.Read, ", "))
 	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
@@ -137,8 +195,14 @@ func (o shownOption) text(key string) string {
 	if o.Help != "" {
 		fmt.Fprintf(&b, "  where to get it: %s\n", o.Help)
 	}
+	if o.KeyPage != "" {
+		fmt.Fprintf(&b, "  where to make it: %s\n", o.KeyPage)
+	}
 	if len(o.Scopes) > 0 {
 		fmt.Fprintf(&b, "  scopes: %s\n", strings.Join(o.Scopes, " "))
+	}
+	for _, scope := range o.ScopeList {
+		fmt.Fprintf(&b, "    %s: %s\n", scope.Name, scope.Allows)
 	}
 	for _, f := range o.Fields {
 		fmt.Fprintf(&b, "  %-20s %s\n", f.Name, f.text())

@@ -137,6 +137,7 @@ func (d *Directory) build(ctx context.Context, u *vault.Unsealed) (*resolver.Acc
 	if !ok {
 		return nil, fmt.Errorf("account %s: connector %s has no option %s any more", row.ID, c.Key, row.Option)
 	}
+	o = o.For(u.Credential.Fields)
 	a := &resolver.Account{
 		ID: row.ID, Name: row.Name, Organisation: row.Organisation, Connector: c, Option: o, Fields: u.Credential.Fields,
 		State: resolver.State(row.State), Generation: row.Generation, ConnectURL: d.c.ConnectURL(row), Meta: meta(row),

@@ -32,7 +32,7 @@ func JSON() []byte {
 	root["$schema"], root["$id"] = "https://json-schema.org/draft/2020-12/schema", ID
 	root["title"], root["description"] = "Attaché connector", "What a service looks like: its hosts, what to ask a person for, and where the credential goes. No secrets."
 	root["required"] = []string{"key"}
-	root["anyOf"] = []object{{"required": []string{"hosts", "auth"}}, {"required": []string{"extends"}}}
+	root["anyOf"] = []object{{"required": []string{"hosts", "auth"}}, {"required": []string{"environments", "auth"}}, {"required": []string{"extends"}}}
 	root["$defs"] = g.defs
 	text, _ := json.MarshalIndent(root, "", "  ") // maps of strings and lists cannot fail
 	return append(text, '\n')
@@ -49,12 +49,16 @@ type generator struct {
 // text.
 func special() map[reflect.Type]func(*generator) object {
 	return map[reflect.Type]func(*generator) object{
-		reflect.TypeFor[providers.HostDef]():    (*generator).host,
-		reflect.TypeFor[providers.OptionDefs](): named[providers.OptionDef],
-		reflect.TypeFor[providers.FieldDefs]():  named[providers.FieldDef],
-		reflect.TypeFor[sign.Spec]():            (*generator).sign,
-		reflect.TypeFor[oauth.Steps]():          (*generator).steps,
-		reflect.TypeFor[oauth.List]():           func(*generator) object { return listOrWords() },
+		reflect.TypeFor[providers.HostDef]():         (*generator).host,
+		reflect.TypeFor[providers.OptionDefs]():      named[providers.OptionDef],
+		reflect.TypeFor[providers.FieldDefs]():       named[providers.FieldDef],
+		reflect.TypeFor[providers.EnvironmentDefs](): named[providers.EnvironmentDef],
+		reflect.TypeFor[providers.ScopeDefs]():       func(*generator) object { return object{"type": "object", "additionalProperties": scalar()} },
+		reflect.TypeFor[providers.Date]():            func(*generator) object { return object{"type": "string", "pattern": `^\d{4}-\d{2}-\d{2}`} },
+		reflect.TypeFor[providers.WrongDef]():        (*generator).wrong,
+		reflect.TypeFor[sign.Spec]():                 (*generator).sign,
+		reflect.TypeFor[oauth.Steps]():               (*generator).steps,
+		reflect.TypeFor[oauth.List]():                func(*generator) object { return listOrWords() },
 		reflect.TypeFor[oauth.Duration](): func(*generator) object {
 			return object{"type": "string", "pattern": `^([0-9.]+(ns|us|µs|ms|s|m|h))+$`}
 		},
@@ -139,6 +143,12 @@ func (g *generator) host() object {
 	return s
 }
 
+func (g *generator) wrong() object {
+	s := g.structure(reflect.TypeFor[providers.WrongDef]())
+	s["type"] = []string{"integer", "object"}
+	return s
+}
+
 func (g *generator) steps() object {
 	s := g.structure(reflect.TypeFor[oauth.StepSpec]())
 	s["type"], s["items"] = []string{"object", "array"}, g.ref(reflect.TypeFor[oauth.StepSpec]())
@@ -188,9 +198,17 @@ func (g *generator) orList(t reflect.Type) object {
 
 // choices are the values of fields that have few; the Go types do not say them.
 var choices = map[string][]string{
-	"OptionDef.Type":     {providers.TypeOAuth2, providers.TypeOAuth1, providers.TypeCredentials, providers.TypeDelegate, providers.TypeMCP},
-	"Definition.Cookies": {providers.CookiesPass, providers.CookiesDrop},
-	"Spec.PKCE":          {"required", "supported", "off"},
+	"Definition.Cookies":  {providers.CookiesPass, providers.CookiesDrop},
+	"Definition.Category": categories(),
+	"OptionDef.Type":      {providers.TypeOAuth2, providers.TypeOAuth1, providers.TypeCredentials, providers.TypeDelegate, providers.TypeMCP},
+	"Spec.PKCE":           {"required", "supported", "off"},
+}
+
+func categories() (keys []string) {
+	for _, c := range providers.Categories {
+		keys = append(keys, c.Key)
+	}
+	return keys
 }
 
 // shapes are the patterns of fields that have one.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
@@ -57,6 +58,9 @@ func Validate(paths []string) (problems []Problem, files int, err error) {
 	for _, key := range slices.Sorted(maps.Keys(read)) {
 		if _, err := providers.CompileAll(defs, []string{key}); err != nil {
 			problems = merge(problems, read[key].problem(err))
+		}
+		for _, e := range read[key].Def.Ending(time.Now()) {
+			problems = append(problems, Problem{read[key].Name, read[key].lineOf([]string{"ends"}, true), "past its end: " + e.String()})
 		}
 	}
 	return problems, len(names), nil

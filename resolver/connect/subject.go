@@ -59,7 +59,6 @@ func (a *Turns) Subject(ctx context.Context, c *vault.View, id string, ch Choice
 	if t.Connector, t.Option, err = a.Option(ctx, c, acct.Connector, name); err != nil {
 		return nil, err
 	}
-	t.OAuth = t.Option.OAuth
 	u, err := a.v.Unseal(ctx, id)
 	if err != nil {
 		return nil, err
@@ -73,6 +72,8 @@ func (a *Turns) Subject(ctx context.Context, c *vault.View, id string, ch Choice
 	for name, v := range ch.Fields {
 		t.Fields[name] = secret.New(v)
 	}
+	t.Option = t.Option.For(t.Fields)
+	t.OAuth = t.Option.OAuth
 	if t.OAuth == nil {
 		return t, nil
 	}

@@ -29,7 +29,12 @@ func mountConnectors(a *API) {
 type Connector struct {
 	Key          string            `json:"key" example:"zendesk"`
 	Title        string            `json:"title"`
+	Aliases      []string          `json:"aliases,omitempty" doc:"Other names by which people look for it."`
+	Description  string            `json:"description,omitempty" doc:"What it is, in a sentence."`
 	Category     string            `json:"category,omitempty"`
+	Checked      string            `json:"checked,omitempty" doc:"The day on which it was last compared with the vendor's documents."`
+	Ends         []Ending          `json:"ends,omitempty" doc:"What the vendor takes away, and when."`
+	Environments []Environment     `json:"environments,omitempty" doc:"Where the service is run; an account chooses one by the field environment, whose default is the first."`
 	Type         string            `json:"type" doc:"Of its first way to connect: OAUTH2, OAUTH1, API_KEY, BASIC_AUTH, AWS_IAM, GCS_SERVICE_ACCOUNT, MCP, DELEGATE or CUSTOM."`
 	State        string            `json:"state" enum:"active,inactive,pending,error"`
 	Active       bool              `json:"active"`
@@ -48,6 +53,21 @@ type Connector struct {
 	CreatedAt    *time.Time        `json:"created_at,omitempty"`
 	UpdatedAt    *time.Time        `json:"updated_at,omitempty"`
 	Version      int64             `json:"version,omitempty"`
+}
+
+// Ending is something that a service takes away.
+type Ending struct {
+	Date    string `json:"date" format:"date"`
+	What    string `json:"what" doc:"What ends: an option, a version, a URL, or the whole API."`
+	Option  string `json:"option,omitempty" doc:"The option, where it is one."`
+	Instead string `json:"instead,omitempty"`
+	Source  string `json:"source" doc:"Where the vendor says so."`
+}
+
+// Environment is one of the places where a service is run.
+type Environment struct {
+	Name  string `json:"name"`
+	Title string `json:"title,omitempty"`
 }
 
 type ConnectorOption struct {
@@ -97,7 +117,14 @@ func typeOf(o *providers.Option) string {
 }
 
 func connectorOf(c *providers.Connector) Connector {
-	b := Connector{Key: c.Key, Title: cmp.Or(c.Title, c.Key), Category: c.Category, Type: "CUSTOM", State: "active", Active: true, Docs: c.Docs, Hosts: []string{}, Options: []ConnectorOption{}}
+	b := Connector{Key: c.Key, Title: cmp.Or(c.Title, c.Key), Category: c.Category, Type: "CUSTOM", State: "active", Active: true, Docs: c.Docs, Hosts: []string{}, Options: []ConnectorOption{},
+		Aliases: c.Aliases, Description: c.Description, Checked: c.Checked.String()}
+	for _, e := range c.Ends {
+		b.Ends = append(b.Ends, Ending{e.Date.String(), e.What(), e.Option, e.Instead, e.Source})
+	}
+	for _, e := range c.Environments {
+		b.Environments = append(b.Environments, Environment{e.Name, e.Title})
+	}
 	for _, h := range c.Hosts {
 		b.Hosts = append(b.Hosts, hostText(h))
 	}
@@ -164,13 +191,13 @@ type listConnectorsIn struct {
 	Type     string `query:"type" doc:"OAUTH2, API_KEY, …"`
 	State    string `query:"state" enum:"active,inactive,pending,error"`
 	Custom   string `query:"custom" enum:"true,false"`
-	Q        string `query:"q" doc:"Part of the key or title."`
+	Q        string `query:"q" doc:"Part of the key, title, description or an alias."`
 }
 
 func (in *listConnectorsIn) wants(b *Connector) bool {
 	q := strings.ToLower(in.Q)
 	return (in.Category == "" || in.Category == b.Category) && (in.Type == "" || in.Type == b.Type) && (in.State == "" || in.State == b.State) &&
-		(in.Custom == "" || (in.Custom == "true") == b.Custom) && (q == "" || strings.Contains(b.Key, q) || strings.Contains(strings.ToLower(b.Title), q))
+		(in.Custom == "" || (in.Custom == "true") == b.Custom) && (q == "" || strings.Contains(strings.ToLower(strings.Join(append([]string{b.Key, b.Title, b.Description}, b.Aliases...), "\n")), q))
 }
 
 func (a *API) listConnectors(ctx context.Context, c *signin.Caller, in *listConnectorsIn) (*rest.ListOut[Connector], error) {

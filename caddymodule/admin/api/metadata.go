@@ -19,12 +19,15 @@ type Metadata struct {
 }
 
 type MetadataOption struct {
-	Name   string   `json:"name"`
-	Title  string   `json:"title,omitempty"`
-	Type   string   `json:"type"`
-	Flow   string   `json:"flow" enum:"credentials,popup_oauth,device_code"`
-	Help   string   `json:"help,omitempty" doc:"Where a person gets the credentials."`
-	Scopes []string `json:"scopes,omitempty"`
+	Name  string `json:"name"`
+	Title string `json:"title,omitempty"`
+	Type  string `json:"type"`
+	Flow  string `json:"flow" enum:"credentials,popup_oauth,device_code"`
+	Help  string `json:"help,omitempty" doc:"Where a person gets the credentials."`
+	// KeyPage is narrower than Help: the page with the button.
+	KeyPage   string               `json:"key_page,omitempty" doc:"The page on which the key is made or the app registered."`
+	Scopes    []string             `json:"scopes,omitempty"`
+	ScopeList []providers.ScopeDef `json:"scope_list,omitempty" doc:"Scopes to choose from, with what each allows."`
 	// Schema is JSON Schema 2020-12 of the credentials.
 	Schema map[string]any `json:"schema" doc:"JSON Schema (2020-12) of the credentials to send. Secret fields are writeOnly; x-order is the order to ask in."`
 }
@@ -40,7 +43,7 @@ type metadataListOut struct {
 func metadataOf(c *providers.Connector) Metadata {
 	b := Metadata{Key: c.Key, Title: cmp.Or(c.Title, c.Key), Docs: c.Docs, Options: []MetadataOption{}}
 	for _, o := range c.Options {
-		item := MetadataOption{Name: o.Name, Title: o.Title, Type: typeOf(o), Flow: connect.FlowOf(o), Help: o.Help, Schema: Schema(o)}
+		item := MetadataOption{Name: o.Name, Title: o.Title, Type: typeOf(o), Flow: connect.FlowOf(o), Help: o.Help, KeyPage: o.KeyPage, ScopeList: o.ScopeList, Schema: Schema(o)}
 		if o.OAuth != nil {
 			item.Scopes = o.OptionDef.OAuth.Scopes
 		}
