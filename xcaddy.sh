@@ -1,5 +1,6 @@
 #!/bin/sh
-# Builds the same binary as cmd/attache with xcaddy, from this checkout:
+# Builds Attaché with all of Caddy's own modules (cmd/attache has those that a proxy
+# needs), with xcaddy, from this checkout:
 #
 #	./xcaddy.sh [-o FILE] [--with module[@version][=replacement]]...
 #

@@ -1,16 +1,16 @@
 package gcs
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/url"
 	"regexp"
-
-	"cloud.google.com/go/iam"
-	"cloud.google.com/go/storage"
-	"google.golang.org/api/googleapi"
-	"google.golang.org/api/option"
+	"slices"
 )
 
 // Access is what a service account may do with a bucket.
@@ -24,7 +24,7 @@ const (
 )
 
 // roles of the accesses (https://cloud.google.com/storage/docs/access-control/iam-roles).
-var roles = map[Access]iam.RoleName{Read: "roles/storage.objectViewer", Write: "roles/storage.objectUser"}
+var roles = map[Access]string{Read: "roles/storage.objectViewer", Write: "roles/storage.objectUser"}
 
 // email is the address of a service account: never a person, a group, or everybody.
 var email = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,62}@[a-z0-9.-]+\.gserviceaccount\.com$`)
@@ -47,37 +47,117 @@ func SetAccess(ctx context.Context, rt http.RoundTripper, bucket, account string
 	if !email.MatchString(account) {
 		return false, ErrEmail
 	}
-	c, err := storage.NewClient(ctx, option.WithHTTPClient(&http.Client{Transport: rt}), storage.WithDisabledClientMetrics())
+	p := policy{rt: rt, url: "https://" + Host + "/storage/v1/b/" + url.PathEscape(bucket) + "/iam"}
+	doc, bindings, err := p.read(ctx)
 	if err != nil {
 		return false, err
 	}
-	defer c.Close()
-	h := c.Bucket(bucket).Retryer(storage.WithMaxAttempts(2)).IAM()
-	p, err := h.Policy(ctx)
-	if err != nil {
-		return false, refused(err)
-	}
 	member := "serviceAccount:" + account
-	for access, role := range roles {
-		switch has := p.HasRole(member, role); {
-		case access == a && !has:
-			p.Add(member, role)
-			changed = true
-		case access != a && has:
-			p.Remove(member, role)
+	for _, access := range []Access{Read, Write} {
+		var did bool
+		if bindings, did = withMember(bindings, roles[access], member, access == a); did {
 			changed = true
 		}
 	}
 	if !changed {
 		return false, nil
 	}
-	return true, refused(h.SetPolicy(ctx, p))
+	if doc["bindings"], err = json.Marshal(bindings); err != nil {
+		return false, err
+	}
+	return true, p.write(ctx, doc)
 }
 
-func refused(err error) error {
-	var e *googleapi.Error
-	if errors.As(err, &e) {
-		return &StatusError{e.Code}
+// binding is a role and who has it. One with a condition is somebody's own: it is
+// kept as it is.
+type binding struct {
+	Role      string          `json:"role"`
+	Members   []string        `json:"members"`
+	Condition json.RawMessage `json:"condition,omitempty"`
+}
+
+// withMember returns the bindings with the member in that role, or not in it, and
+// whether that is a change.
+func withMember(all []binding, role, member string, in bool) ([]binding, bool) {
+	for i := range all {
+		b := &all[i]
+		if b.Role != role || b.Condition != nil {
+			continue
+		}
+		switch at := slices.Index(b.Members, member); {
+		case in == (at >= 0):
+			return all, false
+		case in:
+			b.Members = append(b.Members, member)
+			return all, true
+		case len(b.Members) == 1:
+			return slices.Delete(all, i, i+1), true
+		default:
+			b.Members = slices.Delete(b.Members, at, at+1)
+			return all, true
+		}
 	}
-	return err
+	if in {
+		return append(all, binding{Role: role, Members: []string{member}}), true
+	}
+	return all, false
+}
+
+// policy is a bucket's, behind the JSON API
+// (https://cloud.google.com/storage/docs/json_api/v1/buckets/getIamPolicy).
+type policy struct {
+	rt  http.RoundTripper
+	url string
+}
+
+// read returns the whole document, whose etag guards against lost edits, and its
+// bindings. Version 3 is the one that has conditions: in an older one they would
+// be lost.
+func (p policy) read(ctx context.Context) (map[string]json.RawMessage, []binding, error) {
+	var doc map[string]json.RawMessage
+	if err := p.do(ctx, http.MethodGet, p.url+"?optionsRequestedPolicyVersion=3", nil, &doc); err != nil {
+		return nil, nil, err
+	}
+	var bindings []binding
+	if raw := doc["bindings"]; raw != nil {
+		if err := json.Unmarshal(raw, &bindings); err != nil {
+			return nil, nil, errPolicy
+		}
+	}
+	return doc, bindings, nil
+}
+
+func (p policy) write(ctx context.Context, doc map[string]json.RawMessage) error {
+	body, err := json.Marshal(doc)
+	if err != nil {
+		return err
+	}
+	return p.do(ctx, http.MethodPut, p.url, body, nil)
+}
+
+var errPolicy = errors.New("Google's answer is no policy of a bucket") //nolint:staticcheck // a name
+
+func (p policy) do(ctx context.Context, method, to string, body []byte, into any) error {
+	req, err := http.NewRequestWithContext(ctx, method, to, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	res, err := p.rt.RoundTrip(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	switch {
+	case res.StatusCode/100 != 2:
+		return &StatusError{res.StatusCode}
+	case err != nil:
+		return err
+	case into != nil && json.Unmarshal(answer, into) != nil:
+		return errPolicy
+	}
+	return nil
 }

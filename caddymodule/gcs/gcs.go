@@ -1,19 +1,20 @@
-// Package gcs does with Google Cloud Storage what needs Google's own library:
-// URLs that are signed with a service account's key, and who may use a bucket.
-// The library is large, and nothing else imports it.
+// Package gcs does with Google Cloud Storage what is done by hand elsewhere: URLs
+// that are signed with a service account's key, and who may use a bucket.
 package gcs
 
 import (
+	"crypto/rsa"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
-	"cloud.google.com/go/storage"
+	"github.com/attache-proxy/attache/providers/sign/sigv4"
 )
 
 // ErrKey is what a key file that cannot sign is refused with.
@@ -25,75 +26,80 @@ var ErrKey = errors.New("the service account's key file has no usable client_ema
 // BUCKET.storage.googleapis.com/OBJECT. Headers are signed too; the caller of
 // the URL must send them.
 func SignedURL(keyFile string, u *url.URL, method string, header http.Header, expires time.Time) (string, error) {
-	var key struct {
-		Email   string `json:"client_email"`
-		Private string `json:"private_key"`
-	}
-	if err := json.Unmarshal([]byte(keyFile), &key); err != nil || key.Email == "" || key.Private == "" {
-		return "", ErrKey
-	}
-	bucket, object, style, err := locate(u)
+	email, key, err := readKey(keyFile)
 	if err != nil {
 		return "", err
 	}
-	o := &storage.SignedURLOptions{
-		GoogleAccessID: key.Email, PrivateKey: []byte(key.Private), Method: method,
-		Expires: expires.Add(500 * time.Millisecond), // the library rounds down what is left
-		Scheme:  storage.SigningSchemeV4, Style: style, QueryParameters: u.Query(), Insecure: u.Scheme == "http",
+	if err := object(u); err != nil {
+		return "", err
 	}
-	if style == nil {
-		o.Style, o.Hostname = storage.PathStyle(), u.Host
+	now := time.Now()
+	left := int(expires.Sub(now).Round(time.Second) / time.Second)
+	if left < 1 || expires.Sub(now) > longest {
+		return "", fmt.Errorf("the URL cannot be signed: it must be good for a second to %v", longest)
 	}
-	for name, values := range header {
-		switch http.CanonicalHeaderKey(name) {
-		case "Content-Type":
-			o.ContentType = strings.Join(values, ",")
-		case "Content-Md5":
-			o.MD5 = strings.Join(values, ",")
-		default:
-			o.Headers = append(o.Headers, name+":"+strings.Join(values, ","))
-		}
+	signed := *u
+	signed.RawPath = "" // the service signs the path in its one normal spelling
+	signed.RawPath = sigv4.EncodePath(signed.Path)
+	r := &http.Request{Method: method, URL: &signed, Host: u.Host, Header: header.Clone()}
+	names := make([]string, 0, len(header))
+	for name := range header {
+		names = append(names, strings.ToLower(name))
 	}
-	slices.Sort(o.Headers)
-	signed, err := storage.SignedURL(bucket, object, o)
-	if err != nil { // may quote the key
-		return "", fmt.Errorf("the URL cannot be signed: %w", harmless(err))
+	err = sigv4.Presign(r, sigv4.Options{
+		RSA: key, Keys: sigv4.Keys{ID: email}, Hash: sigv4.Unsigned, PathOnce: true, SignedHeaders: names,
+		Scope: sigv4.Scope{Scheme: sigv4.Schemes["google"], Region: "auto", Service: "storage", Time: now},
+	}, left)
+	if err != nil {
+		return "", ErrKey
 	}
-	return signed, nil
+	return signed.String(), nil
+}
+
+// longest is for how long a signed URL may be good.
+const longest = 7 * 24 * time.Hour
+
+func readKey(file string) (email string, key *rsa.PrivateKey, err error) {
+	var k struct {
+		Email   string `json:"client_email"`
+		Private string `json:"private_key"`
+	}
+	if err := json.Unmarshal([]byte(file), &k); err != nil || k.Email == "" {
+		return "", nil, ErrKey
+	}
+	block, _ := pem.Decode([]byte(k.Private))
+	if block == nil {
+		return "", nil, ErrKey
+	}
+	if parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes); err == nil {
+		key, _ = parsed.(*rsa.PrivateKey)
+	} else if key, err = x509.ParsePKCS1PrivateKey(block.Bytes); err != nil {
+		return "", nil, ErrKey
+	}
+	if key == nil {
+		return "", nil, ErrKey
+	}
+	return k.Email, key, nil
 }
 
 // Host is where the XML and the JSON API are.
 const Host = "storage.googleapis.com"
 
-// locate finds bucket and object. The style is nil where the URL's own host is
-// to stay, as with an emulator.
-func locate(u *url.URL) (bucket, object string, style storage.URLStyle, err error) {
+// object refuses URLs that name none of the XML API. Any other host than Google's
+// is that of an emulator, which has its buckets in the path.
+func object(u *url.URL) error {
 	path := strings.TrimPrefix(u.Path, "/")
-	host := strings.ToLower(u.Host)
-	if name, ok := strings.CutSuffix(host, "."+Host); ok {
+	if strings.HasSuffix(strings.ToLower(u.Host), "."+Host) {
 		if path == "" {
-			return "", "", nil, errors.New("the URL names no object")
+			return errors.New("the URL names no object")
 		}
-		return name, path, storage.VirtualHostedStyle(), nil
+		return nil
 	}
-	bucket, object, _ = strings.Cut(path, "/")
-	if bucket == "storage" || bucket == "upload" || bucket == "batch" {
-		return "", "", nil, errors.New("URLs of the JSON API cannot be presigned; write https://" + Host + "/BUCKET/OBJECT")
+	switch bucket, object, _ := strings.Cut(path, "/"); {
+	case bucket == "storage" || bucket == "upload" || bucket == "batch":
+		return errors.New("URLs of the JSON API cannot be presigned; write https://" + Host + "/BUCKET/OBJECT")
+	case bucket == "" || object == "":
+		return errors.New("the URL names no bucket and object")
 	}
-	if bucket == "" || object == "" {
-		return "", "", nil, errors.New("the URL names no bucket and object")
-	}
-	if host == Host {
-		style = storage.PathStyle()
-	}
-	return bucket, object, style, nil
-}
-
-// harmless keeps what the library says of the request, and drops what it says
-// of the key.
-func harmless(err error) error {
-	if text := err.Error(); strings.HasPrefix(text, "storage: ") && !strings.Contains(strings.ToLower(text), "key") {
-		return errors.New(strings.TrimPrefix(text, "storage: "))
-	}
-	return ErrKey
+	return nil
 }

@@ -39,9 +39,9 @@ func canonicalPath(wire string, once bool) string {
 		if plain, err := url.PathUnescape(wire); err == nil {
 			wire = plain
 		}
-		return encodePath(wire)
+		return EncodePath(wire)
 	}
-	return encodePath(normalise(wire))
+	return EncodePath(normalise(wire))
 }
 
 // normalise removes dot segments and empty segments (RFC 3986 §5.2.4, and
@@ -66,7 +66,8 @@ func normalise(path string) string {
 	return out
 }
 
-func encodePath(s string) string {
+// EncodePath percent-encodes what is not unreserved (RFC 3986 §2.3) and no slash.
+func EncodePath(s string) string {
 	const upperHex = "0123456789ABCDEF"
 	var b strings.Builder
 	b.Grow(len(s))

@@ -1,6 +1,7 @@
 package sigv4
 
 import (
+	"crypto/rsa"
 	"net/http"
 	"slices"
 	"strconv"
@@ -16,6 +17,9 @@ type Options struct {
 	// RegionSet makes it Signature Version 4A, good for these regions ("*" for
 	// all). Scope.Region is then not used.
 	RegionSet string
+	// RSA makes the signature in place of Keys.Secret, as a service account of
+	// Google signs URLs.
+	RSA *rsa.PrivateKey
 	// Hash of the payload: lower-case hex, or one of the words above.
 	Hash string
 	// PathOnce encodes the path once and leaves its dots and slashes, as S3 does.
@@ -145,7 +149,10 @@ func WithoutSignature(raw, title string) string {
 
 // signer picks the algorithm and derives the key.
 func (o Options) signer() (signer, string, error) {
-	if o.RegionSet == "" {
+	switch {
+	case o.RSA != nil:
+		return rsaSigner{o.RSA}, AlgorithmRSA, nil
+	case o.RegionSet == "":
 		return derive(o.Keys, o.Scope), o.Scope.Scheme.Algorithm, nil
 	}
 	key, err := deriveECDSA(o.Keys)
