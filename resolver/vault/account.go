@@ -6,6 +6,8 @@ import (
 
 	"github.com/attache-proxy/attache/providers/printable"
 	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/vault/database"
+	"github.com/attache-proxy/attache/resolver/vault/seal"
 )
 
 // Account is somebody's connection to a connector. It holds no secrets; Unseal
@@ -132,7 +134,7 @@ type Unsealed struct {
 	Credential   secret.Credential
 	RefreshToken secret.Value
 
-	read    moment
+	read    database.Moment
 	version int64 // of the row's secrets
 }
 
@@ -145,13 +147,13 @@ const accountColumns = `a.id, a.organisation, a.connector, a.auth_option, a.name
 // into lists where the columns of accountColumns go.
 func (a *Account) into() []any {
 	return []any{&a.ID, &a.Organisation, &a.Connector, &a.Option, &a.Name, &a.Identifier, &a.IdentifierType, &a.AppID,
-		&a.State, &a.ResumeTo, &a.Reason.Code, &a.Reason.Detail, timeCol{&a.StateSince}, timeCol{&a.ConnectedAt}, jsonCol{&a.Scopes},
-		&a.Provider.ID, &a.Provider.Label, &a.Provider.Email, jsonCol{&a.Fields}, jsonCol{&a.Captured}, jsonCol{&a.Metadata}, jsonCol{&a.Settings}, bitCol{&a.TestMode},
-		timeCol{&a.ExpiresAt}, &a.Generation, &a.leaseOwner, &a.leaseUntil, &a.fence, &a.intentFence, timeCol{&a.intentAt}, &a.intentGeneration,
-		timeCol{&a.CreatedAt}, timeCol{&a.UpdatedAt}, &a.Version}
+		&a.State, &a.ResumeTo, &a.Reason.Code, &a.Reason.Detail, database.Time(&a.StateSince), database.Time(&a.ConnectedAt), database.JSON(&a.Scopes),
+		&a.Provider.ID, &a.Provider.Label, &a.Provider.Email, database.JSON(&a.Fields), database.JSON(&a.Captured), database.JSON(&a.Metadata), database.JSON(&a.Settings), database.Bool(&a.TestMode),
+		database.Time(&a.ExpiresAt), &a.Generation, &a.leaseOwner, &a.leaseUntil, &a.fence, &a.intentFence, database.Time(&a.intentAt), &a.intentGeneration,
+		database.Time(&a.CreatedAt), database.Time(&a.UpdatedAt), &a.Version}
 }
 
-func scanAccount(s scanner) (Account, error) {
+func scanAccount(s database.Scanner) (Account, error) {
 	var a Account
 	err := s.Scan(a.into()...)
 	a.Provider = a.Provider.clean() // rows of older versions
@@ -164,9 +166,9 @@ const usedColumns = `COALESCE((SELECT u.last_used FROM usage u WHERE u.account_i
 	COALESCE((SELECT u.last_error_at FROM usage u WHERE u.account_id = a.id AND u.last_error_at > 0 ORDER BY u.day DESC LIMIT 1), 0),
 	COALESCE((SELECT u.last_error FROM usage u WHERE u.account_id = a.id AND u.last_error_at > 0 ORDER BY u.day DESC LIMIT 1), '')`
 
-func scanAccountUsed(s scanner) (Account, error) {
+func scanAccountUsed(s database.Scanner) (Account, error) {
 	var a Account
-	err := s.Scan(append(a.into(), timeCol{&a.LastUsed}, timeCol{&a.LastErrorAt}, &a.LastError)...)
+	err := s.Scan(append(a.into(), database.Time(&a.LastUsed), database.Time(&a.LastErrorAt), &a.LastError)...)
 	a.Provider = a.Provider.clean()
 	return a, err
 }
@@ -174,19 +176,17 @@ func scanAccountUsed(s scanner) (Account, error) {
 // values are the arguments of an INSERT in the order of accountColumns.
 func (a *Account) values() []any {
 	return []any{a.ID, a.Organisation, a.Connector, a.Option, a.Name, a.Identifier, a.IdentifierType, a.AppID,
-		string(a.State), string(a.ResumeTo), a.Reason.Code, a.Reason.Detail, micros(a.StateSince), micros(a.ConnectedAt), jsonText(a.Scopes),
-		a.Provider.ID, a.Provider.Label, a.Provider.Email, jsonText(a.Fields), jsonText(a.Captured), jsonText(a.Metadata), jsonText(a.Settings), bit(a.TestMode),
-		micros(a.ExpiresAt), int64(a.Generation), a.leaseOwner, a.leaseUntil, a.fence, a.intentFence, micros(a.intentAt), int64(a.intentGeneration),
-		micros(a.CreatedAt), micros(a.UpdatedAt), a.Version}
+		string(a.State), string(a.ResumeTo), a.Reason.Code, a.Reason.Detail, database.Micros(a.StateSince), database.Micros(a.ConnectedAt), database.JSONText(a.Scopes),
+		a.Provider.ID, a.Provider.Label, a.Provider.Email, database.JSONText(a.Fields), database.JSONText(a.Captured), database.JSONText(a.Metadata), database.JSONText(a.Settings), database.Bit(a.TestMode),
+		database.Micros(a.ExpiresAt), int64(a.Generation), a.leaseOwner, a.leaseUntil, a.fence, a.intentFence, database.Micros(a.intentAt), int64(a.intentGeneration),
+		database.Micros(a.CreatedAt), database.Micros(a.UpdatedAt), a.Version}
 }
 
 // Bounds on what people may store; a row should stay small.
 const (
-	maxNameLen     = 128
-	maxMetadataLen = 16 << 10
-	maxRateLimit   = 1_000_000
-	maxTimeout     = time.Hour
-	maxRetries     = 10
+	maxRateLimit = 1_000_000
+	maxTimeout   = time.Hour
+	maxRetries   = 10
 )
 
 // check refuses an account that a person described wrongly.
@@ -194,14 +194,14 @@ func (a *Account) check() error {
 	for _, f := range []struct{ field, value string }{
 		{"connector", a.Connector}, {"option", a.Option}, {"name", a.Name}, {"identifier", a.Identifier},
 	} {
-		if err := checkName(f.field, f.value); err != nil {
+		if err := database.CheckName(f.field, f.value); err != nil {
 			return err
 		}
 	}
 	switch a.IdentifierType {
 	case "user", "org", "custom":
 	default:
-		return invalid("identifier_type", "must be user, org or custom")
+		return database.Invalid("identifier_type", "must be user, org or custom")
 	}
 	if err := checkMetadata(a.Metadata); err != nil {
 		return err
@@ -212,11 +212,11 @@ func (a *Account) check() error {
 func (s Settings) check() error {
 	switch {
 	case s.RateLimit < 0 || s.RateLimit > maxRateLimit:
-		return invalid("settings.rate_limit", "must be from 0 (no limit) to %d calls per minute", maxRateLimit)
+		return database.Invalid("settings.rate_limit", "must be from 0 (no limit) to %d calls per minute", maxRateLimit)
 	case s.TimeoutMillis < 0 || s.TimeoutMillis > maxTimeout.Milliseconds():
-		return invalid("settings.timeout", "must be from 0 (the default) to %.0f seconds", maxTimeout.Seconds())
+		return database.Invalid("settings.timeout", "must be from 0 (the default) to %.0f seconds", maxTimeout.Seconds())
 	case s.RetryAttempts < 0 || s.RetryAttempts > maxRetries:
-		return invalid("settings.retry_attempts", "must be from 0 to %d", maxRetries)
+		return database.Invalid("settings.retry_attempts", "must be from 0 to %d", maxRetries)
 	}
 	return nil
 }
@@ -224,10 +224,10 @@ func (s Settings) check() error {
 func checkMetadata(m map[string]any) error {
 	b, err := json.Marshal(m)
 	if err != nil {
-		return invalid("metadata", "is not JSON")
+		return database.Invalid("metadata", "is not JSON")
 	}
-	if len(b) > maxMetadataLen {
-		return invalid("metadata", "is %d bytes of JSON, %d are allowed", len(b), maxMetadataLen)
+	if len(b) > database.MaxJSON {
+		return database.Invalid("metadata", "is %d bytes of JSON, %d are allowed", len(b), database.MaxJSON)
 	}
 	return nil
 }
@@ -235,16 +235,16 @@ func checkMetadata(m map[string]any) error {
 // check refuses credentials that name fields which no connector can have.
 func (c *Credentials) check() error {
 	for name := range c.Fields {
-		if !fieldName.MatchString(name) {
-			return invalid("credentials."+name, "is not a name of a field")
+		if !seal.FieldName.MatchString(name) {
+			return database.Invalid("credentials."+name, "is not a name of a field")
 		}
 		if _, both := c.Secrets[name]; both {
-			return invalid("credentials."+name, "stands among the secret and the other fields")
+			return database.Invalid("credentials."+name, "stands among the secret and the other fields")
 		}
 	}
 	for name := range c.Secrets {
-		if !fieldName.MatchString(name) {
-			return invalid("credentials."+name, "is not a name of a field")
+		if !seal.FieldName.MatchString(name) {
+			return database.Invalid("credentials."+name, "is not a name of a field")
 		}
 	}
 	return nil

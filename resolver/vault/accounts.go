@@ -4,6 +4,10 @@ import (
 	"context"
 	"strings"
 	"time"
+
+	"github.com/attache-proxy/attache/resolver/vault/audit"
+	"github.com/attache-proxy/attache/resolver/vault/database"
+	"github.com/attache-proxy/attache/resolver/vault/seal"
 )
 
 // NewAccount is what CreateAccount makes an account of. Empty strings get the
@@ -57,13 +61,13 @@ func (s *View) CreateAccount(ctx context.Context, n NewAccount) (Account, error)
 
 // newAccount fills and checks an account; it is not stored yet.
 func (s *View) newAccount(n NewAccount) (Account, error) {
-	org, err := s.place(n.Organisation)
+	org, err := s.Place(n.Organisation)
 	if err != nil {
 		return Account{}, err
 	}
-	now := s.v.moment()
+	now := s.v.db.Now()
 	a := Account{
-		ID: newID("acc", now), Organisation: org, Connector: n.Connector, Option: n.Option, Name: n.Name,
+		ID: database.NewID("acc", now), Organisation: org, Connector: n.Connector, Option: n.Option, Name: n.Name,
 		Identifier: n.Identifier, IdentifierType: n.IdentifierType, AppID: n.AppID,
 		State: Pending, Reason: Reason{Code: ReasonCreated}, StateSince: now,
 		Metadata: n.Metadata, Settings: n.Settings, TestMode: n.TestMode,
@@ -105,18 +109,18 @@ func (s *View) insertAccount(ctx context.Context, t *tx, a *Account, c *Credenti
 		return err
 	}
 	if c != nil {
-		if a.ExpiresAt, err = t.expiry(ctx, c.ExpiresAt); err != nil {
+		if a.ExpiresAt, err = t.Expiry(ctx, c.ExpiresAt); err != nil {
 			return err
 		}
 	}
 	if odd := a.impossible(); odd != "" {
 		return errImpossible(a.ID, odd)
 	}
-	if _, err := t.exec(ctx, insertAccount, a.values()...); err != nil {
+	if _, err := t.Exec(ctx, insertAccount, a.values()...); err != nil {
 		return err
 	}
 	if c != nil {
-		if err := t.putSecrets(ctx, a.owner(), c.sealed()); err != nil {
+		if err := t.v.seals.Put(ctx, t.Tx, a.owner(), c.sealed()); err != nil {
 			return err
 		}
 	}
@@ -126,7 +130,7 @@ func (s *View) insertAccount(ctx context.Context, t *tx, a *Account, c *Credenti
 // tell writes that an account was changed: to the audit, to webhooks and to the
 // subscribers, all of it when the transaction commits.
 func (s *View) tell(ctx context.Context, t *tx, a *Account, event string, why Reason) error {
-	t.changed(Change{Kind: KindAccount, ID: a.ID, Connector: a.Connector, Organisation: a.Organisation})
+	t.Changed(Change{Kind: KindAccount, ID: a.ID, Connector: a.Connector, Organisation: a.Organisation})
 	kind := AuditAdmin
 	if event == "account."+string(a.State) {
 		kind = AuditState
@@ -135,9 +139,9 @@ func (s *View) tell(ctx context.Context, t *tx, a *Account, event string, why Re
 	if why.Detail != "" {
 		detail += ": " + why.Detail
 	}
-	e := s.event(kind, event, a.Organisation)
+	e := s.Event(kind, event, a.Organisation)
 	e.AccountID, e.Connector, e.Detail = a.ID, a.Connector, detail
-	if err := t.audit(ctx, e); err != nil {
+	if err := audit.Write(ctx, t.Tx, e); err != nil {
 		return err
 	}
 	return t.enqueue(ctx, event, a, why)
@@ -145,12 +149,12 @@ func (s *View) tell(ctx context.Context, t *tx, a *Account, event string, why Re
 
 // Account returns one account, or ErrNotFound.
 func (s *View) Account(ctx context.Context, id string) (Account, error) {
-	a, err := one(ctx, s.v, s.v.r, scanAccountUsed, "SELECT "+accountColumns+", "+usedColumns+" FROM accounts a WHERE a.id = ?", id)
+	a, err := database.One(ctx, s.v.r, scanAccountUsed, "SELECT "+accountColumns+", "+usedColumns+" FROM accounts a WHERE a.id = ?", id)
 	return s.ownAccount(a, err)
 }
 
 func (s *View) ownAccount(a Account, err error) (Account, error) {
-	if err == nil && !s.sees(a.Organisation) {
+	if err == nil && !s.Sees(a.Organisation) {
 		err = ErrNotFound
 	}
 	if err != nil {
@@ -178,38 +182,38 @@ func (s *View) Accounts(ctx context.Context, f AccountFilter, p Page) (List[Acco
 	// databases choose to read every account of the connector.
 	var lists []List[Account]
 	for _, state := range states {
-		l, err := accountList.read(ctx, s.v, s.accountsWhere(f, state), p)
+		l, err := accountList.Read(ctx, s.v.r, s.accountsWhere(f, state), p)
 		if err != nil {
 			return List[Account]{}, err
 		}
 		lists = append(lists, l)
 	}
-	return accountList.join(lists, p), nil
+	return accountList.Join(lists, p), nil
 }
 
 // accountsWhere is the filter for one state; empty means any.
-func (s *View) accountsWhere(f AccountFilter, state State) *where {
-	w := s.where("a.organisation")
-	w.is("a.organisation", f.Organisation)
-	w.is("a.connector", f.Connector)
-	w.is("a.identifier", f.Identifier)
-	w.is("a.identifier_type", f.IdentifierType)
-	w.is("a.name", f.Name)
-	w.is("a.state", string(state))
+func (s *View) accountsWhere(f AccountFilter, state State) *database.Where {
+	w := s.Where("a.organisation")
+	w.Is("a.organisation", f.Organisation)
+	w.Is("a.connector", f.Connector)
+	w.Is("a.identifier", f.Identifier)
+	w.Is("a.identifier_type", f.IdentifierType)
+	w.Is("a.name", f.Name)
+	w.Is("a.state", string(state))
 	if f.TestMode != nil && *f.TestMode {
-		w.add("a.test_mode = 1") // as the index says it
+		w.Add("a.test_mode = 1") // as the index says it
 	} else if f.TestMode != nil {
-		w.add("a.test_mode = 0")
+		w.Add("a.test_mode = 0")
 	}
 	if !f.ExpiresBefore.IsZero() {
-		w.add("a.expires_at > 0 AND a.expires_at < ?", micros(f.ExpiresBefore))
+		w.Add("a.expires_at > 0 AND a.expires_at < ?", database.Micros(f.ExpiresBefore))
 	}
 	return w
 }
 
-var accountList = listing[Account]{
-	columns: accountColumns + ", " + usedColumns, from: "accounts a", key: "a.id", kind: "acc",
-	scan: scanAccountUsed, id: func(a Account) string { return a.ID },
+var accountList = database.Listing[Account]{
+	Columns: accountColumns + ", " + usedColumns, From: "accounts a", Key: "a.id", Kind: "acc",
+	Scan: scanAccountUsed, ID: func(a Account) string { return a.ID },
 }
 
 // editAccount runs f on the account at version (0: whatever it is) in a
@@ -221,7 +225,7 @@ func (s *View) editAccount(ctx context.Context, id string, version int64, f func
 		if err != nil {
 			return err
 		}
-		if !s.sees(a.Organisation) {
+		if !s.Sees(a.Organisation) {
 			return ErrNotFound
 		}
 		if version != 0 && version != a.Version {
@@ -240,7 +244,7 @@ func (s *View) editAccount(ctx context.Context, id string, version int64, f func
 }
 
 func (t *tx) lockAccount(ctx context.Context, id string) (Account, error) {
-	return one(ctx, t.v, t, scanAccount, t.locked("SELECT "+accountColumns+" FROM accounts a WHERE a.id = ?"), id)
+	return database.One(ctx, t, scanAccount, t.Locked("SELECT "+accountColumns+" FROM accounts a WHERE a.id = ?"), id)
 }
 
 // storeAccount writes the account back over the row that lockAccount read.
@@ -248,18 +252,18 @@ func (t *tx) storeAccount(ctx context.Context, a *Account) error {
 	if odd := a.impossible(); odd != "" {
 		return errImpossible(a.ID, odd)
 	}
-	a.UpdatedAt = t.v.moment()
-	_, err := t.exec(ctx, `UPDATE accounts SET name = ?, identifier = ?, identifier_type = ?, auth_option = ?, app_id = ?,
+	a.UpdatedAt = t.v.db.Now()
+	_, err := t.Exec(ctx, `UPDATE accounts SET name = ?, identifier = ?, identifier_type = ?, auth_option = ?, app_id = ?,
 			state = ?, resume_to = ?, state_code = ?, state_detail = ?, state_since = ?, connected_at = ?, scopes = ?,
 			provider_id = ?, provider_label = ?, provider_email = ?, fields = ?, captured = ?, metadata = ?, settings = ?,
 			expires_at = ?, generation = ?, lease_owner = ?, lease_until = ?, fence = ?,
 			intent_fence = ?, intent_at = ?, intent_generation = ?, updated_at = ?, version = ?
 		WHERE id = ?`,
 		a.Name, a.Identifier, a.IdentifierType, a.Option, a.AppID,
-		string(a.State), string(a.ResumeTo), a.Reason.Code, a.Reason.Detail, micros(a.StateSince), micros(a.ConnectedAt), jsonText(a.Scopes),
-		a.Provider.ID, a.Provider.Label, a.Provider.Email, jsonText(a.Fields), jsonText(a.Captured), jsonText(a.Metadata), jsonText(a.Settings),
-		micros(a.ExpiresAt), int64(a.Generation), a.leaseOwner, a.leaseUntil, a.fence,
-		a.intentFence, micros(a.intentAt), int64(a.intentGeneration), micros(a.UpdatedAt), a.Version, a.ID)
+		string(a.State), string(a.ResumeTo), a.Reason.Code, a.Reason.Detail, database.Micros(a.StateSince), database.Micros(a.ConnectedAt), database.JSONText(a.Scopes),
+		a.Provider.ID, a.Provider.Label, a.Provider.Email, database.JSONText(a.Fields), database.JSONText(a.Captured), database.JSONText(a.Metadata), database.JSONText(a.Settings),
+		database.Micros(a.ExpiresAt), int64(a.Generation), a.leaseOwner, a.leaseUntil, a.fence,
+		a.intentFence, database.Micros(a.intentAt), int64(a.intentGeneration), database.Micros(a.UpdatedAt), a.Version, a.ID)
 	return err
 }
 
@@ -305,13 +309,13 @@ func (s *View) DeleteAccount(ctx context.Context, id string, version int64) erro
 		if err != nil {
 			return err
 		}
-		if !s.sees(a.Organisation) {
+		if !s.Sees(a.Organisation) {
 			return ErrNotFound
 		}
 		if version != 0 && version != a.Version {
 			return ErrConflict
 		}
-		if err := t.dropSecrets(ctx, id); err != nil {
+		if err := t.v.seals.Drop(ctx, t.Tx, id); err != nil {
 			return err
 		}
 		for _, text := range []string{
@@ -320,7 +324,7 @@ func (s *View) DeleteAccount(ctx context.Context, id string, version int64) erro
 			"DELETE FROM usage WHERE account_id = ?", "DELETE FROM usage_paths WHERE account_id = ?",
 			"DELETE FROM accounts WHERE id = ?",
 		} {
-			if _, err := t.exec(ctx, text, id); err != nil {
+			if _, err := t.Exec(ctx, text, id); err != nil {
 				return err
 			}
 		}
@@ -333,5 +337,5 @@ func (s *View) AccountSecrets(ctx context.Context, id string) ([]SecretInfo, err
 	if _, err := s.Account(ctx, id); err != nil {
 		return nil, err
 	}
-	return s.v.secretInfos(ctx, id)
+	return seal.Infos(ctx, s.v.r, id)
 }

@@ -9,6 +9,9 @@ import (
 
 	"github.com/attache-proxy/attache/providers/printable"
 	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/vault/audit"
+	"github.com/attache-proxy/attache/resolver/vault/database"
+	"github.com/attache-proxy/attache/resolver/vault/seal"
 )
 
 // Agent is who calls through the proxy.
@@ -34,35 +37,35 @@ func (a *Agent) MayUse(connector string) bool {
 }
 
 // Live reports whether the agent may call at all.
-func (a *Agent) Live(now time.Time) bool { return !a.Disabled && !over(a.ExpiresAt, now) }
+func (a *Agent) Live(now time.Time) bool { return !a.Disabled && !seal.Over(a.ExpiresAt, now) }
 
 const agentColumns = `g.id, g.organisation, g.name, g.description, g.connectors, g.disabled, g.expires_at, g.metadata, g.created_at, g.updated_at, g.version`
 
 func (a *Agent) into() []any {
-	return []any{&a.ID, &a.Organisation, &a.Name, &a.Description, jsonCol{&a.Connectors}, bitCol{&a.Disabled}, timeCol{&a.ExpiresAt},
-		jsonCol{&a.Metadata}, timeCol{&a.CreatedAt}, timeCol{&a.UpdatedAt}, &a.Version}
+	return []any{&a.ID, &a.Organisation, &a.Name, &a.Description, database.JSON(&a.Connectors), database.Bool(&a.Disabled), database.Time(&a.ExpiresAt),
+		database.JSON(&a.Metadata), database.Time(&a.CreatedAt), database.Time(&a.UpdatedAt), &a.Version}
 }
 
-func scanAgent(s scanner) (a Agent, err error) {
+func scanAgent(s database.Scanner) (a Agent, err error) {
 	err = s.Scan(a.into()...)
 	a.Description = printable.Text(a.Description)
 	return a, err
 }
 
 func (a *Agent) check() error {
-	if err := checkName("name", a.Name); err != nil {
+	if err := database.CheckName("name", a.Name); err != nil {
 		return err
 	}
 	// Door 1 reads user names as agent+account, Basic as agent:token, and
 	// file:NAME is how agents of the Caddyfile are called.
 	if strings.ContainsAny(a.Name, "+:/@ ") {
-		return invalid("name", "must not hold + : / @ or a space")
+		return database.Invalid("name", "must not hold + : / @ or a space")
 	}
-	if a.Description = printable.Text(a.Description); len(a.Description) > maxText {
-		return invalid("description", "is longer than %d bytes", maxText)
+	if a.Description = printable.Text(a.Description); len(a.Description) > database.MaxText {
+		return database.Invalid("description", "is longer than %d bytes", database.MaxText)
 	}
 	for _, c := range a.Connectors {
-		if err := checkName("connectors", c); err != nil {
+		if err := database.CheckName("connectors", c); err != nil {
 			return err
 		}
 	}
@@ -79,23 +82,23 @@ type NewAgent struct {
 
 // CreateAgent makes an agent and its first token, which is shown this once.
 func (s *View) CreateAgent(ctx context.Context, n NewAgent) (Agent, secret.Value, error) {
-	org, err := s.place(n.Organisation)
+	org, err := s.Place(n.Organisation)
 	if err != nil {
 		return Agent{}, secret.Value{}, err
 	}
-	now := s.v.moment()
+	now := s.v.db.Now()
 	a := Agent{
-		ID: newID("agt", now), Organisation: org, Name: n.Name, Description: n.Description, Connectors: n.Connectors,
-		ExpiresAt: whole(n.ExpiresAt), Metadata: n.Metadata, CreatedAt: now, UpdatedAt: now, Version: 1,
+		ID: database.NewID("agt", now), Organisation: org, Name: n.Name, Description: n.Description, Connectors: n.Connectors,
+		ExpiresAt: database.Whole(n.ExpiresAt), Metadata: n.Metadata, CreatedAt: now, UpdatedAt: now, Version: 1,
 	}
 	if err := a.check(); err != nil {
 		return Agent{}, secret.Value{}, err
 	}
 	var token secret.Value
 	err = s.v.write(ctx, func(t *tx) error {
-		_, err := t.exec(ctx, `INSERT INTO agents (id, organisation, name, description, connectors, disabled, expires_at, metadata, created_at, updated_at, version)
+		_, err := t.Exec(ctx, `INSERT INTO agents (id, organisation, name, description, connectors, disabled, expires_at, metadata, created_at, updated_at, version)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			a.ID, org, a.Name, a.Description, jsonText(a.Connectors), bit(a.Disabled), micros(a.ExpiresAt), jsonText(a.Metadata), micros(now), micros(now), a.Version)
+			a.ID, org, a.Name, a.Description, database.JSONText(a.Connectors), database.Bit(a.Disabled), database.Micros(a.ExpiresAt), database.JSONText(a.Metadata), database.Micros(now), database.Micros(now), a.Version)
 		if err != nil {
 			return err
 		}
@@ -111,19 +114,19 @@ func (s *View) CreateAgent(ctx context.Context, n NewAgent) (Agent, secret.Value
 }
 
 func (s *View) tellAgent(ctx context.Context, t *tx, a *Agent, code string) error {
-	t.changed(Change{Kind: KindAgent, ID: a.ID, Agent: a.ID})
-	e := s.event(AuditAdmin, code, a.Organisation)
+	t.Changed(Change{Kind: KindAgent, ID: a.ID, Agent: a.ID})
+	e := s.Event(AuditAdmin, code, a.Organisation)
 	e.AgentID, e.Detail = a.ID, a.Name
-	return t.audit(ctx, e)
+	return audit.Write(ctx, t.Tx, e)
 }
 
 // Agent returns one agent, or ErrNotFound.
 func (s *View) Agent(ctx context.Context, id string) (Agent, error) {
-	return s.ownAgent(one(ctx, s.v, s.v.r, scanAgent, "SELECT "+agentColumns+" FROM agents g WHERE g.id = ?", id))
+	return s.ownAgent(database.One(ctx, s.v.r, scanAgent, "SELECT "+agentColumns+" FROM agents g WHERE g.id = ?", id))
 }
 
 func (s *View) ownAgent(a Agent, err error) (Agent, error) {
-	if err == nil && !s.sees(a.Organisation) {
+	if err == nil && !s.Sees(a.Organisation) {
 		err = ErrNotFound
 	}
 	if err != nil {
@@ -137,14 +140,14 @@ type AgentFilter struct{ Organisation, Name string }
 
 // Agents lists agents.
 func (s *View) Agents(ctx context.Context, f AgentFilter, p Page) (List[Agent], error) {
-	w := s.where("g.organisation")
-	w.is("g.organisation", f.Organisation)
-	w.is("g.name", f.Name)
-	return agentList.read(ctx, s.v, w, p)
+	w := s.Where("g.organisation")
+	w.Is("g.organisation", f.Organisation)
+	w.Is("g.name", f.Name)
+	return agentList.Read(ctx, s.v.r, w, p)
 }
 
-var agentList = listing[Agent]{
-	columns: agentColumns, from: "agents g", key: "g.id", kind: "agt", scan: scanAgent, id: func(a Agent) string { return a.ID },
+var agentList = database.Listing[Agent]{
+	Columns: agentColumns, From: "agents g", Key: "g.id", Kind: "agt", Scan: scanAgent, ID: func(a Agent) string { return a.ID },
 }
 
 // AgentEdit is what may be changed; nil leaves a thing as it is.
@@ -165,7 +168,7 @@ func (s *View) UpdateAgent(ctx context.Context, id string, version int64, e Agen
 		set(&a.Connectors, e.Connectors)
 		set(&a.Disabled, e.Disabled)
 		set(&a.ExpiresAt, e.ExpiresAt)
-		a.ExpiresAt = whole(a.ExpiresAt)
+		a.ExpiresAt = database.Whole(a.ExpiresAt)
 		if e.Metadata != nil {
 			a.Metadata = e.Metadata
 		}
@@ -173,9 +176,9 @@ func (s *View) UpdateAgent(ctx context.Context, id string, version int64, e Agen
 			return err
 		}
 		a.Version++
-		a.UpdatedAt = s.v.moment()
-		_, err := t.exec(ctx, `UPDATE agents SET name = ?, description = ?, connectors = ?, disabled = ?, expires_at = ?, metadata = ?, updated_at = ?, version = ? WHERE id = ?`,
-			a.Name, a.Description, jsonText(a.Connectors), bit(a.Disabled), micros(a.ExpiresAt), jsonText(a.Metadata), micros(a.UpdatedAt), a.Version, id)
+		a.UpdatedAt = s.v.db.Now()
+		_, err := t.Exec(ctx, `UPDATE agents SET name = ?, description = ?, connectors = ?, disabled = ?, expires_at = ?, metadata = ?, updated_at = ?, version = ? WHERE id = ?`,
+			a.Name, a.Description, database.JSONText(a.Connectors), database.Bit(a.Disabled), database.Micros(a.ExpiresAt), database.JSONText(a.Metadata), database.Micros(a.UpdatedAt), a.Version, id)
 		if err != nil {
 			return err
 		}
@@ -187,7 +190,7 @@ func (s *View) UpdateAgent(ctx context.Context, id string, version int64, e Agen
 func (s *View) editAgent(ctx context.Context, id string, version int64, f func(*tx, *Agent) error) (Agent, error) {
 	var a Agent
 	err := s.v.write(ctx, func(t *tx) (err error) {
-		a, err = s.ownAgent(one(ctx, s.v, t, scanAgent, t.locked("SELECT "+agentColumns+" FROM agents g WHERE g.id = ?"), id))
+		a, err = s.ownAgent(database.One(ctx, t, scanAgent, t.Locked("SELECT "+agentColumns+" FROM agents g WHERE g.id = ?"), id))
 		if err != nil {
 			return err
 		}
@@ -206,7 +209,7 @@ func (s *View) editAgent(ctx context.Context, id string, version int64, f func(*
 func (s *View) DeleteAgent(ctx context.Context, id string, version int64) error {
 	_, err := s.editAgent(ctx, id, version, func(t *tx, a *Agent) error {
 		for _, text := range []string{"DELETE FROM grants WHERE agent_id = ?", "DELETE FROM agents WHERE id = ?"} {
-			if _, err := t.exec(ctx, text, id); err != nil {
+			if _, err := t.Exec(ctx, text, id); err != nil {
 				return err
 			}
 		}
@@ -220,19 +223,19 @@ const maxAgentTokens = 20
 
 // AddAgentToken gives an agent a further token, which is shown this once. A zero
 // end means that it does not expire.
-func (s *View) AddAgentToken(ctx context.Context, agentID, name string, end time.Time) (TokenInfo, secret.Value, error) {
-	if err := checkName("name", name); err != nil {
-		return TokenInfo{}, secret.Value{}, err
+func (s *View) AddAgentToken(ctx context.Context, agentID, name string, end time.Time) (seal.TokenInfo, secret.Value, error) {
+	if err := database.CheckName("name", name); err != nil {
+		return seal.TokenInfo{}, secret.Value{}, err
 	}
-	var info TokenInfo
+	var info seal.TokenInfo
 	var token secret.Value
 	_, err := s.editAgent(ctx, agentID, 0, func(t *tx, a *Agent) (err error) {
 		var n int
-		if err := t.row(ctx, "SELECT COUNT(*) FROM agent_tokens WHERE agent_id = ?", agentID).Scan(&n); err != nil {
+		if err := t.Row(ctx, "SELECT COUNT(*) FROM agent_tokens WHERE agent_id = ?", agentID).Scan(&n); err != nil {
 			return err
 		}
 		if n >= maxAgentTokens {
-			return invalid("name", "the agent has %d tokens already; delete one first", n)
+			return database.Invalid("name", "the agent has %d tokens already; delete one first", n)
 		}
 		if token, info, err = t.addAgentToken(ctx, agentID, name, end); err != nil {
 			return err
@@ -242,22 +245,22 @@ func (s *View) AddAgentToken(ctx context.Context, agentID, name string, end time
 	return info, token, err
 }
 
-func (t *tx) addAgentToken(ctx context.Context, agentID, name string, end time.Time) (secret.Value, TokenInfo, error) {
-	now := t.v.moment()
-	token, hash, hint := newToken(agentTokenPrefix)
-	info := TokenInfo{ID: newID("tok", now), Name: name, Hint: hint, CreatedAt: now, ExpiresAt: whole(end)}
-	_, err := t.exec(ctx, "INSERT INTO agent_tokens (id, agent_id, name, hash, hint, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-		info.ID, agentID, name, hash, hint, micros(now), micros(end))
+func (t *tx) addAgentToken(ctx context.Context, agentID, name string, end time.Time) (secret.Value, seal.TokenInfo, error) {
+	now := t.v.db.Now()
+	token, hash, hint := seal.NewToken(seal.AgentToken)
+	info := seal.TokenInfo{ID: database.NewID("tok", now), Name: name, Hint: hint, CreatedAt: now, ExpiresAt: database.Whole(end)}
+	_, err := t.Exec(ctx, "INSERT INTO agent_tokens (id, agent_id, name, hash, hint, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+		info.ID, agentID, name, hash, hint, database.Micros(now), database.Micros(end))
 	return token, info, err
 }
 
 // AgentTokens lists an agent's tokens without the tokens themselves.
-func (s *View) AgentTokens(ctx context.Context, agentID string) ([]TokenInfo, error) {
+func (s *View) AgentTokens(ctx context.Context, agentID string) ([]seal.TokenInfo, error) {
 	if _, err := s.Agent(ctx, agentID); err != nil {
 		return nil, err
 	}
-	return collect(ctx, s.v, s.v.r, func(r scanner) (i TokenInfo, err error) {
-		err = r.Scan(&i.ID, &i.Name, &i.Hint, timeCol{&i.CreatedAt}, timeCol{&i.ExpiresAt})
+	return database.Collect(ctx, s.v.r, func(r database.Scanner) (i seal.TokenInfo, err error) {
+		err = r.Scan(&i.ID, &i.Name, &i.Hint, database.Time(&i.CreatedAt), database.Time(&i.ExpiresAt))
 		return i, err
 	}, "SELECT id, name, hint, created_at, expires_at FROM agent_tokens WHERE agent_id = ? ORDER BY id", agentID)
 }
@@ -265,7 +268,7 @@ func (s *View) AgentTokens(ctx context.Context, agentID string) ([]TokenInfo, er
 // DeleteAgentToken ends a token at once.
 func (s *View) DeleteAgentToken(ctx context.Context, agentID, tokenID string) error {
 	_, err := s.editAgent(ctx, agentID, 0, func(t *tx, a *Agent) error {
-		n, err := t.exec(ctx, "DELETE FROM agent_tokens WHERE id = ? AND agent_id = ?", tokenID, agentID)
+		n, err := t.Exec(ctx, "DELETE FROM agent_tokens WHERE id = ? AND agent_id = ?", tokenID, agentID)
 		if err != nil {
 			return err
 		}
@@ -284,11 +287,11 @@ const agentByTokenText = "SELECT " + agentColumns + ", k.expires_at FROM agent_t
 // longer. It returns ErrNotFound for every token that opens nothing.
 func (v *Vault) AgentByToken(ctx context.Context, token secret.Value) (a Agent, until time.Time, err error) {
 	var end time.Time
-	err = v.r.keep().row(ctx, agentByTokenText, hashToken(token.Reveal())).Scan(append(a.into(), timeCol{&end})...)
+	err = v.r.Keep().Row(ctx, agentByTokenText, seal.Hash(token.Reveal())).Scan(append(a.into(), database.Time(&end))...)
 	if err != nil {
-		return Agent{}, time.Time{}, v.explain(err)
+		return Agent{}, time.Time{}, v.db.Explain(err)
 	}
-	if now := v.now(); over(end, now) || !a.Live(now) {
+	if now := v.now(); seal.Over(end, now) || !a.Live(now) {
 		return Agent{}, time.Time{}, ErrNotFound
 	}
 	return a, sooner(end, a.ExpiresAt), nil
@@ -299,26 +302,26 @@ func (v *Vault) AgentByToken(ctx context.Context, token secret.Value) (a Agent, 
 func (v *Vault) AgentTokenDigests(ctx context.Context, prefix string) (digests [][]byte, err error) {
 	const most = 8
 	// The range is one of the index on hash: no digit is behind f.
-	rows, err := v.r.keep().query(ctx, "SELECT "+agentColumns+", k.expires_at, k.hash FROM agent_tokens k JOIN agents g ON g.id = k.agent_id WHERE k.hash >= ? AND k.hash < ? LIMIT ?",
+	rows, err := v.r.Keep().Query(ctx, "SELECT "+agentColumns+", k.expires_at, k.hash FROM agent_tokens k JOIN agents g ON g.id = k.agent_id WHERE k.hash >= ? AND k.hash < ? LIMIT ?",
 		prefix, prefix+"g", most)
 	if err != nil {
-		return nil, v.explain(err)
+		return nil, v.db.Explain(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var a Agent
 		var end time.Time
 		var hash string
-		if err := rows.Scan(append(a.into(), timeCol{&end}, &hash)...); err != nil {
-			return nil, v.explain(err)
+		if err := rows.Scan(append(a.into(), database.Time(&end), &hash)...); err != nil {
+			return nil, v.db.Explain(err)
 		}
 		digest, err := hex.DecodeString(hash)
-		if now := v.now(); err != nil || over(end, now) || !a.Live(now) {
+		if now := v.now(); err != nil || seal.Over(end, now) || !a.Live(now) {
 			continue
 		}
 		digests = append(digests, digest)
 	}
-	return digests, v.explain(rows.Err())
+	return digests, v.db.Explain(rows.Err())
 }
 
 // sooner is the earlier of two ends; zero means never.

@@ -12,6 +12,9 @@ import (
 
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/vault/audit"
+	"github.com/attache-proxy/attache/resolver/vault/database"
+	"github.com/attache-proxy/attache/resolver/vault/seal"
 )
 
 // App is an OAuth client of ours at a service. Its secrets are sealed.
@@ -49,9 +52,9 @@ const (
 
 const appColumns = "id, organisation, connector, mode, name, client_id, params, active, created_at, updated_at, version"
 
-func scanApp(s scanner) (a App, err error) {
-	err = s.Scan(&a.ID, &a.Organisation, &a.Connector, &a.Mode, &a.Name, &a.ClientID, jsonCol{&a.Params}, bitCol{&a.Active},
-		timeCol{&a.CreatedAt}, timeCol{&a.UpdatedAt}, &a.Version)
+func scanApp(s database.Scanner) (a App, err error) {
+	err = s.Scan(&a.ID, &a.Organisation, &a.Connector, &a.Mode, &a.Name, &a.ClientID, database.JSON(&a.Params), database.Bool(&a.Active),
+		database.Time(&a.CreatedAt), database.Time(&a.UpdatedAt), &a.Version)
 	a.RedirectURIs = strings.Fields(a.Params[redirectParam])
 	a.Hosts = strings.Fields(a.Params[hostsParam])
 	delete(a.Params, redirectParam)
@@ -69,7 +72,7 @@ const (
 // paramsText is the column params.
 func (a *App) paramsText() string {
 	if len(a.RedirectURIs) == 0 && len(a.Hosts) == 0 {
-		return jsonText(a.Params)
+		return database.JSONText(a.Params)
 	}
 	all := maps.Clone(a.Params)
 	if all == nil {
@@ -80,31 +83,31 @@ func (a *App) paramsText() string {
 			all[name] = strings.Join(list, " ")
 		}
 	}
-	return jsonText(all)
+	return database.JSONText(all)
 }
 
 func (a *App) check() error {
 	for _, f := range []struct{ field, value string }{{"connector", a.Connector}, {"name", a.Name}} {
-		if err := checkName(f.field, f.value); err != nil {
+		if err := database.CheckName(f.field, f.value); err != nil {
 			return err
 		}
 	}
 	a.ClientID = strings.TrimSpace(a.ClientID)
 	switch {
 	case a.Mode != AppManaged && a.Mode != AppOwn:
-		return invalid("mode", "must be managed or own")
-	case len(a.ClientID) > maxText:
-		return invalid("client_id", "is longer than %d bytes", maxText)
+		return database.Invalid("mode", "must be managed or own")
+	case len(a.ClientID) > database.MaxText:
+		return database.Invalid("client_id", "is longer than %d bytes", database.MaxText)
 	case a.Mode == AppOwn && a.Organisation == All:
-		return invalid("organisation", "of an own app is one organisation: own apps serve its accounts alone")
+		return database.Invalid("organisation", "of an own app is one organisation: own apps serve its accounts alone")
 	case len(a.Hosts) > maxFixedHosts:
-		return invalid("hosts", "are more than %d", maxFixedHosts)
+		return database.Invalid("hosts", "are more than %d", maxFixedHosts)
 	case len(a.RedirectURIs) > maxRedirectURIs:
-		return invalid("redirect_uris", "are more than %d", maxRedirectURIs)
+		return database.Invalid("redirect_uris", "are more than %d", maxRedirectURIs)
 	}
 	for name := range a.Params {
 		if strings.HasPrefix(name, "@") {
-			return invalid("params", "has a name that begins with @")
+			return database.Invalid("params", "has a name that begins with @")
 		}
 	}
 	for _, uri := range a.RedirectURIs {
@@ -125,21 +128,21 @@ const (
 func checkRedirectURI(uri string) error {
 	u, err := url.Parse(uri)
 	switch {
-	case err != nil || u.Scheme == "" || len(uri) > maxText || strings.ContainsFunc(uri, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return invalid("redirect_uris", "has one that is no absolute URI")
+	case err != nil || u.Scheme == "" || len(uri) > database.MaxText || strings.ContainsFunc(uri, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return database.Invalid("redirect_uris", "has one that is no absolute URI")
 	case strings.Contains(uri, "#"):
-		return invalid("redirect_uris", "has one with a fragment (#)")
+		return database.Invalid("redirect_uris", "has one with a fragment (#)")
 	case u.User != nil:
-		return invalid("redirect_uris", "has one with a user name")
+		return database.Invalid("redirect_uris", "has one with a user name")
 	case u.Scheme == "https" && u.Host != "":
 		return nil
 	case u.Scheme == "http":
 		if ip := net.ParseIP(u.Hostname()); u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			return invalid("redirect_uris", "has one with http:// that is not for this machine")
+			return database.Invalid("redirect_uris", "has one with http:// that is not for this machine")
 		}
 		return nil
 	case !strings.Contains(u.Scheme, "."): // RFC 8252 §7.1: com.example.app; keeps javascript: and data: away
-		return invalid("redirect_uris", "has a scheme that is neither https nor a reversed domain name such as com.example.app")
+		return database.Invalid("redirect_uris", "has a scheme that is neither https nor a reversed domain name such as com.example.app")
 	}
 	return nil
 }
@@ -147,18 +150,18 @@ func checkRedirectURI(uri string) error {
 // CreateApp stores an app. Organisation, Connector, Mode, Name, ClientID and
 // Params are used of a; secrets are client_secret, private_key and the like.
 func (s *View) CreateApp(ctx context.Context, a App, secrets secret.Values) (App, error) {
-	if a.Mode == AppManaged && a.Organisation == "" && s.org == All {
+	if a.Mode == AppManaged && a.Organisation == "" && s.Org == All {
 		a.Organisation = All
 	}
-	org, err := s.placeShared(a.Organisation)
+	org, err := s.PlaceShared(a.Organisation)
 	if err != nil {
 		return App{}, err
 	}
 	if a.Name == "" {
 		a.Name = "default"
 	}
-	now := s.v.moment()
-	a.ID, a.Organisation, a.Active, a.CreatedAt, a.UpdatedAt, a.Version = newID("app", now), org, true, now, now, 1
+	now := s.v.db.Now()
+	a.ID, a.Organisation, a.Active, a.CreatedAt, a.UpdatedAt, a.Version = database.NewID("app", now), org, true, now, now, 1
 	if err := a.check(); err != nil {
 		return App{}, err
 	}
@@ -169,12 +172,12 @@ func (s *View) CreateApp(ctx context.Context, a App, secrets secret.Values) (App
 		if err := t.sameConnector(ctx, a.Connector, a.Checked); err != nil {
 			return err
 		}
-		_, err := t.exec(ctx, "INSERT INTO apps ("+appColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			a.ID, a.Organisation, a.Connector, a.Mode, a.Name, a.ClientID, a.paramsText(), bit(a.Active), micros(now), micros(now), a.Version)
+		_, err := t.Exec(ctx, "INSERT INTO apps ("+appColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			a.ID, a.Organisation, a.Connector, a.Mode, a.Name, a.ClientID, a.paramsText(), database.Bit(a.Active), database.Micros(now), database.Micros(now), a.Version)
 		if err != nil {
 			return err
 		}
-		if err := t.putSecrets(ctx, a.owner(), a.withHosts(secrets)); err != nil {
+		if err := t.v.seals.Put(ctx, t.Tx, a.owner(), a.withHosts(secrets)); err != nil {
 			return err
 		}
 		return s.tellApp(ctx, t, &a, "app.created")
@@ -195,7 +198,7 @@ func appSecrets(entered secret.Values) (secret.Values, error) {
 	for name, v := range entered {
 		clean, err := providers.CleanKey(v)
 		if err != nil {
-			return nil, invalid("secrets."+name, "%v", err)
+			return nil, database.Invalid("secrets."+name, "%v", err)
 		}
 		out[name] = clean
 	}
@@ -203,16 +206,16 @@ func appSecrets(entered secret.Values) (secret.Values, error) {
 }
 
 func (s *View) tellApp(ctx context.Context, t *tx, a *App, code string) error {
-	t.changed(Change{Kind: KindApp, ID: a.ID, Connector: a.Connector})
-	e := s.event(AuditAdmin, code, a.Organisation)
+	t.Changed(Change{Kind: KindApp, ID: a.ID, Connector: a.Connector})
+	e := s.Event(AuditAdmin, code, a.Organisation)
 	e.Connector, e.Detail = a.Connector, a.ID
-	return t.audit(ctx, e)
+	return audit.Write(ctx, t.Tx, e)
 }
 
 // App returns one app: the view's or everybody's.
 func (s *View) App(ctx context.Context, id string) (App, error) {
-	a, err := one(ctx, s.v, s.v.r, scanApp, "SELECT "+appColumns+" FROM apps WHERE id = ?", id)
-	if err == nil && !s.sees(a.Organisation) && a.Organisation != All {
+	a, err := database.One(ctx, s.v.r, scanApp, "SELECT "+appColumns+" FROM apps WHERE id = ?", id)
+	if err == nil && !s.Sees(a.Organisation) && a.Organisation != All {
 		err = ErrNotFound
 	}
 	if err != nil {
@@ -226,23 +229,23 @@ type AppFilter struct{ Connector, Mode string }
 
 // Apps lists the view's apps and everybody's.
 func (s *View) Apps(ctx context.Context, f AppFilter, p Page) (List[App], error) {
-	w := &where{}
-	if s.org != All {
-		w.add("organisation IN (?, '*')", s.org)
+	w := &database.Where{}
+	if s.Org != All {
+		w.Add("organisation IN (?, '*')", s.Org)
 	}
-	w.is("connector", f.Connector)
-	w.is("mode", f.Mode)
-	return appList.read(ctx, s.v, w, p)
+	w.Is("connector", f.Connector)
+	w.Is("mode", f.Mode)
+	return appList.Read(ctx, s.v.r, w, p)
 }
 
-var appList = listing[App]{columns: appColumns, from: "apps", key: "id", kind: "app", scan: scanApp, id: func(a App) string { return a.ID }}
+var appList = database.Listing[App]{Columns: appColumns, From: "apps", Key: "id", Kind: "app", Scan: scanApp, ID: func(a App) string { return a.ID }}
 
 // AppSecrets says which secrets an app has.
 func (s *View) AppSecrets(ctx context.Context, id string) ([]SecretInfo, error) {
 	if _, err := s.App(ctx, id); err != nil {
 		return nil, err
 	}
-	infos, err := s.v.secretInfos(ctx, id)
+	infos, err := seal.Infos(ctx, s.v.r, id)
 	return slices.DeleteFunc(infos, func(i SecretInfo) bool { return i.Field == secret.FixedHosts }), err
 }
 
@@ -287,7 +290,7 @@ type HostFixer interface {
 func (v *Vault) fixApp(ctx context.Context, a *App) error {
 	return v.write(ctx, func(t *tx) error {
 		var writes int64
-		err := t.row(ctx, "SELECT COALESCE(MAX(version), 0) FROM seals WHERE owner_id = ?", a.ID).Scan(&writes)
+		err := t.Row(ctx, "SELECT COALESCE(MAX(version), 0) FROM seals WHERE owner_id = ?", a.ID).Scan(&writes)
 		if err != nil {
 			return err
 		}
@@ -299,10 +302,10 @@ func (v *Vault) fixApp(ctx context.Context, a *App) error {
 			a.Hosts = secret.HostsOf(values)
 			return nil
 		}
-		if err := t.putSecrets(ctx, a.owner(), secret.Values{secret.FixedHosts: secret.Fixed(a.Hosts)}); err != nil {
+		if err := t.v.seals.Put(ctx, t.Tx, a.owner(), secret.Values{secret.FixedHosts: secret.Fixed(a.Hosts)}); err != nil {
 			return err
 		}
-		_, err = t.exec(ctx, "UPDATE apps SET params = ? WHERE id = ?", a.paramsText(), a.ID)
+		_, err = t.Exec(ctx, "UPDATE apps SET params = ? WHERE id = ?", a.paramsText(), a.ID)
 		return err
 	})
 }
@@ -317,12 +320,12 @@ func unfixed(values secret.Values) bool {
 	return v.IsZero() || v.Equal(notYet)
 }
 
-func (v *Vault) openApp(ctx context.Context, q querier, id string) (App, secret.Values, error) {
-	a, err := one(ctx, v, q, scanApp, "SELECT "+appColumns+" FROM apps WHERE id = ?", id)
+func (v *Vault) openApp(ctx context.Context, q database.Querier, id string) (App, secret.Values, error) {
+	a, err := database.One(ctx, q, scanApp, "SELECT "+appColumns+" FROM apps WHERE id = ?", id)
 	if err != nil {
 		return App{}, nil, err
 	}
-	values, err := v.unsealAll(ctx, q, a.owner())
+	values, err := v.seals.UnsealAll(ctx, q, a.owner())
 	if a.Hosts = nil; !unfixed(values) {
 		a.Hosts = secret.HostsOf(values)
 	}
@@ -340,12 +343,12 @@ func (t *tx) mayGoBy(ctx context.Context, a *Account) error {
 	if a.AppID == "" {
 		return nil
 	}
-	app, err := one(ctx, t.v, t, scanApp, "SELECT "+appColumns+" FROM apps WHERE id = ?", a.AppID)
+	app, err := database.One(ctx, t, scanApp, "SELECT "+appColumns+" FROM apps WHERE id = ?", a.AppID)
 	if err == nil && app.Serves(a.Connector, a.Organisation) {
 		return nil
 	}
 	if err == nil || errors.Is(err, ErrNotFound) {
-		return invalid("app_id", "is no app of this connector for this organisation")
+		return database.Invalid("app_id", "is no app of this connector for this organisation")
 	}
 	return err
 }
@@ -372,135 +375,8 @@ func (v *Vault) AppsFor(ctx context.Context, connector, org string) ([]App, erro
 	if err != nil {
 		return nil, err
 	}
-	apps, err := collect(ctx, v, v.r, scanApp, "SELECT "+appColumns+` FROM apps
+	apps, err := database.Collect(ctx, v.r, scanApp, "SELECT "+appColumns+` FROM apps
 		WHERE connector = ? AND organisation IN (?, '*') AND active = 1
 		ORDER BY CASE WHEN mode = 'own' THEN 0 ELSE 1 END, id`, connector, org)
 	return inMode(apps, mode), err
-}
-
-// AppEdit is what may be changed; nil leaves a thing as it is.
-type AppEdit struct {
-	Name, ClientID *string
-	Params         map[string]string
-	RedirectURIs   []string
-	Active         *bool
-	// Secrets that are named are replaced, or deleted where zero.
-	Secrets secret.Values
-	// Hosts may change only where no secret stays that was entered for others.
-	Hosts []string
-	// Checked is App's.
-	Checked string
-}
-
-// UpdateApp edits an app that is at version, or at any if version is 0.
-func (s *View) UpdateApp(ctx context.Context, id string, version int64, e AppEdit) (App, error) {
-	var err error
-	if e.Secrets, err = appSecrets(e.Secrets); err != nil {
-		return App{}, err
-	}
-	return s.editApp(ctx, id, version, func(t *tx, a *App) error {
-		set(&a.Name, e.Name)
-		set(&a.ClientID, e.ClientID)
-		set(&a.Active, e.Active)
-		if e.Params != nil {
-			a.Params = e.Params
-		}
-		if e.RedirectURIs != nil {
-			a.RedirectURIs = e.RedirectURIs
-		}
-		if err := t.sameConnector(ctx, a.Connector, e.Checked); err != nil {
-			return err
-		}
-		secrets, err := s.fixHosts(ctx, t, a, &e)
-		if err != nil {
-			return err
-		}
-		if err := a.check(); err != nil {
-			return err
-		}
-		if err := t.putSecrets(ctx, a.owner(), secrets); err != nil {
-			return err
-		}
-		a.Version++
-		a.UpdatedAt = s.v.moment()
-		_, err = t.exec(ctx, "UPDATE apps SET name = ?, client_id = ?, params = ?, active = ?, updated_at = ?, version = ? WHERE id = ?",
-			a.Name, a.ClientID, a.paramsText(), bit(a.Active), micros(a.UpdatedAt), a.Version, id)
-		if err != nil {
-			return err
-		}
-		return s.tellApp(ctx, t, a, "app.updated")
-	})
-}
-
-// fixHosts returns the secrets of an edit, with the hosts where those change.
-func (s *View) fixHosts(ctx context.Context, t *tx, a *App, e *AppEdit) (secret.Values, error) {
-	if e.Hosts == nil && len(e.Secrets) == 0 {
-		return nil, nil
-	}
-	_, had, err := s.v.openApp(ctx, t, a.ID)
-	switch {
-	case err != nil:
-		return nil, err
-	case e.Hosts == nil && had.Get(secret.FixedHosts).IsZero():
-		all := maps.Clone(e.Secrets)
-		all[secret.FixedHosts] = notYet
-		return all, nil
-	case e.Hosts == nil || !unfixed(had) && slices.Equal(secret.HostsOf(had), e.Hosts):
-		return e.Secrets, nil
-	}
-	for _, name := range sortedKeys(had) {
-		if _, anew := e.Secrets[name]; !anew && name != secret.FixedHosts {
-			return nil, invalid("hosts", "change only together with the secrets, which were entered for the former: send %s again", name)
-		}
-	}
-	a.Hosts = e.Hosts
-	return a.withHosts(e.Secrets), nil
-}
-
-// DeleteApp deletes an app that no account was connected through; otherwise it
-// returns ErrInUse, because those accounts could not refresh any more.
-func (s *View) DeleteApp(ctx context.Context, id string, version int64) error {
-	_, err := s.editApp(ctx, id, version, func(t *tx, a *App) error {
-		var used int
-		err := t.row(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM accounts WHERE connector = ? AND app_id = ? LIMIT 1) AS found", a.Connector, id).Scan(&used)
-		if err != nil {
-			return err
-		}
-		if used > 0 {
-			return ErrInUse
-		}
-		return s.dropApp(ctx, t, a)
-	})
-	return err
-}
-
-func (s *View) dropApp(ctx context.Context, t *tx, a *App) error {
-	if err := t.dropSecrets(ctx, a.ID); err != nil {
-		return err
-	}
-	if _, err := t.exec(ctx, "DELETE FROM apps WHERE id = ?", a.ID); err != nil {
-		return err
-	}
-	return s.tellApp(ctx, t, a, "app.deleted")
-}
-
-func (s *View) editApp(ctx context.Context, id string, version int64, f func(*tx, *App) error) (App, error) {
-	var a App
-	err := s.v.write(ctx, func(t *tx) (err error) {
-		a, err = one(ctx, s.v, t, scanApp, t.locked("SELECT "+appColumns+" FROM apps WHERE id = ?"), id)
-		if err != nil {
-			return err
-		}
-		if !s.sees(a.Organisation) {
-			return ErrNotFound
-		}
-		if version != 0 && version != a.Version {
-			return ErrConflict
-		}
-		return f(t, &a)
-	})
-	if err != nil {
-		return App{}, err
-	}
-	return a, nil
 }

@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"slices"
+
+	"github.com/attache-proxy/attache/resolver/vault/access"
+	"github.com/attache-proxy/attache/resolver/vault/audit"
+	"github.com/attache-proxy/attache/resolver/vault/database"
 )
 
 // appModes begins the names of the settings that say which apps a connector's
@@ -41,24 +45,24 @@ func (s *View) SetAppMode(ctx context.Context, connector, mode string) error {
 	case AppModeAuto:
 		mode = ""
 	default:
-		return invalid("mode", "must be managed, own or auto")
+		return database.Invalid("mode", "must be managed, own or auto")
 	}
-	if err := checkName("connector", connector); err != nil {
+	if err := database.CheckName("connector", connector); err != nil {
 		return err
 	}
 	return s.v.write(ctx, func(t *tx) error {
-		name := appModeSetting(connector, s.org)
-		old, err := one(ctx, s.v, t, scanSetting, t.locked("SELECT name, value, version, updated_at FROM settings WHERE name = ?"), name)
+		name := appModeSetting(connector, s.Org)
+		old, err := access.LockSetting(ctx, t.Tx, name)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
-		if err := t.putSetting(ctx, Setting{Name: name, Value: mode, Version: old.Version + 1, UpdatedAt: s.v.moment()}); err != nil {
+		if err := access.PutSetting(ctx, t.Tx, access.Setting{Name: name, Value: mode, Version: old.Version + 1, UpdatedAt: s.v.db.Now()}); err != nil {
 			return err
 		}
-		t.changed(Change{Kind: KindApp, Connector: connector})
-		e := s.event(AuditAdmin, "app.mode", s.org)
+		t.Changed(Change{Kind: KindApp, Connector: connector})
+		e := s.Event(AuditAdmin, "app.mode", s.Org)
 		e.Connector, e.Detail = connector, mode
-		return t.audit(ctx, e)
+		return audit.Write(ctx, t.Tx, e)
 	})
 }
 

@@ -61,7 +61,7 @@ func (s *View) setCredentials(ctx context.Context, t *tx, a *Account, c *Credent
 	}
 	if a.State == Revoked {
 		why := Reason{Code: ReasonCredentialsSet}
-		if err := a.change(Pending, why, s.v.moment()); err != nil {
+		if err := a.change(Pending, why, s.v.db.Now()); err != nil {
 			return err
 		}
 		if err := s.tell(ctx, t, a, "account.pending", why); err != nil {
@@ -69,13 +69,13 @@ func (s *View) setCredentials(ctx context.Context, t *tx, a *Account, c *Credent
 		}
 	}
 	a.take(c)
-	if a.ExpiresAt, err = t.expiry(ctx, c.ExpiresAt); err != nil {
+	if a.ExpiresAt, err = t.Expiry(ctx, c.ExpiresAt); err != nil {
 		return err
 	}
-	if err := t.dropSecrets(ctx, a.ID); err != nil {
+	if err := t.v.seals.Drop(ctx, t.Tx, a.ID); err != nil {
 		return err
 	}
-	if err := t.putSecrets(ctx, a.owner(), c.sealed()); err != nil {
+	if err := t.v.seals.Put(ctx, t.Tx, a.owner(), c.sealed()); err != nil {
 		return err
 	}
 	return s.tell(ctx, t, a, "account.credentials_set", Reason{})
@@ -137,11 +137,11 @@ func (s *View) move(ctx context.Context, t *tx, a *Account, to State, why Reason
 	if a.State == to {
 		return nil
 	}
-	if err := a.change(to, why, s.v.moment()); err != nil {
+	if err := a.change(to, why, s.v.db.Now()); err != nil {
 		return err
 	}
 	if to == Revoked {
-		if err := t.dropSecrets(ctx, a.ID); err != nil {
+		if err := t.v.seals.Drop(ctx, t.Tx, a.ID); err != nil {
 			return err
 		}
 	}

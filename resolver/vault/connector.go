@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/attache-proxy/attache/providers/printable"
+	"github.com/attache-proxy/attache/resolver/vault/audit"
+	"github.com/attache-proxy/attache/resolver/vault/database"
 )
 
 // Connector is one that was made through the API. What its definition means is
@@ -33,9 +35,9 @@ type Connector struct {
 
 const connectorColumns = "id, key, organisation, title, type, state, definition, form, last_error, created_at, updated_at, version"
 
-func scanConnector(s scanner) (c Connector, err error) {
-	err = s.Scan(&c.ID, &c.Key, &c.Organisation, &c.Title, &c.Type, &c.State, &c.Definition, jsonCol{&c.Form}, &c.LastError,
-		timeCol{&c.CreatedAt}, timeCol{&c.UpdatedAt}, &c.Version)
+func scanConnector(s database.Scanner) (c Connector, err error) {
+	err = s.Scan(&c.ID, &c.Key, &c.Organisation, &c.Title, &c.Type, &c.State, &c.Definition, database.JSON(&c.Form), &c.LastError,
+		database.Time(&c.CreatedAt), database.Time(&c.UpdatedAt), &c.Version)
 	c.Title, c.LastError = printable.Line(c.Title), printable.Text(c.LastError)
 	return c, err
 }
@@ -47,28 +49,20 @@ const maxDefinition = 256 << 10
 
 func (c *Connector) check() error {
 	if !connectorKey.MatchString(c.Key) {
-		return invalid("name", "must be lower-case letters, digits and hyphens, at most 63")
+		return database.Invalid("name", "must be lower-case letters, digits and hyphens, at most 63")
 	}
-	if err := checkName("title", c.Title); err != nil {
+	if err := database.CheckName("title", c.Title); err != nil {
 		return err
 	}
 	switch c.State {
 	case "active", "inactive", "pending", "error":
 	default:
-		return invalid("state", "must be active, inactive, pending or error")
+		return database.Invalid("state", "must be active, inactive, pending or error")
 	}
 	if len(c.Definition) > maxDefinition {
-		return invalid("definition", "is larger than %d bytes", maxDefinition)
+		return database.Invalid("definition", "is larger than %d bytes", maxDefinition)
 	}
 	return checkMetadata(c.Form)
-}
-
-// placeShared is place for rows that may be everybody's: All must be asked for.
-func (s *View) placeShared(org string) (string, error) {
-	if org == All && s.org == All {
-		return All, nil
-	}
-	return s.place(org)
 }
 
 // ErrHeld means that secrets are left which were entered for another definition of
@@ -80,7 +74,7 @@ var ErrHeld = errors.New("secrets were entered for the connector as it was")
 // apps. It keeps others from entering one until the transaction ends.
 func (t *tx) held(ctx context.Context, key string) (bool, error) {
 	var n int64
-	err := t.row(ctx, `SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM accounts WHERE connector = ? LIMIT 1) AS a)
+	err := t.Row(ctx, `SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM accounts WHERE connector = ? LIMIT 1) AS a)
 		+ (SELECT COUNT(*) FROM (SELECT 1 FROM apps WHERE connector = ? LIMIT 1) AS b)`, key, key).Scan(&n)
 	return n > 0, err
 }
@@ -98,7 +92,7 @@ func (s *View) Held(ctx context.Context, key string) (held bool, err error) {
 // not in the vault.
 func (t *tx) sameConnector(ctx context.Context, key, digest string) error {
 	var definition string
-	err := t.v.explain(t.row(ctx, "SELECT definition FROM connectors WHERE key = ?"+t.v.d.share, key).Scan(&definition))
+	err := t.Explain(t.Row(ctx, t.Shared("SELECT definition FROM connectors WHERE key = ?"), key).Scan(&definition))
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}
@@ -115,12 +109,12 @@ func (t *tx) sameConnector(ctx context.Context, key, digest string) error {
 // Secrets that are left of another connector of that key would follow the new
 // one: that is ErrHeld, unless adopt is set.
 func (s *View) CreateConnector(ctx context.Context, c Connector, adopt bool) (Connector, error) {
-	org, err := s.placeShared(c.Organisation)
+	org, err := s.PlaceShared(c.Organisation)
 	if err != nil {
 		return Connector{}, err
 	}
-	now := s.v.moment()
-	c.ID, c.Organisation, c.CreatedAt, c.UpdatedAt, c.Version = newID("con", now), org, now, now, 1
+	now := s.v.db.Now()
+	c.ID, c.Organisation, c.CreatedAt, c.UpdatedAt, c.Version = database.NewID("con", now), org, now, now, 1
 	if err := c.check(); err != nil {
 		return Connector{}, err
 	}
@@ -128,8 +122,8 @@ func (s *View) CreateConnector(ctx context.Context, c Connector, adopt bool) (Co
 		if held, err := t.held(ctx, c.Key); err != nil || held && !adopt {
 			return errors.Join(err, ErrHeld)
 		}
-		_, err := t.exec(ctx, "INSERT INTO connectors ("+connectorColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			c.ID, c.Key, c.Organisation, c.Title, c.Type, c.State, c.Definition, jsonText(c.Form), c.LastError, micros(now), micros(now), c.Version)
+		_, err := t.Exec(ctx, "INSERT INTO connectors ("+connectorColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			c.ID, c.Key, c.Organisation, c.Title, c.Type, c.State, c.Definition, database.JSONText(c.Form), c.LastError, database.Micros(now), database.Micros(now), c.Version)
 		if err != nil {
 			return err
 		}
@@ -142,16 +136,16 @@ func (s *View) CreateConnector(ctx context.Context, c Connector, adopt bool) (Co
 }
 
 func (s *View) tellConnector(ctx context.Context, t *tx, c *Connector, code string) error {
-	t.changed(Change{Kind: KindConnector, ID: c.Key, Connector: c.Key})
-	e := s.event(AuditAdmin, code, c.Organisation)
+	t.Changed(Change{Kind: KindConnector, ID: c.Key, Connector: c.Key})
+	e := s.Event(AuditAdmin, code, c.Organisation)
 	e.Connector = c.Key
-	return t.audit(ctx, e)
+	return audit.Write(ctx, t.Tx, e)
 }
 
 // Connector returns the custom connector of that key: the view's or everybody's.
 func (s *View) Connector(ctx context.Context, key string) (Connector, error) {
-	c, err := one(ctx, s.v, s.v.r, scanConnector, "SELECT "+connectorColumns+" FROM connectors WHERE key = ?", key)
-	if err == nil && !s.sees(c.Organisation) && c.Organisation != All {
+	c, err := database.One(ctx, s.v.r, scanConnector, "SELECT "+connectorColumns+" FROM connectors WHERE key = ?", key)
+	if err == nil && !s.Sees(c.Organisation) && c.Organisation != All {
 		err = ErrNotFound
 	}
 	if err != nil {
@@ -163,11 +157,11 @@ func (s *View) Connector(ctx context.Context, key string) (Connector, error) {
 // Connectors lists every custom connector that the view may use, by key. They
 // are few: an operator writes them.
 func (s *View) Connectors(ctx context.Context) ([]Connector, error) {
-	w := &where{}
-	if s.org != All {
-		w.add("organisation IN (?, '*')", s.org)
+	w := &database.Where{}
+	if s.Org != All {
+		w.Add("organisation IN (?, '*')", s.Org)
 	}
-	return collect(ctx, s.v, s.v.r, scanConnector, "SELECT "+connectorColumns+" FROM connectors"+w.String()+" ORDER BY key", w.args...)
+	return database.Collect(ctx, s.v.r, scanConnector, "SELECT "+connectorColumns+" FROM connectors"+w.String()+" ORDER BY key", w.Args...)
 }
 
 // UpdateConnector lets f edit Title, Type, State, Definition, Form and LastError
@@ -193,9 +187,9 @@ func (s *View) UpdateConnector(ctx context.Context, key string, version int64, m
 			return err
 		}
 		c.Version = keep.Version + 1
-		c.UpdatedAt = s.v.moment()
-		_, err := t.exec(ctx, "UPDATE connectors SET title = ?, type = ?, state = ?, definition = ?, form = ?, last_error = ?, updated_at = ?, version = ? WHERE id = ?",
-			c.Title, c.Type, c.State, c.Definition, jsonText(c.Form), storable(c.LastError), micros(c.UpdatedAt), c.Version, c.ID)
+		c.UpdatedAt = s.v.db.Now()
+		_, err := t.Exec(ctx, "UPDATE connectors SET title = ?, type = ?, state = ?, definition = ?, form = ?, last_error = ?, updated_at = ?, version = ? WHERE id = ?",
+			c.Title, c.Type, c.State, c.Definition, database.JSONText(c.Form), database.Storable(c.LastError), database.Micros(c.UpdatedAt), c.Version, c.ID)
 		if err != nil {
 			return err
 		}
@@ -209,16 +203,16 @@ func (s *View) UpdateConnector(ctx context.Context, key string, version int64, m
 func (s *View) DeleteConnector(ctx context.Context, key string, version int64) error {
 	_, err := s.editConnector(ctx, key, version, func(t *tx, c *Connector) error {
 		var used int
-		if err := t.row(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM accounts WHERE connector = ? LIMIT 1) AS found", key).Scan(&used); err != nil {
+		if err := t.Row(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM accounts WHERE connector = ? LIMIT 1) AS found", key).Scan(&used); err != nil {
 			return err
 		}
 		if used > 0 {
-			return invalid("key", "accounts of this connector are left; delete them first")
+			return database.Invalid("key", "accounts of this connector are left; delete them first")
 		}
 		if err := s.dropApps(ctx, t, key); err != nil {
 			return err
 		}
-		if _, err := t.exec(ctx, "DELETE FROM connectors WHERE id = ?", c.ID); err != nil {
+		if _, err := t.Exec(ctx, "DELETE FROM connectors WHERE id = ?", c.ID); err != nil {
 			return err
 		}
 		return s.tellConnector(ctx, t, c, "connector.deleted")
@@ -228,7 +222,7 @@ func (s *View) DeleteConnector(ctx context.Context, key string, version int64) e
 
 // dropApps deletes the apps of a connector, and which of them were chosen.
 func (s *View) dropApps(ctx context.Context, t *tx, key string) error {
-	apps, err := collect(ctx, s.v, t, scanApp, "SELECT "+appColumns+" FROM apps WHERE connector = ?", key)
+	apps, err := database.Collect(ctx, t, scanApp, "SELECT "+appColumns+" FROM apps WHERE connector = ?", key)
 	if err != nil {
 		return err
 	}
@@ -237,18 +231,18 @@ func (s *View) dropApps(ctx context.Context, t *tx, key string) error {
 			return err
 		}
 	}
-	_, err = t.exec(ctx, "DELETE FROM settings WHERE name >= ? AND name < ?", appModeSetting(key, ""), appModeSetting(key, "~"))
+	_, err = t.Exec(ctx, "DELETE FROM settings WHERE name >= ? AND name < ?", appModeSetting(key, ""), appModeSetting(key, "~"))
 	return err
 }
 
 func (s *View) editConnector(ctx context.Context, key string, version int64, f func(*tx, *Connector) error) (Connector, error) {
 	var c Connector
 	err := s.v.write(ctx, func(t *tx) (err error) {
-		c, err = one(ctx, s.v, t, scanConnector, t.locked("SELECT "+connectorColumns+" FROM connectors WHERE key = ?"), key)
+		c, err = database.One(ctx, t, scanConnector, t.Locked("SELECT "+connectorColumns+" FROM connectors WHERE key = ?"), key)
 		if err != nil {
 			return err
 		}
-		if !s.sees(c.Organisation) {
+		if !s.Sees(c.Organisation) {
 			return ErrNotFound
 		}
 		if version != 0 && version != c.Version {
@@ -266,7 +260,7 @@ func (s *View) editConnector(ctx context.Context, key string, version int64, f f
 // those are.
 func (v *Vault) ConnectorsInUse(ctx context.Context) (map[string][]string, error) {
 	type use struct{ key, organisation string }
-	uses, err := collect(ctx, v, v.r, func(s scanner) (u use, err error) {
+	uses, err := database.Collect(ctx, v.r, func(s database.Scanner) (u use, err error) {
 		err = s.Scan(&u.organisation, &u.key)
 		return u, err
 	}, "SELECT DISTINCT organisation, connector FROM accounts")

@@ -4,24 +4,38 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/attache-proxy/attache/resolver/vault/access"
+	"github.com/attache-proxy/attache/resolver/vault/database"
+	"github.com/attache-proxy/attache/resolver/vault/seal"
 )
 
+// Errors of every room. Each says in its own package what it means.
 var (
-	// ErrNotFound means that no row of that id is there for this caller: a row
-	// of another organisation is not found either.
-	ErrNotFound = errors.New("not found")
-	// ErrConflict means that the row was edited since the caller read it.
-	ErrConflict = errors.New("changed by somebody else in the meantime")
-	// ErrExists means that the name, key or pair is taken.
-	ErrExists = errors.New("already exists")
+	ErrNotFound     = database.ErrNotFound
+	ErrConflict     = database.ErrConflict
+	ErrExists       = database.ErrExists
+	ErrInvalid      = database.ErrInvalid
+	ErrOrganisation = database.ErrOrganisation
+	ErrUsed         = database.ErrUsed
+	ErrExpired      = database.ErrExpired
+	ErrNewer        = database.ErrNewer
+	ErrUnavailable  = database.ErrUnavailable
+	ErrNoKey        = seal.ErrNoKey
+	ErrWrongKey     = seal.ErrWrongKey
+	ErrMoved        = seal.ErrMoved
+	ErrRolledBack   = seal.ErrRolledBack
+	ErrKeyReused    = access.ErrKeyReused
+)
+
+// InvalidError is a value that a row cannot hold.
+type InvalidError = database.InvalidError
+
+var (
 	// ErrInUse means that something else needs the row.
 	ErrInUse = errors.New("in use")
-	// ErrOrganisation means that two rows of different organisations would meet.
-	ErrOrganisation = errors.New("belongs to another organisation")
 	// ErrNotAllowed is what every *TransitionError matches.
 	ErrNotAllowed = errors.New("state change not allowed")
-	// ErrInvalid is what every *InvalidError matches.
-	ErrInvalid = errors.New("invalid")
 	// ErrLeased is what every *LeasedError matches.
 	ErrLeased = errors.New("account is being refreshed by another replica")
 	// ErrFenced means that the lease was lost: another replica took it over, the
@@ -30,35 +44,9 @@ var (
 	// ErrRevoked matches ErrFenced: the account was revoked while it was being
 	// refreshed, and what the refresh brought can be stored nowhere.
 	ErrRevoked = fmt.Errorf("%w: it was revoked", ErrFenced)
-	// ErrWrongKey means that no key of the key ring opens what is sealed.
-	ErrWrongKey = errors.New("wrong key")
-	// ErrNoKey means that no key was given.
-	ErrNoKey = errors.New("no key")
-	// ErrNewer means that a newer release wrote the database.
-	ErrNewer = errors.New("the database was written by a newer version")
-	// ErrUnavailable means that the database cannot be reached or cannot write
-	// now (a full disk, a lost connection). The caller may try again later.
-	ErrUnavailable = errors.New("the vault is unavailable")
-	// ErrUsed means that something that works once was used before.
-	ErrUsed = errors.New("already used")
-	// ErrExpired means that a token or session is past its end.
-	ErrExpired = errors.New("expired")
 )
 
-// InvalidError is a value that a row cannot hold.
-type InvalidError struct {
-	Field string // as in the API: "name", "rules[0].path"
-	Msg   string
-}
-
-func (e *InvalidError) Error() string        { return e.Field + ": " + e.Msg }
-func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
-
-func invalid(field, format string, args ...any) error {
-	return &InvalidError{field, fmt.Sprintf(format, args...)}
-}
-
-// TransitionError is a change of an account's state that the table in state.go
+// TransitionError is a change of an account's state that the table in accountstate.go
 // does not have.
 type TransitionError struct{ From, To State }
 

@@ -2,4 +2,4 @@ package vault
 
 // FollowDatabase makes leases and expiries follow the database's clock although
 // Config.Now gives this vault another one: a replica whose clock is off.
-func (v *Vault) FollowDatabase() { v.clock, v.leaseNow = false, v.d.now }
+func (v *Vault) FollowDatabase() { v.db.FollowDatabase() }

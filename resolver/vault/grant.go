@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/resolver/vault/audit"
+	"github.com/attache-proxy/attache/resolver/vault/database"
 )
 
 // Grant lets an agent use an account.
@@ -52,18 +54,18 @@ const (
 
 func (g *Grant) check() error {
 	if len(g.Scopes) == 0 {
-		return invalid("scopes", "must name read, write or both")
+		return database.Invalid("scopes", "must name read, write or both")
 	}
 	for _, s := range g.Scopes {
 		if s != "read" && s != "write" && s != "presign" {
-			return invalid("scopes", "knows read, write and presign, not %q", s)
+			return database.Invalid("scopes", "knows read, write and presign, not %q", s)
 		}
 	}
 	if !g.Allows("read") && !g.Allows("write") {
-		return invalid("scopes", "must name read or write beside presign")
+		return database.Invalid("scopes", "must name read or write beside presign")
 	}
 	if len(g.Rules) > maxRules {
-		return invalid("rules", "has %d rules, %d are allowed", len(g.Rules), maxRules)
+		return database.Invalid("rules", "has %d rules, %d are allowed", len(g.Rules), maxRules)
 	}
 	for i, r := range g.Rules {
 		if err := r.check(fmt.Sprintf("rules[%d]", i)); err != nil {
@@ -76,33 +78,33 @@ func (g *Grant) check() error {
 func (r *Rule) check(field string) error {
 	for _, m := range r.Methods {
 		if m == "" || len(m) > 32 || strings.ToUpper(m) != m || strings.ContainsAny(m, " \t\r\n,;:/") {
-			return invalid(field+".methods", "%q is not an HTTP method in capitals", m)
+			return database.Invalid(field+".methods", "%q is not an HTTP method in capitals", m)
 		}
 	}
 	for _, h := range r.Hosts {
 		if !ruleHost.MatchString(h) {
-			return invalid(field+".hosts", "%q is not a host name in lower case, such as api.example.com or *.example.com", h)
+			return database.Invalid(field+".hosts", "%q is not a host name in lower case, such as api.example.com or *.example.com", h)
 		}
 	}
 	switch {
 	case r.Path == "" && len(r.Methods) == 0 && len(r.Hosts) == 0:
-		return invalid(field, "narrows nothing")
+		return database.Invalid(field, "narrows nothing")
 	case r.Path != "" && r.Path[0] != '/':
-		return invalid(field+".path", "must begin with /")
-	case len(r.Path) > maxText || strings.ContainsAny(r.Path, "?#\x00\\"):
-		return invalid(field+".path", "must be a path without ? # or \\")
+		return database.Invalid(field+".path", "must begin with /")
+	case len(r.Path) > database.MaxText || strings.ContainsAny(r.Path, "?#\x00\\"):
+		return database.Invalid(field+".path", "must be a path without ? # or \\")
 	}
 	if _, err := url.PathUnescape(r.Path); err != nil {
-		return invalid(field+".path", "holds a %% that does not begin an escape such as %%20")
+		return database.Invalid(field+".path", "holds a %% that does not begin an escape such as %%20")
 	}
 	if r.Path != "" {
 		if _, err := providers.ParsePath(r.Path); err != nil {
-			return invalid(field+".path", "%v", err)
+			return database.Invalid(field+".path", "%v", err)
 		}
 	}
 	for segment := range strings.SplitSeq(r.Path, "/") {
 		if segment == "**" && !strings.HasSuffix(r.Path, "/**") || strings.Contains(segment, "**") && segment != "**" {
-			return invalid(field+".path", "** stands alone, as the last segment")
+			return database.Invalid(field+".path", "** stands alone, as the last segment")
 		}
 	}
 	return nil
@@ -122,11 +124,11 @@ type NewGrant struct {
 const grantColumns = `r.id, r.organisation, r.agent_id, r.account_id, r.connector, r.scopes, r.rules, r.expires_at, r.created_at, r.updated_at, r.version`
 
 func (g *Grant) into() []any {
-	return []any{&g.ID, &g.Organisation, &g.AgentID, &g.AccountID, &g.Connector, jsonCol{&g.Scopes}, jsonCol{&g.Rules}, timeCol{&g.ExpiresAt},
-		timeCol{&g.CreatedAt}, timeCol{&g.UpdatedAt}, &g.Version}
+	return []any{&g.ID, &g.Organisation, &g.AgentID, &g.AccountID, &g.Connector, database.JSON(&g.Scopes), database.JSON(&g.Rules), database.Time(&g.ExpiresAt),
+		database.Time(&g.CreatedAt), database.Time(&g.UpdatedAt), &g.Version}
 }
 
-func scanGrant(s scanner) (g Grant, err error) {
+func scanGrant(s database.Scanner) (g Grant, err error) {
 	err = s.Scan(g.into()...)
 	return g, err
 }
@@ -135,10 +137,10 @@ func scanGrant(s scanner) (g Grant, err error) {
 // ErrNotFound where agent or account are not there for this view, ErrOrganisation
 // where they belong to different ones, and ErrExists where there is a grant.
 func (s *View) CreateGrant(ctx context.Context, n NewGrant) (Grant, error) {
-	now := s.v.moment()
+	now := s.v.db.Now()
 	g := Grant{
-		ID: newID("grt", now), AgentID: n.AgentID, AccountID: n.AccountID, Scopes: sorted(n.Scopes), Rules: n.Rules,
-		ExpiresAt: whole(n.ExpiresAt), CreatedAt: now, UpdatedAt: now, Version: 1,
+		ID: database.NewID("grt", now), AgentID: n.AgentID, AccountID: n.AccountID, Scopes: sorted(n.Scopes), Rules: n.Rules,
+		ExpiresAt: database.Whole(n.ExpiresAt), CreatedAt: now, UpdatedAt: now, Version: 1,
 	}
 	if err := g.check(); err != nil {
 		return Grant{}, err
@@ -147,9 +149,9 @@ func (s *View) CreateGrant(ctx context.Context, n NewGrant) (Grant, error) {
 		if err := s.join(ctx, t, &g); err != nil {
 			return err
 		}
-		_, err := t.exec(ctx, `INSERT INTO grants (id, organisation, agent_id, account_id, connector, scopes, rules, expires_at, created_at, updated_at, version)
+		_, err := t.Exec(ctx, `INSERT INTO grants (id, organisation, agent_id, account_id, connector, scopes, rules, expires_at, created_at, updated_at, version)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			g.ID, g.Organisation, g.AgentID, g.AccountID, g.Connector, jsonText(g.Scopes), jsonText(g.Rules), micros(g.ExpiresAt), micros(now), micros(now), g.Version)
+			g.ID, g.Organisation, g.AgentID, g.AccountID, g.Connector, database.JSONText(g.Scopes), database.JSONText(g.Rules), database.Micros(g.ExpiresAt), database.Micros(now), database.Micros(now), g.Version)
 		if err != nil {
 			return err
 		}
@@ -166,16 +168,16 @@ func (s *View) CreateGrant(ctx context.Context, n NewGrant) (Grant, error) {
 func (s *View) join(ctx context.Context, t *tx, g *Grant) error {
 	agentOrg := DefaultOrganisation
 	if !strings.HasPrefix(g.AgentID, FileAgent) {
-		err := t.row(ctx, t.locked("SELECT organisation FROM agents WHERE id = ?"), g.AgentID).Scan(&agentOrg)
+		err := t.Row(ctx, t.Locked("SELECT organisation FROM agents WHERE id = ?"), g.AgentID).Scan(&agentOrg)
 		if err != nil {
-			return s.v.explain(err)
+			return s.v.db.Explain(err)
 		}
 	}
-	err := t.row(ctx, t.locked("SELECT organisation, connector FROM accounts WHERE id = ?"), g.AccountID).Scan(&g.Organisation, &g.Connector)
+	err := t.Row(ctx, t.Locked("SELECT organisation, connector FROM accounts WHERE id = ?"), g.AccountID).Scan(&g.Organisation, &g.Connector)
 	if err != nil {
-		return s.v.explain(err)
+		return s.v.db.Explain(err)
 	}
-	if !s.sees(agentOrg) || !s.sees(g.Organisation) {
+	if !s.Sees(agentOrg) || !s.Sees(g.Organisation) {
 		return ErrNotFound
 	}
 	if agentOrg != g.Organisation {
@@ -185,19 +187,19 @@ func (s *View) join(ctx context.Context, t *tx, g *Grant) error {
 }
 
 func (s *View) tellGrant(ctx context.Context, t *tx, g *Grant, code string) error {
-	t.changed(Change{Kind: KindGrant, ID: g.ID, Agent: g.AgentID, Account: g.AccountID, Connector: g.Connector})
-	e := s.event(AuditAdmin, code, g.Organisation)
+	t.Changed(Change{Kind: KindGrant, ID: g.ID, Agent: g.AgentID, Account: g.AccountID, Connector: g.Connector})
+	e := s.Event(AuditAdmin, code, g.Organisation)
 	e.AgentID, e.AccountID, e.Connector, e.Detail = g.AgentID, g.AccountID, g.Connector, strings.Join(g.Scopes, " ")
-	return t.audit(ctx, e)
+	return audit.Write(ctx, t.Tx, e)
 }
 
 // Grant returns one grant, or ErrNotFound.
 func (s *View) Grant(ctx context.Context, id string) (Grant, error) {
-	return s.ownGrant(one(ctx, s.v, s.v.r, scanGrant, "SELECT "+grantColumns+" FROM grants r WHERE r.id = ?", id))
+	return s.ownGrant(database.One(ctx, s.v.r, scanGrant, "SELECT "+grantColumns+" FROM grants r WHERE r.id = ?", id))
 }
 
 func (s *View) ownGrant(g Grant, err error) (Grant, error) {
-	if err == nil && !s.sees(g.Organisation) {
+	if err == nil && !s.Sees(g.Organisation) {
 		err = ErrNotFound
 	}
 	if err != nil {
@@ -211,16 +213,16 @@ type GrantFilter struct{ AgentID, AccountID, Connector, Organisation string }
 
 // Grants lists grants.
 func (s *View) Grants(ctx context.Context, f GrantFilter, p Page) (List[Grant], error) {
-	w := s.where("r.organisation")
-	w.is("r.organisation", f.Organisation)
-	w.is("r.agent_id", f.AgentID)
-	w.is("r.account_id", f.AccountID)
-	w.is("r.connector", f.Connector)
-	return grantList.read(ctx, s.v, w, p)
+	w := s.Where("r.organisation")
+	w.Is("r.organisation", f.Organisation)
+	w.Is("r.agent_id", f.AgentID)
+	w.Is("r.account_id", f.AccountID)
+	w.Is("r.connector", f.Connector)
+	return grantList.Read(ctx, s.v.r, w, p)
 }
 
-var grantList = listing[Grant]{
-	columns: grantColumns, from: "grants r", key: "r.id", kind: "grt", scan: scanGrant, id: func(g Grant) string { return g.ID },
+var grantList = database.Listing[Grant]{
+	Columns: grantColumns, From: "grants r", Key: "r.id", Kind: "grt", Scan: scanGrant, ID: func(g Grant) string { return g.ID },
 }
 
 // GrantEdit is what may be changed; nil leaves a thing as it is.
@@ -238,14 +240,14 @@ func (s *View) UpdateGrant(ctx context.Context, id string, version int64, e Gran
 		}
 		set(&g.Rules, e.Rules)
 		set(&g.ExpiresAt, e.ExpiresAt)
-		g.ExpiresAt = whole(g.ExpiresAt)
+		g.ExpiresAt = database.Whole(g.ExpiresAt)
 		if err := g.check(); err != nil {
 			return err
 		}
 		g.Version++
-		g.UpdatedAt = s.v.moment()
-		_, err := t.exec(ctx, "UPDATE grants SET scopes = ?, rules = ?, expires_at = ?, updated_at = ?, version = ? WHERE id = ?",
-			jsonText(g.Scopes), jsonText(g.Rules), micros(g.ExpiresAt), micros(g.UpdatedAt), g.Version, id)
+		g.UpdatedAt = s.v.db.Now()
+		_, err := t.Exec(ctx, "UPDATE grants SET scopes = ?, rules = ?, expires_at = ?, updated_at = ?, version = ? WHERE id = ?",
+			database.JSONText(g.Scopes), database.JSONText(g.Rules), database.Micros(g.ExpiresAt), database.Micros(g.UpdatedAt), g.Version, id)
 		if err != nil {
 			return err
 		}
@@ -256,7 +258,7 @@ func (s *View) UpdateGrant(ctx context.Context, id string, version int64, e Gran
 // DeleteGrant takes the account away from the agent.
 func (s *View) DeleteGrant(ctx context.Context, id string, version int64) error {
 	_, err := s.editGrant(ctx, id, version, func(t *tx, g *Grant) error {
-		if _, err := t.exec(ctx, "DELETE FROM grants WHERE id = ?", id); err != nil {
+		if _, err := t.Exec(ctx, "DELETE FROM grants WHERE id = ?", id); err != nil {
 			return err
 		}
 		return s.tellGrant(ctx, t, g, "grant.deleted")
@@ -267,7 +269,7 @@ func (s *View) DeleteGrant(ctx context.Context, id string, version int64) error 
 func (s *View) editGrant(ctx context.Context, id string, version int64, f func(*tx, *Grant) error) (Grant, error) {
 	var g Grant
 	err := s.v.write(ctx, func(t *tx) (err error) {
-		g, err = s.ownGrant(one(ctx, s.v, t, scanGrant, t.locked("SELECT "+grantColumns+" FROM grants r WHERE r.id = ?"), id))
+		g, err = s.ownGrant(database.One(ctx, t, scanGrant, t.Locked("SELECT "+grantColumns+" FROM grants r WHERE r.id = ?"), id))
 		if err != nil {
 			return err
 		}
@@ -301,10 +303,17 @@ func (v *Vault) AllPermits(ctx context.Context, agentID string) ([]Permit, error
 }
 
 func (v *Vault) permits(ctx context.Context, more string, args ...any) ([]Permit, error) {
-	return collect(ctx, v, v.r.keep(), func(s scanner) (p Permit, err error) {
+	return database.Collect(ctx, v.r.Keep(), func(s database.Scanner) (p Permit, err error) {
 		err = s.Scan(append(p.Grant.into(), p.Account.into()...)...)
 		return p, err
 	}, "SELECT "+grantColumns+", "+accountColumns+` FROM grants r JOIN accounts a ON a.id = r.account_id
 		WHERE r.agent_id = ?`+more+` AND (r.expires_at = 0 OR r.expires_at > ?) ORDER BY r.connector, a.name, a.id LIMIT 5000`,
-		append(args, micros(v.now()))...)
+		append(args, database.Micros(v.now()))...)
+}
+
+// sorted returns a sorted copy without doubles.
+func sorted[S ~string](in []S) []S {
+	out := slices.Clone(in)
+	slices.Sort(out)
+	return slices.Compact(out)
 }

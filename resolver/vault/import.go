@@ -1,8 +1,6 @@
 package vault
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,6 +10,11 @@ import (
 	"io"
 	"strconv"
 	"time"
+
+	"github.com/attache-proxy/attache/resolver/vault/access"
+	"github.com/attache-proxy/attache/resolver/vault/audit"
+	"github.com/attache-proxy/attache/resolver/vault/database"
+	"github.com/attache-proxy/attache/resolver/vault/transfer"
 )
 
 // PlainAccount is an account as people write it, to bring many in at once. Its
@@ -58,19 +61,8 @@ type Imported struct {
 
 const (
 	importRows  = 1000
-	maxLine     = 4 << 20
-	importNames = ownSettings + "import."
+	importNames = access.OwnSettings + "import."
 )
-
-// ImportError is a line that cannot be imported. Lines before its batch are
-// stored; after the file is mended, the import goes on there.
-type ImportError struct {
-	Line int64 // from 1
-	Err  error
-}
-
-func (e *ImportError) Error() string { return fmt.Sprintf("line %d: %v", e.Line, e.Err) }
-func (e *ImportError) Unwrap() error { return e.Err }
 
 // Import reads what Export wrote, or lines {"account":{…}} with a PlainAccount.
 // Rows that are there already are left alone. It stores in batches, each with its
@@ -78,8 +70,10 @@ func (e *ImportError) Unwrap() error { return e.Err }
 // where it was. Secrets must open with the keys of this vault, and are sealed
 // again with the first.
 func (v *Vault) Import(ctx context.Context, r io.Reader, o ImportOptions) (Imported, error) {
-	im := importer{v: v, o: o, in: bufio.NewReaderSize(r, 1<<16)}
-	if err := im.run(ctx); err != nil {
+	im := importer{v: v, o: o, in: transfer.NewLines(r)}
+	err := im.run(ctx)
+	im.sum.Lines = im.in.N
+	if err != nil {
 		return im.sum, fmt.Errorf("importing: %w", err)
 	}
 	return im.sum, nil
@@ -88,7 +82,7 @@ func (v *Vault) Import(ctx context.Context, r io.Reader, o ImportOptions) (Impor
 type importer struct {
 	v      *Vault
 	o      ImportOptions
-	in     *bufio.Reader
+	in     *transfer.Lines
 	mark   string // the setting that holds the place in the file
 	done   int64  // lines that an earlier run stored
 	total  int64
@@ -98,7 +92,7 @@ type importer struct {
 }
 
 func (im *importer) run(ctx context.Context) error {
-	first, err := im.line()
+	first, err := im.in.Next()
 	if err == io.EOF {
 		return errors.New("the file is empty")
 	}
@@ -113,7 +107,7 @@ func (im *importer) run(ctx context.Context) error {
 		batch = append(batch, first)
 	}
 	for {
-		text, err := im.line()
+		text, err := im.in.Next()
 		if err != nil && err != io.EOF {
 			return err
 		}
@@ -136,41 +130,17 @@ func (im *importer) run(ctx context.Context) error {
 	return im.forget(ctx)
 }
 
-// line returns the next line that is not empty.
-func (im *importer) line() ([]byte, error) {
-	for {
-		var text []byte
-		for {
-			part, err := im.in.ReadSlice('\n')
-			text = append(text, part...)
-			if err == nil || err == io.EOF && len(text) > 0 {
-				break
-			}
-			if err != bufio.ErrBufferFull {
-				return nil, err
-			}
-			if len(text) > maxLine {
-				return nil, &ImportError{im.sum.Lines + 1, fmt.Errorf("longer than %d bytes", maxLine)}
-			}
-		}
-		im.sum.Lines++
-		if text = bytes.TrimSpace(text); len(text) > 0 {
-			return text, nil
-		}
-	}
-}
-
 // begin reads the header, if there is one, and how far an earlier run got.
 func (im *importer) begin(ctx context.Context, first []byte) error {
-	var h exportHeader
+	var h transfer.Header
 	if err := json.Unmarshal(first, &h); err != nil {
-		return &ImportError{1, errors.New("not JSON; want the output of `attache vault export`, or lines {\"account\":{…}}")}
+		return &transfer.Error{Line: 1, Err: errors.New("not JSON; want the output of `attache vault export`, or lines {\"account\":{…}}")}
 	}
 	im.total = im.o.Total
 	if im.header = h.Vault != 0; im.header {
 		// An older export has every column that is needed, or its rows say which is missing.
-		if h.Vault != exportVersion || h.Schema > SchemaVersion {
-			return fmt.Errorf("%w: the export has version %d.%d, this release reads %d.%d", ErrNewer, h.Vault, h.Schema, exportVersion, SchemaVersion)
+		if h.Vault != transfer.Version || h.Schema > SchemaVersion {
+			return fmt.Errorf("%w: the export has version %d.%d, this release reads %d.%d", ErrNewer, h.Vault, h.Schema, transfer.Version, database.SchemaVersion)
 		}
 		im.total = h.Rows
 	}
@@ -192,7 +162,7 @@ func (im *importer) begin(ctx context.Context, first []byte) error {
 
 // store writes a batch and the place after it in one transaction.
 func (im *importer) store(ctx context.Context, batch [][]byte) error {
-	last := im.sum.Lines
+	last := im.in.N
 	if last <= im.done {
 		im.sum.Resumed = last
 		im.report()
@@ -204,16 +174,16 @@ func (im *importer) store(ctx context.Context, batch [][]byte) error {
 		for i, text := range batch {
 			stored, err := im.put(ctx, t, text)
 			if err != nil {
-				return &ImportError{last - int64(len(batch)-1-i), err}
+				return &transfer.Error{Line: last - int64(len(batch)-1-i), Err: err}
 			}
 			rows += stored
 			known += 1 - stored
 		}
-		t.changed(Change{Kind: KindEverything})
+		t.Changed(Change{Kind: KindEverything})
 		if im.mark == "" {
 			return nil
 		}
-		return t.putSetting(ctx, Setting{Name: im.mark, Value: strconv.FormatInt(last, 10), Version: last, UpdatedAt: im.v.now()})
+		return access.PutSetting(ctx, t.Tx, access.Setting{Name: im.mark, Value: strconv.FormatInt(last, 10), Version: last, UpdatedAt: im.v.now()})
 	})
 	if err != nil {
 		return err
@@ -226,7 +196,7 @@ func (im *importer) store(ctx context.Context, batch [][]byte) error {
 
 func (im *importer) report() {
 	if im.o.Report != nil {
-		im.o.Report(Progress{im.sum.Lines, im.total})
+		im.o.Report(Progress{Done: im.in.N, Total: im.total})
 	}
 }
 
@@ -235,23 +205,20 @@ func (im *importer) report() {
 func (im *importer) forget(ctx context.Context) error {
 	s := im.v.System()
 	return im.v.write(ctx, func(t *tx) error {
-		if _, err := t.exec(ctx, "DELETE FROM settings WHERE name = ?", im.mark); err != nil {
+		if _, err := t.Exec(ctx, "DELETE FROM settings WHERE name = ?", im.mark); err != nil {
 			return err
 		}
-		e := s.event(AuditSystem, "vault.imported", "")
+		e := s.Event(AuditSystem, "vault.imported", "")
 		e.Detail = fmt.Sprintf("%d rows, %d were there already", im.sum.Rows, im.sum.Known)
-		return t.audit(ctx, e)
+		return audit.Write(ctx, t.Tx, e)
 	})
 }
 
 // put stores one line; it returns 0 where the row was there.
 func (im *importer) put(ctx context.Context, t *tx, text []byte) (int64, error) {
-	var l exportLine
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.UseNumber()
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&l); err != nil {
-		return 0, fmt.Errorf("not understood: %w", withoutValue(err))
+	l, err := transfer.Decode[PlainAccount](text)
+	if err != nil {
+		return 0, err
 	}
 	switch {
 	case im.ended:

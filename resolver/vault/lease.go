@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/attache-proxy/attache/resolver/vault/audit"
+	"github.com/attache-proxy/attache/resolver/vault/database"
 )
 
 // Lease is the right to refresh one account until it ends. Of all replicas, one
@@ -35,19 +38,19 @@ type Lease struct {
 // the lease was taken: they are those that the last holder stored.
 func (v *Vault) Lease(ctx context.Context, accountID, owner string, ttl time.Duration) (*Lease, error) {
 	if owner == "" {
-		owner = v.instance
+		owner = v.Instance()
 	}
 	l := &Lease{v: v, owner: owner}
 	var intentFence, intentGeneration int64
 	var intentAt time.Time
 	err := v.write(ctx, func(t *tx) error {
-		args := v.clockArgs(nil)
+		args := v.db.ClockArgs(nil)
 		args = append(args, ttl.Microseconds(), owner, accountID)
-		args = v.clockArgs(args)
-		err := t.row(ctx, `UPDATE accounts SET lease_until = `+v.leaseNow+` + ?, lease_owner = ?, fence = fence + 1
-			WHERE id = ? AND lease_until <= `+v.leaseNow+`
-			RETURNING fence, intent_fence, intent_generation, intent_at`, args...).Scan(&l.fence, &intentFence, &intentGeneration, timeCol{&intentAt})
-		if err = v.explain(err); err != nil {
+		args = v.db.ClockArgs(args)
+		err := t.Row(ctx, `UPDATE accounts SET lease_until = `+v.db.LeaseNow()+` + ?, lease_owner = ?, fence = fence + 1
+			WHERE id = ? AND lease_until <= `+v.db.LeaseNow()+`
+			RETURNING fence, intent_fence, intent_generation, intent_at`, args...).Scan(&l.fence, &intentFence, &intentGeneration, database.Time(&intentAt))
+		if err = v.db.Explain(err); err != nil {
 			if err == ErrNotFound {
 				return v.leased(ctx, t, accountID)
 			}
@@ -65,22 +68,14 @@ func (v *Vault) Lease(ctx context.Context, accountID, owner string, ttl time.Dur
 	return l, nil
 }
 
-// clockArgs appends the parameter of the lease clock where it has one.
-func (v *Vault) clockArgs(args []any) []any {
-	if v.clock {
-		return append(args, micros(v.now()))
-	}
-	return args
-}
-
 // leased says who holds the lease on an account.
-func (v *Vault) leased(ctx context.Context, q querier, id string) error {
+func (v *Vault) leased(ctx context.Context, q database.Querier, id string) error {
 	e := &LeasedError{}
 	var left int64
-	err := q.row(ctx, "SELECT lease_owner, lease_until - "+v.leaseNow+" FROM accounts WHERE id = ?",
-		append(v.clockArgs(nil), id)...).Scan(&e.Owner, &left)
+	err := q.Row(ctx, "SELECT lease_owner, lease_until - "+v.db.LeaseNow()+" FROM accounts WHERE id = ?",
+		append(v.db.ClockArgs(nil), id)...).Scan(&e.Owner, &left)
 	if err != nil {
-		return v.explain(err)
+		return v.db.Explain(err)
 	}
 	e.Left = max(0, time.Duration(left)*time.Microsecond)
 	return e
@@ -92,7 +87,7 @@ const held = " WHERE id = ? AND fence = ? AND lease_owner = ?"
 
 func (l *Lease) update(ctx context.Context, set string, args ...any) error {
 	return l.v.write(ctx, func(t *tx) error {
-		n, err := t.exec(ctx, "UPDATE accounts SET "+set+held, append(args, l.Account.ID, l.fence, l.owner)...)
+		n, err := t.Exec(ctx, "UPDATE accounts SET "+set+held, append(args, l.Account.ID, l.fence, l.owner)...)
 		if err == nil && n == 0 {
 			err = ErrFenced
 		}
@@ -102,13 +97,13 @@ func (l *Lease) update(ctx context.Context, set string, args ...any) error {
 
 // Extend makes the lease end ttl from now. It returns ErrFenced.
 func (l *Lease) Extend(ctx context.Context, ttl time.Duration) error {
-	return l.update(ctx, "lease_until = "+l.v.leaseNow+" + ?", append(l.v.clockArgs(nil), ttl.Microseconds())...)
+	return l.update(ctx, "lease_until = "+l.v.db.LeaseNow()+" + ?", append(l.v.db.ClockArgs(nil), ttl.Microseconds())...)
 }
 
 // Begin writes the intent to call the token endpoint. Should this process die
 // before Save, the next holder finds it as Abandoned. It returns ErrFenced.
 func (l *Lease) Begin(ctx context.Context) error {
-	return l.update(ctx, "intent_fence = fence, intent_generation = generation, intent_at = ?", micros(l.v.now()))
+	return l.update(ctx, "intent_fence = fence, intent_generation = generation, intent_at = ?", database.Micros(l.v.now()))
 }
 
 // Release ends the lease without a result: the token endpoint was not called, or
@@ -169,12 +164,12 @@ func (l *Lease) save(ctx context.Context, c Credentials, may func(*Account) bool
 		if late {
 			a.intentFence, a.intentAt = a.fence, l.v.now()
 		}
-		a.ExpiresAt = whole(l.read.toDatabase(c.ExpiresAt))
+		a.ExpiresAt = database.Whole(l.read.ToDatabase(c.ExpiresAt))
 		if c.Scopes != nil {
 			a.Scopes = c.Scopes
 		}
 		a.addCaptured(c.Captured)
-		if err := t.putSecrets(ctx, a.owner(), c.sealed()); err != nil {
+		if err := t.v.seals.Put(ctx, t.Tx, a.owner(), c.sealed()); err != nil {
 			return err
 		}
 		return s.refreshed(ctx, t, &a)
@@ -192,7 +187,7 @@ func (s *View) refreshed(ctx context.Context, t *tx, a *Account) error {
 	case a.State == Suspended && (a.ResumeTo == Expired || a.ResumeTo == Error):
 		a.ResumeTo = Active
 		if a.ConnectedAt.IsZero() {
-			a.ConnectedAt = s.v.moment()
+			a.ConnectedAt = s.v.db.Now()
 		}
 		a.Version++
 	case a.State == Expired || a.State == Error:
@@ -202,10 +197,10 @@ func (s *View) refreshed(ctx context.Context, t *tx, a *Account) error {
 		a.Version++
 		return t.storeAccount(ctx, a)
 	}
-	t.changed(Change{Kind: KindAccount, ID: a.ID, Connector: a.Connector, Refreshed: true, Generation: a.Generation})
-	e := s.event(AuditRefresh, "account.refreshed", a.Organisation)
+	t.Changed(Change{Kind: KindAccount, ID: a.ID, Connector: a.Connector, Refreshed: true, Generation: a.Generation})
+	e := s.Event(AuditRefresh, "account.refreshed", a.Organisation)
 	e.AccountID, e.Connector = a.ID, a.Connector
-	if err := t.audit(ctx, e); err != nil {
+	if err := audit.Write(ctx, t.Tx, e); err != nil {
 		return err
 	}
 	return t.storeAccount(ctx, a)

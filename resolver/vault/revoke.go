@@ -1,6 +1,10 @@
 package vault
 
-import "context"
+import (
+	"context"
+
+	"github.com/attache-proxy/attache/resolver/vault/audit"
+)
 
 // Revocation is an account that was revoked, and what it worked with until then.
 type Revocation struct {
@@ -40,12 +44,12 @@ func (s *View) Revoke(ctx context.Context, id string, version int64, why Reason)
 // still revoked.
 func (s *View) Revocation(ctx context.Context, revoked Account, outcome, sentence string) (Account, error) {
 	return s.editAccount(ctx, revoked.ID, 0, func(t *tx, a *Account) error {
-		e := s.event(AuditAdmin, "account.service_revocation", a.Organisation)
+		e := s.Event(AuditAdmin, "account.service_revocation", a.Organisation)
 		e.AccountID, e.Connector, e.Detail = a.ID, a.Connector, outcome
 		if sentence != "" {
 			e.Detail += ": " + sentence
 		}
-		if err := t.audit(ctx, e); err != nil {
+		if err := audit.Write(ctx, t.Tx, e); err != nil {
 			return err
 		}
 		if a.State != Revoked || !a.StateSince.Equal(revoked.StateSince) || sentence == "" {
@@ -55,7 +59,7 @@ func (s *View) Revocation(ctx context.Context, revoked Account, outcome, sentenc
 			a.Reason.Detail += " "
 		}
 		a.Reason.Detail += sentence
-		t.changed(Change{Kind: KindAccount, ID: a.ID, Connector: a.Connector, Organisation: a.Organisation})
+		t.Changed(Change{Kind: KindAccount, ID: a.ID, Connector: a.Connector, Organisation: a.Organisation})
 		return nil
 	})
 }

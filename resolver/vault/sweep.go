@@ -3,6 +3,9 @@ package vault
 import (
 	"context"
 	"time"
+
+	"github.com/attache-proxy/attache/resolver/vault/audit"
+	"github.com/attache-proxy/attache/resolver/vault/database"
 )
 
 const (
@@ -27,7 +30,7 @@ func (v *Vault) sweepAlways(ctx context.Context) {
 		case <-tick.C:
 		}
 		if err := v.Sweep(ctx); err != nil && ctx.Err() == nil {
-			v.log.Warn("deleting what is old in the vault", "error", err)
+			v.db.Log.Warn("deleting what is old in the vault", "error", err)
 		}
 	}
 }
@@ -41,26 +44,26 @@ func (v *Vault) Sweep(ctx context.Context) error {
 	}
 	sweeps := []old{
 		{"DELETE FROM idempotency_keys WHERE expires_at < ? AND key IN (SELECT key FROM idempotency_keys WHERE expires_at < ? LIMIT ?)",
-			[]any{micros(now), micros(now)}},
-		{"DELETE FROM signins WHERE id IN (SELECT id FROM signins WHERE expires_at < ? LIMIT ?)", []any{micros(now)}},
+			[]any{database.Micros(now), database.Micros(now)}},
+		{"DELETE FROM signins WHERE id IN (SELECT id FROM signins WHERE expires_at < ? LIMIT ?)", []any{database.Micros(now)}},
 		{"DELETE FROM secrets WHERE owner_id IN (SELECT id FROM connect_sessions WHERE expires_at < ? LIMIT ?)",
-			[]any{micros(now.Add(-keepSessions))}},
+			[]any{database.Micros(now.Add(-keepSessions))}},
 		{"DELETE FROM connect_sessions WHERE id IN (SELECT s.id FROM connect_sessions s WHERE s.expires_at < ? AND NOT EXISTS (SELECT 1 FROM secrets x WHERE x.owner_id = s.id) LIMIT ?)",
-			[]any{micros(now.Add(-keepSessions))}},
+			[]any{database.Micros(now.Add(-keepSessions))}},
 		{"DELETE FROM seals WHERE owner_id IN (SELECT z.owner_id FROM seals z WHERE z.owner_id > 'ses_' AND z.owner_id < ? AND NOT EXISTS (SELECT 1 FROM connect_sessions s WHERE s.id = z.owner_id) LIMIT ?)",
-			[]any{firstID("ses", now.Add(-keepSessions))}},
+			[]any{database.FirstID("ses", now.Add(-keepSessions))}},
 		{"DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE ended_at > 0 AND ended_at < ? LIMIT ?)",
-			[]any{micros(now.Add(-keepDeliveries))}},
+			[]any{database.Micros(now.Add(-keepDeliveries))}},
 		// The newest stays, so that the numbers go on from it.
 		{"DELETE FROM changes WHERE seq IN (SELECT seq FROM changes WHERE at < ? AND seq < (SELECT MAX(seq) FROM changes) ORDER BY seq LIMIT ?)",
-			[]any{micros(now.Add(-keepChanges))}},
+			[]any{database.Micros(now.Add(-database.KeepChanges))}},
 	}
 	if v.auditRetention > 0 {
 		sweeps = append(sweeps, old{"DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id < ? ORDER BY id LIMIT ?)",
-			[]any{firstID("evt", now.Add(-v.auditRetention))}})
+			[]any{database.FirstID("evt", now.Add(-v.auditRetention))}})
 	}
 	if v.usageRetention > 0 {
-		day := dayOf(now.Add(-v.usageRetention))
+		day := audit.DayOf(now.Add(-v.usageRetention))
 		sweeps = append(sweeps,
 			old{"DELETE FROM usage WHERE day < ? AND account_id IN (SELECT account_id FROM usage WHERE day < ? LIMIT ?)", []any{day, day}},
 			old{"DELETE FROM usage_paths WHERE day < ? AND account_id IN (SELECT account_id FROM usage_paths WHERE day < ? LIMIT ?)", []any{day, day}})
@@ -78,7 +81,7 @@ func (v *Vault) sweepAll(ctx context.Context, text string, args []any) error {
 	for ctx.Err() == nil {
 		var n int64
 		err := v.write(ctx, func(t *tx) (err error) {
-			n, err = t.exec(ctx, text, args...)
+			n, err = t.Exec(ctx, text, args...)
 			return err
 		})
 		if err != nil || n == 0 {

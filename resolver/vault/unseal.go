@@ -9,19 +9,21 @@ import (
 	"time"
 
 	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/vault/database"
+	"github.com/attache-proxy/attache/resolver/vault/seal"
 )
 
 // Unseal returns an account with its secrets, all of one moment.
 func (v *Vault) Unseal(ctx context.Context, accountID string) (Unsealed, error) {
-	return v.unsealAccount(ctx, v.r.keep(), accountID)
+	return v.unsealAccount(ctx, v.r.Keep(), accountID)
 }
 
-func (v *Vault) unsealAccount(ctx context.Context, q querier, id string) (Unsealed, error) {
+func (v *Vault) unsealAccount(ctx context.Context, q database.Querier, id string) (Unsealed, error) {
 	// One statement, so that the row and its secrets are of one moment.
-	asked, since := v.now(), v.marks.at(id)
-	rows, err := q.query(ctx, v.unsealText(), append(v.clockArgs(nil), id)...)
+	asked, since := v.now(), v.seals.Marks.At(id)
+	rows, err := q.Query(ctx, v.unsealText(), append(v.db.ClockArgs(nil), id)...)
 	if err != nil {
-		return Unsealed{}, v.explain(err)
+		return Unsealed{}, v.db.Explain(err)
 	}
 	defer rows.Close()
 	var u Unsealed
@@ -29,17 +31,17 @@ func (v *Vault) unsealAccount(ctx context.Context, q querier, id string) (Unseal
 	for rows.Next() {
 		var s sealedField
 		if err := rows.Scan(append(u.Account.into(), s.into()...)...); err != nil {
-			return Unsealed{}, v.explain(err)
+			return Unsealed{}, v.db.Explain(err)
 		}
 		if !found {
-			u.read, u.version, found = momentOf(asked, v.now(), s.now), s.version, true
+			u.read, u.version, found = database.MomentOf(asked, v.now(), s.now), s.version, true
 		}
 		if err := s.open(v, u.Account.owner(), since, values); err != nil {
 			return Unsealed{}, err
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return Unsealed{}, v.explain(err)
+		return Unsealed{}, v.db.Explain(err)
 	}
 	if !found {
 		return Unsealed{}, ErrNotFound
@@ -61,37 +63,13 @@ func (v *Vault) openPermitsText() string {
 	ORDER BY a.name, a.id LIMIT 20000`
 }
 
-// warm opens the connections that read, and lets the database plan on each what
-// requests ask from cold, so that no request waits for it. It only helps, and so
-// it does not fail.
+// warm lets the database plan what requests ask from cold.
 func (v *Vault) warm(ctx context.Context) {
-	if v.d.conns == 0 {
-		return
-	}
-	var held []*sql.Conn
-	defer func() {
-		for _, c := range held {
-			c.Close()
-		}
-	}()
-	for range v.d.conns - 1 { // somebody may want one meanwhile
-		c, err := v.r.db.Conn(ctx)
-		if err != nil {
-			return
-		}
-		held = append(held, c)
-		for text, args := range map[string][]any{
-			agentByTokenText:    {""},
-			v.openPermitsText(): append(v.clockArgs(nil), "", "", int64(0)),
-			v.unsealText():      append(v.clockArgs(nil), ""),
-		} {
-			rows, err := c.QueryContext(ctx, v.d.rebind(text), args...)
-			if err != nil {
-				return
-			}
-			rows.Close()
-		}
-	}
+	v.db.Warm(ctx, map[string][]any{
+		agentByTokenText:    {""},
+		v.openPermitsText(): append(v.db.ClockArgs(nil), "", "", int64(0)),
+		v.unsealText():      append(v.db.ClockArgs(nil), ""),
+	})
 }
 
 // sealedField is one secret beside its owner's row, which may have none, and the
@@ -104,19 +82,21 @@ type sealedField struct {
 
 // sealedColumns has one parameter more where the clock is given.
 func (v *Vault) sealedColumns() string {
-	return "s.field, s.sealed, COALESCE(z.version, 0), " + v.leaseNow
+	return "s.field, s.sealed, COALESCE(z.version, 0), " + v.db.LeaseNow()
 }
 
-func (s *sealedField) into() []any { return []any{&s.field, &s.sealed, &s.version, timeCol{&s.now}} }
+func (s *sealedField) into() []any {
+	return []any{&s.field, &s.sealed, &s.version, database.Time(&s.now)}
+}
 
 // open adds the secret to values; since is what was known of the row's version
 // before it was read.
-func (s *sealedField) open(v *Vault, o owner, since int64, values secret.Values) (err error) {
+func (s *sealedField) open(v *Vault, o seal.Owner, since int64, values secret.Values) (err error) {
 	if !s.field.Valid {
 		return nil
 	}
-	if values[s.field.String], err = v.newest(o, s.field.String, s.sealed.String, s.version, since); err != nil {
-		return fmt.Errorf("opening %s of %s: %w", s.field.String, o.id, err)
+	if values[s.field.String], err = v.seals.Newest(o, s.field.String, s.sealed.String, s.version, since); err != nil {
+		return fmt.Errorf("opening %s of %s: %w", s.field.String, o.ID, err)
 	}
 	return nil
 }
@@ -133,9 +113,9 @@ type OpenPermit struct {
 // true are left out, and their secrets stay sealed.
 func (v *Vault) OpenPermits(ctx context.Context, agentID, connector string, has func(accountID string) bool) ([]OpenPermit, error) {
 	asked := v.now()
-	rows, err := v.r.keep().query(ctx, v.openPermitsText(), append(v.clockArgs(nil), agentID, connector, micros(asked))...)
+	rows, err := v.r.Keep().Query(ctx, v.openPermitsText(), append(v.db.ClockArgs(nil), agentID, connector, database.Micros(asked))...)
 	if err != nil {
-		return nil, v.explain(err)
+		return nil, v.db.Explain(err)
 	}
 	defer rows.Close()
 	var out []OpenPermit
@@ -145,13 +125,13 @@ func (v *Vault) OpenPermits(ctx context.Context, agentID, connector string, has 
 		var a Account
 		var s sealedField
 		if err := rows.Scan(append(append(g.into(), a.into()...), s.into()...)...); err != nil {
-			return nil, v.explain(err)
+			return nil, v.db.Explain(err)
 		}
 		if n := len(out); n == 0 || out[n-1].Grant.ID != g.ID {
 			closePermit(out, values)
 			out, values = append(out, OpenPermit{Grant: g}), secret.Values{}
 			if !has(a.ID) {
-				out[n].Account = &Unsealed{Account: a, read: momentOf(asked, v.now(), s.now), version: s.version}
+				out[n].Account = &Unsealed{Account: a, read: database.MomentOf(asked, v.now(), s.now), version: s.version}
 			}
 		}
 		if out[len(out)-1].Account == nil {
@@ -163,7 +143,7 @@ func (v *Vault) OpenPermits(ctx context.Context, agentID, connector string, has 
 	}
 	closePermit(out, values)
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return nil, v.explain(err)
+		return nil, v.db.Explain(err)
 	}
 	return out, v.stillNewest(ctx, out)
 }
@@ -173,7 +153,7 @@ func (v *Vault) OpenPermits(ctx context.Context, agentID, connector string, has 
 func (v *Vault) stillNewest(ctx context.Context, permits []OpenPermit) error {
 	for i := range permits {
 		a := permits[i].Account
-		if a == nil || a.version >= v.marks.at(a.Account.ID) {
+		if a == nil || a.version >= v.seals.Marks.At(a.Account.ID) {
 			continue
 		}
 		u, err := v.Unseal(ctx, a.Account.ID)
@@ -196,7 +176,7 @@ func closePermit(out []OpenPermit, values secret.Values) {
 func (u *Unsealed) fill(values secret.Values) {
 	u.RefreshToken = values[FieldRefreshToken]
 	u.Credential = secret.Credential{
-		Token: values[FieldToken], Expiry: u.read.toLocal(u.Account.ExpiresAt),
+		Token: values[FieldToken], Expiry: u.read.ToLocal(u.Account.ExpiresAt),
 		Scopes: u.Account.Scopes, Generation: u.Account.Generation,
 	}
 	delete(values, FieldToken)

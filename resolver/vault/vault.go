@@ -8,10 +8,18 @@
 // and reports with Record. People and their tools work through a View, which
 // sees one organisation or all, and which signs what it does with its actor.
 //
+// # Its rooms
+//
+// This package has accounts and who may use them: agents, grants, connectors, apps,
+// leases; and what goes through all of it: sweeping, export and import, verifying.
+// Below it, database is SQL, seal keeps secrets, audit remembers who did what;
+// access (admin tokens, sign-ins), session (connect links) and webhook stand on these
+// three, and their methods are a Vault's and a View's.
+//
 // # What holds
 //
 //   - A row is edited at a version; an edit of an older version is ErrConflict.
-//   - An account changes its state only along the table in state.go, each time
+//   - An account changes its state only along the table in accountstate.go, each time
 //     with a reason that stands in the audit and goes to the webhooks in the same
 //     transaction.
 //   - A sealed value opens only in the row and field that it was sealed for.
@@ -22,15 +30,17 @@ package vault
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"github.com/attache-proxy/attache/resolver/vault/access"
+	"github.com/attache-proxy/attache/resolver/vault/audit"
+	"github.com/attache-proxy/attache/resolver/vault/database"
+	"github.com/attache-proxy/attache/resolver/vault/seal"
+	"github.com/attache-proxy/attache/resolver/vault/session"
+	"github.com/attache-proxy/attache/resolver/vault/webhook"
 )
 
 // Config is what Open needs.
@@ -68,27 +78,17 @@ const (
 
 // Vault is an open vault. It is safe for concurrent use.
 type Vault struct {
-	d        *dialect
-	source   string
-	w        *sql.DB // writes; one connection with SQLite
-	r        *reader
-	keys     *Keyring
-	salt     []byte // of fingerprints
-	marks    marks
-	instance string
-	log      *slog.Logger
-	now      func() time.Time
-	leaseNow string // the lease clock as SQL; one parameter when clock is set
-	told     atomic.Pointer[moment]
-	clock    bool // Config.Now was given
-	poll     time.Duration
-	audit    *auditLog
+	access.Gate
+	session.Desk
+	webhook.Queue
+
+	db    *database.DB
+	r     *database.Reader // of db
+	seals *seal.Box
+	audit *audit.Log
+	now   func() time.Time
 
 	auditRetention, usageRetention time.Duration
-
-	subs      subscribers
-	listening chan struct{}
-	once      sync.Once
 
 	stop context.CancelFunc
 	work sync.WaitGroup
@@ -99,237 +99,162 @@ type Vault struct {
 //
 // It returns ErrNoKey, ErrWrongKey or ErrNewer, and has then changed nothing.
 func Open(ctx context.Context, c Config) (*Vault, error) {
-	d, ok := dialects[c.Driver]
-	if !ok {
-		return nil, fmt.Errorf("unknown kind of vault %q; known: postgres, sqlite", c.Driver)
-	}
-	if c.Keys == nil || len(c.Keys.keys) == 0 {
-		return nil, fmt.Errorf("opening the vault: %w", ErrNoKey)
-	}
-	if c.Source == "" {
-		return nil, errors.New("opening the vault: no file or address given")
-	}
-	v := newVault(d, c)
-	if err := v.inspect(ctx); err != nil {
+	c.fill()
+	seals, err := seal.NewBox(c.Keys)
+	if err != nil {
 		return nil, fmt.Errorf("opening the vault: %w", err)
 	}
-	w, r, err := d.open(ctx, c.Source)
+	db, err := database.Open(ctx, database.Config{
+		Driver: c.Driver, Source: c.Source, Instance: c.Instance, Log: c.Log, Poll: c.Poll, Now: c.Now,
+		Check: seals.CheckKeys, Changed: func(ch Change) { seals.Marks.Raise(ch.ID, ch.Sealed) },
+	})
 	if err != nil {
-		return nil, fmt.Errorf("opening the vault: %w", v.explain(err))
+		return nil, err
 	}
-	v.w, v.r = w, &reader{db: r, d: d}
+	log := audit.New(db, c.AuditSync)
+	v := &Vault{
+		Gate: access.NewGate(db, log), Desk: session.NewDesk(db, seals), Queue: webhook.NewQueue(db, seals),
+		db: db, r: db.Reader, seals: seals, audit: log, now: c.Now,
+		auditRetention: c.AuditRetention, usageRetention: c.UsageRetention,
+	}
+	if v.now == nil {
+		v.now = time.Now
+	}
 	if err := v.begin(ctx); err != nil {
-		v.closePools()
+		db.Close()
 		return nil, fmt.Errorf("opening the vault: %w", err)
 	}
 	return v, nil
 }
 
-func newVault(d *dialect, c Config) *Vault {
-	v := &Vault{
-		d: d, source: c.Source, keys: c.Keys, instance: c.Instance, log: c.Log, now: c.Now, poll: c.Poll,
-		clock: c.Now != nil, leaseNow: d.now,
-		auditRetention: c.AuditRetention, usageRetention: c.UsageRetention,
-		listening: make(chan struct{}),
+// fill puts defaults where c says nothing.
+func (c *Config) fill() {
+	if c.Instance == "" {
+		c.Instance = database.NewID("rep", time.Now())
 	}
-	if v.instance == "" {
-		v.instance = newID("rep", time.Now())
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
 	}
-	// The instance stands before a space in what PostgreSQL announces.
-	v.instance = strings.Join(strings.Fields(v.instance), "-")
-	if v.log == nil {
-		v.log = slog.New(slog.DiscardHandler)
+	if c.Poll == 0 {
+		c.Poll = defaultPoll
 	}
-	if v.now == nil {
-		v.now = time.Now
+	if c.AuditRetention == 0 {
+		c.AuditRetention = defaultAuditRetention
 	}
-	if v.clock {
-		v.leaseNow = "CAST(? AS BIGINT)"
+	if c.UsageRetention == 0 {
+		c.UsageRetention = defaultUsageRetention
 	}
-	if v.poll == 0 {
-		v.poll = defaultPoll
-	}
-	if v.auditRetention == 0 {
-		v.auditRetention = defaultAuditRetention
-	}
-	if v.usageRetention == 0 {
-		v.usageRetention = defaultUsageRetention
-	}
-	v.audit = newAuditLog(v, c.AuditSync)
-	return v
 }
 
-// begin migrates, checks the key and starts what runs in the background.
+// begin checks the key and starts what runs in the background.
 func (v *Vault) begin(ctx context.Context) error {
-	if err := v.migrate(ctx); err != nil {
-		return err
-	}
-	if err := v.unlock(ctx); err != nil {
+	if err := v.seals.Unlock(ctx, v.db); err != nil {
 		return err
 	}
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	v.stop = stop
-	v.work.Go(func() { v.d.listen(run, v) })
-	v.work.Go(func() { v.audit.run(run) })
+	v.work.Go(func() { v.db.Listen(run) })
+	v.work.Go(func() { v.audit.Run(run) })
 	v.work.Go(func() { v.sweepAlways(run) })
 	v.work.Go(func() { v.warm(run) })
 	select {
-	case <-v.listening:
+	case <-v.db.Listening():
 	case <-ctx.Done():
 		stop()
 		v.work.Wait()
 		return ctx.Err()
 	case <-time.After(10 * time.Second):
-		v.log.Warn("does not hear of other replicas' changes yet; trying on")
+		v.db.Log.Warn("does not hear of other replicas' changes yet; trying on")
 	}
 	return nil
-}
-
-// listens notes that changes of other processes are heard from now on. It
-// reports whether that is so for the first time.
-func (v *Vault) listens() (first bool) {
-	v.once.Do(func() { first = true; close(v.listening) })
-	return first
 }
 
 // Close writes what is still to be written and closes the database.
 func (v *Vault) Close() error {
 	v.stop()
 	v.work.Wait()
-	return v.closePools()
-}
-
-func (v *Vault) closePools() error {
-	err := v.w.Close()
-	if v.r.db != v.w {
-		err = errors.Join(v.r.db.Close(), err)
-	}
-	return err
+	return v.db.Close()
 }
 
 // Ping reports whether the database answers.
-func (v *Vault) Ping(ctx context.Context) error {
-	var n int
-	return v.explain(v.r.row(ctx, "SELECT 1").Scan(&n))
-}
+func (v *Vault) Ping(ctx context.Context) error { return v.db.Ping(ctx) }
 
 // Reads counts the statements that read outside of transactions, as those of the
 // proxy do.
-func (v *Vault) Reads() uint64 { return v.r.asked.Load() }
+func (v *Vault) Reads() uint64 { return v.db.Reads() }
 
 // Driver is "sqlite" or "postgres".
-func (v *Vault) Driver() string { return v.d.name }
+func (v *Vault) Driver() string { return v.db.Driver() }
 
-// Keys is the key ring that the vault was opened with.
-func (v *Vault) Keys() *Keyring { return v.keys }
+// Clock is the time by the database's clock, which is one for all replicas.
+func (v *Vault) Clock(ctx context.Context) time.Time { return v.db.Clock(ctx) }
+
+// Subscribe calls f for each change, of this process before the call that made
+// it returns, of others within a second. f must be quick and must not write to
+// the vault. The changes of one transaction come in their order.
+func (v *Vault) Subscribe(f func(Change)) (cancel func()) { return v.db.Subscribe(f) }
+
+// Epoch counts the publications of changes; see database.DB.Epoch.
+func (v *Vault) Epoch() uint64 { return v.db.Epoch() }
 
 // Instance is the name of this process among its replicas.
-func (v *Vault) Instance() string { return v.instance }
+func (v *Vault) Instance() string { return v.db.Instance }
 
-// All is the organisation of a View that sees every organisation.
-const All = "*"
+// Keys is the key ring that the vault was opened with.
+func (v *Vault) Keys() *Keyring { return v.seals.Keys }
 
-// DefaultOrganisation is where rows go that name none.
-const DefaultOrganisation = "default"
+// MAC is a keyed hash of text, in hexadecimal: nobody without this vault can make
+// or foretell one. What was made for one purpose is none for another.
+func (v *Vault) MAC(purpose, text string) string { return v.seals.MAC(purpose, text) }
+
+// SealLink seals what a link for one account says; see seal.Box.SealLink.
+func (v *Vault) SealLink(accountID, text string) string { return v.seals.SealLink(accountID, text) }
+
+// OpenLink is the inverse of SealLink for links that are younger than maxAge. It
+// returns ErrNotFound for what was not sealed here for that account, and
+// ErrExpired.
+func (v *Vault) OpenLink(accountID, sealed string, maxAge time.Duration) (string, error) {
+	return v.seals.OpenLink(accountID, sealed, maxAge)
+}
+
+// Record adds an event to the audit and to the usage of its account. It does not
+// block and never fails a request; at most the last 100 ms are lost when the
+// process is killed. With AuditSync it returns when the event is on disk, or with
+// the error that kept it from getting there.
+func (v *Vault) Record(ctx context.Context, e Event) error { return v.audit.Record(ctx, e) }
+
+// Flush writes the waiting events now.
+func (v *Vault) Flush(ctx context.Context) error { return v.audit.Flush(ctx) }
+
+// Dropped counts the events that were lost because the database was away for too
+// long.
+func (v *Vault) Dropped() int64 { return v.audit.Dropped() }
 
 // View is the vault as one actor may see it: one organisation, or All. What it
 // does is audited under its actor's name.
 type View struct {
-	v     *Vault
-	org   string
-	actor Actor
-}
+	*audit.View
+	access.Tokens
+	session.Sessions
+	webhook.Hooks
 
-// Actor is who does something.
-type Actor struct {
-	Kind string // "admin" (a token), "agent", "person" (signed in, or with a connect link), "system"
-	Name string // the token's or agent's name or id; empty for the system
+	v *Vault
 }
 
 // As returns the vault as actor sees it in organisation org; All sees every one.
 func (v *Vault) As(actor Actor, org string) *View {
-	if org == "" {
-		org = DefaultOrganisation
-	}
-	return &View{v, org, actor}
+	s := v.audit.As(actor, org)
+	return &View{s, v.Gate.As(s), v.Desk.As(s), v.Queue.As(s, webhookEvents), v}
 }
 
 // System is the vault as this program itself sees it: all of it.
 func (v *Vault) System() *View { return v.As(Actor{Kind: "system"}, All) }
 
-// Organisation is the one that this view sees, or All.
-func (s *View) Organisation() string { return s.org }
-
-// sees reports whether rows of organisation org are there for this view.
-func (s *View) sees(org string) bool { return s.org == All || s.org == org }
-
-// place decides to which organisation a new row belongs: the one asked for, or
-// the view's, or the default one.
-func (s *View) place(org string) (string, error) {
-	switch {
-	case org == "" && s.org == All:
-		return DefaultOrganisation, nil
-	case org == "":
-		return s.org, nil
-	case !s.sees(org):
-		return "", ErrOrganisation
+// webhookEvents are all that webhooks are told of.
+var webhookEvents = func() []string {
+	all := []string{"account.created", "account.updated", "account.credentials_set", "account.deleted"}
+	for _, s := range States {
+		all = append(all, "account."+string(s))
 	}
-	return org, checkName("organisation", org)
-}
-
-// orgs is the WHERE condition of this view; column is the organisation's.
-func (s *View) where(column string) *where {
-	w := &where{}
-	if s.org != All {
-		w.is(column, s.org)
-	}
-	return w
-}
-
-// where collects conditions that are joined with AND.
-type where struct {
-	conds []string
-	args  []any
-}
-
-func (w *where) add(cond string, args ...any) {
-	w.conds = append(w.conds, cond)
-	w.args = append(w.args, args...)
-}
-
-// is adds column = value unless value is empty.
-func (w *where) is(column, value string) {
-	if value != "" {
-		w.add(column+" = ?", value)
-	}
-}
-
-func (w *where) String() string {
-	if len(w.conds) == 0 {
-		return ""
-	}
-	return " WHERE " + strings.Join(w.conds, " AND ")
-}
-
-// oneOf adds column IN (values) unless there are none.
-func (w *where) oneOf(column string, values []string) {
-	switch len(values) {
-	case 0:
-		return
-	case 1:
-		w.is(column, values[0])
-		return
-	}
-	args := make([]any, len(values))
-	for i, x := range values {
-		args[i] = x
-	}
-	w.add(column+" IN ("+strings.TrimSuffix(strings.Repeat("?, ", len(values)), ", ")+")", args...)
-}
-
-// sorted returns a sorted copy without doubles.
-func sorted[S ~string](in []S) []S {
-	out := slices.Clone(in)
-	slices.Sort(out)
-	return slices.Compact(out)
-}
+	return all
+}()

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/attache-proxy/attache/resolver/vault/database"
+	"github.com/attache-proxy/attache/resolver/vault/seal"
 )
 
 // maxProblems is how many problems Verify lists.
@@ -33,63 +36,55 @@ func (c *verifier) found(format string, args ...any) {
 	}
 }
 
-// pages asks the database whether its own structures are whole.
 func (c *verifier) pages(ctx context.Context) error {
-	for _, text := range c.v.d.integrity {
-		lines, err := collect(ctx, c.v, c.v.r, scanText, text)
-		if err != nil {
-			return err
-		}
-		for _, l := range lines {
-			if l != "ok" {
-				c.found("database: %s", l)
-			}
-		}
+	lines, err := c.v.db.Damage(ctx)
+	for _, l := range lines {
+		c.found("database: %s", l)
 	}
-	return nil
+	return err
 }
 
 func (c *verifier) accounts(ctx context.Context) error {
-	rows, err := c.v.r.query(ctx, "SELECT "+accountColumns+" FROM accounts a")
+	rows, err := c.v.r.Query(ctx, "SELECT "+accountColumns+" FROM accounts a")
 	if err != nil {
-		return c.v.explain(err)
+		return c.v.db.Explain(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		a, err := scanAccount(rows)
 		if err != nil {
-			return c.v.explain(err)
+			return c.v.db.Explain(err)
 		}
 		if odd := a.impossible(); odd != "" {
 			c.found("account %s: %s", a.ID, odd)
 		}
 	}
-	return c.v.explain(rows.Err())
+	return c.v.db.Explain(rows.Err())
 }
 
 func (c *verifier) secrets(ctx context.Context) error {
-	rows, err := c.v.r.query(ctx, ownSecrets)
+	rows, err := c.v.r.Query(ctx, seal.Rows)
 	if err != nil {
-		return c.v.explain(err)
+		return c.v.db.Explain(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		r, err := scanSealed(rows)
+		r, err := seal.ScanRow(rows)
 		if err != nil {
-			return c.v.explain(err)
+			return c.v.db.Explain(err)
 		}
-		o, err := c.v.ownerOf(ctx, c.v.r, r.owner)
+		o, err := c.v.ownerOf(ctx, c.v.r, r.Owner)
 		if errors.Is(err, ErrNotFound) {
 			continue // orphans tells
 		}
 		if err == nil {
-			_, err = c.v.newest(o, r.field, r.sealed, r.version, c.v.marks.at(r.owner))
+			_, err = c.v.seals.Newest(o, r.Field, r.Sealed, r.Version, c.v.seals.Marks.At(r.Owner))
 		}
 		if err != nil {
-			c.found("secret %s of %s, sealed by key %s: %v", r.field, r.owner, r.key, err)
+			c.found("secret %s of %s, sealed by key %s: %v", r.Field, r.Owner, r.Key, err)
 		}
 	}
-	return c.v.explain(rows.Err())
+	return c.v.db.Explain(rows.Err())
 }
 
 // contradictions are queries for ids that should find nothing.
@@ -106,7 +101,7 @@ var contradictions = []struct{ what, text string }{
 
 func (c *verifier) orphans(ctx context.Context) error {
 	for _, q := range contradictions {
-		ids, err := collect(ctx, c.v, c.v.r, scanText, q.text)
+		ids, err := database.Collect(ctx, c.v.r, database.Text, q.text)
 		if err != nil {
 			return err
 		}
