@@ -111,7 +111,7 @@ const callKey = "attache.call"
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) (err error) {
-	v := &visit{h: h, w: w, r: r, began: time.Now()}
+	v := &visit{h: h, w: w, r: r, began: time.Now(), last: framedTwice(r)}
 	entrances.serve(r.Context())
 	defer v.over(&err)
 	if err = v.understand(); err == nil {
@@ -163,7 +163,7 @@ func (v *visit) over(err *error) {
 
 // refuse answers with a refusal.
 func (v *visit) refuse(ref *resolver.Refusal) {
-	if offersBody(v.r) || chunked(v.r) || v.r.ProtoMajor == 1 && ref.Code == "too_many_requests" {
+	if offersBody(v.r) || v.last || v.r.ProtoMajor == 1 && ref.Code == "too_many_requests" {
 		v.w.Header().Set("Connection", "close") // what is refused for want of room keeps none
 	}
 	ref.WriteTo(v.w)

@@ -207,6 +207,14 @@ func (v *visit) unknown(proxy bool) error {
 // wrong is unknown for a client that presented something. Who is wrong again and
 // again waits for the answer; clients that answer our challenge come without.
 func (v *visit) wrong(proxy bool) error {
+	if err := v.slow(); err != nil {
+		return err
+	}
+	return v.unknown(proxy)
+}
+
+// slow waits as long as who is wrong waits now.
+func (v *visit) slow() error {
 	from, _ := netip.ParseAddrPort(v.r.RemoteAddr)
 	wait, done, ok := strangers.Wait(from.Addr(), time.Now())
 	if !ok {
@@ -222,7 +230,7 @@ func (v *visit) wrong(proxy bool) error {
 		case <-v.r.Context().Done():
 		}
 	}
-	return v.unknown(proxy)
+	return nil
 }
 
 // strangers are those of all listeners; a reload is no fresh start.

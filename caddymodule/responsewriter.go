@@ -11,19 +11,13 @@ import (
 func (v *visit) answerWriter() http.ResponseWriter {
 	w := &answer{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: v.w}}
 	if v.r.ProtoMajor == 1 {
-		w.offered, w.last = offersBody(v.r), chunked(v.r)
+		w.offered, w.last = offersBody(v.r), v.last
 		if v.call != nil && v.call.Connector != nil {
 			w.lower = v.call.Connector.MetaPrefixes
 		}
 	}
 	return w
 }
-
-// chunked reports a request whose body came in chunks. It may have had a
-// Content-Length beside, which net/http takes away before we see it; after such a
-// one the connection is to end (RFC 9112 §6.3), since somebody before us may
-// have read on at another place.
-func chunked(r *http.Request) bool { return len(r.TransferEncoding) > 0 }
 
 // offersBody reports whether an HTTP/1.1 client offers its body with Expect:
 // 100-continue. Where it is refused, and the connection goes on, net/http reads
@@ -35,7 +29,7 @@ type answer struct {
 	*caddyhttp.ResponseWriterWrapper
 	// offered is offersBody: then the connection ends with a refusal.
 	offered bool
-	// last is chunked: then the connection ends with the answer.
+	// last is framedTwice: then the connection ends with the answer.
 	last bool
 	// lower begin the headers whose names are sent in lower case, as S3 and the
 	// like do: net/http would write X-Amz-Meta-Note for x-amz-meta-note, and

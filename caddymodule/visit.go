@@ -17,6 +17,7 @@ type visit struct {
 
 	began    time.Time
 	status   int  // what we answered ourselves, where it is audited
+	last     bool // framedTwice: then the connection ends with the answer
 	returned bool // the rest of the route came back, and did not panic
 
 	agent     *resolver.Agent

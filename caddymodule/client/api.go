@@ -56,7 +56,7 @@ func NewAPI(at string, token secret.Value) (*API, error) {
 		a.OverSocket = true
 		path, _, _ = strings.Cut(path, "|") // Caddy writes the file's mode after it
 		a.base = &url.URL{Scheme: "http", Host: "localhost"}
-		dial = func(ctx context.Context, _, _ string) (net.Conn, error) { return dialer.DialContext(ctx, "unix", path) }
+		dial = func(ctx context.Context, _, _ string) (net.Conn, error) { return dialOwned(ctx, dialer, path) }
 	} else {
 		u, err := parseAPI(at)
 		if err != nil {
@@ -233,6 +233,9 @@ const whereIsAPI = "It is where the directive attache_admin stands in the Caddyf
 func (a *API) unreachable(err error) error {
 	if errors.Is(err, errPlain) {
 		return &Error{Code: "plain_http", Err: err, Msg: "--admin " + a.at + " is not this machine, and the token would cross a network unencrypted", Next: "Use https://, or go through an SSH tunnel to its loopback address."}
+	}
+	if owner, ok := errors.AsType[*strangersSocket](err); ok {
+		return &Error{Code: "unproven", Err: err, Msg: owner.Error() + "; the token was not sent", Next: "Put the socket into a directory where only Attaché's user or root can make files, such as /run/attache."}
 	}
 	why := dialError(err)
 	return &Error{Code: "unreachable", Err: err, Msg: fmt.Sprintf("no REST API answers at %s: %s", a.at, why), Next: whereIsAPI}

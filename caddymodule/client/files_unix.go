@@ -53,3 +53,39 @@ func private(dir string) (string, error) {
 		}
 	}
 }
+
+// strangeSocket says why somebody else than root, us or the proxy's user may have
+// made a socket; empty where nobody can. What is not there is dialling's to tell.
+func strangeSocket(path string) string {
+	path, err := filepath.Abs(path)
+	if err == nil {
+		path, err = filepath.EvalSymlinks(path)
+	}
+	if err != nil {
+		return ""
+	}
+	info, err := os.Lstat(path)
+	if err != nil {
+		return ""
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || st.Uid == 0 || int(st.Uid) == os.Getuid() {
+		return ""
+	}
+	owner := st.Uid
+	for at := filepath.Dir(path); ; at = filepath.Dir(at) {
+		if info, err = os.Stat(at); err != nil {
+			return err.Error()
+		}
+		st, ok := info.Sys().(*syscall.Stat_t)
+		if !ok || st.Uid != 0 && st.Uid != owner && int(st.Uid) != os.Getuid() {
+			return at + " belongs to another user"
+		}
+		if info.Mode().Perm()&0o002 != 0 {
+			return "everybody may write to " + at
+		}
+		if at == filepath.Dir(at) {
+			return ""
+		}
+	}
+}

@@ -1,0 +1,23 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"net"
+)
+
+// strangersSocket refuses a socket that anybody could have made.
+type strangersSocket struct{ path, why string }
+
+func (e *strangersSocket) Error() string {
+	return fmt.Sprintf("the socket %s may be anybody's: %s", e.path, e.why)
+}
+
+// dialOwned dials a unix socket of root's, of this user's, or of whoever alone can
+// put one there: another one could be that of a program that waits for tokens.
+func dialOwned(ctx context.Context, dialer *net.Dialer, path string) (net.Conn, error) {
+	if why := strangeSocket(path); why != "" {
+		return nil, &strangersSocket{path, why}
+	}
+	return dialer.DialContext(ctx, "unix", path)
+}
