@@ -66,7 +66,7 @@ func (a *App) inUse() []string {
 }
 
 // definitions are all connectors that there are, in use or not.
-func (a *App) definitions() (map[string]*providers.Definition, error) {
+func (a *App) definitions() (*providers.Definitions, error) {
 	return config.Definitions(a.ConnectorDir, a.Connectors)
 }
 

@@ -287,14 +287,11 @@ func (b *connectorBlock) finish() error {
 		return nil
 	}
 	b.nameWildcards()
-	builtin, err := providers.Catalog()
-	if err != nil {
-		return err
-	}
 	b.def["key"] = b.key
-	if b.def["hosts"] == nil || builtin[b.key] != nil {
+	if b.def["hosts"] == nil || providers.BuiltIn().Has(b.key) {
 		b.def["extends"] = b.key // the block says only what differs
 	}
+	var err error
 	b.conf.Definition, err = json.Marshal(b.def)
 	return err
 }

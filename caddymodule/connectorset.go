@@ -151,11 +151,12 @@ func (s *connectorSet) fromVault(ctx context.Context, used map[string][]string) 
 			continue
 		}
 		d.AllowHTTPTo(s.app.guard.Names)
-		defs[c.Key], versions[c.Key], owners[c.Key] = d, c.Version, c.Organisation
+		defs.Put(d)
+		versions[c.Key], owners[c.Key] = c.Version, c.Organisation
 		keys = append(keys, c.Key)
 	}
 	for key := range used {
-		if defs[key] != nil && s.app.Connectors[key] == nil && !slices.Contains(keys, key) {
+		if defs.Has(key) && s.app.Connectors[key] == nil && !slices.Contains(keys, key) {
 			keys = append(keys, key)
 		}
 	}
@@ -173,7 +174,7 @@ func (s *connectorSet) fromVault(ctx context.Context, used map[string][]string) 
 }
 
 // compile compiles a connector, or takes the one that was compiled before.
-func (s *connectorSet) compile(defs map[string]*providers.Definition, key string, version int64) (*providers.Connector, error) {
+func (s *connectorSet) compile(defs *providers.Definitions, key string, version int64) (*providers.Connector, error) {
 	s.mu.Lock()
 	known, ok := s.compiled[key]
 	s.mu.Unlock()

@@ -64,7 +64,7 @@ func (o office) Check(def *providers.Definition) (*providers.Connector, error) {
 		return nil, err
 	}
 	def.AllowHTTPTo(o.app.guard.Names)
-	defs[def.Key] = def
+	defs.Put(def)
 	cs, err := providers.CompileAll(defs, []string{def.Key})
 	if err != nil {
 		return nil, err

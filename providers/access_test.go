@@ -101,7 +101,7 @@ func TestCatalogueReads(t *testing.T) {
 			"POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews": true, "POST /api/v1/namespaces": false},
 		"facebook": {"GET /v20.0/1?method=delete": false, "GET /v20.0/me": true},
 	} {
-		cs, err := providers.CompileAll(defs, []string{key})
+		cs, err := providers.CompileAll(providers.DefinitionsOf(defs), []string{key})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,9 +1,6 @@
 package providers
 
-import (
-	"fmt"
-	"maps"
-)
+import "maps"
 
 // Over returns d with everything that it does not give from base.
 func (d *Definition) Over(base *Definition) *Definition {
@@ -82,27 +79,4 @@ func merged(base, own map[string]string) map[string]string {
 	out := maps.Clone(base)
 	maps.Copy(out, own)
 	return out
-}
-
-// resolveExtends returns every definition with what it extends filled in.
-func resolveExtends(defs map[string]*Definition) (map[string]*Definition, error) {
-	out := make(map[string]*Definition, len(defs))
-	for key, d := range defs {
-		seen := map[string]bool{key: true}
-		for d.Extends != "" {
-			base, ok := defs[d.Extends]
-			if !ok {
-				return nil, fmt.Errorf("%s: extends %q, which is no connector", d.source, d.Extends)
-			}
-			if seen[d.Extends] {
-				return nil, fmt.Errorf("%s: extends goes in a circle through %q", d.source, d.Extends)
-			}
-			seen[d.Extends] = true
-			next := base.Extends
-			d = d.extend(base)
-			d.Extends = next
-		}
-		out[key] = d
-	}
-	return out, nil
 }

@@ -17,7 +17,7 @@ func TestWhereClientsAreSent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := providers.CompileAll(defs, nil)
+	all, err := providers.CompileAll(providers.DefinitionsOf(defs), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,12 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path"
-	"slices"
 	"strings"
-	"sync"
 )
 
 // catalogDir begins the names of the files that are built in.
@@ -22,13 +19,18 @@ var catalogFS embed.FS
 // Catalog returns the definitions that are built in, by key. The map is the
 // caller's own; the definitions are shared and must not be changed.
 func Catalog() (map[string]*Definition, error) {
-	defs, err := builtin()
-	return maps.Clone(defs), err
+	defs := make(map[string]*Definition, len(builtInKeys()))
+	var errs []error
+	for _, key := range builtInKeys() {
+		d, err := builtIn(key)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		defs[key] = d
+	}
+	return defs, errors.Join(errs...)
 }
-
-var builtin = sync.OnceValues(func() (map[string]*Definition, error) {
-	return loadFS(catalogFS, "catalog", catalogDir, parse)
-})
 
 // LoadDir reads every *.yaml and *.yml file of a directory.
 func LoadDir(dir string) (map[string]*Definition, error) {
@@ -47,40 +49,45 @@ func loadFS(fsys fs.FS, dir, shown string, parse func(string, []byte) (*Definiti
 		if e.IsDir() || ext != ".yaml" && ext != ".yml" {
 			continue
 		}
-		src, err := fs.ReadFile(fsys, path.Join(dir, e.Name()))
+		d, err := readFS(fsys, path.Join(dir, e.Name()), shown, parse)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		d, err := parse(shown+e.Name(), src)
-		switch {
-		case err != nil:
-			errs = append(errs, err)
-		case d.Key != strings.TrimSuffix(e.Name(), ext):
-			errs = append(errs, fmt.Errorf("%s: key is %q; the file must be named %s.yaml", d.source, d.Key, d.Key))
-		default:
-			defs[d.Key] = d
-		}
+		defs[d.Key] = d
 	}
 	return defs, errors.Join(errs...)
 }
 
-// CompileAll fills in what definitions extend and compiles those named by
-// keys; nil means all. All mistakes are reported at once.
-func CompileAll(defs map[string]*Definition, keys []string) ([]*Connector, error) {
-	full, err := resolveExtends(defs)
+// readFS reads the definition in a file, which bears its key.
+func readFS(fsys fs.FS, name, shown string, parse func(string, []byte) (*Definition, error)) (*Definition, error) {
+	src, err := fs.ReadFile(fsys, name)
 	if err != nil {
 		return nil, err
 	}
+	file := path.Base(name)
+	d, err := parse(shown+file, src)
+	if err == nil && d.Key != strings.TrimSuffix(file, path.Ext(file)) {
+		err = fmt.Errorf("%s: key is %q; the file must be named %s.yaml", d.source, d.Key, d.Key)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// CompileAll fills in what definitions extend and compiles those named by
+// keys; nil means all. All mistakes are reported at once.
+func CompileAll(defs *Definitions, keys []string) ([]*Connector, error) {
 	if keys == nil {
-		keys = slices.Sorted(maps.Keys(full))
+		keys = defs.Keys()
 	}
 	var out []*Connector
 	var errs []error
 	for _, key := range keys {
-		d, ok := full[key]
-		if !ok {
-			errs = append(errs, fmt.Errorf("connector %s is not known", key))
+		d, err := defs.full(key)
+		if err != nil {
+			errs = append(errs, err)
 			continue
 		}
 		c, err := Compile(d)

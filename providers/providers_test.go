@@ -54,7 +54,7 @@ func TestCatalogCompiles(t *testing.T) {
 	if len(defs) < 25 {
 		t.Errorf("the catalogue has %d connectors, want at least 25", len(defs))
 	}
-	connectors, err := providers.CompileAll(defs, nil)
+	connectors, err := providers.CompileAll(providers.DefinitionsOf(defs), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -267,7 +267,7 @@ func TestExtendsAndDirectory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cs, err := providers.CompileAll(defs, []string{"child"})
+	cs, err := providers.CompileAll(providers.DefinitionsOf(defs), []string{"child"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,7 +282,7 @@ func TestExtendsAndDirectory(t *testing.T) {
 	delete(defs, "child")
 	d, _ := providers.Parse("loop.yaml", []byte("key: loop\nextends: loop\n"))
 	defs["loop"] = d
-	if _, err := providers.CompileAll(defs, nil); err == nil || !strings.Contains(err.Error(), "circle") {
+	if _, err := providers.CompileAll(providers.DefinitionsOf(defs), nil); err == nil || !strings.Contains(err.Error(), "circle") {
 		t.Errorf("CompileAll of a loop = %v, want an error about the circle", err)
 	}
 }

@@ -69,7 +69,7 @@ func catalogue(t *testing.T) []*providers.Connector {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cs, err := providers.CompileAll(defs, nil)
+	cs, err := providers.CompileAll(providers.DefinitionsOf(defs), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

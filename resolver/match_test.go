@@ -204,7 +204,7 @@ func TestPortsAtEveryDoor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := providers.CompileAll(defs, nil)
+	all, err := providers.CompileAll(providers.DefinitionsOf(defs), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

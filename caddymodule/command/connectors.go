@@ -67,7 +67,7 @@ func loadCatalog(cmd *cobra.Command, keys ...string) ([]*providers.Connector, er
 		return nil, err
 	}
 	for i, key := range keys {
-		if defs[key] == nil {
+		if !defs.Has(key) {
 			if keys[i], err = config.Meant(defs, key); err != nil {
 				return nil, err
 			}
@@ -153,11 +153,7 @@ func printEnding(w *tabwriter.Writer, all []*providers.Connector, found []shownC
 
 // validateBuiltIn compiles what is built in, and fails for what is past its end.
 func validateBuiltIn(cmd *cobra.Command) error {
-	defs, err := providers.Catalog()
-	if err != nil {
-		return err
-	}
-	all, err := providers.CompileAll(defs, nil)
+	all, err := providers.CompileAll(providers.BuiltIn(), nil)
 	if err != nil {
 		return err
 	}

@@ -11,19 +11,16 @@ import (
 
 // Definitions are the catalogue, overlaid with the connectors of dir, overlaid
 // with those of the configuration. Both may be empty.
-func Definitions(dir string, connectors map[string]*Connector) (map[string]*providers.Definition, error) {
-	defs, err := providers.Catalog()
-	if err != nil {
-		return nil, err
-	}
+func Definitions(dir string, connectors map[string]*Connector) (*providers.Definitions, error) {
+	defs := providers.BuiltIn()
 	if dir != "" {
 		own, err := providers.LoadDir(dir)
 		if err != nil {
 			return nil, err
 		}
-		for key, d := range own {
+		for _, d := range own {
 			d.AllowHTTP()
-			defs[key] = d
+			defs.Put(d)
 		}
 	}
 	for key, c := range connectors {
@@ -32,15 +29,22 @@ func Definitions(dir string, connectors map[string]*Connector) (map[string]*prov
 			if err != nil {
 				return nil, err
 			}
+			if d.Key != key {
+				return nil, fmt.Errorf("%s: connector %s: the definition's key is %q; make them the same", cmp.Or(c.Source, "configuration"), key, d.Key)
+			}
 			if d.Extends == key {
-				if defs[key] == nil {
+				base, err := defs.Get(key)
+				if err != nil {
+					return nil, err
+				}
+				if base == nil {
 					return nil, fmt.Errorf("%s: connector %s: hosts are missing, and there is no built-in connector of that name; name at least one host that the credential may go to", c.Source, key)
 				}
-				d = d.Over(defs[key])
+				d = d.Over(base)
 			}
 			d.AllowHTTP()
-			defs[key] = d
-		} else if defs[key] == nil {
+			defs.Put(d)
+		} else if !defs.Has(key) {
 			return nil, fmt.Errorf("%s: connector %s is neither built in nor in the connectors directory; give it hosts and sign, or correct its name (attache connectors list)", c.Source, key)
 		}
 	}
@@ -50,9 +54,9 @@ func Definitions(dir string, connectors map[string]*Connector) (map[string]*prov
 // Meant is the one connector whose key is like key, which is none: written
 // without hyphens, or one beginning with the other. Else the error names those
 // that are.
-func Meant(defs map[string]*providers.Definition, key string) (string, error) {
+func Meant(defs *providers.Definitions, key string) (string, error) {
 	var same, like []string
-	for k := range defs {
+	for _, k := range defs.Keys() {
 		switch {
 		case squash(k) == squash(key):
 			same = append(same, k)

@@ -26,10 +26,7 @@ func Validate(paths []string) (problems []Problem, files int, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	defs, err := providers.Catalog()
-	if err != nil {
-		return nil, 0, err
-	}
+	defs := providers.BuiltIn()
 	read := map[string]*File{} // by key
 	for _, name := range names {
 		src, err := os.ReadFile(name)
@@ -46,12 +43,12 @@ func Validate(paths []string) (problems []Problem, files int, err error) {
 			continue
 		}
 		read[f.Def.Key] = f
-		defs[f.Def.Key] = f.Def
+		defs.Put(f.Def)
 	}
 	for _, key := range slices.Sorted(maps.Keys(read)) {
-		if base := read[key].Def.Extends; base != "" && defs[base] == nil {
+		if base := read[key].Def.Extends; base != "" && !defs.Has(base) {
 			problems = append(problems, read[key].problem(fmt.Errorf("extends %q, which is no connector", base)))
-			delete(defs, key) // or it would stand for the mistakes of all
+			defs.Remove(key) // or it would stand for the mistakes of all
 			delete(read, key)
 		}
 	}

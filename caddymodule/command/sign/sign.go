@@ -127,7 +127,7 @@ func (s *signing) load() (*providers.Connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	if defs[s.connector] == nil {
+	if !defs.Has(s.connector) {
 		key, err := config.Meant(defs, s.connector)
 		if err != nil {
 			return nil, err
