@@ -64,7 +64,7 @@ func (h *Host) tooWide() bool {
 func (d *Definition) checkOwners() error {
 	for _, hd := range d.Hosts {
 		h, err := compileHost(hd)
-		if err != nil || h.template != nil {
+		if err != nil || h.template != nil || d.builtInHas(hd) {
 			continue
 		}
 		suffix, icann := publicsuffix.PublicSuffix(h.glob)
@@ -77,6 +77,13 @@ func (d *Definition) checkOwners() error {
 		}
 	}
 	return nil
+}
+
+// builtInHas reports whether the built-in connector of that key has the host: what
+// was judged there may be copied, and its own file validated.
+func (d *Definition) builtInHas(h HostDef) bool {
+	own, err := builtIn(d.Key)
+	return err == nil && own != nil && slices.ContainsFunc(own.Hosts, func(o HostDef) bool { return o.Host == h.Host && o.Wildcard == h.Wildcard })
 }
 
 // compileLabels makes the shape of what may stand for the last * of a pattern.
