@@ -95,12 +95,12 @@ func (c *Connector) compile() error {
 		if err != nil {
 			return err
 		}
-		if h.environment = hd.environment; h.environment != "" {
+		if h.Environment = hd.environment; h.Environment != "" {
 			h.byDefault = c.Environments[0].Name
 		}
 		c.Hosts = append(c.Hosts, h)
 		c.ByPath = c.ByPath || h.Path != "/"
-		c.templates = c.templates || h.template != nil || h.environment != ""
+		c.templates = c.templates || h.template != nil || h.Environment != ""
 	}
 	for i := range c.Auth {
 		o, err := c.compileOption(&c.Auth[i])
@@ -209,7 +209,7 @@ func (c *Connector) baseURL(src, environment string) (*expr.Template, error) {
 // template.
 func (c *Connector) defaultBaseURL(environment string) string {
 	for _, h := range c.Hosts {
-		if h.environment != environment {
+		if h.Environment != environment {
 			continue
 		}
 		if h.exact() || h.template != nil && !h.wild() {

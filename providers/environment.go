@@ -167,14 +167,14 @@ func (c *Connector) environment(chosen string) *EnvironmentDef {
 // inEnvironment reports whether the host is one of the account's environment. An
 // account that names none is in the default one.
 func (h *Host) inEnvironment(v *expr.Vars) bool {
-	if h.environment == "" {
+	if h.Environment == "" {
 		return true
 	}
 	chosen := ""
 	if v != nil {
 		chosen = v.Value("fields." + EnvironmentField)
 	}
-	return cmp.Or(chosen, h.byDefault) == h.environment
+	return cmp.Or(chosen, h.byDefault) == h.Environment
 }
 
 // For is the option as it is in the environment that the fields name: with that

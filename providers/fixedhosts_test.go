@@ -41,7 +41,7 @@ func TestWhereClientsAreSent(t *testing.T) {
 	for key, want := range map[string]string{
 		"looker": "", "mastodon": "", "exact-online": "", "auth0": "", // an account decides
 		"zendesk": "*.zendesk.com", "shopify": "*.myshopify.com", "paypal": "api-m.paypal.com api-m.sandbox.paypal.com",
-		"zoho": "accounts.zoho.com accounts.zoho.com.au accounts.zoho.eu accounts.zoho.in accounts.zoho.jp accounts.zoho.sa",
+		"zoho": "accounts.zoho.com accounts.zoho.com.au accounts.zoho.com.cn accounts.zoho.eu accounts.zoho.in accounts.zoho.jp accounts.zoho.sa accounts.zohocloud.ca",
 	} {
 		i := slices.IndexFunc(all, func(c *providers.Connector) bool { return c.Key == key })
 		if hosts, _ := all[i].FixedHosts(secret.Values{}); strings.Join(hosts, " ") != want {

@@ -26,12 +26,13 @@ type Host struct {
 	Path string
 	// PlainHTTP says that the operator allowed plain HTTP to this host by name.
 	PlainHTTP bool
+	// Environment is the one that the host belongs to; empty for a host of all.
+	Environment string
 	// Wildcard and Reason are HostDef's.
 	Wildcard, Reason string
 
-	// environment is the one that the host belongs to, and byDefault that of
-	// accounts which name none; empty for a host of all.
-	environment, byDefault string
+	// byDefault is the environment of accounts which name none.
+	byDefault string
 	// template gives the exact host of an account; nil where Pattern has no field.
 	template *expr.Template
 	// port gives the port of an account; nil unless a field stands for it.

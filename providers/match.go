@@ -174,8 +174,8 @@ func (c *Connector) Bindings(organisation string, v *expr.Vars) []Binding {
 // port stays out of what it reads.
 func (h *Host) FieldsOf(host string) map[string]string {
 	if h.template == nil {
-		if h.environment != "" && h.matches(host) {
-			return map[string]string{EnvironmentField: h.environment}
+		if h.Environment != "" && h.matches(host) {
+			return map[string]string{EnvironmentField: h.Environment}
 		}
 		return nil
 	}
@@ -205,8 +205,8 @@ func (h *Host) FieldsOf(host string) map[string]string {
 	for i, name := range names {
 		out[name] = m[i+1]
 	}
-	if h.environment != "" {
-		out[EnvironmentField] = h.environment
+	if h.Environment != "" {
+		out[EnvironmentField] = h.Environment
 	}
 	return out
 }

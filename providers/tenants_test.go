@@ -92,6 +92,9 @@ func TestNoOtherTenantsHost(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, h := range c.Hosts {
+				if h.Environment != "" {
+					ours.Cred.Fields["environment"], theirs.Cred.Fields["environment"] = secret.New(h.Environment), secret.New(h.Environment)
+				}
 				own, other := expanded(h, ours), expanded(h, theirs)
 				if own == "" || other == "" || own == other {
 					continue
@@ -239,7 +242,13 @@ func TestHostsWithPorts(t *testing.T) {
 					"2001:DB8::1":                    {"2001:db8::1", "443"},
 					"192.0.2.7:443":                  {"192.0.2.7", "443"},
 				} {
-					values, _ := o.Validate(secret.Values{f.Name: secret.New(pasted)})
+					given := secret.Values{f.Name: secret.New(pasted)}
+					for _, e := range c.Environments {
+						if slices.ContainsFunc(e.Fields, func(asked providers.FieldDef) bool { return asked.Name == f.Name }) {
+							given["environment"] = secret.New(e.Name)
+						}
+					}
+					values, _ := o.Validate(given)
 					checkOwn(t, c, o, &expr.Vars{Cred: &secret.Credential{Fields: values}}, want[0], want[1])
 				}
 			}
@@ -259,6 +268,11 @@ func checkOwn(t *testing.T, c *providers.Connector, o *providers.Option, v *expr
 		t.Fatal(err)
 	}
 	path := c.Hosts[0].Path
+	for _, h := range c.Hosts {
+		if h.Environment != "" && h.Environment == v.Value("fields.environment") {
+			path = h.Path
+		}
+	}
 	es := x.Lookup(nil, "a", host, port, path)
 	if len(es) == 0 || !es[0].Host.Allows(host, port, v) || !x.Known("a", host, port) {
 		t.Errorf("%s, option %s: %s port %s with path %s is not found", c.Key, o.Name, host, port, path)
