@@ -168,6 +168,7 @@ func TestMistakesOfTheCatalogueAreNamed(t *testing.T) {
 		"one below another's path":      {base + key + "environments:\n  x: {hosts: [b.example/v1/]}\n  y: {hosts: [b.example]}\n", "is in environment x too"},
 		"one with a host of all":        {base + key + "environments:\n  x: {hosts: [a.example]}\n  y: {hosts: [b.example]}\n", "among the connector's hosts too"},
 		"environments with one URL":     {base + key + "environments:\n  x: {base_url: https://a.example}\n  y: {base_url: https://a.example}\n", "line 6: environment y: has the base_url of environment x"},
+		"an environment of everybody":   {base + key + "environments:\n  x: {hosts: [{host: '*.github.io', wildcard: vendor, reason: x}]}\n  y: {hosts: [b.example]}\n", "everybody can have a name below github.io"},
 		"one environment":               {base + key + "environments:\n  x: {hosts: [b.example]}\n", "one alone is no choice"},
 		"an environment of nothing":     {base + key + "environments:\n  x: {title: X}\n  y: {hosts: [b.example]}\n", "nothing tells it from the others"},
 		"its field twice":               {base + "auth: {t: {type: credentials, fields: {environment: {}, k: {secret: true}}, sign: bearer}}\nenvironments:\n  x: {hosts: [b.example]}\n  y: {hosts: [c.example]}\n", "field environment is one that environments ask for"},

@@ -62,7 +62,11 @@ func (h *Host) tooWide() bool {
 // *.github.io. It is for definitions that are not built in: those are looked at by
 // us. Other mistakes are Compile's to tell.
 func (d *Definition) checkOwners() error {
-	for _, hd := range d.Hosts {
+	hosts := slices.Clone(d.Hosts)
+	for _, e := range d.Environments {
+		hosts = append(hosts, e.Hosts...)
+	}
+	for _, hd := range hosts {
 		h, err := compileHost(hd)
 		if err != nil || h.template != nil || d.builtInHas(hd) {
 			continue
