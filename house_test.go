@@ -60,6 +60,7 @@ var siblings = map[string][]string{
 	"caddymodule/admin/rest":     {"caddymodule/admin/paths", "caddymodule/admin/signin"},
 	"caddymodule/admin/connect":  {"caddymodule/admin/paths", "caddymodule/admin/signin"},
 	"caddymodule/admin/signin":   {"caddymodule/admin/paths"},
+	"caddymodule/admin/overview": {"caddymodule/admin/api", "caddymodule/admin/paths", "caddymodule/admin/rest", "caddymodule/admin/signin"},
 	"caddymodule/admin/webhooks": {"caddymodule/admin/paths", "caddymodule/admin/rest", "caddymodule/admin/signin"},
 	"caddymodule/admin/ui":       {"caddymodule/admin/paths"},
 	"caddymodule/admin/paths":    {},

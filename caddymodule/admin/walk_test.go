@@ -106,7 +106,8 @@ func TestCanary(t *testing.T) {
 			"/accounts", "/accounts/" + acct, "/accounts/" + acct + "/status", "/accounts/" + acct + "/health", "/accounts/" + acct + "/usage",
 			"/connectors", "/connectors/metadata", "/connectors/billing", "/connectors/desk", "/apps", "/apps/" + app, "/agents", "/agents/" + agent,
 			"/agents/" + agent + "/tokens", "/agents/" + agent + "/grants", "/grants", "/audit", "/webhooks", "/webhooks/" + hook.str("id"),
-			"/webhooks/" + hook.str("id") + "/deliveries", "/tokens", "/me", "/status",
+			"/webhooks/" + hook.str("id") + "/deliveries", "/tokens", "/me", "/status", "/overview", "/organisations", "/usage?kind=connector", "/usage?kind=account&ids=" + acct, "/usage?kind=agent&ids=" + agent,
+			"/connectors?q=hub", "/accounts?q=x&sort=name", "/agents?q=b&sort=-name", "/audit?outcome=failed&path=GET+/",
 		} {
 			w.want(200, "", "GET", path, "")
 		}

@@ -166,8 +166,11 @@ func (s *View) ownAccount(a Account, err error) (Account, error) {
 // AccountFilter narrows a list; empty fields match all.
 type AccountFilter struct {
 	Connector, Identifier, IdentifierType, Name, Organisation string
-	States                                                    []State
-	TestMode                                                  *bool
+	// Words is part of a name, an identifier, a connector's key, or a label or e-mail
+	// address at the service.
+	Words    string
+	States   []State
+	TestMode *bool
 	// ExpiresBefore matches accounts whose token ends before that time.
 	ExpiresBefore time.Time
 }
@@ -175,8 +178,11 @@ type AccountFilter struct {
 // Accounts lists accounts.
 func (s *View) Accounts(ctx context.Context, f AccountFilter, p Page) (List[Account], error) {
 	states := sorted(f.States)
-	if len(states) == 0 {
-		states = []State{""} // any
+	switch {
+	case f.Words != "":
+		return accountList.Search(ctx, s.v.r, s.accountsWhere(f, states...), p)
+	case len(states) < 2 || p.ByName():
+		return accountList.Read(ctx, s.v.r, s.accountsWhere(f, states...), p)
 	}
 	// One list per state, each along an index, joined here: for several at once
 	// databases choose to read every account of the connector.
@@ -191,15 +197,20 @@ func (s *View) Accounts(ctx context.Context, f AccountFilter, p Page) (List[Acco
 	return accountList.Join(lists, p), nil
 }
 
-// accountsWhere is the filter for one state; empty means any.
-func (s *View) accountsWhere(f AccountFilter, state State) *database.Where {
+// accountsWhere is the filter for some states; none means any.
+func (s *View) accountsWhere(f AccountFilter, states ...State) *database.Where {
 	w := s.Where("a.organisation")
 	w.Is("a.organisation", f.Organisation)
 	w.Is("a.connector", f.Connector)
 	w.Is("a.identifier", f.Identifier)
 	w.Is("a.identifier_type", f.IdentifierType)
 	w.Is("a.name", f.Name)
-	w.Is("a.state", string(state))
+	var names []string
+	for _, state := range states {
+		names = append(names, string(state))
+	}
+	w.OneOf("a.state", names)
+	w.Words(f.Words, "a.name", "a.identifier", "a.provider_label", "a.provider_email", "a.connector")
 	if f.TestMode != nil && *f.TestMode {
 		w.Add("a.test_mode = 1") // as the index says it
 	} else if f.TestMode != nil {
@@ -213,7 +224,7 @@ func (s *View) accountsWhere(f AccountFilter, state State) *database.Where {
 
 var accountList = database.Listing[Account]{
 	Columns: accountColumns + ", " + usedColumns, From: "accounts a", Key: "a.id", Kind: "acc",
-	Scan: scanAccountUsed, ID: func(a Account) string { return a.ID },
+	Scan: scanAccountUsed, ID: func(a Account) string { return a.ID }, Name: "a.name", NameOf: func(a Account) string { return a.Name },
 }
 
 // editAccount runs f on the account at version (0: whatever it is) in a

@@ -136,18 +136,24 @@ func (s *View) ownAgent(a Agent, err error) (Agent, error) {
 }
 
 // AgentFilter narrows a list; empty fields match all.
-type AgentFilter struct{ Organisation, Name string }
+type AgentFilter struct {
+	Organisation, Name string
+	// Words is part of a name or a description.
+	Words string
+}
 
 // Agents lists agents.
 func (s *View) Agents(ctx context.Context, f AgentFilter, p Page) (List[Agent], error) {
 	w := s.Where("g.organisation")
 	w.Is("g.organisation", f.Organisation)
 	w.Is("g.name", f.Name)
+	w.Words(f.Words, "g.name", "g.description")
 	return agentList.Read(ctx, s.v.r, w, p)
 }
 
 var agentList = database.Listing[Agent]{
 	Columns: agentColumns, From: "agents g", Key: "g.id", Kind: "agt", Scan: scanAgent, ID: func(a Agent) string { return a.ID },
+	Name: "g.name", NameOf: func(a Agent) string { return a.Name },
 }
 
 // AgentEdit is what may be changed; nil leaves a thing as it is.

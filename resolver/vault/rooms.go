@@ -1,6 +1,8 @@
 package vault
 
 import (
+	"time"
+
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver/vault/access"
 	"github.com/attache-proxy/attache/resolver/vault/audit"
@@ -26,6 +28,8 @@ type (
 	Event       = audit.Event
 	AuditFilter = audit.Filter
 	Tail        = audit.Tail
+	Traffic     = audit.Traffic
+	Order       = database.Order
 	Usage       = audit.Usage
 	PathUsage   = audit.PathUsage
 	Role        = access.Role
@@ -64,6 +68,22 @@ const (
 	AuditState   = audit.KindState
 	AuditAdmin   = audit.KindAdmin
 	AuditSystem  = audit.KindSystem
+
+	OutcomeOK      = audit.OutcomeOK
+	OutcomeFailed  = audit.OutcomeFailed
+	OutcomeRefused = audit.OutcomeRefused
+
+	TrafficHour      = audit.TrafficHour
+	TrafficTook      = audit.TrafficTook
+	TrafficRefusal   = audit.TrafficRefusal
+	TrafficRefresh   = audit.TrafficRefresh
+	TrafficConnector = audit.TrafficConnector
+	TrafficAgent     = audit.TrafficAgent
+
+	OrderCreated = database.OrderCreated
+	OrderNewest  = database.OrderNewest
+	OrderName    = database.OrderName
+	OrderNameUp  = database.OrderNameUp
 
 	RoleViewer   = access.RoleViewer
 	RoleOperator = access.RoleOperator
@@ -106,3 +126,6 @@ func LooksLikeAdminToken(s string) bool { return seal.LooksLike(seal.AdminToken,
 
 // LooksLikeAgentToken reports whether s has the form of an agent's token.
 func LooksLikeAgentToken(s string) bool { return seal.LooksLike(seal.AgentToken, s) }
+
+// TookUntil is the longest duration on a step of the scale of TrafficTook.
+func TookUntil(step string) time.Duration { return audit.TookUntil(step) }

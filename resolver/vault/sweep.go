@@ -67,6 +67,10 @@ func (v *Vault) Sweep(ctx context.Context) error {
 		sweeps = append(sweeps,
 			old{"DELETE FROM usage WHERE day < ? AND account_id IN (SELECT account_id FROM usage WHERE day < ? LIMIT ?)", []any{day, day}},
 			old{"DELETE FROM usage_paths WHERE day < ? AND account_id IN (SELECT account_id FROM usage_paths WHERE day < ? LIMIT ?)", []any{day, day}})
+		for _, kind := range audit.TrafficKinds {
+			slot := audit.SlotOf(kind, now.Add(-v.usageRetention))
+			sweeps = append(sweeps, old{"DELETE FROM traffic WHERE kind = ? AND slot < ? AND name IN (SELECT name FROM traffic WHERE kind = ? AND slot < ? LIMIT ?)", []any{kind, slot, kind, slot}})
+		}
 	}
 	for _, o := range sweeps {
 		if err := v.sweepAll(ctx, o.text, append(o.args, sweepRows)); err != nil {

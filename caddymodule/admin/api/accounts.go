@@ -40,7 +40,7 @@ func (a *API) shown(ctx context.Context, c *signin.Caller, acct vault.Account) (
 	if err != nil {
 		return nil, err
 	}
-	out := &accountOut{ETag: rest.Etag(acct.Version), Body: accountOf(acct)}
+	out := &accountOut{ETag: rest.Etag(acct.Version), Body: AccountOf(acct)}
 	out.Body.Secrets = secretsOf(infos)
 	return out, nil
 }
@@ -56,12 +56,14 @@ type listAccountsIn struct {
 	Name           string    `query:"name"`
 	TestMode       string    `query:"test_mode" enum:"true,false"`
 	ExpiresBefore  time.Time `query:"expires_before"`
+	Q              string    `query:"q" maxLength:"128" doc:"Part of a name, an identifier, a connector's key, or a label or e-mail address at the service."`
+	Sort           string    `query:"sort" enum:"created,-created,name,-name" doc:"Default: created, the oldest first. A cursor belongs to its order."`
 }
 
 func (a *API) listAccounts(ctx context.Context, c *signin.Caller, in *listAccountsIn) (*rest.ListOut[Account], error) {
 	f := vault.AccountFilter{
 		Connector: in.Connector, Identifier: in.Identifier, IdentifierType: in.IdentifierType, Organisation: in.Organisation, Name: in.Name,
-		ExpiresBefore: in.ExpiresBefore,
+		ExpiresBefore: in.ExpiresBefore, Words: strings.TrimSpace(in.Q),
 	}
 	for _, s := range append(in.State, in.Status...) {
 		if !isState(s) {
@@ -73,8 +75,8 @@ func (a *API) listAccounts(ctx context.Context, c *signin.Caller, in *listAccoun
 		test := in.TestMode == "true"
 		f.TestMode = &test
 	}
-	l, err := c.Accounts(ctx, f, in.Page())
-	out, err := rest.Listed(l, err, accountOf)
+	l, err := c.Accounts(ctx, f, in.Ordered(in.Sort))
+	out, err := rest.Listed(l, err, AccountOf)
 	if err == nil && in.After == "" {
 		out.Body.Items = slices.Insert(out.Body.Items, 0, a.fileAccounts(c, &f)...)
 	}
@@ -101,11 +103,21 @@ func (a *API) fileAccounts(c *signin.Caller, f *vault.AccountFilter) (out []Acco
 		for _, s := range f.States {
 			active = active || s == vault.Active
 		}
-		if active && (f.Connector == "" || f.Connector == d.Connector) && (f.Name == "" || f.Name == d.Name) {
+		if active && (f.Connector == "" || f.Connector == d.Connector) && (f.Name == "" || f.Name == d.Name) && holds(f.Words, d.Name, d.Connector) {
 			out = append(out, b)
 		}
 	}
 	return out
+}
+
+// holds reports whether one of the names has text in it, whatever its case.
+func holds(text string, names ...string) bool {
+	for _, name := range names {
+		if strings.Contains(strings.ToLower(name), strings.ToLower(text)) {
+			return true
+		}
+	}
+	return false
 }
 
 // seesFile reports whether the caller sees what the configuration file declares,

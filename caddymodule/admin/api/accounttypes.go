@@ -108,7 +108,8 @@ type SecretInfo struct {
 	UpdatedAt   time.Time `json:"updated_at"`
 }
 
-func accountOf(a vault.Account) Account {
+// AccountOf shows an account, without its secrets.
+func AccountOf(a vault.Account) Account {
 	b := Account{
 		ID: a.ID, Organisation: a.Organisation, Connector: a.Connector, Option: a.Option, Name: a.Name,
 		Identifier: a.Identifier, IdentifierType: a.IdentifierType, AppID: a.AppID,

@@ -68,13 +68,16 @@ type listAgentsIn struct {
 	rest.PageQuery
 	Organisation string `query:"organisation"`
 	Name         string `query:"name"`
+	Q            string `query:"q" maxLength:"128" doc:"Part of a name or a description."`
+	Sort         string `query:"sort" enum:"created,-created,name,-name" doc:"Default: created, the oldest first. A cursor belongs to its order."`
 }
 
 func (a *API) listAgents(ctx context.Context, c *signin.Caller, in *listAgentsIn) (*rest.ListOut[Agent], error) {
-	l, err := c.Agents(ctx, vault.AgentFilter{Organisation: in.Organisation, Name: in.Name}, in.Page())
+	l, err := c.Agents(ctx, vault.AgentFilter{Organisation: in.Organisation, Name: in.Name, Words: strings.TrimSpace(in.Q)}, in.Ordered(in.Sort))
 	out, err := rest.Listed(l, err, agentOf)
 	if err == nil && in.After == "" {
-		out.Body.Items = slices.Insert(out.Body.Items, 0, a.fileAgents(c, in.Organisation, in.Name)...)
+		file := slices.DeleteFunc(a.fileAgents(c, in.Organisation, in.Name), func(x Agent) bool { return !holds(strings.TrimSpace(in.Q), x.Name) })
+		out.Body.Items = slices.Insert(out.Body.Items, 0, file...)
 	}
 	return out, err
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -16,6 +17,8 @@ import (
 
 func mountAudit(a *API) {
 	rest.Register(a.rest, rest.Operation{ID: "list-audit", Method: http.MethodGet, Path: "/audit", Role: vault.RoleViewer, Noun: "EVENT", Summary: "What happened, the newest first"}, a.listAudit)
+	rest.Register(a.rest, rest.Operation{ID: "export-audit", Method: http.MethodGet, Path: "/audit/export", Role: vault.RoleViewer, Noun: "EVENT", Summary: "What happened, as a file",
+		Detail: "The newest first, as lines of JSON (application/jsonl) or as CSV. A cell of CSV that a spreadsheet would take for a formula begins with an apostrophe. An answer that breaks off is not whole: its last line then is {\"error\": …} or begins with #error."}, a.exportAudit)
 }
 
 type Event struct {
@@ -39,7 +42,8 @@ type Event struct {
 	Detail       string    `json:"detail,omitempty"`
 }
 
-func eventOf(e vault.Event) Event {
+// EventOf shows an event.
+func EventOf(e vault.Event) Event {
 	return Event{ID: e.ID, At: e.At, Kind: e.Kind, Code: e.Code, Organisation: e.Organisation, ActorKind: e.Actor.Kind, Actor: e.Actor.Name,
 		AgentID: e.AgentID, Connector: e.Connector, AccountID: e.AccountID, Method: e.Method, Host: e.Host, Path: e.Path, Status: e.Status,
 		BytesIn: e.BytesIn, BytesOut: e.BytesOut, Millis: float64(e.Duration.Microseconds()) / 1000, Detail: e.Detail}
@@ -54,10 +58,18 @@ type AuditQuery struct {
 	AccountID    string `query:"account_id"`
 	Connector    string `query:"connector"`
 	Actor        string `query:"actor"`
+	Outcome      string `query:"outcome" enum:"ok,failed,refused" doc:"Of calls and refreshes."`
+	Path         string `query:"path" maxLength:"512" doc:"A method, the beginning of a path, or both: GET /v1/orders. With it or actor a part of the list may be empty and yet have a next."`
 }
 
 func (in *AuditQuery) filter() vault.AuditFilter {
-	return vault.AuditFilter{Kind: in.Kind, Code: in.Code, Organisation: in.Organisation, AgentID: in.AgentID, AccountID: in.AccountID, Connector: in.Connector, Actor: in.Actor}
+	f := vault.AuditFilter{Kind: in.Kind, Code: in.Code, Organisation: in.Organisation, AgentID: in.AgentID, AccountID: in.AccountID, Connector: in.Connector, Actor: in.Actor, Outcome: in.Outcome}
+	f.Path = strings.TrimSpace(in.Path)
+	if !strings.HasPrefix(f.Path, "/") {
+		f.Method, f.Path, _ = strings.Cut(f.Path, " ")
+		f.Method, f.Path = strings.ToUpper(f.Method), strings.TrimSpace(f.Path)
+	}
+	return f
 }
 
 type listAuditIn struct {
@@ -71,7 +83,7 @@ func (a *API) listAudit(ctx context.Context, c *signin.Caller, in *listAuditIn) 
 	f := in.filter()
 	f.From, f.To = in.From, in.To
 	l, err := c.Audit(ctx, f, in.Page())
-	return rest.Listed(l, err, eventOf)
+	return rest.Listed(l, err, EventOf)
 }
 
 func mountEvents(a *API) {
@@ -160,7 +172,7 @@ type stream struct {
 }
 
 func (s *stream) send(e *vault.Event) error {
-	b, err := json.Marshal(eventOf(*e))
+	b, err := json.Marshal(EventOf(*e))
 	if err != nil {
 		return err
 	}

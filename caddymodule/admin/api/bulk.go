@@ -70,7 +70,7 @@ func (a *API) result(ctx context.Context, c *signin.Caller, i, success int, f fu
 		p := a.rest.Explain(err, "ACCOUNT", nil)
 		return BulkResult{Index: i, ID: acct.ID, Status: p.Status, Error: p}
 	}
-	b := accountOf(acct)
+	b := AccountOf(acct)
 	return BulkResult{Index: i, ID: acct.ID, Status: success, Account: &b}
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/attache-proxy/attache/caddymodule/admin/api/find"
 	"github.com/attache-proxy/attache/caddymodule/admin/rest"
 	"github.com/attache-proxy/attache/caddymodule/admin/signin"
 	"github.com/attache-proxy/attache/providers"
@@ -53,6 +54,7 @@ type Connector struct {
 	CreatedAt    *time.Time        `json:"created_at,omitempty"`
 	UpdatedAt    *time.Time        `json:"updated_at,omitempty"`
 	Version      int64             `json:"version,omitempty"`
+	Matched      string            `json:"matched,omitempty" doc:"By which of its names or hosts a search found it."`
 }
 
 // Ending is something that a service takes away.
@@ -191,13 +193,12 @@ type listConnectorsIn struct {
 	Type     string `query:"type" doc:"OAUTH2, API_KEY, …"`
 	State    string `query:"state" enum:"active,inactive,pending,error"`
 	Custom   string `query:"custom" enum:"true,false"`
-	Q        string `query:"q" doc:"Part of the key, title, description or an alias."`
+	Q        string `query:"q" maxLength:"256" doc:"A name, or nearly one, another name, a host or a URL. The best come first, and there is one part."`
 }
 
 func (in *listConnectorsIn) wants(b *Connector) bool {
-	q := strings.ToLower(in.Q)
 	return (in.Category == "" || in.Category == b.Category) && (in.Type == "" || in.Type == b.Type) && (in.State == "" || in.State == b.State) &&
-		(in.Custom == "" || (in.Custom == "true") == b.Custom) && (q == "" || strings.Contains(strings.ToLower(strings.Join(append([]string{b.Key, b.Title, b.Description}, b.Aliases...), "\n")), q))
+		(in.Custom == "" || (in.Custom == "true") == b.Custom)
 }
 
 func (a *API) listConnectors(ctx context.Context, c *signin.Caller, in *listConnectorsIn) (*rest.ListOut[Connector], error) {
@@ -206,6 +207,9 @@ func (a *API) listConnectors(ctx context.Context, c *signin.Caller, in *listConn
 		return nil, err
 	}
 	all = slices.DeleteFunc(all, func(b Connector) bool { return !in.wants(&b) })
+	if strings.TrimSpace(in.Q) != "" {
+		return found(all, in.Q, in.Limit), nil
+	}
 	slices.SortFunc(all, func(x, y Connector) int { return cmp.Compare(x.Key, y.Key) })
 	at, err := afterKey(all, in.After)
 	if err != nil {
@@ -218,6 +222,23 @@ func (a *API) listConnectors(ctx context.Context, c *signin.Caller, in *listConn
 		out.Body.Next = "k:" + all[end-1].Key
 	}
 	return out, nil
+}
+
+// found are the connectors that somebody may have meant, the likeliest first.
+func found(all []Connector, q string, limit int) *rest.ListOut[Connector] {
+	ranks := map[string]int{}
+	fits := all[:0]
+	for _, b := range all {
+		n, by := find.Entry{Key: b.Key, Title: b.Title, Aliases: b.Aliases, Hosts: b.Hosts, Category: b.Category}.Rank(q)
+		if n > 0 {
+			ranks[b.Key], b.Matched = n, by
+			fits = append(fits, b)
+		}
+	}
+	slices.SortFunc(fits, func(x, y Connector) int {
+		return cmp.Or(cmp.Compare(ranks[y.Key], ranks[x.Key]), cmp.Compare(len(x.Key), len(y.Key)), cmp.Compare(x.Key, y.Key))
+	})
+	return &rest.ListOut[Connector]{Body: rest.ListBody[Connector]{Items: append([]Connector{}, fits[:min(len(fits), limit)]...)}}
 }
 
 // afterKey is where a list of connectors goes on. Its cursor names the last key.

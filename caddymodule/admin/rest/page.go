@@ -26,6 +26,11 @@ type PageQuery struct {
 
 func (p PageQuery) Page() vault.Page { return vault.Page{After: p.After, Limit: p.Limit} }
 
+// Ordered is the page in an order.
+func (p PageQuery) Ordered(order string) vault.Page {
+	return vault.Page{After: p.After, Limit: p.Limit, Order: vault.Order(order)}
+}
+
 // ListBody is a part of a list.
 type ListBody[T any] struct {
 	Items []T    `json:"items"`

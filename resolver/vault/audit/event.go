@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/attache-proxy/attache/resolver/vault/database"
 )
@@ -88,21 +89,82 @@ func Write(ctx context.Context, t *database.Tx, e Event) error {
 // Filter narrows the audit; empty fields match all.
 type Filter struct {
 	Kind, Code, Organisation, AgentID, AccountID, Connector, Actor string
-	From, To                                                       time.Time
+	// Method and Path are of an operation; Path is the beginning of one.
+	Method, Path string
+	// Outcome is OutcomeOK, OutcomeFailed or OutcomeRefused; empty for any.
+	Outcome  string
+	From, To time.Time
 }
+
+// Outcomes of calls and refreshes.
+const (
+	OutcomeOK      = "ok"
+	OutcomeFailed  = "failed"
+	OutcomeRefused = "refused"
+)
+
+// searched is how many events one part of a list looks at for what no index has.
+const searched = 20_000
 
 // Audit lists events, the newest first.
 func (s *View) Audit(ctx context.Context, f Filter, p database.Page) (database.List[Event], error) {
-	return list.Read(ctx, s.log.db.Reader, s.where(f), p)
+	w := s.where(f)
+	if f.Actor == "" && f.Method == "" && f.Path == "" {
+		return list.Read(ctx, s.log.db.Reader, w, p)
+	}
+	// What no index has is looked for among so many events at a time; a part may then
+	// be empty and yet have a next.
+	bound, err := s.bound(ctx, f, p)
+	if err != nil {
+		return database.List[Event]{}, err
+	}
+	if bound.ID != "" {
+		w.Add("id >= ?", bound.ID)
+	}
+	l, err := list.Read(ctx, s.log.db.Reader, w, p)
+	if err == nil && l.Next == "" && bound.ID != "" {
+		l.Next = list.After(bound, p)
+	}
+	return l, err
+}
+
+// bound is the last event that a part of a list looks at; without an id: all.
+func (s *View) bound(ctx context.Context, f Filter, p database.Page) (e Event, err error) {
+	f.Actor, f.Method, f.Path = "", "", ""
+	w := s.where(f)
+	if err := list.Begin(w, p); err != nil {
+		return e, err
+	}
+	ids, err := database.Collect(ctx, s.log.db.Reader, database.Text, "SELECT id FROM audit"+w.String()+" ORDER BY id DESC LIMIT 1 OFFSET ?", append(w.Args, searched)...)
+	if len(ids) > 0 {
+		e.ID = ids[0]
+	}
+	return e, err
 }
 
 func (s *View) where(f Filter) *database.Where {
 	w := s.Where("organisation")
 	w.Is("organisation", f.Organisation)
 	w.Is("kind", f.Kind)
-	w.Is("code", f.Code)
-	w.Is("connector", f.Connector)
 	w.Is("actor", f.Actor)
+	w.Is("method", f.Method)
+	if f.Path != "" {
+		w.Add("substr(path, 1, ?) = ?", utf8.RuneCountInString(f.Path), f.Path)
+	}
+	switch f.Outcome {
+	case OutcomeOK:
+		w.Add("((kind = 'use' AND status > 0 AND status < 400) OR (kind = 'refresh' AND code = 'account.refreshed'))")
+	case OutcomeFailed: // as the index says it
+		w.Add("((kind = 'use' AND (status >= 400 OR status = 0)) OR (kind = 'refresh' AND code <> 'account.refreshed'))")
+	case OutcomeRefused:
+		w.Is("kind", KindRefusal)
+	}
+	if f.Code != "" {
+		w.Add("code = ? AND code <> ''", f.Code)
+	}
+	if f.Connector != "" {
+		w.Add("connector = ? AND connector <> ''", f.Connector)
+	}
 	// The indexes leave out empty ids, and the planner must see that we do.
 	if f.AgentID != "" {
 		w.Add("agent_id = ? AND agent_id <> ''", f.AgentID)

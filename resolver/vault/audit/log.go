@@ -44,6 +44,7 @@ type Log struct {
 type batch struct {
 	events []Event
 	usage  usageCounter
+	sums   trafficCounter
 	done   chan struct{} // closed when it was written or given up
 	err    error
 }
@@ -56,7 +57,7 @@ func New(db *database.DB, sync bool) *Log {
 }
 
 func (l *Log) newBatch() *batch {
-	return &batch{usage: usageCounter{paths: l.paths}, done: make(chan struct{})}
+	return &batch{usage: usageCounter{paths: l.paths}, sums: trafficCounter{}, done: make(chan struct{})}
 }
 
 // Record adds an event to the audit and to the usage of its account. It does not
@@ -74,6 +75,7 @@ func (l *Log) Record(ctx context.Context, e Event) error {
 	}
 	batch.events = append(batch.events, e)
 	batch.usage.add(&e)
+	batch.sums.add(&e)
 	now := l.sync || len(batch.events) >= flushFrom
 	l.mu.Unlock()
 	if now {
@@ -182,7 +184,10 @@ func (l *Log) write(ctx context.Context, b *batch, again bool) error {
 			}
 			left = left[n:]
 		}
-		return b.usage.write(ctx, t)
+		if err := b.usage.write(ctx, t); err != nil {
+			return err
+		}
+		return b.sums.write(ctx, t)
 	})
 }
 

@@ -19,7 +19,20 @@ type Page struct {
 	After string
 	// Limit is how many items at most; 0 means 50, more than 500 means 500.
 	Limit int
+	// Order is one of the orders below; empty means OrderCreated. The audit has one
+	// order of its own.
+	Order Order
 }
+
+// Order is an order of a list.
+type Order string
+
+const (
+	OrderCreated Order = "created" // the oldest first
+	OrderNewest  Order = "-created"
+	OrderName    Order = "name"
+	OrderNameUp  Order = "-name" // from the last name to the first
+)
 
 // List is a part of a list. Next is empty when this is the last part.
 //
@@ -44,22 +57,32 @@ func (p Page) limit() int {
 // cursorMark makes a cursor recognisable, so that an id is not taken for one.
 const cursorMark = "1:"
 
-// after is the id that the part before ended with, of a kind.
-func (p Page) after(kind string) (string, error) {
+// nameMark begins cursors of lists in the order of names: an id and a name follow.
+const nameMark = "2:"
+
+// after is where the part before ended: an id of a kind, and, in the order of names,
+// its name.
+func (p Page) after(kind string) (id, name string, err error) {
 	if p.After == "" {
-		return "", nil
+		return "", "", nil
+	}
+	mark := cursorMark
+	if p.ByName() {
+		mark = nameMark
 	}
 	b, err := base64.RawURLEncoding.DecodeString(p.After)
-	id, ok := strings.CutPrefix(string(b), cursorMark)
-	if err != nil || !ok || !strings.HasPrefix(id, kind+"_") {
-		return "", Invalid("after", "is not a cursor of this list; send the next of its last part")
+	id, ok := strings.CutPrefix(string(b), mark)
+	if p.ByName() && ok {
+		id, name, ok = strings.Cut(id, "\x00")
 	}
-	return id, nil
+	if err != nil || !ok || !strings.HasPrefix(id, kind+"_") {
+		return "", "", Invalid("after", "is not a cursor of this list; send the next of its last part")
+	}
+	return id, name, nil
 }
 
-func cursor(id string) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(cursorMark + id))
-}
+// ByName reports whether the page is of a list in the order of names.
+func (p Page) ByName() bool { return p.Order == OrderName || p.Order == OrderNameUp }
 
 // Listing is one kind of list.
 type Listing[T any] struct {
@@ -69,33 +92,90 @@ type Listing[T any] struct {
 	NewestFirst   bool
 	Scan          func(Scanner) (T, error)
 	ID            func(T) string // the value of Key
+	// Name is the column, and NameOf its value, of lists that can be read by name.
+	Name   string
+	NameOf func(T) string
 }
 
 // Read returns the part of the list that p asks for, out of the rows of w.
 func (l Listing[T]) Read(ctx context.Context, q Querier, w *Where, p Page) (List[T], error) {
-	after, err := p.after(l.Kind)
-	if err != nil {
+	if err := l.Begin(w, p); err != nil {
 		return List[T]{}, err
 	}
-	op, order := " > ?", ""
-	if l.NewestFirst {
-		op, order = " < ?", " DESC"
+	return l.read(ctx, q, w, p)
+}
+
+// Begin adds to w that the rows come after the part before.
+func (l Listing[T]) Begin(w *Where, p Page) error {
+	id, name, err := p.after(l.Kind)
+	if err != nil || id == "" {
+		return err
 	}
-	if after != "" {
-		w.Add(l.Key+op, after)
+	op := " > "
+	if l.descends(p) {
+		op = " < "
 	}
+	if p.ByName() {
+		w.Add("("+l.Name+", "+l.Key+")"+op+"(?, ?)", name, id)
+		return nil
+	}
+	w.Add(l.Key+op+"?", id)
+	return nil
+}
+
+func (l Listing[T]) read(ctx context.Context, q Querier, w *Where, p Page) (List[T], error) {
 	n := p.limit()
-	text := fmt.Sprintf("SELECT %s FROM %s%s ORDER BY %s%s LIMIT %d", l.Columns, l.From, w, l.Key, order, n+1)
-	items, err := Collect(ctx, q, l.Scan, text, w.Args...)
+	items, err := Collect(ctx, q, l.Scan, fmt.Sprintf("SELECT %s FROM %s%s ORDER BY %s LIMIT %d", l.Columns, l.From, w, l.order(p, l.Key), n+1), w.Args...)
 	if err != nil {
 		return List[T]{}, err
 	}
 	out := List[T]{Items: items}
 	if len(items) > n {
 		out.Items = items[:n]
-		out.Next = cursor(l.ID(items[n-1]))
+		out.Next = l.After(items[n-1], p)
 	}
 	return out, nil
+}
+
+// Search is Read where most rows do not fit and an index holds all that w asks: the
+// keys are found along it, and the rows read by them.
+func (l Listing[T]) Search(ctx context.Context, q Querier, w *Where, p Page) (List[T], error) {
+	if err := l.Begin(w, p); err != nil {
+		return List[T]{}, err
+	}
+	// No index has this order: that of the keys would lead to every row.
+	order := l.order(p, l.Key+" || ''")
+	keys, err := Collect(ctx, q, Text, fmt.Sprintf("SELECT %s FROM %s%s ORDER BY %s LIMIT %d", l.Key, l.From, w, order, p.limit()+1), w.Args...)
+	if err != nil || len(keys) == 0 {
+		return List[T]{}, err
+	}
+	found := &Where{}
+	found.OneOf(l.Key, keys)
+	return l.read(ctx, q, found, p)
+}
+
+func (l Listing[T]) descends(p Page) bool {
+	return l.NewestFirst || p.Order == OrderNewest || p.Order == OrderNameUp
+}
+
+func (l Listing[T]) order(p Page, key string) string {
+	dir := ""
+	if l.descends(p) {
+		dir = " DESC"
+	}
+	if p.ByName() {
+		return l.Name + dir + ", " + l.Key + dir
+	}
+	return key + dir
+}
+
+// After is the cursor of what comes after an item.
+func (l Listing[T]) After(last T, p Page) string {
+	text := cursorMark + l.ID(last)
+	if p.ByName() {
+		text = nameMark + l.ID(last) + "\x00" + l.NameOf(last)
+	}
+	return base64.RawURLEncoding.EncodeToString([]byte(text))
 }
 
 // Join makes one part of the parts of several lists that have no row in common
@@ -111,7 +191,7 @@ func (l Listing[T]) Join(lists []List[T], p Page) List[T] {
 		more = more || one.Next != ""
 	}
 	slices.SortFunc(out.Items, func(a, b T) int {
-		if l.NewestFirst {
+		if l.descends(p) {
 			a, b = b, a
 		}
 		return strings.Compare(l.ID(a), l.ID(b))
@@ -121,7 +201,7 @@ func (l Listing[T]) Join(lists []List[T], p Page) List[T] {
 	n := p.limit()
 	if more = more || len(out.Items) > n; more {
 		out.Items = out.Items[:min(n, len(out.Items))]
-		out.Next = cursor(l.ID(out.Items[len(out.Items)-1]))
+		out.Next = l.After(out.Items[len(out.Items)-1], p)
 	}
 	return out
 }

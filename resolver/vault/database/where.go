@@ -42,3 +42,18 @@ func (w *Where) OneOf(column string, values []string) {
 	}
 	w.Add(column+" IN ("+strings.TrimSuffix(strings.Repeat("?, ", len(values)), ", ")+")", args...)
 }
+
+// Words adds that one of the columns has text in it, whatever its case.
+func (w *Where) Words(text string, columns ...string) {
+	if text == "" {
+		return
+	}
+	pattern := "%" + strings.NewReplacer("~", "~~", "%", "~%", "_", "~_").Replace(strings.ToLower(text)) + "%"
+	var either []string
+	var args []any
+	for _, c := range columns {
+		either = append(either, "lower("+c+") LIKE ? ESCAPE '~'")
+		args = append(args, pattern)
+	}
+	w.Add("("+strings.Join(either, " OR ")+")", args...)
+}

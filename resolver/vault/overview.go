@@ -1,0 +1,35 @@
+package vault
+
+import (
+	"context"
+	"time"
+
+	"github.com/attache-proxy/attache/resolver/vault/database"
+)
+
+// Needing are accounts that expired or failed, the latest first.
+func (s *View) Needing(ctx context.Context, limit int) ([]Account, error) {
+	var out []Account
+	for _, state := range []State{Error, Expired} {
+		w := s.Where("a.organisation")
+		w.Is("a.state", string(state))
+		list, err := database.Collect(ctx, s.v.r, scanAccountUsed, "SELECT "+accountColumns+", "+usedColumns+" FROM accounts a"+w.String()+" ORDER BY a.state_since DESC LIMIT ?", append(w.Args, limit)...)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, list...)
+	}
+	return out, nil
+}
+
+// Ending are active accounts whose token ends within d and that have nothing to
+// refresh it with, the next first; of the thousand tokens that end next.
+func (s *View) Ending(ctx context.Context, d time.Duration, limit int) ([]Account, error) {
+	w := s.Where("n.organisation")
+	w.Is("n.state", string(Active))
+	w.Add("n.expires_at > ? AND n.expires_at < ?", database.Micros(s.v.now()), database.Micros(s.v.now().Add(d)))
+	return database.Collect(ctx, s.v.r, scanAccountUsed, "SELECT "+accountColumns+", "+usedColumns+` FROM accounts a WHERE a.id IN (
+		SELECT x.id FROM (SELECT n.id FROM accounts n`+w.String()+` ORDER BY n.expires_at LIMIT 1000) x
+		WHERE NOT EXISTS (SELECT 1 FROM secrets z WHERE z.owner_id = x.id AND z.field = '`+FieldRefreshToken+`'))
+		ORDER BY a.expires_at LIMIT ?`, append(w.Args, limit)...)
+}
