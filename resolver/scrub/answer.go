@@ -54,6 +54,9 @@ func (s *Set) Answer(res *http.Response, o Options) error {
 		return nil
 	}
 	kind := mediaOf(res.Header.Get("Content-Type"))
+	if len(res.Header.Values("Content-Type")) > 1 {
+		kind = folded // readers differ in which one counts
+	}
 	if err := s.wrap(res, kind, cut != nil, o); err != nil {
 		return err
 	}

@@ -141,6 +141,16 @@ func TestEveryTypeAndCoding(t *testing.T) {
 			}
 		}
 	}
+	for _, types := range [][]string{{"image/png", "text/plain"}, {"text/plain", "image/png"}, {"image/png", ""}} {
+		res := answer(types[0], "", plain, true)
+		res.Header["Content-Type"] = types
+		if err := canaries.Answer(res, Options{}); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := readAnswer(t, res); err != nil || strings.Contains(got, canary) {
+			t.Errorf("with the types %q the agent got %.80q, %v", types, got, err)
+		}
+	}
 	for _, contentType := range []string{"image/png", "application/zip", "application/grpc", "video/mp4", "application/grpc-web+proto"} {
 		for _, length := range []bool{true, false} {
 			res := answer(contentType, "", plain, length)
