@@ -210,8 +210,13 @@ func (a *access) actionsRead(d Does, pairs []parameter) bool {
 	return true
 }
 
+// reads says whether a value names an action that reads. One that holds more
+// than a name could be a list, or end early for another reader.
 func (r *actionRule) reads(value string) bool {
 	value = strings.ToLower(strings.TrimSpace(value))
+	if strings.ContainsFunc(value, func(c rune) bool { return c <= ' ' || c == ',' || c == ';' || c == '|' || c >= 0x7f }) {
+		return false
+	}
 	fits := func(glob string) bool { return matchGlob(glob, value) }
 	return slices.ContainsFunc(r.read, fits) && !slices.ContainsFunc(r.deny, fits)
 }

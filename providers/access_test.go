@@ -44,6 +44,7 @@ func TestReadsAndWrites(t *testing.T) {
 		"GET /?Action=DescribeX": true, "GET /?Action=TerminateX": false, "GET /?action=TerminateX": false, "GET /?%41ction=TerminateX": false, "GET /?Action=DescribeX&Action=TerminateX": false,
 		"GET /?a=1;Action=TerminateX": false, "GET /?Action=": false, "GET /?Action": false, "GET /?Action=GetKeyPair": false, "GET /?Action=getthings": true, "GET /?Action[]=TerminateX": false,
 		"OPTIONS /?Action=TerminateX": false, "GET /?Action=%20DescribeX": true, "GET /?Action=DescribeX\nBody: 1": false,
+		"GET /?Action=DescribeX%00": false, "GET /?Action=DescribeX,RunX": false, "GET /\nX-Tc-Action: DescribeX, RunX": false, "GET /\nX-Tunnel-Method: PUT": false,
 		// by a header
 		"GET /\nX-Tc-Action: DescribeX": true, "GET /\nX-Tc-Action: RunX": false, "GET /\nX_TC_Action: RunX": false, "GET /\nX-Tc-Action: DescribeX\nX-TC-Action: RunX": false,
 		// lists with parameters
@@ -116,7 +117,7 @@ func TestCatalogueReads(t *testing.T) {
 
 func TestClaimsOrigin(t *testing.T) {
 	for name, want := range map[string]bool{
-		"X-Forwarded-For": true, "X-Forwarded-Anything": true, "Forwarded": true, "X-Real-Ip": true, "X-Host": true, "X-Original-Url": true, "X-Original-Uri": true, "X-Rewrite-Url": true, "X_Original_URL": true, "x.rewrite.url": true,
+		"X-Forwarded-For": true, "X-Forwarded": true, "Forwarded-For": true, "X-Forwarded-Anything": true, "Forwarded": true, "X-Real-Ip": true, "X-Host": true, "X-Original-Url": true, "X-Original-Uri": true, "X-Rewrite-Url": true, "X_Original_URL": true, "x.rewrite.url": true,
 		"X-Http-Host-Override": true, "True-Client-Ip": true, "Cf-Connecting-Ip": true, "X-Envoy-Original-Path": true, "X-Forwarded_Host": true, "Client-Ip": true, "X-Script-Name": true,
 		"Accept": false, "X-Api-Key": false, "X-Amz-Date": false, "X-Forward": false, "X-Http-Method-Override": false, "X-Original-Method": false, "Host": false, "X-Request-Id": false, "Origin": false, "Referer": false,
 	} {

@@ -13,7 +13,8 @@ var (
 	methodHeaders = headerSet(
 		"x-http-method-override", "x-http-method", "x-method-override", "x-method", "x-http-override", "x-override-method", "x-request-method",
 		"http-method-override", "http-method", "http-x-http-method-override", "method-override", "x-original-method", "x-rewrite-method", "x-forwarded-method", "x-envoy-original-method",
-		"x-http-verb", "x-http-verb-override", "x-verb", "x-real-method", "x-tunneled-method",
+		"x-http-verb", "x-http-verb-override", "x-verb", "x-real-method", "x-tunneled-method", "x-tunnel-method", "x-tunneling-method", "x-original-http-method",
+		"x-http-request-method", "x-request-http-method", "x-real-http-method",
 	)
 	// methodParameters do so in a query or a form; names in which _ is as good as -.
 	methodParameters = []string{
@@ -24,7 +25,7 @@ var (
 	// originHeaders say where a request is for or where it comes from, and are
 	// believed by services behind proxies of their own.
 	originHeaders = headerSet(
-		"forwarded", "client-ip", "true-client-ip", "x-real-ip", "x-real-host", "x-client-ip", "x-cluster-client-ip", "x-remote-ip", "x-remote-addr", "x-remote-host", "x-remote-user", "x-originating-ip",
+		"forwarded", "x-forwarded", "forwarded-for", "forwarded-host", "forwarded-proto", "client-ip", "true-client-ip", "x-real-ip", "x-real-host", "x-client-ip", "x-cluster-client-ip", "x-remote-ip", "x-remote-addr", "x-remote-host", "x-remote-user", "x-originating-ip",
 		"x-originating-host", "x-proxyuser-ip", "x-azure-clientip", "x-azure-socketip", "x-appengine-user-ip", "cf-connecting-ip", "cf-connecting-ipv6", "cf-pseudo-ipv4", "fastly-client-ip", "ali-cdn-real-ip", "cdn-src-ip", "wl-proxy-client-ip", "proxy-client-ip",
 		"x-host", "x-host-override", "x-http-host-override", "x-http-host", "x-forwarder-for", "x-server-name", "x-override-host", "proxy-host", "proxy-url", "proxy-uri",
 		"x-override-url", "x-override-uri", "x-override-path", "x-proxy-url", "x-proxy-uri", "x-proxy-path", "x-request-uri", "x-request-url", "x-request-path", "x-path", "x-uri", "x-url", "x-http-url", "x-http-uri", "x-http-path", "x-http-path-override",

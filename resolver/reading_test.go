@@ -177,6 +177,31 @@ func TestOriginsAreNotClaimed(t *testing.T) {
 	}
 }
 
+// A 101 that nobody asked for would make a tunnel of a request to read.
+func TestUnaskedUpgrade(t *testing.T) {
+	switches := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		conn, _, err := http.NewResponseController(rw).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+		_ = conn.Close()
+	})
+	acct := &resolver.Account{Name: "one", Fields: secret.Values{"key": secret.New("k-0123456789")}}
+	w := newWorld(t, worldConfig{yaml: readingYAML, accounts: []*resolver.Account{acct}, service: switches})
+	for upgrade, refused := range map[string]bool{"": true, "websocket": false} {
+		req := httptest.NewRequestWithContext(t.Context(), "GET", "https://svc.example/live/x", nil)
+		if upgrade != "" {
+			req.Header.Set("Connection", "Upgrade")
+			req.Header.Set("Upgrade", upgrade)
+		}
+		if _, err := w.send(req); (err != nil) != refused {
+			t.Errorf("a 101 to Upgrade %q = %v, want an error: %v", upgrade, err, refused)
+		}
+	}
+}
+
 func TestRulesNameHosts(t *testing.T) {
 	g := resolver.Granted{Rules: []resolver.Rule{{Hosts: []string{"api.example", "*.eu.example"}, Methods: []string{"GET"}}, {Hosts: []string{"up.example"}}}}
 	for _, c := range []struct {

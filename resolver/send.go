@@ -76,8 +76,16 @@ func (x *exchange) send() (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if res.StatusCode == http.StatusSwitchingProtocols && !IsUpgrade(x.req) {
+		_ = res.Body.Close()
+		return nil, errUnaskedUpgrade
+	}
 	return x.enough(res)
 }
+
+// errUnaskedUpgrade is an answer that would make a tunnel of a request that was
+// permitted as something less.
+var errUnaskedUpgrade = errors.New("the service switched to another protocol without being asked")
 
 // exchange is one request on its way to a service, perhaps in several attempts.
 type exchange struct {
