@@ -163,6 +163,11 @@ func TestInformational(t *testing.T) {
 	if err := got(103, nil); err == nil {
 		t.Error("they go on for ever")
 	}
+	fresh := httptest.NewRecorder()
+	ctx, _ = Watch(t.Context(), fresh)
+	if err := httptrace.ContextClientTrace(ctx).Got1xxResponse(101, nil); err != nil || fresh.Code != 200 {
+		t.Errorf("a 101 among them: %d, %v, want it left out", fresh.Code, err)
+	}
 	i.Over()
 	if err := got(103, nil); err != nil {
 		t.Errorf("after the final answer: %v", err)

@@ -44,7 +44,7 @@ func (i *Informational) Over() {
 func (i *Informational) got(code int, header textproto.MIMEHeader) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.over {
+	if i.over || code == http.StatusSwitchingProtocols { // HTTP/2 has none, and to the agent it would be a tunnel's beginning
 		return nil
 	}
 	if i.n++; i.n > maxInformational {
