@@ -4,6 +4,7 @@
 #	./integration/test.sh              all of it
 #	./integration/test.sh -run TestGit only the integration tests that match
 #	./integration/test.sh --fuzz       every fuzz target for a minute (FUZZTIME=5m: for that long)
+#	./integration/test.sh --attack     the hostile agent's attacks alone (--attack --long: an hour of mutations)
 #
 # What is missing on the machine is installed through apt when this runs as
 # root, and named otherwise. With CI=true nothing is skipped: what cannot run
@@ -206,9 +207,17 @@ fuzz() {
 	return "$code"
 }
 
+# attacks plays the hostile agent against the binary; see integration/attack.
+attacks() { plain go run ./integration/attack "$@"; }
+
 have_go || { echo "missing: Go, at least $(sed -n 's/^go //p' go.mod) (https://go.dev/dl/)"; exit 1; }
 if [ "${1:-}" = --fuzz ]; then
 	grouped fuzz
+	exit
+fi
+if [ "${1:-}" = --attack ]; then
+	build
+	grouped attacks "${@:2}"
 	exit
 fi
 say "what the tests need"
@@ -227,5 +236,6 @@ check gofmt formatted
 check "go vet" plain go vet ./...
 check staticcheck plain go run "$staticcheck" -tags nobadger,nomysql ./...
 check govulncheck vulnerabilities
+check "the hostile agent" attacks
 say "go test ${race[*]}"
 grouped all_tests
