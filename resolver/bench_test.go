@@ -15,7 +15,7 @@ import (
 
 // maxResolveAllocs is how many allocations one request may cost from identify
 // to sign, in the steady state.
-const maxResolveAllocs = 12
+const maxResolveAllocs = 7
 
 const benchConnector = `
 key: svc

@@ -35,21 +35,20 @@ type taken struct {
 
 // takeBody buffers the body where the signature needs it, or where a 401 could
 // make us send it again. Otherwise it streams.
-func (x *exchange) takeBody() (*taken, error) {
-	req, call := x.req, x.call
-	t := new(taken)
+func (x *exchange) takeBody() error {
+	req, call, t := x.req, x.call, &x.body
 	if req.Body == nil || req.Body == http.NoBody {
 		t.held, t.replayable = true, true
-		return t, nil
+		return nil
 	}
 	// Whether one needs it may hang on the host that the request will go to.
-	t.signer = x.signer.NeedsBody() && sign.NeedsBody(x.signer, x.outgoing())
+	t.signer = x.signer.NeedsBody() && sign.NeedsBody(x.signer, &x.outgoing().req)
 	replay := x.r.credentials.CanRefresh(call.Account) && req.ContentLength > 0 && req.ContentLength <= maxReplayBytes
 	if !t.signer && !replay {
-		return t, nil
+		return nil
 	}
 	if req.ContentLength > x.r.maxBody {
-		return nil, x.tooLarge()
+		return x.tooLarge()
 	}
 	if call.Agent != nil {
 		t.agent = call.Agent.Limit
@@ -62,17 +61,17 @@ func (x *exchange) takeBody() (*taken, error) {
 	}
 	switch {
 	case errors.As(err, &full):
-		return nil, TooMany(call.Agent, full.kind)
+		return TooMany(call.Agent, full.kind)
 	case errors.As(err, &disk):
-		return nil, &Refusal{Code: "cannot_sign", Status: http.StatusServiceUnavailable, Err: err,
+		return &Refusal{Code: "cannot_sign", Status: http.StatusServiceUnavailable, Err: err,
 			Detail: fmt.Sprintf("connector %s signs the body, and this one cannot be kept on disk meanwhile", call.Connector.Key), Next: "Try again later, or send a smaller body."}
 	case err != nil:
-		return nil, &Refusal{Code: "bad_request", Err: err, Detail: "the request body broke off", Next: "Send the request again, whole."}
+		return &Refusal{Code: "bad_request", Err: err, Detail: "the request body broke off", Next: "Send the request again, whole."}
 	case n > x.r.maxBody:
-		return nil, x.tooLarge()
+		return x.tooLarge()
 	}
 	t.held, t.replayable = true, true
-	return t, nil
+	return nil
 }
 
 func (x *exchange) tooLarge() error {

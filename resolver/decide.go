@@ -163,6 +163,8 @@ type Call struct {
 	onlyReads bool
 	// route is whose way of reaching the service is taken where Connector is nil.
 	route *providers.Connector
+	// sending is the first request that is sent for it.
+	sending exchange
 }
 
 // Decide matches and permits. Its error is a *Refusal.

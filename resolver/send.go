@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -30,13 +31,13 @@ func (r *Resolver) Send(req *http.Request, call *Call) (*http.Response, error) {
 	if bindsConnection(req.Header) && call.Agent != nil {
 		owner += " of agent " + call.Agent.ID // the agent's own authentication: not another one's
 	}
-	x := &exchange{r: r, tr: tr, owner: owner, plain: plain, req: req, call: call}
+	x := call.exchange()
+	x.r, x.tr, x.owner, x.plain, x.req, x.call = r, tr, owner, plain, req, call
 	if call.Connector == nil {
-		return x.roundTrip(x.outgoing(), nil)
+		return x.roundTrip(&x.outgoing().req, nil)
 	}
 	x.signer = call.Connector.SignerFor(call.Account.Option, call.Host)
-	var err error
-	if x.body, err = x.takeBody(); err != nil {
+	if err := x.takeBody(); err != nil {
 		return nil, err
 	}
 	res, err := x.send()
@@ -96,7 +97,34 @@ type exchange struct {
 	req    *http.Request
 	call   *Call
 	signer sign.Signer
-	body   *taken
+	body   taken
+	// own is what the first request is made in, so that it costs no allocations of
+	// its own. A further one has others: the transport may still read the first.
+	own   outgoing
+	begun bool
+}
+
+// outgoing is a request of ours and what it is signed with.
+type outgoing struct {
+	req http.Request
+	url url.URL
+	in  sign.Input
+}
+
+// exchange is the call's own one where it was not sent yet.
+func (call *Call) exchange() *exchange {
+	if call.sending.r == nil {
+		return &call.sending
+	}
+	return new(exchange)
+}
+
+func (x *exchange) next() *outgoing {
+	if x.begun {
+		return new(outgoing)
+	}
+	x.begun = true
+	return &x.own
 }
 
 // again answers a 401 with another token, once, where the body can be sent
@@ -137,7 +165,8 @@ func discard(res *http.Response) {
 }
 
 func (x *exchange) once(cred *secret.Credential) (*http.Response, *sign.Input, error) {
-	out := x.outgoing()
+	o := x.outgoing()
+	out, in := &o.req, &o.in
 	x.body.attach(out)
 	x.keepTrailers(out)
 	if err := x.watchBody(out); err != nil {
@@ -146,7 +175,7 @@ func (x *exchange) once(cred *secret.Credential) (*http.Response, *sign.Input, e
 	if x.call.Connector.TakesSignedURLs {
 		x.unsignURL(out)
 	}
-	in := &sign.Input{Vars: expr.Vars{Cred: cred, App: x.call.Account.App, Account: x.call.Account.Meta, Body: x.body.forSigner(), Now: time.Now(), Agent: x.req.Header}, Memory: &x.call.Account.learned, MaxExpires: MaxPresign, HeaderOnly: !x.call.mayPresign}
+	*in = sign.Input{Vars: expr.Vars{Cred: cred, App: x.call.Account.App, Account: x.call.Account.Meta, Body: x.body.forSigner(), Now: time.Now(), Agent: x.req.Header}, Memory: &x.call.Account.learned, MaxExpires: MaxPresign, HeaderOnly: !x.call.mayPresign}
 	if err := Place(x.call.Connector, x.signer, out, in); err != nil {
 		return nil, nil, signRefusal(x.call, err)
 	}
@@ -182,10 +211,11 @@ func Place(c *providers.Connector, signer sign.Signer, out *http.Request, in *si
 var dropped = []string{"Attache-Account", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Via", "Alt-Used", "Proxy-Authorization"}
 
 // outgoing clones the request and points it at the service.
-func (x *exchange) outgoing() *http.Request {
-	out, u := new(http.Request), *x.req.URL
-	*out = *x.req
-	out.URL = &u
+func (x *exchange) outgoing() *outgoing {
+	o := x.next()
+	out, u := &o.req, &o.url
+	*out, *u = *x.req, *x.req.URL
+	out.URL = u
 	out.Header = x.req.Header.Clone()
 	for _, name := range dropped {
 		delete(out.Header, name)
@@ -208,7 +238,7 @@ func (x *exchange) outgoing() *http.Request {
 	if c := x.call.Connector; c != nil && c.Scrub {
 		scrub.Widen(out.Header)
 	}
-	return out
+	return o
 }
 
 // roundTrip sends out and prepares its answer for the agent.
