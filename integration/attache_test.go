@@ -28,6 +28,7 @@ type setup struct {
 	Trust    []*authority // CAs that the proxy accepts from services
 	Plain    bool         // without the race detector, for tests that measure
 	Stopped  bool         // write everything, start nothing
+	Logged   bool         // with Caddy's access log; requests in tunnels then pass through all of Caddy's server
 	Files    int          // how many descriptors the proxy may have; 0: as many as we
 }
 
@@ -89,11 +90,11 @@ func (a *attache) caddyfile(s setup) string {
 }
 http://:%[4]d {
 	bind 127.0.0.1
-	log
+	%[7]s
 	%[5]s
 }
 %[6]s
-`, a.Dir, s.Options, s.Attache, a.port, directive(listener), s.Sites)
+`, a.Dir, s.Options, s.Attache, a.port, directive(listener), s.Sites, map[bool]string{true: "log"}[s.Logged || os.Getenv("ATTACHE_COMPOSED") == "1"])
 }
 
 // directive is the site's, with its options. With ATTACHE_COMPOSED=1 it is the

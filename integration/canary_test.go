@@ -114,7 +114,7 @@ func canaryProxy(t testing.TB) (a *attache, service *service) {
 	}
 	b.WriteString("\tgrant aws-s3 read presign\n")
 	b.WriteString("}\n")
-	a = newAttache(t, setup{Attache: b.String(), Env: env, Trust: []*authority{ca}, Listener: "unmatched deny", Options: "metrics"})
+	a = newAttache(t, setup{Attache: b.String(), Env: env, Trust: []*authority{ca}, Listener: "unmatched deny", Options: "metrics", Logged: true})
 	return a, service
 }
 
@@ -254,7 +254,7 @@ func TestLiteralSecretInCaddyfile(t *testing.T) {
 	ca := newAuthority(t, "services")
 	service := newService(t, ca, echo(), "echo.test")
 	secret := canaries["bearer"]
-	a := newAttache(t, setup{
+	a := newAttache(t, setup{Logged: true,
 		Attache: strings.Replace(connector("echo", "echo.test", service, "bearer {fields.key}", "X"), "{env.X}", secret, 1) + agentLocal("echo"),
 		Trust:   []*authority{ca},
 	})

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/coder/websocket"
@@ -35,14 +36,20 @@ func streaming() *http.ServeMux {
 }
 
 // events sends n server-sent events, one each `every`. With n=0 it goes on for ever.
+// With `gate` the next event is sent when the test says that it has the last one.
 func events(w http.ResponseWriter, r *http.Request) {
 	n, _ := strconv.Atoi(r.FormValue("n"))
 	every, _ := time.ParseDuration(r.FormValue("every"))
 	w.Header().Set("Content-Type", "text/event-stream")
+	read, gated := gates.Load(r.FormValue("gate"))
 	for i := 0; n == 0 || i < n; i++ {
 		if i > 0 {
+			next := time.After(every)
+			if gated {
+				next = read.(chan time.Time)
+			}
 			select {
-			case <-time.After(every):
+			case <-next:
 			case <-r.Context().Done():
 				return
 			}
@@ -53,6 +60,9 @@ func events(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 }
+
+// gates are channels by name on which tests say that they have an event.
+var gates sync.Map
 
 // upload says how the body came, how long it was, and when its parts arrived:
 // `spread` is the time from the first byte to the last, in ms.
