@@ -38,7 +38,8 @@ type Definition struct {
 	Category string `yaml:"category"`
 	// Docs is the vendor's page on authentication.
 	Docs string `yaml:"docs"`
-	// Checked is the day on which it was last compared with the vendor's documents.
+	// Checked is the day on which it was last compared with what the vendor says in
+	// its documents and its SDKs, or with what others know of it.
 	Checked Date `yaml:"checked"`
 	// Ends are what the vendor takes away, and when.
 	Ends []EndDef `yaml:"ends"`

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/attache-proxy/attache/providers"
@@ -63,17 +64,22 @@ func expanded(h *providers.Host, v *expr.Vars) string {
 	return strings.ReplaceAll(host, "*", "x")
 }
 
-func catalogue(t *testing.T) []*providers.Connector {
-	t.Helper()
+// compiled is the catalogue, for tests that only look at it.
+var compiled = sync.OnceValues(func() ([]*providers.Connector, error) {
 	defs, err := providers.Catalog()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	cs, err := providers.CompileAll(providers.DefinitionsOf(defs), nil)
+	return providers.CompileAll(providers.DefinitionsOf(defs), nil)
+})
+
+func catalogue(t *testing.T) []*providers.Connector {
+	t.Helper()
+	cs, err := compiled()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return cs
+	return slices.Clone(cs)
 }
 
 // An account's credential goes to the host that its fields name, and to no other
