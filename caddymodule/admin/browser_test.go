@@ -53,7 +53,7 @@ func openBrowser(t *testing.T, url string) *browser {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(path, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server",
+	cmd := exec.Command(path, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server", "--window-size=1280,860",
 		"--remote-debugging-port=0", "--user-data-dir="+profile, "about:blank")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	pipe, err := cmd.StderrPipe()
@@ -254,9 +254,10 @@ func (b *browser) waitFor(condition, what string) {
 // fill puts text into the input with a label, as typing does.
 func (b *browser) fill(label, text string) {
 	b.t.Helper()
+	b.waitFor(fmt.Sprintf("[...document.querySelectorAll('label')].some((l) => l.firstChild.textContent.startsWith(%q))", label), "to ask for "+label)
 	b.eval(fmt.Sprintf(`(() => {
 		const l = [...document.querySelectorAll('label')].find((l) => l.firstChild.textContent.startsWith(%q));
-		const i = l.querySelector('input,select,textarea');
+		const i = l.control;
 		i.value = %q;
 		i.dispatchEvent(new Event('input', {bubbles: true}));
 		i.dispatchEvent(new Event('change', {bubbles: true}));
@@ -265,8 +266,39 @@ func (b *browser) fill(label, text string) {
 
 func (b *browser) click(text string) {
 	b.t.Helper()
-	b.waitFor(fmt.Sprintf("[...document.querySelectorAll('button,a')].some((e) => e.textContent.trim() === %q)", text), "to have "+text)
-	b.eval(fmt.Sprintf("[...document.querySelectorAll('button,a')].find((e) => e.textContent.trim() === %q).click()", text))
+	// What a question asks comes first, then the page, then the frame around it.
+	find := fmt.Sprintf("['dialog[open]', 'main', 'body'].flatMap((at) => [...document.querySelectorAll(at + ' button,' + at + ' a')]).find((e) => e.textContent.trim() === %q && !e.disabled)", text)
+	b.waitFor(find, "to have "+text)
+	b.eval(find + ".click()")
+}
+
+// sure clicks what asks first, and answers.
+func (b *browser) sure(text, question string) {
+	b.t.Helper()
+	b.click(text)
+	b.waitFor("document.querySelector('dialog[open]')", "to ask")
+	if asked := b.eval("document.querySelector('dialog[open]').innerText"); !strings.Contains(asked, question) {
+		b.t.Errorf("the question is %q, want %q in it", asked, question)
+	}
+	b.click(text)
+	b.waitFor("!document.querySelector('dialog[open]')", "to ask no more")
+}
+
+// tick clicks the box with a label.
+func (b *browser) tick(label string) {
+	b.t.Helper()
+	b.eval(fmt.Sprintf("[...document.querySelectorAll('label')].find((l) => l.textContent.startsWith(%q)).control.click()", label))
+}
+
+// choose finds a service in the gallery and opens its form by Enter.
+func (b *browser) choose(words, title string) {
+	b.t.Helper()
+	b.click("Connect a service")
+	b.see("services")
+	b.fill("Search", words)
+	b.see("1 service.")
+	b.key("Enter")
+	b.see("Connect " + title)
 }
 
 // seesLive makes agents until the page, which follows the audit, shows one of

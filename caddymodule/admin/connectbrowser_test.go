@@ -42,7 +42,8 @@ func TestDashboardConnect(t *testing.T) {
 	b.look("dashboard-link", 900)
 	// The OAuth clients of the connector.
 	b.eval("location.hash = '#/connectors/cal'")
-	b.see("Register a client at the service with this redirect URI: " + f.server.URL + "/oauth/callback")
+	b.see("Register a client at the service with this redirect URI")
+	b.see(f.server.URL + "/oauth/callback")
 	b.see("default (used for new accounts)")
 	b.look("dashboard-apps", 900)
 	b.fill("Client ID", "client-of-the-browser")
@@ -55,10 +56,9 @@ func TestDashboardConnect(t *testing.T) {
 		t.Errorf("apps = %s", l.raw)
 	}
 	// Deleting asks the service too, and says what it said.
-	b.eval("window.confirm = (question) => question.includes('at the service')")
 	b.eval("location.hash = '#/accounts/" + f.account + "'")
 	b.see("Link for somebody else")
-	b.click("Delete")
+	b.sure("Delete", "at the service")
 	b.see("the service has forgotten its tokens")
 	b.noComplaints()
 }

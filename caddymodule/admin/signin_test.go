@@ -409,14 +409,14 @@ func TestSignInBrowser(t *testing.T) {
 	b.click("Agents")
 	b.see("New agent")
 	b.fill("New agent", "research")
-	b.click("Make")
+	b.click("Create")
 	b.see("It is shown this once")
 	if l := w.want(200, "", "GET", "/agents", ""); !strings.Contains(l.raw, "research") {
 		t.Errorf("agents = %s", l.raw)
 	}
 	b.click("Audit")
-	b.see("agent.created")
-	b.eval("document.querySelector('input[type=checkbox]').click()") // follow
+	b.see("Agent created")
+	b.tick("Follow")
 	b.seesLive(w)
 	if where := b.eval("JSON.stringify([document.cookie, localStorage.length, sessionStorage.length])"); where != `["",0,0]` {
 		t.Errorf("scripts see something in %s", where)

@@ -3,6 +3,8 @@ package admin_test
 import (
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -23,9 +25,27 @@ func TestDashboardFiles(t *testing.T) {
 		if res.StatusCode != 200 || !strings.HasPrefix(res.Header.Get("Content-Type"), kind) || !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") || len(b) < 100 {
 			t.Errorf("GET %s = %d %v", path, res.StatusCode, res.Header)
 		}
-		if strings.Contains(string(b), "innerHTML") || strings.Contains(string(b), "eval(") {
-			t.Errorf("%s makes markup of text", path)
+		if !strings.Contains(policy, "require-trusted-types-for 'script'") || !strings.Contains(policy, "trusted-types 'none'") {
+			t.Errorf("GET %s: the policy lets text be made markup: %s", path, policy)
 		}
+		if res.Header.Get("ETag") == "" || res.Header.Get("Content-Encoding") != "" && !res.Uncompressed {
+			t.Errorf("GET %s = %v", path, res.Header)
+		}
+	}
+	err := filepath.WalkDir("ui/src", func(name string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(name)
+		for _, bad := range []string{"innerHTML", "InnerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(", "new Function", "localStorage", "http://localhost"} {
+			if strings.Contains(string(b), bad) {
+				t.Errorf("%s has %s: it makes markup of text, or keeps what it should not", name, bad)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	req, _ := http.NewRequest("GET", w.server.URL+"/ui/", nil)
 	req.Host = "evil.example"
@@ -50,33 +70,37 @@ func TestDashboard(t *testing.T) {
 	b.noComplaints("status of 401")
 	b.fill("Admin token", w.token)
 	b.click("Sign in")
-	b.see("Accounts")
+	b.see("First steps")
 	b.see("root · admin")
 
 	// A name that is markup stays text.
 	const evil = `<img src=x onerror=document.title='owned'>`
-	b.click("Connect an account")
-	b.see("Test and connect")
-	b.fill("Connector", "hub")
-	b.see("Token")
+	b.choose("hubb", "Hub") // with a typing error
 	b.fill("Name", evil)
+	b.fill("Token", "bad-secret")
+	b.click("Connect")
+	b.see("does not take")
+	b.noComplaints("status of 422")
 	b.fill("Token", "good-browser-secret-1234")
-	b.click("Test and connect")
+	b.click("Connect")
 	b.see("hub: " + evil)
 	b.see("…1234")
-	b.see("active")
-	if got := b.eval("document.title"); got != "Attaché" {
+	b.see("Active")
+	if got := b.eval("document.title"); got != "hub: "+evil+" · Attaché" {
 		t.Errorf("the title is %q: a name was run", got)
 	}
-	b.click("Suspend")
-	b.see("suspended")
+	if got := b.eval("document.activeElement.tagName"); got != "H1" {
+		t.Errorf("after going to a page the focus is on %s", got)
+	}
+	b.click("Pause")
+	b.see("Paused")
 	b.click("Resume")
 	b.see("It is active.")
 
 	b.click("Agents")
 	b.see("New agent")
 	b.fill("New agent", "research")
-	b.click("Make")
+	b.click("Create")
 	b.see("It is shown this once")
 	token := b.eval("document.querySelector('.once input').value")
 	if !vault.LooksLikeAgentToken(token) {
@@ -84,18 +108,19 @@ func TestDashboard(t *testing.T) {
 	}
 	b.click("Done")
 	b.see("May use")
-	b.click("Grant")
-	b.see("Take away")
+	b.waitFor("[...document.querySelectorAll('option')].some((o) => o.textContent.startsWith('hub: '))", "to offer the account")
+	b.click("Give access")
+	b.see("Remove access")
 	if l := w.want(200, "", "GET", "/grants", ""); l.len("items") != 1 {
 		t.Errorf("grants = %s", l.raw)
 	}
 	b.click("Connectors")
 	b.see("Desk")
-	b.click("Desk")
+	b.eval("[...document.querySelectorAll('main a')].find((e) => e.textContent.includes('Desk')).click()")
 	b.see("Ways to connect")
 	b.click("Audit")
-	b.see("grant.created")
-	b.eval("document.querySelector('input[type=checkbox]').click()")
+	b.see("Grant created")
+	b.tick("Follow")
 	b.seesLive(w)
 
 	if where := b.eval("JSON.stringify([document.cookie, localStorage.length])"); where != `["",0]` {
