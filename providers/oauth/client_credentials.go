@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/attache-proxy/attache/providers/secret"
@@ -38,4 +39,10 @@ func (r *run) scopes() []string {
 		return r.Scopes
 	}
 	return r.c.spec.Scopes
+}
+
+// scopeParam is the scope as the connector writes it, and false without one.
+func (r *run) scopeParam() (param, bool) {
+	s := strings.Join(r.scopes(), r.c.spec.ScopeSeparator)
+	return param{"scope", s}, s != ""
 }

@@ -2,7 +2,6 @@ package oauth
 
 import (
 	"fmt"
-	"maps"
 	"strings"
 )
 
@@ -20,14 +19,14 @@ func Compile(s Spec) (*Config, error) {
 	if g.defaults != nil {
 		g.defaults(&s)
 	}
-	s.sendResource()
+	s.SendResource()
 	c := &Config{spec: s, grant: g, compiler: &compiler{allowHTTP: s.AllowHTTP, fields: map[string]bool{}}}
 	err := c.checkWords()
 	if err != nil {
 		return nil, err
 	}
 	for _, key := range g.urls {
-		if s.url(key) == "" {
+		if s.URL(key) == "" {
 			return nil, fmt.Errorf("%s is missing: grant_type %s needs it", key, s.GrantType)
 		}
 	}
@@ -46,29 +45,6 @@ func Compile(s Spec) (*Config, error) {
 		}
 	}
 	return c, nil
-}
-
-// sendResource adds resource to every request that has a place for it.
-func (s *Spec) sendResource() {
-	if s.Resource == "" {
-		return
-	}
-	for _, params := range []*Params{&s.AuthorizeParams, &s.DeviceParams, &s.TokenParams, &s.RefreshParams} {
-		if *params = maps.Clone(*params); *params == nil {
-			*params = Params{}
-		}
-		if _, own := (*params)["resource"]; !own {
-			(*params)["resource"] = s.Resource
-		}
-	}
-}
-
-// url returns the Spec's URL by its key.
-func (s *Spec) url(key string) string {
-	return map[string]string{
-		"authorize_url": s.AuthorizeURL, "token_url": s.TokenURL, "refresh_url": s.RefreshURL,
-		"device_url": s.DeviceURL, "revoke_url": s.RevokeURL, "request_token_url": s.RequestTokenURL,
-	}[key]
 }
 
 func (c *Config) checkWords() error {
@@ -96,4 +72,54 @@ func (c *Config) checkWords() error {
 		}
 	}
 	return nil
+}
+
+// compileSteps compiles every request that the Spec has a URL for.
+func (c *Config) compileSteps() (err error) {
+	s := &c.spec
+	for _, one := range []struct {
+		to   **step
+		key  string
+		want bool
+		spec StepSpec
+	}{
+		{&c.token, "token", s.TokenURL != "", s.TokenStep()},
+		{&c.refresh, "refresh", c.grant.refreshes && (s.TokenURL != "" || s.RefreshURL != "" || s.Refresh != nil), s.RefreshStep()},
+		{&c.device, "device", s.DeviceURL != "", s.DeviceStep()},
+		{&c.revoke, "revoke", s.RevokeURL != "" || s.Revoke != nil, s.RevokeStep()},
+	} {
+		if !one.want {
+			continue
+		}
+		if *one.to, err = c.compiler.step(one.key, one.spec); err != nil {
+			return err
+		}
+	}
+	if s.AuthorizeURL != "" {
+		if c.authorize, err = c.compiler.authorize(s); err != nil {
+			return err
+		}
+	}
+	if c.then, err = c.compileChain("then", s.Then); err != nil {
+		return err
+	}
+	c.resolve, err = c.compileChain("resolve", s.Resolve)
+	return err
+}
+
+// compileChain compiles a list of steps, in which no client proves itself
+// unless a step says so.
+func (c *Config) compileChain(key string, specs Steps) ([]*step, error) {
+	var out []*step
+	for i, s := range specs {
+		if s.Get == "" {
+			s.Auth = or(s.Auth, "off")
+		}
+		st, err := c.compiler.step(fmt.Sprintf("%s[%d]", key, i), s)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, st)
+	}
+	return out, nil
 }

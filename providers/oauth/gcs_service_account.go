@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/attache-proxy/attache/providers/expr"
@@ -149,4 +150,9 @@ func (r *run) ambientGoogle(ctx context.Context) (*Token, error) {
 	t := &Token{}
 	t.Credential.Token, t.Credential.Expiry, t.Credential.Scopes = token, expiry, r.scopes()
 	return t, nil
+}
+
+// literal is the template that evaluates to s.
+func literal(s string) string {
+	return strings.NewReplacer("{", "{{", "}", "}}").Replace(s)
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"time"
+
+	"github.com/attache-proxy/attache/providers/secret"
 )
 
 // jwtBearer trades a JWT that we sign for a token (RFC 7523 §2.1).
@@ -36,7 +38,7 @@ func mintJWT(_ context.Context, r *run) (*Token, error) {
 // minted is a Token that we signed ourselves.
 func (r *run) minted(jwt string, life time.Duration) *Token {
 	t := &Token{}
-	t.Credential.Token = newSecret(jwt)
+	t.Credential.Token = secret.New(jwt)
 	t.Credential.Expiry = r.now.Add(life)
 	t.Credential.Scopes = r.scopes()
 	return t

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/attache-proxy/attache/providers/oauth/spec"
 	"github.com/attache-proxy/attache/providers/secret"
 )
 
@@ -222,4 +223,33 @@ func newUUID() string {
 	_, _ = rand.Read(b[:]) // does not fail, since Go 1.24
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// The parts of a Spec, as connectors write them.
+type (
+	Spec            = spec.Spec
+	AuthorizeSpec   = spec.AuthorizeSpec
+	CallbackSpec    = spec.CallbackSpec
+	ResponseSpec    = spec.ResponseSpec
+	StepSpec        = spec.StepSpec
+	AssertionSpec   = spec.AssertionSpec
+	CertificateSpec = spec.CertificateSpec
+	ExchangeSpec    = spec.ExchangeSpec
+	AWSSpec         = spec.AWSSpec
+	GoogleSpec      = spec.GoogleSpec
+	List            = spec.List
+	Duration        = spec.Duration
+	Steps           = spec.Steps
+	Params          = spec.Params
+)
+
+// Ambient is the identity of the machine that we run on: instance metadata,
+// files and variables of the clouds' own tools. Only accounts that the operator
+// made may use it; those that a person made over the API must not reach it.
+type Ambient interface {
+	// AWS returns access_key_id, secret_access_key and session_token; expiry is
+	// zero for keys that do not expire.
+	AWS(ctx context.Context, region string) (fields secret.Values, expiry time.Time, err error)
+	// Google returns an access token with these scopes.
+	Google(ctx context.Context, scopes []string) (token secret.Value, expiry time.Time, err error)
 }

@@ -54,7 +54,7 @@ func compileOAuth1(c *Config) (err error) {
 	if c.token.encoding != inQuery {
 		return errors.New("content_type must be query: the signature of OAuth 1.0a covers these parameters there")
 	}
-	s := c.spec.tokenStep()
+	s := c.spec.TokenStep()
 	s.URL = c.spec.RequestTokenURL
 	c.requestToken, err = c.compiler.step("request_token", s)
 	return err

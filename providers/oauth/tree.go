@@ -25,7 +25,7 @@ type tree struct {
 // params compiles ps; nested values are only for a JSON body.
 func (k *compiler) params(key string, ps Params, nested bool) (map[string]*tree, error) {
 	out := make(map[string]*tree, len(ps))
-	for _, name := range ps.names() {
+	for _, name := range ps.Names() {
 		t, err := k.tree(ps[name])
 		if err != nil {
 			return nil, fmt.Errorf("%s: parameter %s: %w", key, name, err)

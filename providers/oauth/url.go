@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/attache-proxy/attache/providers/expr"
+	"github.com/attache-proxy/attache/providers/oauth/spec"
 )
 
 // endpoint is a URL whose parts are templates. They are kept apart, so that a
@@ -41,7 +42,7 @@ func (k *compiler) endpoint(key, src string) (*endpoint, error) {
 	if strings.ContainsAny(src, "\r\n\t ") && !strings.Contains(src, "{") {
 		return nil, fmt.Errorf("%s: %q has spaces in it", key, src)
 	}
-	authority, path, query, fragment := cutURL(rest)
+	authority, path, query, fragment := spec.CutURL(rest)
 	if fragment {
 		return nil, fmt.Errorf("%s: a URL for requests has no #fragment", key)
 	}
@@ -61,34 +62,6 @@ func (k *compiler) endpoint(key, src string) (*endpoint, error) {
 		}
 	}
 	return e, nil
-}
-
-// cutURL cuts what follows the scheme at its first / ? and #, not looking into
-// braces.
-func cutURL(s string) (authority, path, query string, fragment bool) {
-	i := indexOutside(s, "/?#")
-	authority, s = s[:i], s[i:]
-	i = indexOutside(s, "?#")
-	path, s = s[:i], s[i:]
-	s = strings.TrimPrefix(s, "?")
-	i = indexOutside(s, "#")
-	return authority, path, s[:i], i < len(s)
-}
-
-// indexOutside is strings.IndexAny outside of {…}; len(s) when there is none.
-func indexOutside(s, chars string) int {
-	depth := 0
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '{':
-			depth++
-		case c == '}':
-			depth--
-		case depth == 0 && strings.IndexByte(chars, c) >= 0:
-			return i
-		}
-	}
-	return len(s)
 }
 
 var (

@@ -1,4 +1,4 @@
-package oauth
+package spec
 
 import (
 	"net/url"
@@ -14,7 +14,7 @@ func (s *Spec) PlainHosts() (hosts []string, ok bool) {
 		if !plain {
 			continue
 		}
-		authority, _, _, _ := cutURL(rest)
+		authority, _, _, _ := CutURL(rest)
 		u, err := url.Parse("http://" + authority)
 		if err != nil || strings.Contains(authority, "{") || u.User != nil || u.Hostname() == "" {
 			return nil, false
@@ -40,4 +40,32 @@ func (s *Spec) urls() []string {
 		}
 	}
 	return all
+}
+
+// CutURL cuts what follows the scheme at its first / ? and #, not looking into
+// braces.
+func CutURL(s string) (authority, path, query string, fragment bool) {
+	i := IndexOutside(s, "/?#")
+	authority, s = s[:i], s[i:]
+	i = IndexOutside(s, "?#")
+	path, s = s[:i], s[i:]
+	s = strings.TrimPrefix(s, "?")
+	i = IndexOutside(s, "#")
+	return authority, path, s[:i], i < len(s)
+}
+
+// IndexOutside is strings.IndexAny outside of {…}; len(s) when there is none.
+func IndexOutside(s, chars string) int {
+	depth := 0
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '{':
+			depth++
+		case c == '}':
+			depth--
+		case depth == 0 && strings.IndexByte(chars, c) >= 0:
+			return i
+		}
+	}
+	return len(s)
 }

@@ -1,4 +1,8 @@
-package oauth
+// Package spec is what a connector says about obtaining a credential: the words of
+// its YAML, and nothing that runs.
+package spec
+
+import "maps"
 
 // Spec is what a connector's option says about obtaining a credential: plain
 // data, no secrets. It is inlined in the option, so its keys stand there.
@@ -262,4 +266,27 @@ type GoogleSpec struct {
 	// for this audience (https://storage.googleapis.com/) or, with scopes, for those.
 	SelfSigned bool   `yaml:"self_signed"`
 	Audience   string `yaml:"audience"`
+}
+
+// SendResource adds resource to every request that has a place for it.
+func (s *Spec) SendResource() {
+	if s.Resource == "" {
+		return
+	}
+	for _, params := range []*Params{&s.AuthorizeParams, &s.DeviceParams, &s.TokenParams, &s.RefreshParams} {
+		if *params = maps.Clone(*params); *params == nil {
+			*params = Params{}
+		}
+		if _, own := (*params)["resource"]; !own {
+			(*params)["resource"] = s.Resource
+		}
+	}
+}
+
+// URL returns the Spec's URL by its key.
+func (s *Spec) URL(key string) string {
+	return map[string]string{
+		"authorize_url": s.AuthorizeURL, "token_url": s.TokenURL, "refresh_url": s.RefreshURL,
+		"device_url": s.DeviceURL, "revoke_url": s.RevokeURL, "request_token_url": s.RequestTokenURL,
+	}[key]
 }

@@ -1,4 +1,4 @@
-package oauth
+package spec
 
 import (
 	"maps"
@@ -56,8 +56,8 @@ func (s *Steps) UnmarshalYAML(n *yaml.Node) error {
 // is left out when its template has an empty value.
 type Params map[string]any
 
-// names returns the names in an order that does not change.
-func (p Params) names() []string { return slices.Sorted(maps.Keys(p)) }
+// Names returns the names in an order that does not change.
+func (p Params) Names() []string { return slices.Sorted(maps.Keys(p)) }
 
 // The parts of a Spec decode strictly on their own, because a Spec is inlined
 // and yaml.v3 is strict only from the top. Each alias below drops the method, so
