@@ -70,3 +70,20 @@ func envValue(name, value string) (*regexp.Regexp, error) {
 	}
 	return nil, fmt.Errorf("env: the value of %.60q is none that a connector may set; want {base}, perhaps with a path, or a placeholder that holds the word attache", name)
 }
+
+// IsPlaceholder reports a key's id that exec and the documentation give to clients,
+// so that they send something.
+func (c *Connector) IsPlaceholder(id string) bool {
+	if id == "" {
+		return false
+	}
+	if strings.Contains(strings.ToLower(id), "attache") {
+		return true
+	}
+	for _, v := range c.Env {
+		if v == id {
+			return true
+		}
+	}
+	return false
+}

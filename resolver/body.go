@@ -10,6 +10,7 @@ import (
 	"github.com/attache-proxy/attache/providers/expr"
 	"github.com/attache-proxy/attache/providers/sign"
 	"github.com/attache-proxy/attache/resolver/limit"
+	"github.com/attache-proxy/attache/resolver/spool"
 )
 
 const (
@@ -27,9 +28,9 @@ type taken struct {
 	agent      *limit.Agent // who is charged; nil where nobody is
 	memory     int64        // bytes of its memory that are taken
 	buffered   []byte
-	spool      *spool // instead of buffered, where the body is long
-	held       bool   // the whole body is here
-	signer     bool   // the signer asked for it
+	spool      *spool.Spool // instead of buffered, where the body is long
+	held       bool         // the whole body is here
+	signer     bool         // the signer asked for it
 	replayable bool
 }
 
@@ -54,14 +55,14 @@ func (x *exchange) takeBody() error {
 		t.agent = call.Agent.Limit
 	}
 	n, err := t.read(req.Body, req.ContentLength, x.r.maxBody)
-	var disk *spoolError
-	var full *fullError
+	var disk *spool.Error
+	var full *limit.FullError
 	if err != nil || n > x.r.maxBody {
 		t.close()
 	}
 	switch {
 	case errors.As(err, &full):
-		return TooMany(call.Agent, full.kind)
+		return TooMany(call.Agent, full.Kind)
 	case errors.As(err, &disk):
 		return &Refusal{Code: "cannot_sign", Status: http.StatusServiceUnavailable, Err: err,
 			Detail: fmt.Sprintf("connector %s signs the body, and this one cannot be kept on disk meanwhile", call.Connector.Key), Next: "Try again later, or send a smaller body."}
@@ -84,11 +85,6 @@ func (x *exchange) tooLarge() error {
 		Next:   "Send a smaller body, for example in parts."}
 }
 
-// fullError says that the agent has all it may have of a kind.
-type fullError struct{ kind limit.Kind }
-
-func (e *fullError) Error() string { return "the agent has too much in use" }
-
 // read takes the body, at most a byte more than the limit: into memory while it
 // is short, else to disk. Length is what was announced, or -1.
 func (t *taken) read(body io.Reader, length, limitBytes int64) (int64, error) {
@@ -98,7 +94,7 @@ func (t *taken) read(body io.Reader, length, limitBytes int64) (int64, error) {
 		size = inMemory // it may become that long
 	}
 	if !t.agent.Take(limit.Memory, size) {
-		return 0, &fullError{limit.Memory}
+		return 0, &limit.FullError{Kind: limit.Memory}
 	}
 	t.memory = size
 	buf := bytes.NewBuffer(make([]byte, 0, min(max(length, 512), inMemory)+bytes.MinRead))
@@ -107,7 +103,7 @@ func (t *taken) read(body io.Reader, length, limitBytes int64) (int64, error) {
 		t.buffered = buf.Bytes()
 		return n, err
 	}
-	if t.spool, err = newSpool(t.agent); err != nil {
+	if t.spool, err = spool.New(t.agent); err != nil {
 		return n, err
 	}
 	if _, err = t.spool.Write(buf.Bytes()); err == nil {
@@ -150,7 +146,7 @@ func (t *taken) attach(out *http.Request) {
 	}
 	again, length := func() io.Reader { return bytes.NewReader(t.buffered) }, int64(len(t.buffered))
 	if t.spool != nil {
-		again, length = t.spool.Reader, t.spool.size
+		again, length = t.spool.Reader, t.spool.Size()
 	}
 	out.Body = io.NopCloser(again())
 	if out.ContentLength = length; len(out.Trailer) > 0 {
@@ -168,4 +164,16 @@ func (t *taken) forSigner() expr.Body {
 		return t.spool
 	}
 	return expr.Bytes(t.buffered)
+}
+
+// lastUse is an answer's body whose end lets go of the request's.
+type lastUse struct {
+	io.ReadCloser
+	then func()
+}
+
+func (c lastUse) Close() error {
+	err := c.ReadCloser.Close()
+	c.then()
+	return err
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/endpoint"
 )
 
 // Cache forgets: it holds credentials by an account's cache key.
@@ -60,7 +61,7 @@ type Credentials struct {
 	Now func() time.Time
 
 	flights   sync.Map // cache key → *flight
-	endpoints endpoints
+	endpoints endpoint.Set
 	running   sync.WaitGroup
 }
 
@@ -142,7 +143,7 @@ func (c *Credentials) Force(ctx context.Context, a *Account, rejected *secret.Cr
 // fits reports whether a credential works, belongs to the account as it is
 // now, and is newer than one that was rejected.
 func fits(a *Account, cred, rejected *secret.Credential, now time.Time) bool {
-	return works(cred, now) && cred.Generation >= a.oldest() && newer(a, cred, rejected)
+	return endpoint.Works(cred, now) && cred.Generation >= a.oldest() && newer(a, cred, rejected)
 }
 
 // newer reports whether cred came after old. A store counts generations up;
@@ -184,3 +185,14 @@ func (c *Credentials) tokenTimeout() time.Duration {
 }
 
 func (c *Credentials) leaseFor() time.Duration { return LeaseFor(c.tokenTimeout()) }
+
+// client is as whom the account asks at a token endpoint: the connector's OAuth
+// client, which its accounts share, or itself where it has none.
+func (a *Account) client() string {
+	for _, vs := range []secret.Values{a.App, a.Fields} {
+		if id := vs.Get("client_id").Reveal(); id != "" {
+			return a.Connector.Key + "\n" + id
+		}
+	}
+	return a.CacheKey
+}

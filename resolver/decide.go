@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/resolver/override"
+	"github.com/attache-proxy/attache/resolver/refusal"
 )
 
 // Resolver decides what happens to a request and sends it. It is safe for
@@ -170,7 +172,7 @@ type Call struct {
 // Decide matches and permits. Its error is a *Refusal.
 func (r *Resolver) Decide(ctx context.Context, ask Ask) (*Call, error) {
 	call := &Call{Agent: ask.Agent, Target: ask.Target, Method: ask.Method, Path: ask.Path}
-	if err := ask.checkMethod(); err != nil {
+	if err := override.CheckMethod(ask.Method); err != nil {
 		return call, err
 	}
 	if ask.Connector == "" {
@@ -284,13 +286,13 @@ func (r *Resolver) permit(ctx context.Context, call *Call, ask Ask, g Granted) e
 	c := call.Connector
 	call.onlyReads = !g.Write
 	does := ask.does(c)
-	call.methods, call.Method = does.Methods, effective(does.Methods)
-	if err := checkOverrides(does.Methods); err != nil {
+	call.methods, call.Method = does.Methods, override.Effective(does.Methods)
+	if err := override.CheckMethods(does.Methods); err != nil {
 		return err
 	}
 	if !g.Write && !c.Reads(does) {
 		return &Refusal{Code: "not_permitted",
-			Detail: fmt.Sprintf("agent %s may only read with connector %s, account %s; %s is writing", ask.Agent.Name, c.Key, g.Account.Name, whatItDoes(does)),
+			Detail: fmt.Sprintf("agent %s may only read with connector %s, account %s; %s is writing", ask.Agent.Name, c.Key, g.Account.Name, override.Says(does)),
 			Next:   "Do not repeat this request. If writing is needed, ask the operator for: grant " + c.Key + " write."}
 	}
 	if !g.Allows(call.ruleHost(ask, g.Account), does.Methods, ask.Path) {
@@ -374,3 +376,12 @@ func (r *Resolver) TokenDigests(ctx context.Context, prefix string) ([][]byte, e
 func (r *Resolver) AgentByName(ctx context.Context, name string) (*Agent, error) {
 	return r.directory.AgentByName(ctx, name)
 }
+
+// Refusal is an answer of ours instead of the service's.
+type Refusal = refusal.Refusal
+
+// AsRefusal finds the refusal in an error.
+func AsRefusal(err error) (*Refusal, bool) { return refusal.As(err) }
+
+// quoteNames lists names for a sentence.
+func quoteNames(names []string) string { return strings.Join(names, ", ") }

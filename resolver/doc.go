@@ -4,26 +4,23 @@
 // # A request
 //
 //	door.go          which door, and which account the request says it means
-//	target.go        where it goes, normalised once
+//	ask.go           what its head tells, and where it goes (package target)
 //	match.go         the connector, on the address that will be dialled
 //	decide.go        Decide: grants, the one account, reading or writing
 //	send.go          Send: credential, signature, round trip, and once more after a 401
-//	body.go spool.go a body that is signed is kept, on disk where it is large
+//	body.go          a body that is signed is kept, on disk where it is large (package spool)
 //	timeouts.go      how long, and how often
 //	transports.go    one guarded transport for each way of reaching services
 //	echoes.go        what is replaced in the answer (package scrub)
 //	observe.go       what the audit hears
-//	refusal.go       every no, with a code and a next step
 //
 // # A refresh
 //
 // One token request for each account, whatever happens (docs/decisions/0006).
 //
 //	credential.go    Get: memory, or a flight
-//	schedule.go      when a token is renewed ahead of time, and the back-off
 //	flight.go        in this process: callers join the one attempt that runs
 //	store.go         between replicas: the lease on the account's row
-//	endpoint.go      the circuit of each token endpoint
 //	revoke.go        taking tokens back
 //
 // A flight's lock guards what is known of it: the attempt that runs, the failures,
@@ -34,7 +31,10 @@
 //
 // # Rooms
 //
-// connect makes accounts come to be, vault remembers, cache may forget, egress
+// refusal is every no, with a code and a next step; target is where a request goes;
+// override finds what makes a method another one; spool keeps long bodies; limit says
+// what an agent may have in use; endpoint is when a token endpoint is asked: circuit,
+// back-off, and how long ahead of its end a token is renewed. connect makes accounts come to be, vault remembers, cache may forget, egress
 // dials, upstream speaks HTTP/1.1, scrub replaces echoes, problem is an error for
 // people and programs. This package links no database and no Redis.
 package resolver

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/endpoint"
 )
 
 // flight is the one token request of an account in this process, and what the
@@ -156,7 +156,7 @@ func (f *flight) fail(now time.Time, refusal, err error) {
 		f.notBefore = now.Add(lookEvery)
 	default:
 		f.failures++
-		f.notBefore = now.Add(backoff(f.failures, err))
+		f.notBefore = now.Add(endpoint.Backoff(f.failures, err))
 	}
 	f.lastErr = refusal
 }
@@ -174,7 +174,7 @@ func (c *Credentials) mayAsk(a *Account, f *flight) error {
 		return errors.Join(errBackingOff, f.lastErr)
 	}
 	if f.endpoint != "" {
-		if err := c.endpoints.check(endpointKey{f.endpoint, a.client()}); err != nil {
+		if err := c.endpoints.Check(endpoint.Key{Host: f.endpoint, Client: a.client()}); err != nil {
 			return errors.Join(errBackingOff, err)
 		}
 	}
@@ -267,7 +267,7 @@ func (c *Credentials) turnWithLock(ctx context.Context, a *Account, f *flight, r
 			c.Observer.Rotated(a)
 		}
 	}
-	if errors.Is(err, errTooLate) {
+	if errors.Is(err, endpoint.ErrTooLate) {
 		return again, nil
 	}
 	if err != nil {
@@ -285,7 +285,7 @@ func (c *Credentials) turnWithLock(ctx context.Context, a *Account, f *flight, r
 
 // ready fixes when a new credential is renewed ahead of time.
 func (c *Credentials) ready(a *Account, cred *secret.Credential, issued time.Time) {
-	cred.RefreshAt = schedule(cred.Expiry, issued, a.Option.OAuth.Margin(), rand.Float64())
+	cred.RefreshAt = endpoint.Schedule(cred.Expiry, issued, a.Option.OAuth.Margin(), rand.Float64())
 }
 
 // ask makes the one call to the token endpoint. It is sent only while there is
@@ -297,12 +297,12 @@ func (c *Credentials) ask(ctx context.Context, a *Account, r oauth.Request, leas
 	}
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), ends)
 	defer cancel()
-	guard := &inTime{c.endpoints.circuit(a.client(), c.HTTP(a.Connector)), ends, new(atomic.Bool)}
+	guard := endpoint.NewInTime(c.endpoints.Circuit(a.client(), c.HTTP(a.Connector)), ends)
 	r.HTTP, r.App, r.Account, r.Ambient, r.Now = guard, a.App, a.Meta, a.Ambient, c.Now
 	began := c.now()
 	tok, err := a.Option.OAuth.Token(ctx, r)
-	if err != nil && guard.missed.Load() {
-		return tok, errors.Join(errTooLate, err)
+	if err != nil && guard.Missed() {
+		return tok, errors.Join(endpoint.ErrTooLate, err)
 	}
 	if c.Observer != nil {
 		c.Observer.TokenRequest(a, c.now().Sub(began), err)

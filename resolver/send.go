@@ -18,6 +18,7 @@ import (
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/providers/sign"
 	"github.com/attache-proxy/attache/resolver/egress"
+	"github.com/attache-proxy/attache/resolver/override"
 	"github.com/attache-proxy/attache/resolver/scrub"
 	"github.com/attache-proxy/attache/resolver/upstream"
 )
@@ -301,8 +302,8 @@ func sendRefusal(ctx context.Context, err error, host, method string) error {
 	var ne net.Error
 	var bad *sign.Error
 	switch {
-	case errors.Is(err, errOverride):
-		return &Refusal{Code: "not_permitted", Detail: "the agent may only read, and " + errOverride.Error(), Next: "Do not repeat this request. Send the body without that field."}
+	case errors.Is(err, override.ErrOverride):
+		return &Refusal{Code: "not_permitted", Detail: "the agent may only read, and " + override.ErrOverride.Error(), Next: "Do not repeat this request. Send the body without that field."}
 	case errors.As(err, &bad): // the body, found wrong while it was signed
 		return &Refusal{Code: "cannot_sign", Status: bad.Status, Detail: bad.Msg, Next: "Send the body as its framing says."}
 	case errors.Is(err, egress.ErrScarce):
@@ -368,4 +369,16 @@ func failureKind(err error) string {
 		return "it was closed before an answer came"
 	}
 	return "its answer was not valid HTTP, or it broke off"
+}
+
+// watchBody looks at the body of a request that may only read and is no GET: the
+// connector lists its path as reading, but a field of it may say otherwise.
+func (x *exchange) watchBody(out *http.Request) error {
+	if !x.call.onlyReads {
+		return nil
+	}
+	if err := override.Watch(out); err != nil {
+		return &Refusal{Code: "not_permitted", Detail: "the agent may only read, and " + err.Error(), Next: "Send the form without Content-Encoding."}
+	}
+	return nil
 }

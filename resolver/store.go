@@ -9,6 +9,7 @@ import (
 
 	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/endpoint"
 )
 
 // Store remembers the tokens of accounts beyond this process and decides, between
@@ -218,7 +219,7 @@ func (c *Credentials) refreshFailed(ctx context.Context, lease Lease, err error)
 		end = lease.Fail(ctx, StateError, "refresh_interrupted", "a refresh was interrupted, and its refresh token does not work any more")
 	case gone:
 		end = lease.Fail(ctx, StateExpired, "invalid_grant", "the service does not take the refresh token any more")
-	case errors.Is(err, errTooLate):
+	case errors.Is(err, endpoint.ErrTooLate):
 		return errors.Join(ErrFenced, lease.Release(ctx, abandoned, nil)) // as good as lost: from the beginning
 	default: // a call that failed clearly says nothing about one that was abandoned
 		end = lease.Release(ctx, abandoned || uncertain(err), err)

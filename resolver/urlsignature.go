@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/sign"
@@ -41,7 +40,7 @@ func (r *Resolver) othersURL(ctx context.Context, claims []providers.Entry, ask 
 			out.granted, out.claim = true, claim
 		}
 		for _, s := range signatures {
-			if isPlaceholder(claim.Connector, s.KeyID) {
+			if claim.Connector.IsPlaceholder(s.KeyID) {
 				return others{}, nil
 			}
 			for i := range list {
@@ -78,22 +77,6 @@ func (r *Resolver) passOthersURL(ctx context.Context, call *Call, ask *Ask, clai
 		call.route = call.Signed
 	}
 	return nil
-}
-
-// isPlaceholder reports an id that exec and the documentation give to clients.
-func isPlaceholder(c *providers.Connector, id string) bool {
-	if id == "" {
-		return false
-	}
-	if strings.Contains(strings.ToLower(id), "attache") {
-		return true
-	}
-	for _, v := range c.Env {
-		if v == id {
-			return true
-		}
-	}
-	return false
 }
 
 // hasKeyID reports whether the id is that of the account's own key: a field that

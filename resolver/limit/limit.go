@@ -138,3 +138,8 @@ func (s *Agents) Of(id string, l Limits) *Agent {
 	a.limits.Store(&l)
 	return a
 }
+
+// FullError says that the agent has all it may have of a kind.
+type FullError struct{ Kind Kind }
+
+func (e *FullError) Error() string { return "the agent has too much in use" }

@@ -1,4 +1,5 @@
-package resolver
+// Package target reads where a request is to go.
+package target
 
 import (
 	"fmt"
@@ -32,9 +33,9 @@ func (t Target) Authority(https bool) string {
 	return host + ":" + t.Port
 }
 
-// ParseTarget reads host or host:port. The default port is used where there is
+// Parse reads host or host:port. The default port is used where there is
 // none; an empty default makes the port required (CONNECT).
-func ParseTarget(authority, defaultPort string) (Target, error) {
+func Parse(authority, defaultPort string) (Target, error) {
 	host, port, err := providers.ParseAuthority(authority)
 	if err != nil {
 		return Target{}, err

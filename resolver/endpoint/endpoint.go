@@ -1,4 +1,6 @@
-package resolver
+// Package endpoint keeps token endpoints from being asked too often, or too late: a
+// circuit and a bound for each, back-off, and when tokens are renewed.
+package endpoint
 
 import (
 	"context"
@@ -14,7 +16,6 @@ import (
 	"github.com/sony/gobreaker/v2"
 
 	"github.com/attache-proxy/attache/providers/oauth"
-	"github.com/attache-proxy/attache/providers/secret"
 )
 
 const (
@@ -30,34 +31,23 @@ const (
 	maxEndpoints = 4096
 )
 
-// endpoints are the token endpoints by host and client, each with a circuit and
+// Set is the token endpoints by host and client, each with a circuit and
 // a bound: a service counts its limits by client, and a 429 or 503 for one says
 // nothing of others. The zero value is ready.
-type endpoints struct {
+type Set struct {
 	mu sync.Mutex
-	m  map[endpointKey]*endpoint
+	m  map[Key]*endpoint
 }
 
-// endpointKey is a host, and who asks there; see Account.client.
-type endpointKey struct{ host, client string }
+// Key is a host, and who asks there: the OAuth client.
+type Key struct{ Host, Client string }
 
 type endpoint struct {
 	circuit *gobreaker.CircuitBreaker[*http.Response]
 	slots   chan struct{}
 }
 
-// client is as whom the account asks at a token endpoint: the connector's OAuth
-// client, which its accounts share, or itself where it has none.
-func (a *Account) client() string {
-	for _, vs := range []secret.Values{a.App, a.Fields} {
-		if id := vs.Get("client_id").Reveal(); id != "" {
-			return a.Connector.Key + "\n" + id
-		}
-	}
-	return a.CacheKey
-}
-
-func (s *endpoints) of(key endpointKey) *endpoint {
+func (s *Set) of(key Key) *endpoint {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e, ok := s.m[key]; ok {
@@ -66,14 +56,14 @@ func (s *endpoints) of(key endpointKey) *endpoint {
 	s.forget()
 	e := &endpoint{
 		circuit: gobreaker.NewCircuitBreaker[*http.Response](gobreaker.Settings{
-			Name: key.host, Timeout: restFor,
+			Name: key.Host, Timeout: restFor,
 			ReadyToTrip: func(n gobreaker.Counts) bool { return n.ConsecutiveFailures >= tripAfter },
 			IsExcluded:  func(err error) bool { return errors.Is(err, context.Canceled) || errors.As(err, new(*lateError)) },
 		}),
 		slots: make(chan struct{}, maxAtEndpoint),
 	}
 	if s.m == nil {
-		s.m = map[endpointKey]*endpoint{}
+		s.m = map[Key]*endpoint{}
 	}
 	s.m[key] = e
 	return e
@@ -81,7 +71,7 @@ func (s *endpoints) of(key endpointKey) *endpoint {
 
 // forget makes room: by endpoints that are in order and not in use where there
 // are any. The caller holds mu.
-func (s *endpoints) forget() {
+func (s *Set) forget() {
 	if len(s.m) < maxEndpoints {
 		return
 	}
@@ -97,10 +87,10 @@ func (s *endpoints) forget() {
 	}
 }
 
-// check returns an error while the circuit is open.
-func (s *endpoints) check(key endpointKey) error {
+// Check returns an error while the circuit is open.
+func (s *Set) Check(key Key) error {
 	if s.of(key).circuit.State() == gobreaker.StateOpen {
-		return resting(key.host)
+		return resting(key.Host)
 	}
 	return nil
 }
@@ -111,11 +101,11 @@ func resting(host string) error {
 		Description: fmt.Sprintf("it failed %d times in a row and is left alone for %v", tripAfter, restFor)}
 }
 
-// circuit puts the endpoints' circuits before an HTTP client.
-func (s *endpoints) circuit(client string, d oauth.Doer) oauth.Doer { return &circuited{s, client, d} }
+// Circuit puts the endpoints' circuits before an HTTP client.
+func (s *Set) Circuit(client string, d oauth.Doer) oauth.Doer { return &circuited{s, client, d} }
 
 type circuited struct {
-	endpoints *endpoints
+	endpoints *Set
 	client    string
 	doer      oauth.Doer
 }
@@ -133,7 +123,7 @@ func (e *restingError) NeverLeft() bool { return true }
 
 // Do implements oauth.Doer.
 func (d *circuited) Do(req *http.Request) (*http.Response, error) {
-	e := d.endpoints.of(endpointKey{req.URL.Host, d.client})
+	e := d.endpoints.of(Key{req.URL.Host, d.client})
 	select {
 	case e.slots <- struct{}{}:
 	case <-req.Context().Done():
@@ -174,18 +164,24 @@ func (l *leaving) Close() error {
 	return l.ReadCloser.Close()
 }
 
-// inTime is a client that sends nothing after a moment. It looks once more when
+// InTime is a client that sends nothing after a moment. It looks once more when
 // the body is read, right before it goes out: a process that was stopped between
 // taking its lease and sending must not use a refresh token that another replica
 // has used meanwhile.
-type inTime struct {
+type InTime struct {
 	doer   oauth.Doer
 	ends   time.Time
 	missed *atomic.Bool // a request was held back
 }
 
-// errTooLate is joined to the error of a token request that was held back.
-var errTooLate = errors.New("the lease was about to end")
+// NewInTime is d until ends.
+func NewInTime(d oauth.Doer, ends time.Time) *InTime { return &InTime{d, ends, new(atomic.Bool)} }
+
+// Missed reports whether a request was held back.
+func (d *InTime) Missed() bool { return d.missed.Load() }
+
+// ErrTooLate is joined to the error of a token request that was held back.
+var ErrTooLate = errors.New("the lease was about to end")
 
 // lateError is a request that was not sent because its time was over.
 type lateError struct{}
@@ -194,7 +190,7 @@ func (*lateError) Error() string   { return "it was too late to send the request
 func (*lateError) NeverLeft() bool { return true }
 
 // Do implements oauth.Doer.
-func (d *inTime) Do(req *http.Request) (*http.Response, error) {
+func (d *InTime) Do(req *http.Request) (*http.Response, error) {
 	if d.late() {
 		return nil, &lateError{}
 	}
@@ -217,7 +213,7 @@ func (d *inTime) Do(req *http.Request) (*http.Response, error) {
 
 // late compares by the monotonic clock, which goes on while a process is
 // stopped, and by the other, which goes on while a machine is.
-func (d *inTime) late() bool {
+func (d *InTime) late() bool {
 	now := time.Now()
 	if now.After(d.ends) || now.Round(0).After(d.ends.Round(0)) {
 		d.missed.Store(true)
@@ -227,9 +223,9 @@ func (d *inTime) late() bool {
 }
 
 // WithCertificate implements oauth.Presenter.
-func (d *inTime) WithCertificate(pair tls.Certificate) (oauth.Doer, error) {
+func (d *InTime) WithCertificate(pair tls.Certificate) (oauth.Doer, error) {
 	inner, err := oauth.WithCertificate(d.doer, pair)
-	return &inTime{inner, d.ends, d.missed}, err
+	return &InTime{inner, d.ends, d.missed}, err
 }
 
 // WithCertificate implements oauth.Presenter.
@@ -240,7 +236,7 @@ func (d *circuited) WithCertificate(pair tls.Certificate) (oauth.Doer, error) {
 
 type timely struct {
 	io.ReadCloser
-	d *inTime
+	d *InTime
 }
 
 func (b *timely) Read(p []byte) (int, error) {

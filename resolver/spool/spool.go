@@ -1,4 +1,5 @@
-package resolver
+// Package spool keeps a long body on disk while it is signed and sent.
+package spool
 
 import (
 	"fmt"
@@ -10,24 +11,26 @@ import (
 	"github.com/attache-proxy/attache/resolver/limit"
 )
 
-// spool keeps a long body on disk while it is signed and sent. Its file has no
+// Spool is one body. Its file has no
 // name any more, where the system allows that, and nobody else can open it.
-type spool struct {
+type Spool struct {
 	agent *limit.Agent // who is charged
 	file  *os.File
 	size  int64
 	once  sync.Once
 }
 
-// spoolError says that the disk failed, and not the client.
-type spoolError struct{ err error }
+// Error says that the disk failed, and not the client.
+type Error struct{ err error }
 
-func (e *spoolError) Error() string { return "keeping the body on disk: " + e.err.Error() }
-func (e *spoolError) Unwrap() error { return e.err }
+func (e *Error) Error() string { return "keeping the body on disk: " + e.err.Error() }
+func (e *Error) Unwrap() error { return e.err }
 
-func newSpool(agent *limit.Agent) (*spool, error) {
+// New makes a file for a body of that agent. Its error is a *limit.FullError or an
+// *Error.
+func New(agent *limit.Agent) (*Spool, error) {
 	if !agent.Take(limit.Bodies, 1) {
-		return nil, &fullError{limit.Bodies}
+		return nil, &limit.FullError{Kind: limit.Bodies}
 	}
 	s, err := createSpool(agent)
 	if err != nil {
@@ -36,39 +39,39 @@ func newSpool(agent *limit.Agent) (*spool, error) {
 	return s, err
 }
 
-func createSpool(agent *limit.Agent) (*spool, error) {
+func createSpool(agent *limit.Agent) (*Spool, error) {
 	f, err := os.CreateTemp("", "attache-body-")
 	if err != nil {
-		return nil, &spoolError{err}
+		return nil, &Error{err}
 	}
 	if runtime.GOOS != "windows" {
 		if err := os.Remove(f.Name()); err != nil {
 			f.Close()
-			return nil, &spoolError{err}
+			return nil, &Error{err}
 		}
 	}
-	return &spool{agent: agent, file: f}, nil
+	return &Spool{agent: agent, file: f}, nil
 }
 
 // Write implements io.Writer.
-func (s *spool) Write(p []byte) (int, error) {
+func (s *Spool) Write(p []byte) (int, error) {
 	if !s.agent.Take(limit.BodyBytes, int64(len(p))) {
-		return 0, &fullError{limit.BodyBytes}
+		return 0, &limit.FullError{Kind: limit.BodyBytes}
 	}
 	n, err := s.file.Write(p)
 	s.size += int64(n)
 	s.agent.Give(limit.BodyBytes, int64(len(p)-n))
 	if err != nil {
-		err = &spoolError{err}
+		err = &Error{err}
 	}
 	return n, err
 }
 
 // Reader reads the body from its beginning.
-func (s *spool) Reader() io.Reader { return io.NewSectionReader(s.file, 0, s.size) }
+func (s *Spool) Reader() io.Reader { return io.NewSectionReader(s.file, 0, s.size) }
 
 // Bytes implements expr.Body. The bytes are not kept.
-func (s *spool) Bytes() ([]byte, error) {
+func (s *Spool) Bytes() ([]byte, error) {
 	b := make([]byte, s.size)
 	if _, err := s.file.ReadAt(b, 0); err != nil {
 		return nil, fmt.Errorf("reading the body from disk: %w", err)
@@ -77,10 +80,10 @@ func (s *spool) Bytes() ([]byte, error) {
 }
 
 // Size implements expr.Body.
-func (s *spool) Size() int64 { return s.size }
+func (s *Spool) Size() int64 { return s.size }
 
 // Close lets go of the file. It may be called often.
-func (s *spool) Close() {
+func (s *Spool) Close() {
 	s.once.Do(func() {
 		_ = s.file.Close()
 		s.agent.Give(limit.Bodies, 1)
@@ -89,16 +92,4 @@ func (s *spool) Close() {
 			_ = os.Remove(s.file.Name())
 		}
 	})
-}
-
-// lastUse is an answer's body whose end lets go of the request's.
-type lastUse struct {
-	io.ReadCloser
-	then func()
-}
-
-func (c lastUse) Close() error {
-	err := c.ReadCloser.Close()
-	c.then()
-	return err
 }

@@ -1,4 +1,7 @@
-package resolver
+// Package override finds, in a body that passes, a field that frameworks take for the
+// method: _method and its like in forms, parts and JSON (Rails, Laravel, Symfony,
+// Express). Nothing is kept but the name that is being read.
+package override
 
 import (
 	"errors"
@@ -10,16 +13,16 @@ import (
 	"github.com/attache-proxy/attache/providers"
 )
 
-// errOverride is what the body of a request that may only read ends with, when a
-// field of it overrides the method. The service then never gets a whole request.
-var errOverride = errors.New("a field of the body overrides the method")
+// ErrOverride is what a watched body ends with before such a field. The service then
+// never gets a whole request.
+var ErrOverride = errors.New("a field of the body overrides the method")
 
-// watchBody looks at the body of a request that may only read and is no GET,
-// while it passes: the connector lists its path as reading, but frameworks take
-// POST for what a field _method says (Rails, Laravel, Symfony, Express). Nothing
-// is kept but the name that is being read.
-func (x *exchange) watchBody(out *http.Request) error {
-	if !x.call.onlyReads || out.Body == nil || out.Body == http.NoBody {
+// ErrHidden means that the body is a form whose fields cannot be seen.
+var ErrHidden = errors.New("whether this form overrides the method cannot be seen: it is compressed")
+
+// Watch looks at the body of a request while it passes.
+func Watch(out *http.Request) error {
+	if out.Body == nil || out.Body == http.NoBody {
 		return nil
 	}
 	mediaType, params, err := mime.ParseMediaType(out.Header.Get("Content-Type"))
@@ -41,7 +44,7 @@ func (x *exchange) watchBody(out *http.Request) error {
 		if _, isJSON := w.(*jsonNames); isJSON {
 			return nil // what inflates JSON takes no method from it
 		}
-		return &Refusal{Code: "not_permitted", Detail: "the agent may only read, and whether this form overrides the method cannot be seen: it is compressed", Next: "Send the form without Content-Encoding."}
+		return ErrHidden
 	}
 	out.Body = &watched{out.Body, w}
 	if again := out.GetBody; again != nil {
@@ -69,7 +72,7 @@ type watched struct {
 func (b *watched) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if n > 0 && b.names.overrides(p[:n]) {
-		return 0, errOverride
+		return 0, ErrOverride
 	}
 	return n, err
 }

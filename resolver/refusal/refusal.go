@@ -1,4 +1,6 @@
-package resolver
+// Package refusal is what agents get instead of a service's answer, and the only place
+// where that becomes HTTP.
+package refusal
 
 import (
 	"cmp"
@@ -135,12 +137,9 @@ func (r *Refusal) WriteTo(w http.ResponseWriter) {
 	_, _ = w.Write(append(printable.JSON(body), '\n'))
 }
 
-// AsRefusal finds the refusal in an error.
-func AsRefusal(err error) (*Refusal, bool) {
+// As finds the refusal in an error.
+func As(err error) (*Refusal, bool) {
 	var r *Refusal
 	ok := errors.As(err, &r)
 	return r, ok
 }
-
-// quoteNames lists names for a sentence.
-func quoteNames(names []string) string { return strings.Join(names, ", ") }

@@ -1,4 +1,4 @@
-package resolver
+package endpoint
 
 import (
 	"errors"
@@ -9,9 +9,9 @@ import (
 	"github.com/attache-proxy/attache/providers/secret"
 )
 
-// works reports whether the token has life left. The margin covers the way to
+// Works reports whether the token has life left. The margin covers the way to
 // the service; for very short tokens it is a tenth of their life.
-func works(cred *secret.Credential, now time.Time) bool {
+func Works(cred *secret.Credential, now time.Time) bool {
 	if cred.Expiry.IsZero() {
 		return true
 	}
@@ -22,12 +22,12 @@ func works(cred *secret.Credential, now time.Time) bool {
 	return !cred.Expired(now, margin)
 }
 
-// schedule is when a token is renewed ahead of time: at the larger of 60 s and a
+// Schedule is when a token is renewed ahead of time: at the larger of 60 s and a
 // tenth of its life before the end, but not in its first half. lot, from 0 to 1,
 // moves that ahead by up to another tenth of the life, so that accounts whose
 // tokens came at once are not renewed at once. Zero for tokens that do not say
 // when they end. A connector's own margin is taken as it is.
-func schedule(expiry, issued time.Time, margin time.Duration, lot float64) time.Time {
+func Schedule(expiry, issued time.Time, margin time.Duration, lot float64) time.Time {
 	if expiry.IsZero() {
 		return time.Time{}
 	}
@@ -38,9 +38,9 @@ func schedule(expiry, issued time.Time, margin time.Duration, lot float64) time.
 	return expiry.Add(-min(margin, life/2))
 }
 
-// backoff is how long nobody asks again after n failures in a row: from half a
+// Backoff is how long nobody asks again after n failures in a row: from half a
 // second, doubling up to a minute, with jitter; longer where the endpoint says so.
-func backoff(n int, err error) time.Duration {
+func Backoff(n int, err error) time.Duration {
 	d := 500 * time.Millisecond << min(n-1, 7)
 	d = min(d, time.Minute)
 	d = d/2 + rand.N(d/2+1)

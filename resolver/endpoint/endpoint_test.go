@@ -1,4 +1,4 @@
-package resolver
+package endpoint
 
 import (
 	"context"
@@ -41,8 +41,8 @@ func TestDeadEndpointIsLeftAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked, most, now atomic.Int64
 		down := true
-		var s endpoints
-		d := s.circuit("us", doerFunc(func(r *http.Request) (*http.Response, error) {
+		var s Set
+		d := s.Circuit("us", doerFunc(func(r *http.Request) (*http.Response, error) {
 			if r.URL.Host == "other.test" {
 				return answered(200)
 			}
@@ -73,7 +73,7 @@ func TestDeadEndpointIsLeftAlone(t *testing.T) {
 		if err := post(t, d, "https://other.test/t"); err != nil {
 			t.Errorf("another endpoint: %v", err)
 		}
-		if err := s.check(endpointKey{"idp.test", "us"}); err == nil {
+		if err := s.Check(Key{"idp.test", "us"}); err == nil {
 			t.Error("check of an endpoint at rest = nil")
 		}
 		down = false
@@ -82,7 +82,7 @@ func TestDeadEndpointIsLeftAlone(t *testing.T) {
 		if err := post(t, d, "https://idp.test/t"); err != nil || asked.Load() != before+1 {
 			t.Errorf("after its rest: %v, asked %d times more; want one that works", err, asked.Load()-before)
 		}
-		if err := s.check(endpointKey{"idp.test", "us"}); err != nil {
+		if err := s.Check(Key{"idp.test", "us"}); err != nil {
 			t.Errorf("check after it recovered = %v", err)
 		}
 	})
@@ -92,25 +92,25 @@ func TestDeadEndpointIsLeftAlone(t *testing.T) {
 // asked by others all the same, and however many there are is remembered of few.
 func TestEndpointRestsForOneClient(t *testing.T) {
 	for _, status := range []int{429, 500, 503} {
-		var s endpoints
-		busy := s.circuit("busy", doerFunc(func(*http.Request) (*http.Response, error) { return answered(status) }))
+		var s Set
+		busy := s.Circuit("busy", doerFunc(func(*http.Request) (*http.Response, error) { return answered(status) }))
 		for range tripAfter {
 			_ = post(t, busy, "https://idp.test/t")
 		}
 		if err := post(t, busy, "https://idp.test/t"); !errors.As(err, new(*restingError)) {
 			t.Fatalf("%d: the client that the service refuses goes on: %v", status, err)
 		}
-		other := s.circuit("other", doerFunc(func(*http.Request) (*http.Response, error) { return answered(200) }))
+		other := s.Circuit("other", doerFunc(func(*http.Request) (*http.Response, error) { return answered(200) }))
 		if err := post(t, other, "https://idp.test/t"); err != nil {
 			t.Errorf("%d: another client at that host: %v", status, err)
 		}
 		for i := range 2 * maxEndpoints {
-			s.of(endpointKey{fmt.Sprintf("h%d.test", i), "other"})
+			s.of(Key{fmt.Sprintf("h%d.test", i), "other"})
 		}
 		if len(s.m) > maxEndpoints {
-			t.Errorf("%d endpoints are remembered, want at most %d", len(s.m), maxEndpoints)
+			t.Errorf("%d Set are remembered, want at most %d", len(s.m), maxEndpoints)
 		}
-		if s.check(endpointKey{"idp.test", "busy"}) == nil {
+		if s.Check(Key{"idp.test", "busy"}) == nil {
 			t.Errorf("%d: the endpoint at rest was forgotten for others that are in order", status)
 		}
 	}
@@ -118,8 +118,8 @@ func TestEndpointRestsForOneClient(t *testing.T) {
 
 // TestRefusalsDoNotTrip: an endpoint that refuses accounts is in order.
 func TestRefusalsDoNotTrip(t *testing.T) {
-	var s endpoints
-	d := s.circuit("us", doerFunc(func(*http.Request) (*http.Response, error) { return answered(400) }))
+	var s Set
+	d := s.Circuit("us", doerFunc(func(*http.Request) (*http.Response, error) { return answered(400) }))
 	for range 3 * tripAfter {
 		if err := post(t, d, "https://idp.test/t"); err != nil {
 			t.Fatal(err)
@@ -133,7 +133,7 @@ func TestNothingIsSentTooLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, stopped := range []time.Duration{0, 10 * time.Second} {
 			sent := ""
-			guard := &inTime{doerFunc(func(r *http.Request) (*http.Response, error) {
+			guard := &InTime{doerFunc(func(r *http.Request) (*http.Response, error) {
 				time.Sleep(stopped) // between having the connection and writing
 				b, err := io.ReadAll(r.Body)
 				if err != nil {
@@ -173,7 +173,7 @@ func TestNoHerd(t *testing.T) {
 		for i := range accounts {
 			for at := c.first(i); at < hours*time.Hour; {
 				issued := start.Add(at)
-				at = schedule(issued.Add(life), issued, 0, lots()).Sub(start)
+				at = Schedule(issued.Add(life), issued, 0, lots()).Sub(start)
 				if s := int(at / time.Second); s < len(perSecond) {
 					perSecond[s]++
 					total++
