@@ -12,6 +12,7 @@ import (
 	_ "github.com/attache-proxy/attache/caddymodule/command" // the command line
 	"github.com/attache-proxy/attache/caddymodule/config"
 	"github.com/attache-proxy/attache/caddymodule/live"
+	"github.com/attache-proxy/attache/caddymodule/sample"
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/resolver"
@@ -86,7 +87,7 @@ type App struct {
 	guard       *egress.Guard
 	set         *connectorSet
 
-	sample    *sampler
+	sample    *sample.Sampler
 	stopWatch context.CancelFunc
 
 	publicURL   string // PublicURL, resolved

@@ -149,7 +149,7 @@ func (o observer) Observe(e *resolver.Observation) {
 		o.app.metrics.request(connector, e.Status, e.Code, e.Duration)
 	}
 	e.Bound()
-	o.app.sample.pass(e, o.write)
+	o.app.sample.Pass(e, o.write)
 }
 
 func (o observer) write(e *resolver.Observation) {
@@ -208,7 +208,7 @@ func (v *visit) observe(ref *resolver.Refusal, err error) {
 	case e.Status == 0 && err != nil:
 		e.Status = http.StatusBadGateway
 	}
-	if v.h.app.sample.skips(&e) {
+	if v.h.app.sample.Skips(&e) {
 		caddyhttp.SetVar(v.r.Context(), caddyhttp.LogSkipVar, true) // the access log would be as long
 	}
 	v.h.app.resolver.Observe(&e)

@@ -214,3 +214,51 @@ func (t tokenClients) of(c *providers.Connector) oauth.Doer {
 	}
 	return t.shared
 }
+
+// check compiles every connector, so that adapting a Caddyfile finds what is
+// wrong with it.
+func (a *App) check() error {
+	defs, err := a.definitions()
+	if err != nil {
+		return err
+	}
+	connectors, err := providers.CompileAll(defs, a.inUse())
+	if err != nil {
+		return err
+	}
+	return a.checkNames(connectors)
+}
+
+// checkNames finds accounts with options and grants with connectors that do
+// not exist.
+func (a *App) checkNames(connectors []*providers.Connector) error {
+	for _, c := range connectors {
+		for _, acct := range a.Connectors[c.Key].Accounts {
+			o, ok := c.Option(acct.Option)
+			if !ok {
+				return fmt.Errorf("%s: connector %s has no option %q; it has: %s", acct.Source, c.Key, acct.Option, c.OptionNames())
+			}
+			if err := checkValueNames(o, acct); err != nil {
+				return fmt.Errorf("%s: connector %s, account %s: %w", acct.Source, c.Key, acct.Name, err)
+			}
+		}
+	}
+	for name, agent := range a.Agents {
+		for _, g := range agent.Grants {
+			if a.Connectors[g.Connector] == nil {
+				return fmt.Errorf("%s: agent %s: grant %s: no connector of that name is declared here; write connector %s { use { … } }", agent.Source, name, g.Connector, g.Connector)
+			}
+		}
+	}
+	return nil
+}
+
+func checkValueNames(o *providers.Option, acct config.Account) error {
+	for name := range acct.Values {
+		if o.HasField(name) || o.OAuth != nil && config.AppValues[name] {
+			continue
+		}
+		return fmt.Errorf("option %s has no field %q; it has: %s", o.Name, name, o.FieldNames())
+	}
+	return nil
+}

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	pages "github.com/attache-proxy/attache/caddymodule/admin/connect"
+	"github.com/attache-proxy/attache/caddymodule/blocks"
 	"github.com/attache-proxy/attache/caddymodule/config"
 	"github.com/attache-proxy/attache/resolver/cache"
 )
@@ -77,18 +77,18 @@ func (a *App) parseOption(d *caddyfile.Dispenser) error {
 	case "vault":
 		return a.parseVault(d)
 	case "public_url":
-		return oneArg(d, &a.PublicURL)
+		return blocks.OneArg(d, &a.PublicURL)
 	case "connect_links":
-		if err := oneArg(d, &a.ConnectLinks); err != nil {
+		if err := blocks.OneArg(d, &a.ConnectLinks); err != nil {
 			return err
 		}
 		if !pages.KnownLinks(a.ConnectLinks) {
 			return d.Errf("connect_links %q: want open, sign_in or off", a.ConnectLinks)
 		}
 	case "ca":
-		return oneArg(d, &a.CA)
+		return blocks.OneArg(d, &a.CA)
 	case "connectors":
-		return oneArg(d, &a.ConnectorDir)
+		return blocks.OneArg(d, &a.ConnectorDir)
 	case "signed_body":
 		return a.parseSignedBody(d)
 	case "transport":
@@ -102,9 +102,12 @@ func (a *App) parseOption(d *caddyfile.Dispenser) error {
 	case "audit":
 		return a.parseAudit(d)
 	case "limits":
-		return parseLimits(d, &a.Limits)
+		return blocks.Limits(d, &a.Limits)
 	case "connector":
-		return a.parseConnector(d)
+		if a.Connectors == nil {
+			a.Connectors = map[string]*config.Connector{}
+		}
+		return blocks.Connector(d, a.Connectors)
 	case "agent":
 		return a.parseAgent(d)
 	default:
@@ -115,7 +118,7 @@ func (a *App) parseOption(d *caddyfile.Dispenser) error {
 
 func (a *App) parseSignedBody(d *caddyfile.Dispenser) error {
 	var size string
-	if err := oneArg(d, &size); err != nil {
+	if err := blocks.OneArg(d, &size); err != nil {
 		return err
 	}
 	n, err := humanize.ParseBytes(size)
@@ -127,7 +130,7 @@ func (a *App) parseSignedBody(d *caddyfile.Dispenser) error {
 }
 
 func (a *App) parseTransport(d *caddyfile.Dispenser) error {
-	if err := oneArg(d, &a.Transport); err != nil {
+	if err := blocks.OneArg(d, &a.Transport); err != nil {
 		return err
 	}
 	if a.Transport != "own" && a.Transport != "std" {
@@ -179,7 +182,7 @@ func (a *App) parseAudit(d *caddyfile.Dispenser) error {
 // parseRetention reads a duration of at least a day, or forever.
 func parseRetention(d *caddyfile.Dispenser, into *caddy.Duration) error {
 	name, text := d.Val(), ""
-	if err := oneArg(d, &text); err != nil {
+	if err := blocks.OneArg(d, &text); err != nil {
 		return err
 	}
 	if text == "forever" {
@@ -194,21 +197,6 @@ func parseRetention(d *caddyfile.Dispenser, into *caddy.Duration) error {
 	return nil
 }
 
-// oneArg reads exactly one argument.
-func oneArg(d *caddyfile.Dispenser, into *string) error {
-	if !d.NextArg() {
-		return d.ArgErr()
-	}
-	*into = d.Val()
-	if d.NextArg() {
-		return d.ArgErr()
-	}
-	return nil
-}
-
-// source is the place of the current token, for messages that come later.
-func source(d *caddyfile.Dispenser) string { return fmt.Sprintf("%s:%d", d.File(), d.Line()) }
-
 // parseAgent reads:
 //
 //	agent <name> {
@@ -218,7 +206,7 @@ func source(d *caddyfile.Dispenser) string { return fmt.Sprintf("%s:%d", d.File(
 //	}
 func (a *App) parseAgent(d *caddyfile.Dispenser) error {
 	var name string
-	at := source(d)
+	at := blocks.Source(d)
 	if !d.Args(&name) {
 		return d.ArgErr()
 	}
@@ -233,7 +221,7 @@ func (a *App) parseAgent(d *caddyfile.Dispenser) error {
 		switch d.Val() {
 		case "token":
 			var token string
-			if err := oneArg(d, &token); err != nil {
+			if err := blocks.OneArg(d, &token); err != nil {
 				return err
 			}
 			if token == "" {
@@ -247,7 +235,7 @@ func (a *App) parseAgent(d *caddyfile.Dispenser) error {
 			}
 			agent.Grants = append(agent.Grants, g)
 		case "limits":
-			if err := parseLimits(d, &agent.Limits); err != nil {
+			if err := blocks.Limits(d, &agent.Limits); err != nil {
 				return err
 			}
 		default:
@@ -290,14 +278,14 @@ func (h *Handler) parseDirectiveOption(d *caddyfile.Dispenser) (ours bool, err e
 		if h.Agent != "" {
 			return true, d.Err("agent stands twice; a listener has one agent of its own")
 		}
-		return true, oneArg(d, &h.Agent)
+		return true, blocks.OneArg(d, &h.Agent)
 	case "agent_from_certificate":
 		h.AgentFromCertificate = true
 		if d.NextArg() {
 			return true, d.ArgErr()
 		}
 	case "unmatched":
-		if err := oneArg(d, &h.Unmatched); err != nil {
+		if err := blocks.OneArg(d, &h.Unmatched); err != nil {
 			return true, err
 		}
 		if h.Validate() != nil {
@@ -375,7 +363,7 @@ func (a *App) parseCache(d *caddyfile.Dispenser) error {
 		return d.Err("cache stands twice; there is one")
 	}
 	a.cacheSeen = true
-	at := source(d)
+	at := blocks.Source(d)
 	args := d.RemainingArgs()
 	switch {
 	case len(args) == 1 && args[0] == "memory":
@@ -409,7 +397,7 @@ func parseCacheOption(c *config.Cache, d *caddyfile.Dispenser) error {
 			return d.Err("tls_client_certificate wants two files: the certificate and its key")
 		}
 	case "prefix":
-		return oneArg(d, &c.Prefix)
+		return blocks.OneArg(d, &c.Prefix)
 	default:
 		return d.Errf("unknown option %q in cache redis; known here: tls_trusted_ca, tls_client_certificate, prefix", d.Val())
 	}
@@ -435,7 +423,7 @@ func checkCacheURL(c *config.Cache, d *caddyfile.Dispenser) error {
 
 func (a *App) parseTokenTimeout(d *caddyfile.Dispenser) error {
 	var word string
-	if err := oneArg(d, &word); err != nil {
+	if err := blocks.OneArg(d, &word); err != nil {
 		return err
 	}
 	t, err := caddy.ParseDuration(word)

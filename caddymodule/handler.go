@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/attache-proxy/attache/caddymodule/entrance"
 	"github.com/attache-proxy/attache/caddymodule/intercept"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/limit"
@@ -83,7 +84,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		OnHeader: func(t *intercept.Tunnel, n int64) bool { return t.Agent.(*tunnelAgent).header(n) },
 	})
 	server.RegisterConnContext(intercept.ConnContext)
-	entrances.guard(server)
+	entrance.All.Guard(server)
 	server.RegisterOnShutdown(h.interceptor.Shutdown)
 	server.RegisterOnStop(h.interceptor.Wait)
 	return nil
@@ -112,7 +113,7 @@ const callKey = "attache.call"
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) (err error) {
 	v := &visit{h: h, w: w, r: r, began: time.Now(), last: framedTwice(r)}
-	entrances.serve(r.Context())
+	entrance.All.Serve(r.Context())
 	defer v.over(&err)
 	if err = v.understand(); err == nil {
 		h.app.metrics.resolve.Observe(time.Since(v.began).Seconds())

@@ -11,6 +11,7 @@ import (
 
 	"github.com/attache-proxy/attache/caddymodule/config"
 	"github.com/attache-proxy/attache/caddymodule/gcs"
+	"github.com/attache-proxy/attache/caddymodule/sample"
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/egress"
@@ -19,7 +20,7 @@ import (
 
 // Provision builds everything; requests only use it.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.ctx, a.logger, a.sample = ctx, ctx.Logger(), new(sampler)
+	a.ctx, a.logger, a.sample = ctx, ctx.Logger(), new(sample.Sampler)
 	if err := a.provisionCA(); err != nil {
 		return err
 	}
@@ -134,7 +135,7 @@ func (a *App) Cleanup() error {
 		go let() // a reload does not wait
 	}
 	if a.sample != nil {
-		a.sample.flush()
+		a.sample.Flush()
 	}
 	return a.audit.Close()
 }

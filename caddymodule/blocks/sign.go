@@ -1,4 +1,4 @@
-package caddymodule
+package blocks
 
 import (
 	"strings"
@@ -124,7 +124,7 @@ func (b *connectorBlock) parseOAuth2Option(d *caddyfile.Dispenser) error {
 	switch {
 	case config.AppValues[word]:
 		var v string
-		if err := oneArg(d, &v); err != nil {
+		if err := OneArg(d, &v); err != nil {
 			return err
 		}
 		b.own.Values[word] = v
@@ -146,7 +146,7 @@ func (b *connectorBlock) parseOAuth2Option(d *caddyfile.Dispenser) error {
 		return b.entry(d, b.option, "token_headers")
 	default:
 		var v string
-		if err := oneArg(d, &v); err != nil {
+		if err := OneArg(d, &v); err != nil {
 			return err
 		}
 		if _, ok := b.option[word]; ok {

@@ -1,4 +1,4 @@
-package caddymodule
+package blocks
 
 import (
 	"strconv"
@@ -9,7 +9,7 @@ import (
 	"github.com/attache-proxy/attache/resolver/limit"
 )
 
-// parseLimits reads, for all agents or for one:
+// Limits reads, for all agents or for one:
 //
 //	limits {
 //		requests   <number>
@@ -21,7 +21,7 @@ import (
 //		body_bytes <size>
 //		refreshes  <number in a minute>
 //	}
-func parseLimits(d *caddyfile.Dispenser, into *limit.Limits) error {
+func Limits(d *caddyfile.Dispenser, into *limit.Limits) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
@@ -38,7 +38,7 @@ func parseLimits(d *caddyfile.Dispenser, into *limit.Limits) error {
 		if !ok {
 			return d.Errf("unknown option %q in limits; known here: requests, tunnels, upgrades, headers, memory, bodies, body_bytes, refreshes", name)
 		}
-		if err := oneArg(d, &text); err != nil {
+		if err := OneArg(d, &text); err != nil {
 			return err
 		}
 		if *o.to != 0 {

@@ -1,4 +1,5 @@
-package caddymodule
+// Package entrance makes room for connections that are served.
+package entrance
 
 import (
 	"context"
@@ -20,13 +21,13 @@ import (
 // alive. Beyond it the one that has waited longest is closed.
 const maxEntrances = 8192
 
-// entrances are the connections of all listeners that have the handler. They are
+// All are the connections of all listeners that have the handler. They are
 // shared by all configurations, as descriptors are.
-var entrances entranceSet
+var All Set
 
-// entranceSet makes room for connections that are served by closing others that
+// Set makes room for connections that are served by closing others that
 // wait: nobody shuts others out by connecting and saying nothing.
-type entranceSet struct {
+type Set struct {
 	conns   sync.Map // net.Conn → *entrance
 	waiting atomic.Int64
 }
@@ -49,8 +50,8 @@ const (
 
 type entranceKey struct{}
 
-// guard watches a server's connections.
-func (s *entranceSet) guard(server *caddyhttp.Server) {
+// Guard watches a server's connections.
+func (s *Set) Guard(server *caddyhttp.Server) {
 	server.RegisterConnContext(func(ctx context.Context, c net.Conn) context.Context {
 		e := &entrance{conn: c}
 		e.since.Store(time.Now().UnixNano())
@@ -62,7 +63,7 @@ func (s *entranceSet) guard(server *caddyhttp.Server) {
 }
 
 // changed is told of each state of a connection.
-func (s *entranceSet) changed(c net.Conn, state http.ConnState) {
+func (s *Set) changed(c net.Conn, state http.ConnState) {
 	v, ok := s.conns.Load(c)
 	if !ok {
 		return
@@ -88,14 +89,14 @@ func (s *entranceSet) changed(c net.Conn, state http.ConnState) {
 	}
 }
 
-// serve notes that a request of the context's connection is served.
-func (s *entranceSet) serve(ctx context.Context) {
+// Serve notes that a request of the context's connection is served.
+func (s *Set) Serve(ctx context.Context) {
 	if e, ok := ctx.Value(entranceKey{}).(*entrance); ok {
 		s.move(e, entranceServed)
 	}
 }
 
-func (s *entranceSet) move(e *entrance, to int32) {
+func (s *Set) move(e *entrance, to int32) {
 	from := e.state.Swap(to)
 	switch {
 	case from != entranceServed && to == entranceServed:
@@ -107,7 +108,7 @@ func (s *entranceSet) move(e *entrance, to int32) {
 
 // evict closes the connection that has waited longest, of those that were never
 // served if there are any, and the newcomer where none waits: then it returns false.
-func (s *entranceSet) evict(newcomer *entrance) bool {
+func (s *Set) evict(newcomer *entrance) bool {
 	worst := newcomer
 	state, since := entranceServed, int64(0)
 	for _, v := range s.conns.Range {

@@ -1,4 +1,4 @@
-package caddymodule
+package blocks
 
 import (
 	"encoding/json"
@@ -27,7 +27,7 @@ type connectorBlock struct {
 	wildcard, reason string
 }
 
-// parseConnector reads:
+// Connector reads what follows the word connector, and adds it:
 //
 //	connector <key> {
 //		use     [<option>] { <field> <placeholder> … }   # the account "default"
@@ -53,15 +53,15 @@ type connectorBlock struct {
 //		tls_trusted_ca <PEM file>
 //		tls_client_certificate <PEM file> <key file>
 //	}
-func (a *App) parseConnector(d *caddyfile.Dispenser) error {
-	b := &connectorBlock{conf: &config.Connector{Source: source(d)}, def: map[string]any{}, option: map[string]any{}}
+func Connector(d *caddyfile.Dispenser, into map[string]*config.Connector) error {
+	b := &connectorBlock{conf: &config.Connector{Source: Source(d)}, def: map[string]any{}, option: map[string]any{}}
 	if !d.Args(&b.key) {
 		return d.ArgErr()
 	}
 	if d.NextArg() {
 		return d.ArgErr()
 	}
-	if _, ok := a.Connectors[b.key]; ok {
+	if _, ok := into[b.key]; ok {
 		return d.Errf("connector %s stands twice; several accounts go into one block: account NAME { … }", b.key)
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
@@ -72,10 +72,7 @@ func (a *App) parseConnector(d *caddyfile.Dispenser) error {
 	if err := b.finish(); err != nil {
 		return err
 	}
-	if a.Connectors == nil {
-		a.Connectors = map[string]*config.Connector{}
-	}
-	a.Connectors[b.key] = b.conf
+	into[b.key] = b.conf
 	return nil
 }
 
@@ -83,7 +80,7 @@ func (a *App) parseConnector(d *caddyfile.Dispenser) error {
 var connectorOptions = map[string]func(*connectorBlock, *caddyfile.Dispenser) error{
 	"use":     (*connectorBlock).parseUse,
 	"account": (*connectorBlock).parseAccount,
-	"default": func(b *connectorBlock, d *caddyfile.Dispenser) error { return oneArg(d, &b.fallback) },
+	"default": func(b *connectorBlock, d *caddyfile.Dispenser) error { return OneArg(d, &b.fallback) },
 	"hosts":   (*connectorBlock).parseHosts,
 	"wildcard": func(b *connectorBlock, d *caddyfile.Dispenser) error {
 		if !d.Args(&b.wildcard, &b.reason) || d.NextArg() {
@@ -108,9 +105,9 @@ var connectorOptions = map[string]func(*connectorBlock, *caddyfile.Dispenser) er
 	"scrub":    func(b *connectorBlock, d *caddyfile.Dispenser) error { return b.onOff(d, "scrub") },
 	"sandbox":  func(b *connectorBlock, d *caddyfile.Dispenser) error { return b.onOff(d, "sandbox") },
 	"cookies":  func(b *connectorBlock, d *caddyfile.Dispenser) error { return b.text(d, "cookies") },
-	"upstream": func(b *connectorBlock, d *caddyfile.Dispenser) error { return oneArg(d, &b.conf.Upstream) },
+	"upstream": func(b *connectorBlock, d *caddyfile.Dispenser) error { return OneArg(d, &b.conf.Upstream) },
 	"tls_trusted_ca": func(b *connectorBlock, d *caddyfile.Dispenser) error {
-		return oneArg(d, &b.conf.TLSTrustedCA)
+		return OneArg(d, &b.conf.TLSTrustedCA)
 	},
 	"tls_client_certificate": func(b *connectorBlock, d *caddyfile.Dispenser) error {
 		if !d.Args(&b.conf.TLSClientCertificate, &b.conf.TLSClientKey) {
@@ -130,7 +127,7 @@ func (b *connectorBlock) parseOption(d *caddyfile.Dispenser) error {
 
 func (b *connectorBlock) text(d *caddyfile.Dispenser, key string) error {
 	var v string
-	if err := oneArg(d, &v); err != nil {
+	if err := OneArg(d, &v); err != nil {
 		return err
 	}
 	b.def[key] = v
@@ -211,7 +208,7 @@ func (b *connectorBlock) onOff(d *caddyfile.Dispenser, key string) error {
 
 func onOff(d *caddyfile.Dispenser) (bool, error) {
 	var v string
-	if err := oneArg(d, &v); err != nil {
+	if err := OneArg(d, &v); err != nil {
 		return false, err
 	}
 	switch v {
@@ -225,7 +222,7 @@ func onOff(d *caddyfile.Dispenser) (bool, error) {
 
 // parseUse reads the account "default": use [<option>] { <field> <value> … }
 func (b *connectorBlock) parseUse(d *caddyfile.Dispenser) error {
-	acct := config.Account{Name: "default", Source: source(d)}
+	acct := config.Account{Name: "default", Source: Source(d)}
 	if d.NextArg() {
 		acct.Option = d.Val()
 	}
@@ -234,7 +231,7 @@ func (b *connectorBlock) parseUse(d *caddyfile.Dispenser) error {
 
 // parseAccount reads a named account: account <name> [<option>] { … }
 func (b *connectorBlock) parseAccount(d *caddyfile.Dispenser) error {
-	acct := config.Account{Source: source(d)}
+	acct := config.Account{Source: Source(d)}
 	if !d.NextArg() {
 		return d.ArgErr()
 	}
@@ -261,7 +258,7 @@ func (b *connectorBlock) addAccount(d *caddyfile.Dispenser, acct config.Account)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		name := d.Val()
 		var value string
-		if err := oneArg(d, &value); err != nil {
+		if err := OneArg(d, &value); err != nil {
 			return err
 		}
 		if _, ok := acct.Values[name]; ok {
@@ -322,52 +319,4 @@ func (b *connectorBlock) setDefault() error {
 		}
 	}
 	return fmt.Errorf("connector %s: default %s: there is no account of that name", b.key, b.fallback)
-}
-
-// check compiles every connector, so that adapting a Caddyfile finds what is
-// wrong with it.
-func (a *App) check() error {
-	defs, err := a.definitions()
-	if err != nil {
-		return err
-	}
-	connectors, err := providers.CompileAll(defs, a.inUse())
-	if err != nil {
-		return err
-	}
-	return a.checkNames(connectors)
-}
-
-// checkNames finds accounts with options and grants with connectors that do
-// not exist.
-func (a *App) checkNames(connectors []*providers.Connector) error {
-	for _, c := range connectors {
-		for _, acct := range a.Connectors[c.Key].Accounts {
-			o, ok := c.Option(acct.Option)
-			if !ok {
-				return fmt.Errorf("%s: connector %s has no option %q; it has: %s", acct.Source, c.Key, acct.Option, c.OptionNames())
-			}
-			if err := checkValueNames(o, acct); err != nil {
-				return fmt.Errorf("%s: connector %s, account %s: %w", acct.Source, c.Key, acct.Name, err)
-			}
-		}
-	}
-	for name, agent := range a.Agents {
-		for _, g := range agent.Grants {
-			if a.Connectors[g.Connector] == nil {
-				return fmt.Errorf("%s: agent %s: grant %s: no connector of that name is declared here; write connector %s { use { … } }", agent.Source, name, g.Connector, g.Connector)
-			}
-		}
-	}
-	return nil
-}
-
-func checkValueNames(o *providers.Option, acct config.Account) error {
-	for name := range acct.Values {
-		if o.HasField(name) || o.OAuth != nil && config.AppValues[name] {
-			continue
-		}
-		return fmt.Errorf("option %s has no field %q; it has: %s", o.Name, name, o.FieldNames())
-	}
-	return nil
 }
