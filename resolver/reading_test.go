@@ -143,6 +143,14 @@ func TestBodiesOverrideNothing(t *testing.T) {
 	req.Header.Set("Content-Encoding", "gzip")
 	_, err := w.send(req)
 	wantRefusal(t, "a compressed form", err, "not_permitted", "compressed")
+	req = httptest.NewRequestWithContext(t.Context(), "POST", "https://svc.example/search", strings.NewReader("zipped"))
+	req.Header = http.Header{"Content-Type": {form}, "Content-Encoding": {"identity", "gzip"}}
+	_, err = w.send(req)
+	wantRefusal(t, "a form compressed in a second line", err, "not_permitted", "compressed")
+	req = httptest.NewRequestWithContext(t.Context(), "POST", "https://svc.example/search", strings.NewReader("_method=DELETE"))
+	req.Header["Content-Type"] = []string{"text/plain", form}
+	_, err = w.send(req)
+	wantRefusal(t, "a body of two types", err, "not_permitted", "several types")
 	cfg.grants = []resolver.Grant{{Connector: "svc", Write: true}}
 	w = newWorld(t, cfg)
 	req = httptest.NewRequestWithContext(t.Context(), "POST", "https://svc.example/x", strings.NewReader("_method=DELETE"))

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -68,7 +69,7 @@ func (s *stage) step(st *step, id string, vars map[string]string, record *string
 	a := s.send(st, m)
 	took := time.Since(began)
 	fmt.Fprintf(record, "> %s as %s\n%s\n< %s\n", st.Door, st.as(), clip(m.bytes(), 1500), clip(a.raw, 1500))
-	if broken = s.always(st, id, a); broken == "" {
+	if broken = s.always(st, id, m.bytes(), a); broken == "" {
 		broken = st.Holds.judge(s, id, a, took)
 	}
 	for _, got := range s.got.of(id) {
@@ -85,12 +86,14 @@ func (s *stage) step(st *step, id string, vars map[string]string, record *string
 	return broken
 }
 
-// always is what holds whatever was tried.
-func (s *stage) always(st *step, id string, a answer) string {
+// always is what holds whatever was tried: of the request that was sent, and of
+// what came.
+func (s *stage) always(st *step, id, sent string, a answer) string {
 	if found := leaks(a.text()); found != "" {
 		return "the agent received the secret of " + found
 	}
 	for _, got := range s.got.of(id) {
+		got.marks = slices.DeleteFunc(slices.Clone(got.marks), func(c canary) bool { return strings.Contains(sent, c.value) && c.value != "" }) // the agent's own words
 		if why := got.wrong(st.as()); why != "" {
 			return why
 		}

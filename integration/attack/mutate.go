@@ -66,7 +66,7 @@ func (s *stage) tryMutated(seeds []*attack, m *mutation) outcome {
 	}
 	a.door = st.Door
 	got := s.send(&st, msg)
-	o := outcome{attack: &a, broken: s.always(&st, id, got)}
+	o := outcome{attack: &a, broken: s.always(&st, id, msg.bytes(), got)}
 	if o.broken != "" {
 		o.record = fmt.Sprintf("> %s as %s\n%s\n< %s\n", st.Door, st.as(), clip(msg.bytes(), 3000), clip(got.raw, 3000))
 		for _, g := range s.got.of(id) {

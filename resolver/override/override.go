@@ -25,6 +25,9 @@ func Watch(out *http.Request) error {
 	if out.Body == nil || out.Body == http.NoBody {
 		return nil
 	}
+	if len(out.Header.Values("Content-Type")) > 1 {
+		return &Refusal{Code: "not_permitted", Detail: "the agent may only read, and whether this body overrides the method cannot be seen: it has several types", Next: "Send one Content-Type."}
+	}
 	mediaType, params, err := mime.ParseMediaType(out.Header.Get("Content-Type"))
 	var w fieldNames
 	switch {
@@ -40,7 +43,7 @@ func Watch(out *http.Request) error {
 	default:
 		return nil
 	}
-	if coding := out.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+	if coding := strings.Join(out.Header.Values("Content-Encoding"), ", "); coding != "" && !strings.EqualFold(coding, "identity") {
 		if _, isJSON := w.(*jsonNames); isJSON {
 			return nil // what inflates JSON takes no method from it
 		}
