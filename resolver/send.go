@@ -378,7 +378,7 @@ func (x *exchange) watchBody(out *http.Request) error {
 		return nil
 	}
 	if err := override.Watch(out); err != nil {
-		return &Refusal{Code: "not_permitted", Detail: "the agent may only read, and " + err.Error(), Next: "Send the form without Content-Encoding."}
+		return &Refusal{Code: "not_permitted", Detail: "the agent may only read, and " + err.Error(), Next: "Send the body with one Content-Type and without Content-Encoding."}
 	}
 	return nil
 }

@@ -17,8 +17,12 @@ import (
 // never gets a whole request.
 var ErrOverride = errors.New("a field of the body overrides the method")
 
-// ErrHidden means that the body is a form whose fields cannot be seen.
-var ErrHidden = errors.New("whether this form overrides the method cannot be seen: it is compressed")
+// ErrHidden means that the body is a form whose fields cannot be seen, ErrTypes
+// that it may be one: it has several Content-Types, and readers differ.
+var (
+	ErrHidden = errors.New("whether this form overrides the method cannot be seen: it is compressed")
+	ErrTypes  = errors.New("whether this body overrides the method cannot be seen: it has several types")
+)
 
 // Watch looks at the body of a request while it passes.
 func Watch(out *http.Request) error {
@@ -26,7 +30,7 @@ func Watch(out *http.Request) error {
 		return nil
 	}
 	if len(out.Header.Values("Content-Type")) > 1 {
-		return &Refusal{Code: "not_permitted", Detail: "the agent may only read, and whether this body overrides the method cannot be seen: it has several types", Next: "Send one Content-Type."}
+		return ErrTypes
 	}
 	mediaType, params, err := mime.ParseMediaType(out.Header.Get("Content-Type"))
 	var w fieldNames
