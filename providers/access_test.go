@@ -100,7 +100,21 @@ func TestCatalogueReads(t *testing.T) {
 		"kubernetes": {"GET /api/v1/pods": true, "GET /api/v1/namespaces/n/pods/p/log": true, "GET /api/v1/namespaces/n/pods/p/exec?command=sh": false, "GET /api/v1/namespaces/n/pods/p/attach": false, "GET /api/v1/namespaces/n/pods/p/%65xec": false,
 			"GET /api/v1/namespaces/n/pods/p/portforward": false, "GET /api/v1/namespaces/n/services/s/proxy/x": false, "GET /api/v1/nodes/n/proxy/run/a/b": false, "GET /api/v1/namespaces/n/pods/p/proxy": false, "GET /api/v1/watch/pods": true,
 			"POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews": true, "POST /api/v1/namespaces": false},
-		"facebook": {"GET /v20.0/1?method=delete": false, "GET /v20.0/me": true},
+		"vk":            {"GET /method/users.get": true, "GET /method/wall.post": false, "GET /method/messages.send": false, "POST /method/wall.get": true, "GET /method/execute": false, "GET /method/account.getInfo": true},
+		"bitrix24":      {"GET /rest/1/code/crm.deal.list.json": true, "GET /rest/1/code/crm.deal.delete": false, "GET /rest/1/code/batch": false, "GET /rest/1/code/profile": true},
+		"ntfy":          {"GET /topic/json": true, "GET /topic/publish?message=x": false, "GET /topic/send": false, "GET /topic/trigger": false},
+		"sms-ru":        {"GET /sms/send?to=1": false, "GET /my/balance": true, "POST /sms/send": false},
+		"smsc-ru":       {"GET /sys/send.php": false, "GET /sys/balance.php": true},
+		"odnoklassniki": {"GET /fb.do?method=users.getCurrentUser": true, "GET /fb.do?method=mediatopic.post": false, "GET /api/mediatopic/post": false},
+		"flickr":        {"GET /services/rest?method=flickr.people.getInfo": true, "GET /services/rest?method=flickr.photos.delete": false},
+		"lastfm":        {"GET /2.0/?method=user.getInfo": true, "GET /2.0/?method=track.love": false, "GET /2.0/?method=auth.getSession": false},
+		"taobao-top":    {"GET /router/rest?method=taobao.time.get": true, "GET /router/rest?method=taobao.item.delete": false},
+		"alipay":        {"GET /gateway.do?method=alipay.trade.query": true, "GET /gateway.do?method=alipay.trade.refund": false},
+		"jenkins":       {"GET /job/x/api/json": true, "GET /job/x/build?token=t": false, "GET /job/a/job/b/buildWithParameters": false, "GET /restart": false},
+		"vonage":        {"GET /sms/json?to=1": false, "GET /verify/json": false, "GET /account/get-balance": true, "GET /v1/applications": true},
+		"zadarma":       {"GET /v1/info/balance/": true, "GET /v1/request/callback/?from=1": false},
+		"unisender":     {"GET /ru/api/getLists": true, "GET /ru/api/sendSms": false},
+		"facebook":      {"GET /v20.0/1?method=delete": false, "GET /v20.0/me": true},
 	} {
 		cs, err := providers.CompileAll(providers.DefinitionsOf(defs), []string{key})
 		if err != nil {
