@@ -97,6 +97,12 @@ func (t *TestDef) Proves(status int, body []byte) bool {
 	return status == t.Status() && (t.answer == nil || t.answer.Holds(status, body))
 }
 
+// Tells reports whether it is known how the service says no: by another status, or
+// by what OK reads.
+func (t *TestDef) Tells() bool {
+	return t.answer != nil || t.Wrong != nil && t.Wrong.Status != t.Status()
+}
+
 // String is the request and what is expected, for people.
 func (t *TestDef) String() string {
 	if t.None != "" {

@@ -97,11 +97,14 @@ func (r *Resolver) Probe(ctx context.Context, acct *Account) (p Probed, err erro
 		return p, nil
 	}
 	p.identify(paths, body)
+	if paths.ID != "" && p.ID == "" && !t.Tells() {
+		p.Status = 0
+	}
 	return p, nil
 }
 
 // identify reads whose account it is. Services that say no with status 200 do
-// not say whose it is: then the credential was not taken.
+// not say whose it is: where nothing else tells, the credential was not taken.
 func (p *Probed) identify(paths providers.IdentityDef, body []byte) {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
@@ -110,9 +113,6 @@ func (p *Probed) identify(paths providers.IdentityDef, body []byte) {
 		return
 	}
 	p.ID, p.Label, p.Email = at(doc, paths.ID), at(doc, paths.Label), at(doc, paths.Email)
-	if paths.ID != "" && p.ID == "" {
-		p.Status = 0
-	}
 }
 
 // at follows a dotted path.
