@@ -13,6 +13,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/attache-proxy/attache/caddymodule/blocks"
 )
 
 type caddyHandler = caddyhttp.MiddlewareHandler
@@ -129,4 +131,56 @@ func takeOwnOptions(d *caddyfile.Dispenser) (*Handler, error) {
 	}
 	d.Reset()
 	return handler, nil
+}
+
+// parseDirectiveOption reads what the middleware itself understands. It
+// returns false for words that are not ours.
+func (h *Handler) parseDirectiveOption(d *caddyfile.Dispenser) (ours bool, err error) {
+	switch d.Val() {
+	case "agent":
+		if h.Agent != "" {
+			return true, d.Err("agent stands twice; a listener has one agent of its own")
+		}
+		return true, blocks.OneArg(d, &h.Agent)
+	case "agent_from_certificate":
+		h.AgentFromCertificate = true
+		if d.NextArg() {
+			return true, d.ArgErr()
+		}
+	case "unmatched":
+		if err := blocks.OneArg(d, &h.Unmatched); err != nil {
+			return true, err
+		}
+		if h.Validate() != nil {
+			return true, d.Errf("unmatched %q: want tunnel or deny", h.Unmatched)
+		}
+	case "name":
+		args := d.RemainingArgs()
+		if len(args) == 0 {
+			return true, d.ArgErr()
+		}
+		h.Names = append(h.Names, args...)
+	default:
+		return false, nil
+	}
+	return true, nil
+}
+
+// warnOfOpenAdmin says so when Caddy's admin API listens on TCP: an agent that
+// shares our network namespace could reconfigure us, without any credential.
+func warnOfOpenAdmin(h httpcaddyfile.Helper) {
+	listen := caddy.DefaultAdminListen
+	if conf, ok := h.Option("admin").(*caddy.AdminConfig); ok {
+		if conf.Disabled {
+			return
+		}
+		if conf.Listen != "" {
+			listen = conf.Listen
+		}
+	}
+	if addr, err := caddy.ParseNetworkAddress(listen); err == nil && addr.IsUnixNetwork() {
+		return
+	}
+	caddy.Log().Named("attache").Warn("Caddy's admin API listens on TCP (" + listen + "), where an agent on this machine can reach it and change everything; " +
+		"set `admin unix//run/attache/admin.sock|0600` or `admin off` in the global options")
 }

@@ -1,14 +1,12 @@
 package caddymodule
 
 import (
-	"encoding/json"
 	"net/http"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/attache-proxy/attache/caddymodule/client"
-	"github.com/attache-proxy/attache/providers/printable"
 	"github.com/attache-proxy/attache/resolver"
 )
 
@@ -77,15 +75,6 @@ func (v *visit) about() error {
 		out.Connectors = append(out.Connectors, ac)
 	}
 	return v.json(http.StatusOK, out)
-}
-
-func (v *visit) json(status int, body any) error {
-	v.w.Header().Set("Content-Type", "application/json")
-	v.w.Header().Set("Cache-Control", "no-store")
-	v.w.WriteHeader(status)
-	text, _ := json.Marshal(body)
-	_, _ = v.w.Write(append(printable.JSON(text), '\n'))
-	return errServed
 }
 
 // test runs a connector's test request with the account that the agent would use.

@@ -10,9 +10,7 @@ import (
 
 	"github.com/attache-proxy/attache/caddymodule/intercept"
 	"github.com/attache-proxy/attache/providers"
-	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver"
-	"github.com/attache-proxy/attache/resolver/limit"
 )
 
 // understand finds out through which door the request came, who asks, and what
@@ -29,27 +27,6 @@ func (v *visit) understand() error {
 	}
 	return v.direct()
 }
-
-// tunnelAgent is who opened a tunnel. It is looked up again for each request
-// inside: a token that was revoked works no more, although the tunnel is open.
-type tunnelAgent struct {
-	agent   *resolver.Agent
-	account string
-	user    string
-	token   secret.Value
-}
-
-// header counts bytes of headers that are not complete, against the agent's limit.
-func (t *tunnelAgent) header(n int64) bool {
-	if n < 0 {
-		t.agent.Limit.Give(limit.Headers, -n)
-		return true
-	}
-	return t.agent.Limit.Take(limit.Headers, n)
-}
-
-// String is the agent's name, for logs.
-func (t *tunnelAgent) String() string { return t.agent.Name }
 
 // inside is a request of an intercepted tunnel.
 func (v *visit) inside(t *intercept.Tunnel) error {

@@ -15,7 +15,6 @@ import (
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/egress"
-	"github.com/attache-proxy/attache/resolver/limit"
 )
 
 // Provision builds everything; requests only use it.
@@ -111,11 +110,6 @@ func (a *App) Stop() error {
 	return nil
 }
 
-// limitOf is what an agent has in use.
-func (a *App) limitOf(id string, own limit.Limits) *limit.Agent {
-	return inUse.Of(id, own.Over(a.Limits))
-}
-
 // Cleanup lets go of what this configuration held. Streams that still run keep
 // their connections to their end, and token requests their vault and cache.
 func (a *App) Cleanup() error {
@@ -139,13 +133,6 @@ func (a *App) Cleanup() error {
 	}
 	return a.audit.Close()
 }
-
-// underWay are the requests of all configurations, and inUse what each agent has
-// in use: both outlive a reload.
-var (
-	underWay resolver.Running
-	inUse    limit.Agents
-)
 
 // provisionCA finds or makes the authority in Caddy's pki app, which renews its
 // intermediates.

@@ -1,11 +1,13 @@
 package caddymodule
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
 	"time"
 
+	"github.com/attache-proxy/attache/providers/printable"
 	"github.com/attache-proxy/attache/resolver"
 )
 
@@ -123,5 +125,14 @@ func (v *visit) maxForwards() error {
 	}
 	v.w.Header().Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, CONNECT")
 	v.w.WriteHeader(http.StatusNoContent)
+	return errServed
+}
+
+func (v *visit) json(status int, body any) error {
+	v.w.Header().Set("Content-Type", "application/json")
+	v.w.Header().Set("Cache-Control", "no-store")
+	v.w.WriteHeader(status)
+	text, _ := json.Marshal(body)
+	_, _ = v.w.Write(append(printable.JSON(text), '\n'))
 	return errServed
 }

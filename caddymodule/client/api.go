@@ -10,11 +10,9 @@ import (
 	"iter"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/attache-proxy/attache/providers/secret"
@@ -43,9 +41,6 @@ type API struct {
 	token      secret.Value // zero: none is sent
 	http       *http.Client
 }
-
-// errPlain refuses to send a token in the clear over a network.
-var errPlain = errors.New("plain HTTP is for this machine alone")
 
 // NewAPI makes a client for http://host:port, https://host or unix//path.
 func NewAPI(at string, token secret.Value) (*API, error) {
@@ -88,14 +83,6 @@ func parseAPI(at string) (*url.URL, error) {
 		return nil, errors.New("the address of the REST API ends with its path; leave out ? and #")
 	}
 	return &url.URL{Scheme: u.Scheme, Host: u.Host, Path: strings.TrimSuffix(strings.TrimSuffix(u.Path, "/"), apiBase)}, nil
-}
-
-// onlyLoopback looks at the address that is dialled, after DNS.
-func onlyLoopback(_, address string, _ syscall.RawConn) error {
-	if ap, err := netip.ParseAddrPort(address); err != nil || !ap.Addr().Unmap().IsLoopback() {
-		return errPlain
-	}
-	return nil
 }
 
 // Path makes the path of an operation. Each element is escaped: it may hold

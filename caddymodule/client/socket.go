@@ -2,8 +2,11 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"net/netip"
+	"syscall"
 )
 
 // strangersSocket refuses a socket that anybody could have made.
@@ -20,4 +23,15 @@ func dialOwned(ctx context.Context, dialer *net.Dialer, path string) (net.Conn, 
 		return nil, &strangersSocket{path, why}
 	}
 	return dialer.DialContext(ctx, "unix", path)
+}
+
+// errPlain refuses to send a token in the clear over a network.
+var errPlain = errors.New("plain HTTP is for this machine alone")
+
+// onlyLoopback looks at the address that is dialled, after DNS.
+func onlyLoopback(_, address string, _ syscall.RawConn) error {
+	if ap, err := netip.ParseAddrPort(address); err != nil || !ap.Addr().Unmap().IsLoopback() {
+		return errPlain
+	}
+	return nil
 }

@@ -203,17 +203,6 @@ func setCredentials(a *asking, args []string) error {
 	return a.made(item)
 }
 
-// accountAndOption reads an account, and how it connects: as --option says, or as
-// it does now.
-func (a *asking) accountAndOption(given string) (x api.Account, o *connectOption, err error) {
-	item, err := a.account(given)
-	if err != nil {
-		return x, nil, err
-	}
-	o, err = a.option(item.Value.Connector, cmp.Or(a.flag("option"), item.Value.Option))
-	return item.Value, o, err
-}
-
 // accountActions are the commands that do one thing with one account.
 func accountActions() []*cobra.Command {
 	reason := func(cmd *cobra.Command) {

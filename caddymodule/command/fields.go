@@ -2,6 +2,7 @@ package command
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/attache-proxy/attache/caddymodule/admin/api"
 	"github.com/attache-proxy/attache/caddymodule/client"
 	"github.com/attache-proxy/attache/caddymodule/config"
 )
@@ -192,4 +194,15 @@ func readHidden() (string, error) {
 	}()
 	line, err := term.ReadPassword(in)
 	return string(line), err
+}
+
+// accountAndOption reads an account, and how it connects: as --option says, or as
+// it does now.
+func (a *asking) accountAndOption(given string) (x api.Account, o *connectOption, err error) {
+	item, err := a.account(given)
+	if err != nil {
+		return x, nil, err
+	}
+	o, err = a.option(item.Value.Connector, cmp.Or(a.flag("option"), item.Value.Option))
+	return item.Value, o, err
 }

@@ -34,23 +34,6 @@ func mountAccountActions(a *API) {
 	rest.Register(a.rest, rest.Operation{ID: "refresh-account", Method: http.MethodPost, Path: "/accounts/{id}/refresh", Role: vault.RoleOperator, Noun: "ACCOUNT", Summary: "Obtain a new token now"}, a.refreshAccount)
 }
 
-// actionIn may say why; it is written to the audit.
-type actionIn struct {
-	rest.PathID
-	rest.IfMatch
-	Body *struct {
-		Reason string `json:"reason,omitempty" maxLength:"500" doc:"For the audit."`
-	}
-}
-
-func (in *actionIn) why(code string) vault.Reason {
-	r := vault.Reason{Code: code}
-	if in.Body != nil {
-		r.Detail = in.Body.Reason
-	}
-	return r
-}
-
 func (a *API) suspend(ctx context.Context, c *signin.Caller, in *actionIn) (*accountOut, error) {
 	version, err := in.Version()
 	if err != nil {

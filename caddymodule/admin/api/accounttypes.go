@@ -185,3 +185,20 @@ type PatchAccount struct {
 	Settings       *SettingsEdit  `json:"settings,omitempty" doc:"What is absent stays."`
 	Version        int64          `json:"version,omitempty" doc:"The version that is edited; or use If-Match."`
 }
+
+// actionIn may say why; it is written to the audit.
+type actionIn struct {
+	rest.PathID
+	rest.IfMatch
+	Body *struct {
+		Reason string `json:"reason,omitempty" maxLength:"500" doc:"For the audit."`
+	}
+}
+
+func (in *actionIn) why(code string) vault.Reason {
+	r := vault.Reason{Code: code}
+	if in.Body != nil {
+		r.Detail = in.Body.Reason
+	}
+	return r
+}

@@ -2,10 +2,8 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/attache-proxy/attache/caddymodule/admin/paths"
@@ -94,17 +92,6 @@ func (a *API) authorize(ctx context.Context, c *signin.Caller, in *authorizeIn) 
 	}
 	c.ShownOnce("authorization_url", "user_code", "verification_uri_complete")
 	return &authorizationOut{authorizationOf(s, begun)}, nil
-}
-
-// knownScopes refuses what cannot be a scope (RFC 6749 §3.3).
-func knownScopes(scopes []string) error {
-	for i, s := range scopes {
-		if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == '"' || r == '\\' || r > '~' }) {
-			return problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", "A scope has printable ASCII characters but no spaces, quotes and backslashes; each is an item of its own.").
-				At(fmt.Sprintf("body.additional_scopes[%d]", i), "is no scope")
-		}
-	}
-	return nil
 }
 
 // openSession stores an attempt as a session of its own.

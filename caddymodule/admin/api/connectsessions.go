@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/attache-proxy/attache/caddymodule/admin/rest"
 	"github.com/attache-proxy/attache/caddymodule/admin/signin"
 	"github.com/attache-proxy/attache/resolver/connect"
+	"github.com/attache-proxy/attache/resolver/problem"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -148,4 +150,15 @@ func (a *API) deleteSession(ctx context.Context, c *signin.Caller, in *rest.Path
 	}
 	_, err = a.v.UpdateSession(ctx, s.ID, 0, vault.SessionEdit{Stage: vault.SessionFailed, Error: "An operator took the link back.", Data: map[string]string{connect.DataCode: "TAKEN_BACK"}})
 	return &rest.Nothing{}, err
+}
+
+// knownScopes refuses what cannot be a scope (RFC 6749 §3.3).
+func knownScopes(scopes []string) error {
+	for i, s := range scopes {
+		if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == '"' || r == '\\' || r > '~' }) {
+			return problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", "A scope has printable ASCII characters but no spaces, quotes and backslashes; each is an item of its own.").
+				At(fmt.Sprintf("body.additional_scopes[%d]", i), "is no scope")
+		}
+	}
+	return nil
 }

@@ -34,3 +34,6 @@ type Pages struct {
 	turns           *connect.Turns
 	starts, greeted starts
 }
+
+// maxForm bounds a form: keys and certificates are larger than passwords.
+const maxForm = 256 << 10

@@ -19,9 +19,6 @@ func New(c Config) http.Handler {
 // else. No script and no style stands in a page.
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// maxForm bounds a form: keys and certificates are larger than passwords.
-const maxForm = 256 << 10
-
 // routes is what people see.
 func (a *Pages) routes() http.Handler {
 	files, err := fs.Sub(pageFiles, "pages")

@@ -3,11 +3,9 @@ package signin
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/attache-proxy/attache/caddymodule/admin/paths"
@@ -37,9 +35,6 @@ func (a *Guard) Authenticate(next http.Handler) http.Handler {
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, c)))
 	})
 }
-
-// errNoToken means that no token came that could open anything.
-var errNoToken = errors.New("no admin token")
 
 func (a *Guard) identify(r *http.Request) (*Caller, error) {
 	header := r.Header.Get("Authorization")
@@ -100,29 +95,3 @@ const (
 	failuresPer     = time.Minute
 	failuresKnown   = 10_000
 )
-
-// Failures counts failed requests by address. Its zero value is ready.
-type Failures struct {
-	mu    sync.Mutex
-	by    map[string]int
-	until time.Time
-}
-
-// Count counts a failure. The wait is more than 0 where there were too many in
-// this minute.
-func (f *Failures) Count(remote string, now time.Time) (wait time.Duration) {
-	host, _, err := net.SplitHostPort(remote)
-	if err != nil {
-		host = remote
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if now.After(f.until) || len(f.by) >= failuresKnown {
-		f.by, f.until = map[string]int{}, now.Add(failuresPer)
-	}
-	f.by[host]++
-	if n := f.by[host]; n > failuresAllowed {
-		return f.until.Sub(now)
-	}
-	return 0
-}

@@ -1,9 +1,7 @@
 package signin
 
 import (
-	"net"
 	"net/http"
-	"net/url"
 	"strings"
 )
 
@@ -26,23 +24,4 @@ func (a *Guard) Origin(r *http.Request) string {
 // front of us where public_url or redirect_url says so.
 func (a *Guard) Secure(r *http.Request) bool {
 	return r.TLS != nil || strings.HasPrefix(a.Origin(r), "https://") || a.provider != nil && strings.HasPrefix(a.provider.c.RedirectURL, "https://")
-}
-
-// Loopback reports whether a host, perhaps with a port, is this machine.
-func Loopback(host string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// publicHost is the name in PublicURL, or empty.
-func (c *Config) publicHost() string {
-	u, err := url.Parse(c.PublicURL)
-	if err != nil {
-		return ""
-	}
-	return u.Hostname()
 }

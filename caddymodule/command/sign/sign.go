@@ -3,13 +3,9 @@
 package sign
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"strings"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
@@ -64,18 +60,6 @@ What was chosen or filled in stands on standard error.`,
 			return s.run(c.OutOrStdout())
 		}
 	},
-}
-
-// signing is one attache sign.
-type signing struct {
-	connector, option, dir, fields, request, at, nonce string
-
-	stdin io.Reader
-	notes io.Writer // what was chosen for the person, a line each
-}
-
-func (s *signing) note(format string, args ...any) {
-	fmt.Fprintf(s.notes, "note: "+format+"\n", args...)
 }
 
 func (s *signing) run(out io.Writer) error {
@@ -173,29 +157,4 @@ func (s *signing) challenge(in *sign.Input, signer sign.Signer, req *http.Reques
 	if !sign.Again(signer, in, &http.Response{StatusCode: http.StatusUnauthorized, Header: http.Header{"Www-Authenticate": asked}}) {
 		s.note("the option has no use for the challenge in WWW-Authenticate")
 	}
-}
-
-// explain names every field that is missing, not only the first.
-func (s *signing) explain(err error, o *providers.Option, in *sign.Input) error {
-	missing, ok := errors.AsType[*expr.MissingError](err)
-	if !ok {
-		return err
-	}
-	var names []string
-	for _, f := range o.Fields {
-		if !f.Optional && f.Default == "" && in.Cred.Fields.Get(f.Name).IsZero() {
-			names = append(names, f.Name)
-		}
-	}
-	if len(names) == 0 {
-		return fmt.Errorf("--fields %s: %w; option %s has the fields %s", s.fields, err, o.Name, cmp.Or(o.FieldNames(), "(none)"))
-	}
-	return fmt.Errorf("--fields %s: option %s also needs %s (%s)", s.fields, o.Name, strings.Join(names, ", "), missing)
-}
-
-func (s *signing) slurp(file string) ([]byte, error) {
-	if file == "-" {
-		return io.ReadAll(s.stdin)
-	}
-	return os.ReadFile(file)
 }
