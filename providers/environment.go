@@ -186,6 +186,17 @@ func (o *Option) For(fields secret.Values) *Option {
 	return o
 }
 
+// Asks reports whether a field must be given where the others are these: because
+// the option asks for it, or the environment that they name does.
+func (o *Option) Asks(f *FieldDef, fields secret.Values) bool {
+	if in := o.For(fields).in; in != nil {
+		if i := slices.IndexFunc(in.Fields, func(own FieldDef) bool { return own.Name == f.Name }); i >= 0 {
+			return !in.Fields[i].Optional && f.Default == ""
+		}
+	}
+	return !f.Optional && f.Default == ""
+}
+
 // compileEnvironments makes the option's variants, of which the first is the
 // option itself.
 func (c *Connector) compileEnvironments(o *Option) error {

@@ -19,8 +19,9 @@ func TestFields(opt *providers.Option, pasted map[string]string) map[string]stri
 	if out == nil {
 		out = map[string]string{}
 	}
+	chosen := secret.Values{providers.EnvironmentField: secret.New(out[providers.EnvironmentField])}
 	for _, f := range opt.Fields {
-		if out[f.Name] != "" || f.Optional {
+		if out[f.Name] != "" || f.Default == "" && !opt.Asks(&f, chosen) || f.Optional && f.Default != "" {
 			continue
 		}
 		switch {
