@@ -72,14 +72,18 @@ func TooMany(agent *Agent, kind limit.Kind) *Refusal {
 // inflatePatience is how long an answer waits for memory: those that are short,
 // which is most, give it back at once. The request was sent, and may have changed
 // something, so that refusing its answer is the last resort.
-const inflatePatience = 5 * time.Second
+const inflatePatience = 30 * time.Second
 
 // inflateWithin takes memory to inflate an answer in from what the agent may have.
 func inflateWithin(call *Call, bytes int64) (release func(), err error) {
 	if call.Agent == nil || call.Agent.Limit == nil {
 		return func() {}, nil
 	}
-	for until := time.Now().Add(inflatePatience); !call.Agent.Limit.Take(limit.Memory, bytes); time.Sleep(20 * time.Millisecond) {
+	patience := inflatePatience
+	if bytes > call.Agent.Limit.Limit(limit.Memory) {
+		patience = 0
+	}
+	for until := time.Now().Add(patience); !call.Agent.Limit.Take(limit.Memory, bytes); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(until) || call.Ended() {
 			return nil, TooMany(call.Agent, limit.Memory)
 		}

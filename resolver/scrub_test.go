@@ -215,7 +215,13 @@ func TestOnlyCodingsThatWeCanRead(t *testing.T) {
 		"gzip":                 "gzip",
 		"dcb, gzip;q=0.5, dcz": "gzip;q=0.5",
 		"weird":                "identity",
-		"":                     "",
+		// What takes much memory to search is asked for where nothing else is taken.
+		"gzip, deflate, br, zstd": "gzip, deflate",
+		"br;q=1.0, gzip;q=0.8":    "gzip;q=0.8",
+		"br, zstd, identity":      "br, zstd, identity",
+		"br, gzip;q=0":            "br, gzip;q=0",
+		"zstd":                    "zstd",
+		"":                        "",
 	} {
 		var header []string
 		if sent != "" {

@@ -101,7 +101,15 @@ func (s *Set) body(res *http.Response, kind media, o Options, src io.ReadCloser,
 // it, it goes on inflated, as long ones do.
 func (s *Set) inflated(res *http.Response, kind media, coding string, o Options) error {
 	short := res.ContentLength >= 0 && res.ContentLength <= maxWhole
-	need := windows[coding]
+	keeps, from := windows[coding], io.Reader(res.Body)
+	if !isEvents(res.Header) { // whose first may be long in coming
+		var err error
+		if keeps, from, err = window(coding, res.Body); err != nil {
+			res.Body = &rest{broken{err}, res.Body, nil}
+			return nil
+		}
+	}
+	need := keeps
 	if short {
 		need += maxWhole
 	}
@@ -110,16 +118,16 @@ func (s *Set) inflated(res *http.Response, kind media, coding string, o Options)
 		return err
 	}
 	if !short {
-		return s.stream(res, kind, coding, o, &rest{res.Body, res.Body, release})
+		return s.stream(res, kind, coding, o, keeps, &rest{from, res.Body, release})
 	}
-	raw, err := io.ReadAll(io.LimitReader(res.Body, maxWhole))
+	raw, err := io.ReadAll(io.LimitReader(from, maxWhole))
 	all := &rest{bytes.NewReader(raw), res.Body, release}
 	if err != nil {
 		all.Reader = broken{err}
 		res.Body = all
 		return nil
 	}
-	clean, err := s.clean(raw, kind, coding)
+	clean, err := s.clean(raw, kind, coding, keeps)
 	switch {
 	case err != nil:
 		release()
@@ -129,15 +137,15 @@ func (s *Set) inflated(res *http.Response, kind media, coding string, o Options)
 		res.Body = all
 		return nil
 	}
-	return s.stream(res, kind, coding, o, all)
+	return s.stream(res, kind, coding, o, keeps, all)
 }
 
 // clean reports whether no echo is in what raw inflates to, nor in raw.
-func (s *Set) clean(raw []byte, kind media, coding string) (bool, error) {
+func (s *Set) clean(raw []byte, kind media, coding string, keeps int64) (bool, error) {
 	if s.whole(bytes.Clone(raw), true) {
 		return false, nil
 	}
-	b := body{src: io.NopCloser(&lazy{coding: coding, src: bytes.NewReader(raw)}), length: maxBeside, search: search{set: s, lines: kind != folded},
+	b := body{src: io.NopCloser(&lazy{coding: coding, window: keeps, src: bytes.NewReader(raw)}), length: maxBeside, search: search{set: s, lines: kind != folded},
 		trailer: new(http.Header), found: new(atomic.Bool)}
 	buf := make([]byte, 2*room)
 	for n := 0; n < maxBeside; {
@@ -157,8 +165,8 @@ func (s *Set) clean(raw []byte, kind media, coding string) (bool, error) {
 // stream sends a compressed answer on inflated. Its beginning is read at once,
 // so that one which is not what it says can be refused; but for streams of
 // events, whose first may be long in coming.
-func (s *Set) stream(res *http.Response, kind media, coding string, o Options, src *rest) error {
-	plain := &rest{&lazy{coding: coding, src: src}, src, nil}
+func (s *Set) stream(res *http.Response, kind media, coding string, o Options, keeps int64, src *rest) error {
+	plain := &rest{&lazy{coding: coding, window: keeps, src: src}, src, nil}
 	if !isEvents(res.Header) {
 		first := make([]byte, 4<<10)
 		n, err := readSome(plain, first)

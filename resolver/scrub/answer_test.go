@@ -91,7 +91,7 @@ func readAnswer(t testing.TB, res *http.Response) (string, error) {
 		return string(b), err
 	}
 	if coding := res.Header.Get("Content-Encoding"); coding != "" {
-		r, err := inflating(coding, bytes.NewReader(b))
+		r, err := inflating(coding, bytes.NewReader(b), windows[coding])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -345,5 +345,50 @@ func TestHeader(t *testing.T) {
 	}
 	if h["X-Key"][1] != "not hunter22" {
 		t.Errorf("X-Key: %v", h["X-Key"])
+	}
+}
+
+// What an answer takes is what its beginning says, and no more: forty answers at
+// once have room in what an agent may have.
+func TestWindowsAreAsTheyAreSaid(t *testing.T) {
+	text := bytes.Repeat([]byte("a line of text, and no secret in it\n"), 3000)
+	brotliOf := func(bits int) []byte {
+		var b bytes.Buffer
+		w := brotli.NewWriterOptions(&b, brotli.WriterOptions{Quality: 5, LGWin: bits})
+		_, _ = w.Write(text)
+		_ = w.Close()
+		return b.Bytes()
+	}
+	zstdOf := func(window int) []byte {
+		var b bytes.Buffer
+		w, _ := zstd.NewWriter(&b, zstd.WithWindowSize(window), zstd.WithSingleSegment(false))
+		_, _ = w.Write(text)
+		_ = w.Flush()
+		_, _ = w.Write(text)
+		_ = w.Close()
+		return b.Bytes()
+	}
+	small, _ := zstd.NewWriter(nil)
+	for _, c := range []struct {
+		coding string
+		raw    []byte
+		want   int64
+		fails  bool
+	}{
+		{"gzip", encoded(t, "gzip", text), narrow, false}, {"br", brotliOf(10), 1<<10 + tables, false}, {"br", brotliOf(16), 1<<16 + tables, false}, {"br", brotliOf(17), 1<<17 + tables, false},
+		{"br", brotliOf(18), 1<<18 + tables, false}, {"br", brotliOf(22), 1<<22 + tables, false}, {"br", brotliOf(24), 1<<24 + tables, false}, {"br", []byte{0x11}, 16<<20 + tables, true},
+		{"zstd", zstdOf(64 << 10), 64<<10 + tables, false}, {"zstd", zstdOf(1 << 20), 1<<20 + tables, false}, {"zstd", small.EncodeAll(text[:1000], nil), 1<<10 + tables, false},
+		{"zstd", append(zstdOf(64<<10), zstdOf(4<<20)...), 64<<10 + tables, true}, // what comes later does not take more
+	} {
+		got := int64(0)
+		res := answer("application/json", c.coding, c.raw, true)
+		res.ContentLength = -1
+		err := canaries.Answer(res, Options{Reserve: func(n int64) (func(), error) { got = n; return func() {}, nil }})
+		if err == nil {
+			_, err = readAnswer(t, res)
+		}
+		if got != c.want || (err != nil) != c.fails {
+			t.Errorf("%s of %d bytes: takes %d, %v; want %d, failing %v", c.coding, len(c.raw), got, err, c.want, c.fails)
+		}
 	}
 }

@@ -28,21 +28,41 @@ const (
 
 // windows are how many bytes a decoder may keep, by content coding. They are
 // the codings that can be searched.
-var windows = map[string]int64{"gzip": 64 << 10, "x-gzip": 64 << 10, "deflate": 64 << 10, "br": 16 << 20, "zstd": maxWindow}
+var windows = map[string]int64{"gzip": narrow, "x-gzip": narrow, "deflate": narrow, "br": 16<<20 + tables, "zstd": maxWindow + tables}
 
-// Codings takes off Accept-Encoding what cannot be searched.
+const (
+	narrow = 64 << 10
+	// tables are what a decoder of the wide codings keeps beside its window.
+	tables = 256 << 10
+)
+
+// Codings takes off Accept-Encoding what cannot be searched, and what takes much
+// memory to search where the agent takes something else: a stream in br may need as
+// much as 250 in gzip.
 func Codings(h http.Header) {
 	vs := h["Accept-Encoding"]
 	if len(vs) == 0 || len(vs) == 1 && usual[vs[0]] {
 		return
 	}
-	var keep []string
+	var keep, wide []string
+	least := false
 	for part := range strings.SplitSeq(strings.Join(vs, ","), ",") {
-		name, _, _ := strings.Cut(part, ";")
+		part = strings.TrimSpace(part)
+		name, weight, _ := strings.Cut(part, ";")
 		name = strings.ToLower(strings.TrimSpace(name))
-		if _, ok := windows[name]; ok || name == "identity" {
-			keep = append(keep, strings.TrimSpace(part))
+		n, known := windows[name]
+		switch {
+		case n > narrow:
+			wide = append(wide, part)
+		case known && !zero(weight):
+			least = true
+			fallthrough
+		case known, name == "identity":
+			keep = append(keep, part)
 		}
+	}
+	if !least {
+		keep = append(wide, keep...)
 	}
 	if len(keep) == 0 {
 		keep = []string{"identity"}
@@ -50,8 +70,58 @@ func Codings(h http.Header) {
 	h["Accept-Encoding"] = []string{strings.Join(keep, ", ")}
 }
 
-// usual are what most clients send.
-var usual = map[string]bool{"gzip": true, "gzip, deflate": true, "gzip, deflate, br": true, "gzip, deflate, br, zstd": true, "identity": true}
+// zero reports the weight of what is not acceptable: q=0, q=0.000.
+func zero(weight string) bool {
+	q, ok := strings.CutPrefix(strings.ToLower(strings.TrimSpace(weight)), "q=")
+	return ok && strings.Trim(q, "0.") == ""
+}
+
+// usual are what stays as it is, of what most clients send.
+var usual = map[string]bool{"gzip": true, "gzip, deflate": true, "identity": true}
+
+// window is how many bytes the decoder of a body keeps, which wide codings say at
+// its beginning, and the body from there on. A body that says nothing has the
+// largest.
+func window(coding string, body io.Reader) (int64, io.Reader, error) {
+	if windows[coding] <= narrow {
+		return windows[coding], body, nil
+	}
+	head := make([]byte, zstd.HeaderMaxSize)
+	n, err := io.ReadFull(body, head[:map[bool]int{true: 1, false: len(head)}[coding == "br"]])
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return 0, nil, err
+	}
+	head = head[:n]
+	size := windows[coding]
+	if coding == "br" && n > 0 {
+		size = 1<<brotliBits(head[0]) + tables
+	}
+	var h zstd.Header
+	if coding == "zstd" && h.Decode(head) == nil && !h.Skippable {
+		most := h.WindowSize
+		if h.SingleSegment {
+			most = h.FrameContentSize
+		}
+		size = int64(min(max(most, 1<<10), maxWindow)) + tables
+	}
+	return size, io.MultiReader(bytes.NewReader(head), body), nil
+}
+
+// brotliBits is the logarithm of a stream's window (RFC 7932 §9.1).
+func brotliBits(first byte) int {
+	switch n, m := int(first>>1&7), int(first>>4&7); {
+	case first&1 == 0:
+		return 16
+	case n != 0:
+		return 17 + n
+	case m == 0:
+		return 17
+	case m == 1: // none by that RFC; the decoder refuses it
+		return 24
+	default:
+		return 8 + m
+	}
+}
 
 // codingOf is the answer's content coding: empty for none, and not ok where it
 // is not one that can be searched, or more than one.
@@ -71,8 +141,8 @@ func codingOf(h http.Header) (coding string, ok bool) {
 	return coding, true
 }
 
-// inflating opens a content coding.
-func inflating(coding string, r io.Reader) (io.Reader, error) {
+// inflating opens a content coding, of which no more than window is kept.
+func inflating(coding string, r io.Reader, window int64) (io.Reader, error) {
 	switch coding {
 	case "gzip", "x-gzip":
 		return gzip.NewReader(r)
@@ -81,7 +151,7 @@ func inflating(coding string, r io.Reader) (io.Reader, error) {
 	case "br":
 		return brotli.NewReader(r), nil
 	}
-	d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+	d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(uint64(window-tables)))
 	if err != nil {
 		return nil, err
 	}
@@ -110,6 +180,7 @@ func notAs(coding string) error {
 // look compressed once more.
 type lazy struct {
 	coding string
+	window int64
 	src    io.Reader
 
 	r    io.Reader
@@ -119,7 +190,7 @@ type lazy struct {
 
 func (l *lazy) Read(p []byte) (int, error) {
 	if l.r == nil && l.err == nil {
-		l.r, l.err = inflating(l.coding, l.src)
+		l.r, l.err = inflating(l.coding, l.src, l.window)
 		if l.err != nil && l.err != io.EOF { // an empty body is in any coding
 			l.err = notAs(l.coding)
 		}
