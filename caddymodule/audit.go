@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -120,7 +121,7 @@ func (a *auditor) line(e *resolver.Observation) {
 	if c == nil {
 		return
 	}
-	fields := make([]zap.Field, 0, 19)
+	fields := make([]zap.Field, 0, 20)
 	fields = append(fields, zap.String("agent", e.Agent))
 	for _, f := range [...]struct{ name, value string }{
 		{"connector", e.Connector}, {"account", e.Account}, {"door", string(e.Door)}, {"method", e.Method}, {"host", e.Host}, {"port", e.Port}, {"path", e.Path},
@@ -132,6 +133,9 @@ func (a *auditor) line(e *resolver.Observation) {
 	}
 	if e.Count > 0 {
 		fields = append(fields, zap.Int64("count", e.Count))
+	}
+	if e.Echo {
+		fields = append(fields, zap.String("echo", "replaced"))
 	}
 	c.Write(append(fields, zap.Int("status", e.Status), zap.Int64("sent", e.Sent), zap.Int64("received", e.Received), zap.Duration("duration", e.Duration))...)
 }
@@ -184,7 +188,7 @@ func (v *visit) observe(ref *resolver.Refusal, err error) {
 	if v.call != nil {
 		e = v.call.Event()
 		e.Reached, e.Cut = v.cut(err)
-		if v.call.Outcome.Scrubbed.Load() {
+		if e.Echo = v.call.Outcome.Scrubbed.Load(); e.Echo {
 			v.h.app.metrics.echoes.WithLabelValues(e.Connector).Inc()
 			v.h.logger.Warn("the service echoed the credential; the echo was replaced", zap.String("connector", e.Connector), zap.String("path", e.Path))
 		}
@@ -223,6 +227,7 @@ const (
 	cutAgentLeft       = "agent_left"
 	cutServiceBroke    = "service_broke_off"
 	cutPermissionEnded = "permission_ended"
+	cutUnsearchable    = "echo_unsearchable"
 	cutAborted         = "aborted"
 )
 
@@ -233,6 +238,8 @@ func (v *visit) cut(err error) (reached, why string) {
 	switch {
 	case v.call.Ended():
 		why = cutPermissionEnded
+	case o.Unsearchable.Load():
+		why = cutUnsearchable
 	case v.returned && err == nil && (o.Status() != 0 || v.r.Context().Err() == nil):
 		return "", "" // also upgraded connections; reverse_proxy has no error for an agent that left early
 	case o.BrokeOff() && v.r.Context().Err() == nil:
@@ -285,6 +292,8 @@ func detail(e *resolver.Observation) string {
 		return "it goes on; its end is told when it comes"
 	case e.Cut != "":
 		return "cut: " + e.Cut + ", reached: " + e.Reached
+	case e.Echo:
+		return strings.TrimSpace(e.Operation + " (an echo of the credential was replaced)")
 	}
 	return e.Operation
 }

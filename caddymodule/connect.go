@@ -34,7 +34,7 @@ func (v *visit) connect() error {
 	if !intercepted && v.h.Unmatched == "deny" {
 		return noConnector(v.agent, host)
 	}
-	call := &resolver.Call{Agent: v.agent, Target: target, Door: v.door, Method: v.r.Method}
+	call := &resolver.Call{Agent: v.agent, Target: target, Door: v.door, Method: v.r.Method, Token: v.token}
 	if err := v.h.app.resolver.Begin(call, limit.Tunnels); err != nil {
 		return err
 	}

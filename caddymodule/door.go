@@ -51,7 +51,7 @@ func (v *visit) inside(t *intercept.Tunnel) error {
 	}
 	target.Port, target.Plain = t.Port, v.r.TLS == nil
 	if !ta.token.IsZero() {
-		if v.agent, _, err = v.h.app.resolver.Identify(v.r.Context(), ta.user, ta.token.Reveal()); err != nil {
+		if v.agent, _, err = v.identify(ta.user, ta.token.Reveal()); err != nil {
 			return v.notIdentified(err, true)
 		}
 	}

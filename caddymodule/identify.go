@@ -57,7 +57,7 @@ func (v *visit) identifyProxy(keep *tunnelAgent) (account string, err error) {
 		if v.nameOnly(p) {
 			return v.listenersAgent(p.user)
 		}
-		v.agent, account, err = v.h.app.resolver.Identify(v.r.Context(), p.user, p.token)
+		v.agent, account, err = v.identify(p.user, p.token)
 		if err != nil {
 			return "", v.notIdentified(err, true)
 		}
@@ -70,6 +70,14 @@ func (v *visit) identifyProxy(keep *tunnelAgent) (account string, err error) {
 		return "", v.unknown(true)
 	}
 	return "", nil
+}
+
+// identify finds the agent of a token, and remembers by which it was found.
+func (v *visit) identify(user, token string) (a *resolver.Agent, account string, err error) {
+	if a, account, err = v.h.app.resolver.Identify(v.r.Context(), user, token); err == nil {
+		v.token = secret.New(token)
+	}
+	return a, account, err
 }
 
 // nameOnly reports user information without a token, as in
@@ -150,7 +158,7 @@ func (v *visit) tokenIn(name string) (account string, ok bool, err error) {
 		if p.token == "" {
 			continue
 		}
-		a, account, err := v.h.app.resolver.Identify(v.r.Context(), p.user, p.token)
+		a, account, err := v.identify(p.user, p.token)
 		if err == nil {
 			v.agent = a
 			v.r.Header.Del(name)

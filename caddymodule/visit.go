@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/attache-proxy/attache/providers/printable"
+	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver"
 )
 
@@ -23,7 +24,8 @@ type visit struct {
 	returned bool // the rest of the route came back, and did not panic
 
 	agent     *resolver.Agent
-	presented bool // something that could have been a token
+	presented bool         // something that could have been a token
+	token     secret.Value // the one by which the agent was identified
 	call      *resolver.Call
 	ask       resolver.Ask
 	// door is empty until it is known.
@@ -81,7 +83,7 @@ func (v *visit) decide(target resolver.Target, choice resolver.Choice) error {
 	if err != nil {
 		return err
 	}
-	call.Door, call.Prefix = v.door, v.prefix
+	call.Door, call.Prefix, call.Token = v.door, v.prefix, v.token
 	if call.Connector == nil && v.h.Unmatched == "deny" {
 		if call.Signed != nil {
 			return othersURL(v.agent, call)

@@ -233,15 +233,22 @@ func TestPermissionEndsStreams(t *testing.T) {
 	}
 	echo := echoServer(t)
 	for _, tt := range []struct {
-		what         string
-		end          func(account, agent, grant string)
-		tunnelsLeave bool
+		what  string
+		end   func(account, agent, grant string)
+		stays string // what goes on
 	}{
-		{"the grant is deleted", func(_, agent, grant string) { want(204, "DELETE", "/agents/"+agent+"/grants/"+grant, "") }, false},
-		{"the account is suspended", func(account, _, _ string) { want(200, "POST", "/accounts/"+account+"/suspend", "") }, false},
-		{"the account is deleted", func(account, _, _ string) { want(204, "DELETE", "/accounts/"+account, "") }, false},
-		{"the agent is suspended", func(_, agent, _ string) { want(200, "PATCH", "/agents/"+agent, `{"disabled":true}`) }, true},
-		{"the agent is deleted", func(_, agent, _ string) { want(204, "DELETE", "/agents/"+agent, "") }, true},
+		{"the grant is deleted", func(_, agent, grant string) { want(204, "DELETE", "/agents/"+agent+"/grants/"+grant, "") }, "tunnel"},
+		{"the account is suspended", func(account, _, _ string) { want(200, "POST", "/accounts/"+account+"/suspend", "") }, "tunnel"},
+		{"the account is deleted", func(account, _, _ string) { want(204, "DELETE", "/accounts/"+account, "") }, "tunnel"},
+		{"the agent is suspended", func(_, agent, _ string) { want(200, "PATCH", "/agents/"+agent, `{"disabled":true}`) }, ""},
+		{"the agent is deleted", func(_, agent, _ string) { want(204, "DELETE", "/agents/"+agent, "") }, ""},
+		{"only reading is left", func(_, agent, grant string) {
+			want(200, "PATCH", "/agents/"+agent+"/grants/"+grant, `{"scopes":["read"]}`)
+		}, "tunnel stream answer"},
+		{"the token is deleted", func(_, agent, _ string) {
+			tokens := want(200, "GET", "/agents/"+agent+"/tokens", "")["items"].([]any)
+			want(204, "DELETE", "/agents/"+agent+"/tokens/"+fmt.Sprint(tokens[0].(map[string]any)["id"]), "")
+		}, ""},
 	} {
 		t.Run(tt.what, func(t *testing.T) {
 			name := strings.ReplaceAll(strings.TrimPrefix(tt.what, "the "), " ", "-")
@@ -252,7 +259,7 @@ func TestPermissionEndsStreams(t *testing.T) {
 			open := map[string]net.Conn{}
 			for what, request := range map[string]string{
 				"stream":                    "GET /svc/events?n=0&every=20ms HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + token + "\r\n\r\n",
-				"answer that has not begun": "GET /svc/slow?delay=30s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer " + token + "\r\n\r\n",
+				"answer that has not begun": "GET /svc/slow?for=30s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer " + token + "\r\n\r\n",
 				"upgrade":                   "GET /svc/ws HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + token + "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
 				"tunnel":                    "CONNECT " + echo + " HTTP/1.1\r\nHost: " + echo + "\r\nProxy-Authorization: Bearer " + token + "\r\n\r\n",
 			} {
@@ -271,7 +278,8 @@ func TestPermissionEndsStreams(t *testing.T) {
 			var wg sync.WaitGroup
 			for what, conn := range open {
 				wg.Go(func() {
-					stays := what == "tunnel" && !tt.tunnelsLeave // to a host of no connector
+					first, _, _ := strings.Cut(what, " ")
+					stays := strings.Contains(tt.stays, first) // tunnels are to a host of no connector
 					conn.SetReadDeadline(began.Add(1500 * time.Millisecond))
 					_, err := io.Copy(io.Discard, conn)
 					took := time.Since(began).Round(time.Millisecond)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver/override"
 	"github.com/attache-proxy/attache/resolver/refusal"
 )
@@ -148,6 +149,9 @@ type Call struct {
 	// Signed is the connector whose host has a URL that somebody else signed.
 	Signed *providers.Connector
 
+	// Token is what the agent presented; zero where it is known otherwise.
+	Token secret.Value
+
 	// Method and Path are what was decided on: the method on the wire, or the one by
 	// which a header or parameter overrides it; the path is escaped, without query.
 	Method, Path string
@@ -163,6 +167,8 @@ type Call struct {
 	mayPresign bool
 	// onlyReads says that the grant is for reading: then a body is watched.
 	onlyReads bool
+	// writes says that it needs a grant for more than reading.
+	writes bool
 	// route is whose way of reaching the service is taken where Connector is nil.
 	route *providers.Connector
 	// sending is the first request that is sent for it.
@@ -290,7 +296,7 @@ func (r *Resolver) permit(ctx context.Context, call *Call, ask Ask, g Granted) e
 	if err := override.CheckMethods(does.Methods); err != nil {
 		return err
 	}
-	if !g.Write && !c.Reads(does) {
+	if call.writes = !c.Reads(does); call.writes && !g.Write {
 		return &Refusal{Code: "not_permitted",
 			Detail: fmt.Sprintf("agent %s may only read with connector %s, account %s; %s is writing", ask.Agent.Name, c.Key, g.Account.Name, override.Says(does)),
 			Next:   "Do not repeat this request. If writing is needed, ask the operator for: grant " + c.Key + " write."}

@@ -169,7 +169,7 @@ func lastWord(s string) string {
 
 // search makes an answer safe to pass on: see the package scrub.
 func (x *exchange) search(res *http.Response, set *scrub.Set) error {
-	o := scrub.Options{Range: x.req.Header.Get("Range"), Found: &x.call.Outcome.Scrubbed}
+	o := scrub.Options{Range: x.req.Header.Get("Range"), Found: &x.call.Outcome.Scrubbed, Blind: &x.call.Outcome.Unsearchable}
 	if reserve := x.r.inflate; reserve != nil {
 		o.Reserve = func(n int64) (func(), error) { return reserve(x.call, n) }
 	}

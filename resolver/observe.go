@@ -18,6 +18,9 @@ import (
 type Outcome struct {
 	// Scrubbed says that an echo of the credential was replaced.
 	Scrubbed atomic.Bool
+	// Unsearchable says that the answer was broken off by us, since what came could
+	// not be searched for echoes.
+	Unsearchable atomic.Bool
 
 	status         atomic.Int32
 	stage          atomic.Int32
@@ -94,8 +97,11 @@ type Observation struct {
 	// Phase is empty for a request that was told with one event.
 	Phase string
 	// Reached is how far it came where that is not to its end, and Cut is why:
-	// "agent_left", "service_broke_off", "permission_ended" or "aborted".
+	// "agent_left", "service_broke_off", "permission_ended", "echo_unsearchable" or
+	// "aborted".
 	Reached, Cut string
+	// Echo says that the service echoed the credential, and that this was replaced.
+	Echo bool
 	// Count is how many refusals of this kind the event stands for; zero is one.
 	Count int64
 }

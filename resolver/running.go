@@ -249,6 +249,12 @@ func (r *Resolver) stillMay(ctx context.Context, call *Call) bool {
 	if errors.Is(err, ErrUnknownAgent) {
 		return false
 	}
+	if err == nil && !call.Token.IsZero() { // it may have been deleted alone
+		_, err = r.directory.AgentByToken(ctx, "", call.Token.Reveal())
+		if errors.Is(err, ErrUnknownAgent) {
+			return false
+		}
+	}
 	if err != nil || call.Connector == nil {
 		return true
 	}
@@ -258,7 +264,7 @@ func (r *Resolver) stillMay(ctx context.Context, call *Call) bool {
 	}
 	for i := range granted {
 		if g := &granted[i]; g.Account.ID == call.Account.ID {
-			return g.Account.State == StateActive && g.Allows(call.Target.Host, call.methods, call.Path)
+			return g.Account.State == StateActive && (g.Write || !call.writes) && g.Allows(call.Target.Host, call.methods, call.Path)
 		}
 	}
 	return false

@@ -465,6 +465,7 @@ func TestConnectorKinds(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		for _, tt := range []struct{ body, kind, fields string }{
 			{`{"name":"a","hosts":["a.example"],"grant_type":"refresh_token","token_url":"https://a.example/t","client_id":"good","refresh_token":"good-r"}`, "OAUTH2", "refresh_token"},
+			{`{"name":"pasted","hosts":["pasted.example"],"grant_type":"refresh_token","token_url":"https://pasted.example/t","client_id":" good\n","client_secret":"good-s\n","refresh_token":"\tgood-r\n"}`, "OAUTH2", "refresh_token"},
 			{`{"name":"b","hosts":["storage.googleapis.com"],"grant_type":"gcs_service_account","scope":"https://www.googleapis.com/auth/devstorage.read_only","service_account_email":"good@p.iam.gserviceaccount.com","service_account":"{}"}`, "GCS_SERVICE_ACCOUNT", "service_account"},
 			{`{"name":"c","hosts":["*.amazonaws.com"],"grant_type":"aws_iam"}`, "AWS_IAM", ""},
 			{`{"name":"aws","hosts":["s3.eu-west-1.example"],"grant_type":"aws_iam","client_id":"AKIDgood","client_secret":"good-aws-secret-key"}`, "AWS_IAM", "secret_access_key"},
@@ -509,6 +510,7 @@ func TestConnectorKinds(t *testing.T) {
 			{"INVALID_CONNECTOR", `{"name":"x","hosts":["x.example"]}`, "token_url"},
 			{"INVALID_CONNECTOR", `{"name":"x","hosts":["x.example"],"token_url":"http://x.example/t"}`, "token_url"},
 			{"INVALID_CONNECTOR", `{"name":"x","hosts":["http://x.example"],"token_url":"https://x.example/t"}`, "plain HTTP"},
+			{"INVALID_CONNECTOR", `{"name":"x","hosts":["x.example"],"token_url":"https://x.example/t","client_id":"good","client_secret":"a\nb"}`, "line break"},
 			{"INVALID_CONNECTOR", `{"name":"x","hosts":["localhost"],"token_url":"https://x.example/t"}`, "this machine"},
 			{"INVALID_CONNECTOR", `{"name":"x","hosts":["[fe80::1]"],"token_url":"https://x.example/t"}`, "link-local"},
 			{"INVALID_CONNECTOR", `{"name":"x","hosts":["x.example","co.uk"],"token_url":"https://x.example/t"}`, "registries"},

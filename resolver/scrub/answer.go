@@ -14,6 +14,9 @@ type Options struct {
 	Range string
 	// Found becomes true when an echo is replaced.
 	Found *atomic.Bool
+	// Blind becomes true when an answer that was passed on in part turns out to be
+	// Unsearchable, and is broken off.
+	Blind *atomic.Bool
 	// Reserve asks for memory to inflate an answer in, and returns how to give it
 	// back. Its error refuses the answer. Nil is as much as is wanted.
 	Reserve func(bytes int64) (release func(), err error)
@@ -39,6 +42,9 @@ func (e *Unsearchable) Error() string { return "the answer cannot be searched fo
 func (s *Set) Answer(res *http.Response, o Options) error {
 	if o.Found == nil {
 		o.Found = new(atomic.Bool)
+	}
+	if o.Blind == nil {
+		o.Blind = new(atomic.Bool)
 	}
 	s.header(res.Header, o)
 	s.header(res.Trailer, o) // their names, so far
@@ -93,7 +99,7 @@ func (s *Set) wrap(res *http.Response, kind media, part bool, o Options) error {
 }
 
 func (s *Set) body(res *http.Response, kind media, o Options, src io.ReadCloser, length int64) io.ReadCloser {
-	return &body{src: src, length: length, search: search{set: s, lines: kind != folded}, trailer: &res.Trailer, found: o.Found}
+	return &body{src: src, length: length, search: search{set: s, lines: kind != folded}, trailer: &res.Trailer, found: o.Found, blind: o.Blind}
 }
 
 // inflated searches a compressed answer. A short one is inflated beside: where

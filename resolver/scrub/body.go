@@ -2,6 +2,7 @@ package scrub
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"sync/atomic"
@@ -31,6 +32,7 @@ type body struct {
 	search  search
 	trailer *http.Header
 	found   *atomic.Bool
+	blind   *atomic.Bool // becomes true where the body cannot be searched; may be nil
 
 	held   []byte // what was read and may be part of an echo
 	out    int    // of held, what patience let go
@@ -79,8 +81,10 @@ func (b *body) fill(p []byte) (int, error) {
 			b.err = err
 		}
 		if b.err != nil && b.err != io.EOF {
-			// Broken off: what was held back may be the beginning of an echo.
 			b.finish()
+			if k := b.broken(p[:n], old); k > 0 {
+				return k, nil
+			}
 			return 0, b.err
 		}
 		if n > old || b.err != nil {
@@ -97,6 +101,24 @@ func (b *body) fill(p []byte) (int, error) {
 		}
 	}
 	return 0, b.err
+}
+
+// broken lets go what came last before the body was broken off, as if more came:
+// the lines that are complete. What is held back is lost, since it may be the
+// beginning of an echo.
+func (b *body) broken(p []byte, old int) int {
+	if _, blind := errors.AsType[*Unsearchable](b.err); blind && b.blind != nil {
+		b.blind.Store(true)
+	}
+	if len(p) == old {
+		return 0
+	}
+	b.search.feed(p, old, true)
+	err := b.err
+	b.err = nil
+	k := b.release(p)
+	b.err = err
+	return k
 }
 
 // more reads what comes next. A short body of known length is read whole.

@@ -153,6 +153,19 @@ func TestWhenBytesCome(t *testing.T) {
 	}
 }
 
+// An answer that is broken off before the length that it said is given out up to
+// its last line that is complete.
+func TestBrokenOffBeforeItsLength(t *testing.T) {
+	s := New([]Needle{{Value: "0123456789abcdefghijklmnop"}})
+	var got string
+	synctest.Test(t, func(t *testing.T) {
+		got = trace(s, script{[]byte("abc\nx 0123456789abcdefghijklmnop\ngh"), []part{{0, 35}}, io.ErrUnexpectedEOF}, lines, 100)
+	})
+	if want := "0s: \"abc\\nx **************************\\n\" <nil>\n0s: \"\" unexpected EOF\n"; got != want {
+		t.Errorf("the agent sees\n%s, want\n%s", got, want)
+	}
+}
+
 // A reader that is closed while it waits ends, and leaves no goroutine.
 func TestCloseWhileWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/attache-proxy/attache/caddymodule/admin/signin"
 	"github.com/attache-proxy/attache/providers"
@@ -61,8 +62,15 @@ func (a *API) prepareCredentials(ctx context.Context, c *signin.Caller, con *pro
 	if opt.OAuth != nil && opt.OAuth.GrantType() == "gcs_service_account" && (filled(f.ClientID) || filled(f.ClientSecret)) {
 		return nil, problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", "client_id and client_secret do not go with this grant type; the key file is the service_account.").At("body.client_id", "does not go with this grant type")
 	}
+	if f.ClientID != nil { // pasted, perhaps with a line end
+		*f.ClientID = strings.TrimSpace(*f.ClientID)
+	}
 	if f.ClientSecret != nil && !w.awsKeys() {
-		w.app["client_secret"] = secret.New(*f.ClientSecret)
+		clean, err := providers.CleanKey(secret.New(*f.ClientSecret))
+		if err != nil {
+			return nil, badDefinition(fmt.Errorf("client_secret %w", err))
+		}
+		w.app["client_secret"] = clean
 	}
 	return w, a.prepareAccount(ctx, con, w, stored)
 }
