@@ -18,8 +18,7 @@ import (
 type Outcome struct {
 	// Scrubbed says that an echo of the credential was replaced.
 	Scrubbed atomic.Bool
-	// Unsearchable says that the answer was broken off by us, since what came could
-	// not be searched for echoes.
+	// Unsearchable says that we broke the answer off, as it could not be searched.
 	Unsearchable atomic.Bool
 
 	status         atomic.Int32
@@ -97,8 +96,7 @@ type Observation struct {
 	// Phase is empty for a request that was told with one event.
 	Phase string
 	// Reached is how far it came where that is not to its end, and Cut is why:
-	// "agent_left", "service_broke_off", "permission_ended", "echo_unsearchable" or
-	// "aborted".
+	// agent_left, service_broke_off, permission_ended, echo_unsearchable or aborted.
 	Reached, Cut string
 	// Echo says that the service echoed the credential, and that this was replaced.
 	Echo bool

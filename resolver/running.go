@@ -250,8 +250,7 @@ func (r *Resolver) stillMay(ctx context.Context, call *Call) bool {
 		return false
 	}
 	if err == nil && !call.Token.IsZero() { // it may have been deleted alone
-		_, err = r.directory.AgentByToken(ctx, "", call.Token.Reveal())
-		if errors.Is(err, ErrUnknownAgent) {
+		if _, err = r.directory.AgentByToken(ctx, "", call.Token.Reveal()); errors.Is(err, ErrUnknownAgent) {
 			return false
 		}
 	}
