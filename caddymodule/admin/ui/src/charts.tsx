@@ -37,8 +37,8 @@ export function Bars({ slots, unit, label }: { slots: Slot[]; unit: 'hour' | 'da
         })}
       </svg>
       <div class="axis" aria-hidden="true">{slots.filter((_, i) => i % every === 0).map((s) => <span key={s.at}>{name(s)}</span>)}</div>
-      <table class="hidden"><caption>{label}</caption><thead><tr><th scope="col">{unit}</th><th scope="col">calls</th><th scope="col">errors</th></tr></thead>
-        <tbody>{slots.filter((s) => s.calls).map((s) => <tr key={s.at}><th scope="row">{exact(s.at)}</th><td>{s.calls}</td><td>{s.errors}</td></tr>)}</tbody></table>
+      <div class="hidden"><table><caption>{label}</caption><thead><tr><th scope="col">{unit}</th><th scope="col">calls</th><th scope="col">errors</th></tr></thead>
+        <tbody>{slots.filter((s) => s.calls).map((s) => <tr key={s.at}><th scope="row">{exact(s.at)}</th><td>{s.calls}</td><td>{s.errors}</td></tr>)}</tbody></table></div>
     </figure>
   );
 }

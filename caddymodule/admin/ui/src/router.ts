@@ -1,11 +1,14 @@
 // Addresses are in the part after #, so that the server serves one page.
 import { signal } from '@preact/signals';
 
+let visits = 0;
+
 const parse = () => {
   const [path, search] = (location.hash.replace(/^#\/?/, '') || 'home').split('?');
   let parts: string[];
   try { parts = path.split('/').map(decodeURIComponent); } catch { parts = ['home']; }
-  return { parts, search: new URLSearchParams(search || '') };
+  // Each visit is a page of its own: a link to the page where one is begins it anew.
+  return { parts, search: new URLSearchParams(search || ''), visit: ++visits };
 };
 
 export const route = signal(parse());

@@ -1,5 +1,5 @@
 // The frame around the pages: navigation, who is signed in, what was said.
-import { type ComponentChildren } from 'preact';
+import { Fragment, type ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { me, skew } from './api';
 import { go, href, route } from './router';
@@ -76,7 +76,7 @@ function Frame() {
       </header>
       <main id="main" ref={main} tabIndex={-1}>
         {Math.abs(skew.value) > 120_000 && <p class="note" role="status">This computer’s clock is {Math.round(Math.abs(skew.value) / 60_000)} minutes {skew.value > 0 ? 'behind' : 'ahead of'} the server’s. Times here follow the server’s.</p>}
-        {entry ? entry.page(id, sub) : <Page title="Nothing here"><Empty title="There is no such page."><a href={href('home')}>Go to Home</a></Empty></Page>}
+        {entry ? <Fragment key={route.value.visit}>{entry.page(id, sub)}</Fragment> : <Page title="Nothing here"><Empty title="There is no such page."><a href={href('home')}>Go to Home</a></Empty></Page>}
       </main>
       <Notes />
       <Questions />

@@ -98,14 +98,14 @@ export function Table<T>({ rows, columns, id, caption, empty, sort, onSort, sele
           ))}
         </tr></thead>
         <tbody ref={w.box as any}>
-          {w.before > 0 && <tr class="space" aria-hidden="true"><td colSpan={shown.length + 1} style={{ height: `${w.before}px` }} /></tr>}
+          {w.before > 0 && <tr class="space" aria-hidden="true"><td colSpan={shown.length + (selected ? 1 : 0)} style={{ height: `${w.before}px` }} /></tr>}
           {items.slice(w.from, w.to).map((r, i) => (
             <tr key={id(r)} aria-rowindex={w.from + i + 2} style={{ height: `${h}px` }} class={cx(selected?.has(id(r)) && 'chosen', pick && 'pick')} onClick={pick && ((e) => { if (!(e.target as HTMLElement).closest('a,button,input,label')) pick(r); })}>
               {selected && <td class="tick"><input type="checkbox" aria-label={`Select row ${w.from + i + 1}`} checked={selected.has(id(r))} onChange={(e) => toggle(id(r), e.currentTarget.checked)} /></td>}
               {shown.map((c) => <td key={c.name} class={cx(c.num && 'num', c.main && 'first')} data-head={c.main ? undefined : c.name}><div class="cell">{c.cell(r)}</div></td>)}
             </tr>
           ))}
-          {w.after > 0 && <tr class="space" aria-hidden="true"><td colSpan={shown.length + 1} style={{ height: `${w.after}px` }} /></tr>}
+          {w.after > 0 && <tr class="space" aria-hidden="true"><td colSpan={shown.length + (selected ? 1 : 0)} style={{ height: `${w.after}px` }} /></tr>}
         </tbody>
       </table>
       {!rows.complete && <p class="soft tail" role="status">{rows.loading ? 'Reading on…' : <Button small onClick={rows.more}>Read on</Button>}</p>}

@@ -32,8 +32,8 @@ export function Accounts() {
     { name: 'State', w: 124, by: (a) => a.state, cell: (a) => <State of={a.state} /> },
     { name: 'Calls, 14 days', w: 164, phone: false, by: (a) => usage.get(a.id)?.calls || 0, cell: (a) => <Calls u={usage.get(a.id)} /> },
     { name: 'Agents', w: 84, num: true, phone: false, by: (a) => usage.get(a.id)?.grants || 0, cell: (a) => count(usage.get(a.id)?.grants || 0) },
-    { name: 'Last used', w: 112, by: (a) => a.last_used_at || '', cell: (a) => <Time at={a.last_used_at} /> },
-    { name: 'Created', w: 112, by: (a) => a.created_at || '', server: 'created', phone: false, cell: (a) => (a.read_only ? <span class="soft">in the file</span> : <Time at={a.created_at} />) },
+    { name: 'Last used', w: 124, by: (a) => a.last_used_at || '', cell: (a) => <Time at={a.last_used_at} /> },
+    { name: 'Created', w: 124, by: (a) => a.created_at || '', server: 'created', phone: false, cell: (a) => (a.read_only ? <span class="soft">in the file</span> : <Time at={a.created_at} />) },
   ];
   const act = (name: string, past: string, work: (id: string) => Promise<unknown>) => async () => {
     const ids = [...chosen].filter((id) => !id.startsWith('file:'));

@@ -28,7 +28,7 @@ export function Agents() {
     { name: 'May use', w: 96, num: true, by: (a) => usage.get(a.id)?.grants || 0, cell: (a) => (a.read_only ? <span class="soft">in the file</span> : `${count(usage.get(a.id)?.grants || 0)}`) },
     { name: 'Calls, 14 days', w: 164, phone: false, by: (a) => usage.get(a.id)?.calls || 0, cell: (a) => <Calls u={usage.get(a.id)} /> },
     { name: 'Failed', w: 84, num: true, phone: false, by: (a) => usage.get(a.id)?.errors || 0, cell: (a) => count(usage.get(a.id)?.errors || 0) },
-    { name: 'Created', w: 112, by: (a) => a.created_at || '', server: 'created', cell: (a) => (a.read_only ? <span class="soft">in the file</span> : <Time at={a.created_at} />) },
+    { name: 'Created', w: 124, by: (a) => a.created_at || '', server: 'created', cell: (a) => (a.read_only ? <span class="soft">in the file</span> : <Time at={a.created_at} />) },
   ];
   const act = (name: string, past: string, work: (id: string) => Promise<unknown>) => async () => {
     const ids = [...chosen].filter((id) => !id.startsWith('file:'));

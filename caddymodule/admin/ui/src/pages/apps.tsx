@@ -16,7 +16,7 @@ export function Apps() {
     { name: 'Client ID', cell: (a) => <span class="mono clip" title={a.client_id}>{a.client_id}</span> },
     { name: 'Whose', w: 170, by: whose, cell: (a) => <span class="clip" dir="auto">{whose(a)}</span> },
     { name: 'State', w: 90, by: (a) => String(a.active), cell: (a) => <State of={a.active ? 'active' : 'inactive'} /> },
-    { name: 'Created', w: 112, by: (a) => a.created_at, phone: false, cell: (a) => <Time at={a.created_at} /> },
+    { name: 'Created', w: 124, by: (a) => a.created_at, phone: false, cell: (a) => <Time at={a.created_at} /> },
     ...(mayEdit() ? [{ name: 'Actions', w: 176, cell: (a: App) => <AppActions a={a} again={async () => rows.reload()} /> }] : []),
   ];
   const [sort, setSort] = useState({ column: 'Connector', down: false });

@@ -54,11 +54,11 @@ export function Audit() {
   const items = [...fresh, ...rows.items.filter((e) => !seen.has(e.id))];
   const columns: Column<AuditEvent>[] = [
     { name: 'What', main: true, cell: (e) => <button type="button" class="plain named" aria-expanded={open === e.id} onClick={() => setOpen(open === e.id ? '' : e.id)}><span class={cx('dot', tone(e))} aria-hidden="true" /><span class={cx('clip', e.kind === 'use' && 'mono')} dir="auto" title={headline(e)}>{headline(e)}{e.kind !== 'use' && e.detail && <span class="soft"> · {e.detail}</span>}</span></button> },
-    { name: 'Outcome', w: 112, cell: (e) => <Outcome e={e} /> },
+    { name: 'Outcome', w: 124, cell: (e) => <Outcome e={e} /> },
     { name: 'Who', w: 130, cell: (e) => <span class="clip" dir="auto">{e.actor || e.agent_id || e.actor_kind || ''}</span> },
     { name: 'Connector', w: 130, cell: (e) => <span class="clip" dir="auto">{e.connector || ''}</span> },
     { name: 'Took', w: 84, num: true, phone: false, cell: (e) => (e.duration_ms ? millis(e.duration_ms) : '') },
-    { name: 'When', w: 112, cell: (e) => <Time at={e.at} /> },
+    { name: 'When', w: 124, cell: (e) => <Time at={e.at} /> },
   ];
   const shown = items.find((e) => e.id === open);
   return (

@@ -33,7 +33,6 @@ export function Connectors() {
     { name: 'Way', w: 160, by: (c) => c.type, cell: (c) => <span class="clip">{typeName(c.type)}</span> },
     { name: 'Accounts', w: 130, num: true, by: (c) => usage.get(c.key)?.accounts || 0, cell: (c) => <span>{count(usage.get(c.key)?.accounts || 0)}{usage.get(c.key)?.failing ? <span class="badtext"> · {usage.get(c.key)!.failing} failing</span> : null}</span> },
     { name: 'Calls, 14 days', w: 164, phone: false, by: (c) => usage.get(c.key)?.calls || 0, cell: (c) => <Calls u={usage.get(c.key)} /> },
-    { name: 'Hosts', w: 190, phone: false, by: (c) => c.hosts[0] || '', cell: (c) => <span class="mono clip" title={c.hosts.join(' ')}>{c.hosts.join(' ')}</span> },
   ];
   const mine = [...chosen].filter((k) => last.find((c) => c.key === k)?.custom);
   const act = (name: string, work: (id: string) => Promise<unknown>) => async () => {

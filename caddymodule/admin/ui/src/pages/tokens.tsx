@@ -15,8 +15,8 @@ export function Tokens() {
     { name: 'Name', main: true, by: (t) => t.name, cell: (t) => <span class="clip" dir="auto">{t.name} <Mono>…{t.last4}</Mono></span> },
     { name: 'Role', w: 100, by: (t) => t.role, cell: (t) => t.role },
     { name: 'Organisation', w: 130, by: (t) => t.organisation, cell: (t) => (t.organisation === '*' ? 'every one' : <span class="clip" dir="auto">{t.organisation}</span>) },
-    { name: 'Created', w: 112, by: (t) => t.created_at, cell: (t) => <Time at={t.created_at} /> },
-    { name: 'Until', w: 112, by: (t) => t.expires_at || '', cell: (t) => <Time at={t.expires_at} none="no end" /> },
+    { name: 'Created', w: 124, by: (t) => t.created_at, cell: (t) => <Time at={t.created_at} /> },
+    { name: 'Until', w: 124, by: (t) => t.expires_at || '', cell: (t) => <Time at={t.expires_at} none="no end" /> },
     { name: 'Actions', w: 90, cell: (t) => <Button small kind="danger" label={`Delete token ${t.name}`} onClick={() => sure(`Delete the token ${t.name}?`, 'Whoever uses it is signed out at once.', 'Delete', async () => { await call('DELETE', `/tokens/${enc(t.id)}`); notice('It is deleted.'); rows.reload(); })}>Delete</Button> },
   ];
   return (

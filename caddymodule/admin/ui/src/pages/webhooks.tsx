@@ -65,9 +65,9 @@ function Detail({ w, again }: { w: Webhook; again: () => Promise<void> }) {
     { name: 'State', w: 110, cell: (d) => <span class={`state ${d.state === 'delivered' ? 'active' : d.state === 'failed' ? 'error' : 'pending'}`}>{d.state}</span> },
     { name: 'Answer', w: 120, cell: (d) => <span class="clip" dir="auto" title={d.error}>{d.status || d.error || '–'}</span> },
     { name: 'Attempts', w: 96, num: true, cell: (d) => d.attempts },
-    { name: 'When', w: 112, cell: (d) => <Time at={d.created_at} /> },
+    { name: 'When', w: 124, cell: (d) => <Time at={d.created_at} /> },
     { name: 'Next attempt', w: 124, phone: false, cell: (d) => <Time at={d.next_at} none="–" /> },
-    ...(mayAdmin() ? [{ name: 'Again', w: 120, cell: (d: Delivery) => <Button small label={`Send again: ${d.event}`} onClick={async () => { await create(`${path}/deliveries/${enc(d.id)}/redeliver`, undefined); notice('It is sent again.'); rows.reload(); }}>Send again</Button> }] : []),
+    ...(mayAdmin() ? [{ name: 'Again', w: 136, cell: (d: Delivery) => <Button small label={`Send again: ${d.event}`} onClick={async () => { await create(`${path}/deliveries/${enc(d.id)}/redeliver`, undefined); notice('It is sent again.'); rows.reload(); }}>Send again</Button> }] : []),
   ];
   const shown = rows.items.find((d) => d.id === open);
   return (
