@@ -28,7 +28,7 @@ const (
 // TestDescriptions holds descriptions.json to the doc comments in the source.
 func TestDescriptions(t *testing.T) {
 	got := map[string]string{}
-	for _, dir := range []string{"../../providers", "../../providers/oauth", "../../providers/sign"} {
+	for _, dir := range []string{"../../providers", "../../providers/oauth", "../../providers/oauth/spec", "../../providers/sign"} {
 		files, _ := filepath.Glob(dir + "/*.go")
 		for _, file := range files {
 			if !strings.HasSuffix(file, "_test.go") {
