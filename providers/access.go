@@ -44,11 +44,10 @@ type actionRule struct {
 
 // access is a connector's compiled AccessDef.
 type access struct {
-	read, write     []accessRule
-	query, header   []actionRule
-	methodQuery     []string
-	onlyListed      bool
-	pathsDecideMore bool
+	read, write   []accessRule
+	query, header []actionRule
+	methodQuery   []string
+	onlyListed    bool
 }
 
 func (c *Connector) compileAccess() (err error) {

@@ -217,7 +217,13 @@ func TestPortsAtEveryDoor(t *testing.T) {
 			}
 			n++
 			for _, host := range []string{"svc.example.com:8443", "[2001:db8::1]:9443", "192.0.2.7:8080"} {
-				fields, _ := o.Validate(secret.Values{o.Fields[i].Name: secret.New(host)})
+				values := secret.Values{o.Fields[i].Name: secret.New(host)}
+				for _, e := range c.Environments {
+					if slices.ContainsFunc(e.Fields, func(f providers.FieldDef) bool { return f.Name == o.Fields[i].Name }) {
+						values[providers.EnvironmentField] = secret.New(e.Name)
+					}
+				}
+				fields, _ := o.Validate(values)
 				acct := &resolver.Account{ID: "x", Name: "x", Connector: c, Option: o, State: resolver.StateActive, Fields: fields}
 				x, err := providers.NewIndex([]*providers.Connector{c}, acct.Bindings()...)
 				if err != nil {

@@ -135,7 +135,7 @@ func (p policy) write(ctx context.Context, doc map[string]json.RawMessage) error
 	return p.do(ctx, http.MethodPut, p.url, body, nil)
 }
 
-var errPolicy = errors.New("Google's answer is no policy of a bucket") //nolint:staticcheck // a name
+var errPolicy = errors.New("the answer of Google is no policy of a bucket")
 
 func (p policy) do(ctx context.Context, method, to string, body []byte, into any) error {
 	req, err := http.NewRequestWithContext(ctx, method, to, bytes.NewReader(body))

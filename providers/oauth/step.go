@@ -154,6 +154,3 @@ func (c *step) compileTemplates(k *compiler, s StepSpec) (err error) {
 	}
 	return nil
 }
-
-// host is the endpoint's host as the Spec writes it, for errors.
-func (c *step) host() string { return c.url.origin.String() }

@@ -31,12 +31,6 @@ func coded(v string) (all []string) {
 	return all
 }
 
-// leaves reports how much of the value, or of its middle in base64, is left.
-func leaves(out, v string) bool {
-	core := base64.RawStdEncoding.EncodeToString([]byte(v))
-	return strings.Contains(out, v) || strings.Contains(out, core[4:len(core)-4])
-}
-
 // Every spelling of a value is found, in JSON, in a stream of lines and in MIME.
 func TestSpellings(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))

@@ -2,6 +2,7 @@ package scrub
 
 import (
 	"bytes"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -314,7 +315,7 @@ const longestName = 8
 func unescaped(v string) string {
 	r := escapes
 	special := r.specials()
-	if bytes.IndexAny([]byte(v), string(special)) < 0 {
+	if !strings.ContainsAny(v, string(special)) {
 		return v
 	}
 	var out []byte
