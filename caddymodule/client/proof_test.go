@@ -45,7 +45,9 @@ func TestTokenIsNotSentToStrangers(t *testing.T) {
 			w.Header().Set("Attache-Error", "unknown_agent")
 			w.WriteHeader(401)
 		},
-		"redirects":          func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, real.URL+r.RequestURI, http.StatusTemporaryRedirect) },
+		"redirects": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, real.URL+r.RequestURI, http.StatusTemporaryRedirect)
+		},
 		"knows another one":  func(w http.ResponseWriter, r *http.Request) { proven(w, r, "another-token-0123456789", ours) },
 		"knows the prefix":   func(w http.ResponseWriter, r *http.Request) { proven(w, r, r.URL.Query().Get("token"), ours) },
 		"answers an old one": func(w http.ResponseWriter, r *http.Request) { r.URL.RawQuery = "nonce=0"; proven(w, r, token, ours) },
