@@ -18,7 +18,7 @@
 //
 // One token request for each account, whatever happens (docs/decisions/0006).
 //
-//	credential.go    Get: memory, or a flight
+//	credential.go    For: memory, or a flight; Force: another one after a 401
 //	flight.go        in this process: callers join the one attempt that runs
 //	store.go         between replicas: the lease on the account's row
 //	revoke.go        taking tokens back
@@ -31,10 +31,10 @@
 //
 // # Rooms
 //
-// refusal is every no, with a code and a next step; target is where a request goes;
-// override finds what makes a method another one; spool keeps long bodies; limit says
-// what an agent may have in use; endpoint is when a token endpoint is asked: circuit,
-// back-off, and how long ahead of its end a token is renewed. connect makes accounts come to be, vault remembers, cache may forget, egress
-// dials, upstream speaks HTTP/1.1, scrub replaces echoes, problem is an error for
-// people and programs. This package links no database and no Redis.
+// refusal is every no, with a code and a next step; target is where a request goes; override finds
+// what makes a method another one; spool keeps long bodies; limit says what an agent may have in
+// use; endpoint is when a token endpoint is asked: circuit, back-off, and how long ahead of its
+// end a token is renewed. connect makes accounts come to be, vault remembers, cache may forget,
+// egress dials, upstream speaks HTTP/1.1, scrub replaces echoes, problem is an error for people
+// and programs. This package links no database and no Redis.
 package resolver
