@@ -14,14 +14,18 @@ var (
 		"x-http-method-override", "x-http-method", "x-method-override", "x-method", "x-http-override", "x-override-method", "x-request-method",
 		"http-method-override", "http-method", "http-x-http-method-override", "method-override", "x-original-method", "x-rewrite-method", "x-forwarded-method", "x-envoy-original-method",
 		"x-http-verb", "x-http-verb-override", "x-verb", "x-real-method", "x-tunneled-method", "x-tunnel-method", "x-tunneling-method", "x-original-http-method",
-		"x-http-request-method", "x-request-http-method", "x-real-http-method",
+		"x-http-request-method", "x-request-http-method", "x-real-http-method", "x-requested-method", "method",
 	)
 	// methodParameters do so in a query or a form; names in which _ is as good as -.
 	methodParameters = []string{
 		"_method", "__method", "_httpmethod", "_http_method", "_method_override", "method_override", "methodoverride", "http_method_override", "httpmethodoverride",
 		"x_http_method_override", "x_http_method", "x_method_override", "http_x_http_method_override", "_verb", "_http_verb", "$httpmethod", "$http_method", "$method", "!method", ":method",
-		"~method", "_requestmethod", "_request_method", "ws_method",
+		"~method", "_requestmethod", "_request_method", "requestmethod", "request_method", "ws_method", "ps_method",
+		"httpmethod", "http_method", "http.method", "x_method", "_rest_method", "override_method", "method_verb", "http_verb",
 	}
+	// looseParameters do so at some services, and say something else at others:
+	// they count where their value is the name of a method.
+	looseParameters = []string{"method", "verb"}
 	// originHeaders say where a request is for or where it comes from, and are
 	// believed by services behind proxies of their own.
 	originHeaders = headerSet(
@@ -30,10 +34,12 @@ var (
 		"x-host", "x-host-override", "x-http-host-override", "x-http-host", "x-forwarder-for", "x-server-name", "x-override-host", "proxy-host", "proxy-url", "proxy-uri",
 		"x-override-url", "x-override-uri", "x-override-path", "x-proxy-url", "x-proxy-uri", "x-proxy-path", "x-request-uri", "x-request-url", "x-request-path", "x-path", "x-uri", "x-url", "x-http-url", "x-http-uri", "x-http-path", "x-http-path-override",
 		"x-http-destinationurl", "request-uri", "x-backend", "x-backend-host", "x-upstream", "x-target-url", "x-accel-redirect", "x-sendfile", "x-script-name", "x-path-info", "x-waws-unencoded-url", "x-arr-url", "x-arr-ssl",
-		"x-scheme", "x-protocol", "x-url-scheme", "front-end-https",
+		"x-scheme", "x-protocol", "x-url-scheme", "front-end-https", "x-real-url", "x-real-uri", "x-real-path", "x-orig-url", "x-orig-uri", "x-orig-host", "x-forward-for", "x-forward-host",
+		"forward-for", "x-originally-forwarded-for", "x-custom-ip-authorization", "fly-client-ip", "do-connecting-ip", "incap-client-ip", "remote-user", "x-webauth-user", "x-ssl-client-cert",
+		"x-ms-client-principal", "x-ms-client-principal-id", "x-ms-client-principal-name", "host-override", "base-url",
 	)
 	// originFamilies begin such names.
-	originFamilies = []string{"X-Forwarded-", "X-Original-", "X-Rewrite-", "X-Envoy-"}
+	originFamilies = []string{"X-Forwarded-", "X-Original-", "X-Rewrite-", "X-Envoy-", "X-Vercel-Forwarded-", "X-Middleware-", "X-Ssl-Client-"}
 )
 
 // headerSet are headers by their canonical names.
@@ -96,7 +102,7 @@ func (c *Connector) Methods(method, query string, h http.Header) []string {
 	}
 	for _, p := range parameters(query) {
 		named := slices.Contains(methodParameters, strings.ReplaceAll(p.name, "-", "_"))
-		if named || slices.Contains(c.access.methodQuery, p.name) && isMethodName(p.value) {
+		if named || (slices.Contains(c.access.methodQuery, p.name) || slices.Contains(looseParameters, p.name)) && isMethodName(p.value) {
 			add(p.value)
 		}
 	}

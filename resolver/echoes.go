@@ -12,6 +12,7 @@ import (
 
 	"github.com/attache-proxy/attache/providers/expr"
 	"github.com/attache-proxy/attache/providers/sign"
+	"github.com/attache-proxy/attache/resolver/refusal"
 	"github.com/attache-proxy/attache/resolver/scrub"
 )
 
@@ -200,6 +201,7 @@ func (x *exchange) watch1xx(out *http.Request, set *scrub.Set) {
 	next := trace.Got1xxResponse
 	trace.Got1xxResponse = func(code int, h textproto.MIMEHeader) error {
 		x.call.Connector.CleanAnswer(http.Header(h))
+		refusal.DropHeaders(http.Header(h))
 		if set.Header(http.Header(h)) {
 			x.call.Outcome.Scrubbed.Store(true)
 		}

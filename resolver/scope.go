@@ -9,12 +9,7 @@ import (
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/providers/oauth/bearer"
-)
-
-// Headers that only we set in an answer.
-const (
-	headerError      = "Attache-Error"
-	headerConnectURL = "Attache-Connect-Url"
+	"github.com/attache-proxy/attache/resolver/refusal"
 )
 
 // enough passes an answer on. Where it says that the token's scopes do not reach
@@ -35,8 +30,8 @@ func (x *exchange) enough(res *http.Response) (*http.Response, error) {
 		return res, nil // nobody can help with a link: the service's own words say more
 	}
 	if x.call.Account.Option.Type != providers.TypeMCP && res.ContentLength != 0 && res.Body != http.NoBody {
-		res.Header.Set(headerError, "insufficient_scope")
-		res.Header.Set(headerConnectURL, at)
+		res.Header.Set(refusal.HeaderError, "insufficient_scope")
+		res.Header.Set(refusal.HeaderConnectURL, at)
 		return res, nil
 	}
 	discard(res)

@@ -19,6 +19,7 @@ import (
 	"github.com/attache-proxy/attache/providers/sign"
 	"github.com/attache-proxy/attache/resolver/egress"
 	"github.com/attache-proxy/attache/resolver/override"
+	"github.com/attache-proxy/attache/resolver/refusal"
 	"github.com/attache-proxy/attache/resolver/scrub"
 	"github.com/attache-proxy/attache/resolver/upstream"
 )
@@ -260,8 +261,7 @@ func (x *exchange) roundTrip(out *http.Request, set *scrub.Set) (*http.Response,
 		x.r.GoesOn(x.call)
 	}
 	x.call.Connector.CleanAnswer(res.Header)
-	delete(res.Header, headerError) // ours alone
-	delete(res.Header, headerConnectURL)
+	refusal.DropHeaders(res.Header)
 	if c := x.call.Connector; c == nil || !c.Scrub {
 		return res, nil
 	}

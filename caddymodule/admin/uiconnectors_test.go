@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/attache-proxy/attache/resolver/vault/vaulttest"
 )
@@ -124,8 +125,15 @@ func TestDashboardGrants(t *testing.T) {
 	b.see("nobody is no connector.")
 	b.fill("Keys", "hub, desk")
 	b.click("Save")
-	b.see("It holds from the next call on.")
-	if a := w.want(200, "", "GET", "/agents/"+bot, ""); fmt.Sprint(a.get("connectors")) != "[hub desk]" {
+	b.see("It holds from the next call on.") // also of what was saved before
+	var a *answer
+	for range 100 {
+		if a = w.want(200, "", "GET", "/agents/"+bot, ""); fmt.Sprint(a.get("connectors")) == "[hub desk]" {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	if fmt.Sprint(a.get("connectors")) != "[hub desk]" {
 		t.Errorf("the agent = %s", a.raw)
 	}
 	b.noComplaints("status of 422")

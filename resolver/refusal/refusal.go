@@ -131,7 +131,7 @@ func (r *Refusal) WriteTo(w http.ResponseWriter) {
 	if after := cmp.Or(r.RetryAfter, retryAfter[r.Code]); after > 0 {
 		h.Set("Retry-After", strconv.Itoa(after))
 	}
-	h.Set("Attache-Error", r.Code)
+	h.Set(HeaderError, r.Code)
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	_, _ = w.Write(append(printable.JSON(body), '\n'))

@@ -119,7 +119,7 @@ func TestEveryTypeAndCoding(t *testing.T) {
 	plain := []byte(`{"a":"` + canary + `"}` + "\n" + strings.Repeat("filler text to make it long\n", 200))
 	searched := []string{"", "application/json", "text/plain", "TEXT/HTML; charset=x", "message/http", "application/http", "multipart/mixed; boundary=x", "multipart/form-data", "application/sql",
 		"application/jwt", "application/x-pem-file", "application/vnd.api+json", "image/svg+xml", "application/problem+xml", "nonsense", "a b/c; ;=", "application/vnd.acme.thing", "model/gltf+json",
-		"text/event-stream", "application/x-ndjson", "application/graphql-response+json", "application/javascript", "*/*", "application/x-yaml", "inode/x"}
+		"text/event-stream", "application/x-ndjson", "image/png, text/plain", "image", "application/", "application/vnd.oasis.opendocument.text-flat-xml", "application/vnd.ms-x", "application/vnd.docker.raw-stream", "application/graphql-response+json", "application/javascript", "*/*", "application/x-yaml", "inode/x"}
 	for _, contentType := range searched {
 		for _, coding := range []string{"", "gzip", "x-gzip", "deflate", "raw deflate", "br", "zstd"} {
 			for _, length := range []bool{true, false} {
@@ -187,6 +187,9 @@ func TestUnsearchable(t *testing.T) {
 		"unknown, in two words":   {"identity, compress", plain},
 		"cut off":                 {"gzip", zipped[:len(zipped)-9]},
 		"with something behind":   {"gzip", append(bytes.Clone(zipped), plain...)},
+		"zlib twice":              {"deflate", append(encoded(t, "deflate", []byte("first")), encoded(t, "deflate", plain)...)},
+		"raw and plain":           {"deflate", append(encoded(t, "raw deflate", []byte("first")), plain...)},
+		"zlib and plain":          {"deflate", append(encoded(t, "deflate", []byte("first")), plain...)},
 		"a window too large":      {"zstd", []byte{0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xf8, 1, 0, 0, 'x'}},
 	} {
 		for _, contentType := range []string{"application/json", "", "text/event-stream", "message/http"} {

@@ -6,6 +6,7 @@ import (
 	"compress/flate"
 	"compress/gzip"
 	"compress/zlib"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -166,9 +167,27 @@ func inflate(r io.Reader) (io.Reader, error) {
 		return nil, err
 	}
 	if first[0]&0x0f == 8 && (int(first[0])<<8|int(first[1]))%31 == 0 {
-		return zlib.NewReader(b)
+		z, err := zlib.NewReader(b)
+		return atEnd{z, b}, err
 	}
-	return flate.NewReader(b), nil
+	return atEnd{flate.NewReader(b), b}, nil
+}
+
+// atEnd is a stream after which nothing may come: clients differ in whether they
+// read it.
+type atEnd struct {
+	io.Reader
+	rest *bufio.Reader
+}
+
+func (e atEnd) Read(p []byte) (int, error) {
+	n, err := e.Reader.Read(p)
+	if err == io.EOF {
+		if _, none := e.rest.Peek(1); none == nil {
+			return n, errors.New("there is more after its end")
+		}
+	}
+	return n, err
 }
 
 // notAs says that a body is not in its coding.

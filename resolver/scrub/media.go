@@ -26,10 +26,11 @@ var known = map[string]bool{
 	"application/vnd.msgpack": true, "application/avro": true, "application/bson": true, "application/connect+proto": true, "application/proto": true,
 	"application/vnd.apache.parquet": true, "application/vnd.apache.arrow.stream": true, "application/vnd.apache.arrow.file": true,
 	"application/x-git-upload-pack-result": true, "application/x-git-packed-objects": true,
-	"application/vnd.docker.image.rootfs.diff.tar.gzip": true, "application/vnd.docker.raw-stream": true,
-	"application/vnd.docker.multiplexed-stream": true, "application/vnd.kubernetes.protobuf": true, "application/vnd.amazon.eventstream": true,
+	"application/vnd.docker.image.rootfs.diff.tar.gzip": true, "application/vnd.kubernetes.protobuf": true, "application/vnd.amazon.eventstream": true,
 	"application/dns-message": true, "application/ocsp-response": true, "application/pkix-cert": true, "application/pkix-crl": true,
 	"application/vnd.sqlite3": true, "application/x-sqlite3": true, "application/x-shockwave-flash": true,
+	"application/vnd.ms-excel": true, "application/vnd.ms-powerpoint": true, "application/vnd.ms-word": true, "application/vnd.ms-outlook": true,
+	"application/vnd.ms-fontobject": true, "application/vnd.ms-cab-compressed": true, "application/vnd.ms-project": true,
 	"application/vnd.android.package-archive": true, "application/x-rpm": true, "application/vnd.debian.binary-package": true,
 }
 
@@ -40,20 +41,25 @@ func mediaOf(contentType string) media {
 	case "", "application/json", "application/json; charset=utf-8", "text/event-stream", "text/plain; charset=utf-8", "text/html; charset=utf-8":
 		return lines
 	}
+	if strings.Contains(contentType, ",") { // several types in one
+		return lines
+	}
 	t, params, err := mime.ParseMediaType(contentType)
 	if err != nil && t == "" {
 		t, _, _ = strings.Cut(contentType, ";")
 		t = strings.ToLower(strings.TrimSpace(t))
 	}
-	main, sub, _ := strings.Cut(t, "/")
+	main, sub, typed := strings.Cut(t, "/")
 	suffix := sub[strings.LastIndexByte(sub, '+')+1:]
 	switch {
+	case !typed || sub == "", strings.Contains(sub, "flat-xml"):
+		return lines
 	case suffix == "json", suffix == "xml", suffix == "yaml":
 		return lines
 	case suffix == "zip", suffix == "gzip", suffix == "zstd", suffix == "cbor", suffix == "proto", suffix == "protobuf", suffix == "thrift", suffix == "wasm":
 		return opaque
 	case main == "image", main == "audio", main == "video", main == "font", known[t],
-		strings.HasPrefix(t, "application/vnd.openxmlformats-"), strings.HasPrefix(t, "application/vnd.oasis.opendocument."), strings.HasPrefix(t, "application/vnd.ms-"):
+		strings.HasPrefix(t, "application/vnd.openxmlformats-"), strings.HasPrefix(t, "application/vnd.oasis.opendocument."):
 		return opaque
 	case sub == "octet-stream":
 		return unsure

@@ -3,7 +3,10 @@ package scrub
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"math"
+	"net/url"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -112,6 +115,14 @@ func (s *Set) add(v string) {
 		s.pattern(strings.ReplaceAll(v, " ", "+"))
 		s.pattern(strings.ReplaceAll(v, "+", " ")) // as a folded view has it
 	}
+	for _, form := range wireForms(v) {
+		for block := range blocks(form) {
+			s.encoded(block)
+		}
+	}
+}
+
+func (s *Set) encoded(v string) {
 	digits := hex.EncodeToString([]byte(v))
 	s.pattern(digits)
 	s.pattern(strings.ToUpper(digits))
@@ -119,6 +130,26 @@ func (s *Set) add(v string) {
 		s.pattern(inside(base64.RawStdEncoding, v, before))
 		s.pattern(inside(base64.RawURLEncoding, v, before))
 	}
+}
+
+// wireForms are v and what it becomes in a query, a path, a form and JSON:
+// services that encode a request's line or body as a whole encode these.
+func wireForms(v string) []string {
+	var plain strings.Builder
+	e := json.NewEncoder(&plain)
+	e.SetEscapeHTML(false)
+	forms := []string{v}
+	if e.Encode(v) != nil {
+		return forms
+	}
+	escaped, _ := json.Marshal(v) // a string
+	query := url.QueryEscape(v)
+	for _, form := range []string{query, strings.ReplaceAll(query, "+", "%20"), url.PathEscape(v), strings.Trim(strings.TrimSpace(plain.String()), `"`), strings.Trim(string(escaped), `"`)} {
+		if !slices.Contains(forms, form) {
+			forms = append(forms, form)
+		}
+	}
+	return forms
 }
 
 // inside is what v looks like in the base64 of a text that has so many bytes

@@ -3,9 +3,11 @@ package scrub
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"math/rand/v2"
 	"mime/quotedprintable"
+	"net/url"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -45,6 +47,30 @@ func TestSpellings(t *testing.T) {
 						continue // the backslash belongs to what follows it
 					}
 					t.Errorf("%.300q became %.300q", text, out)
+				}
+			}
+		}
+	}
+}
+
+// A service that encodes the whole request line or body encodes what the value is
+// there, and not the value.
+func TestEncodedWireForms(t *testing.T) {
+	for _, v := range []string{"sk-Ab+Cd/9Xz_q.7Yt=wE2rT5yU8iO0pL3k", `with "quotes" \ and 9876543210`, "a space, an ampersand & more 9876543210", strings.Repeat("+/=", 500)} {
+		s := New([]Needle{{Value: v}})
+		quoted, _ := json.Marshal(v)
+		for _, form := range []string{url.QueryEscape(v), strings.ReplaceAll(url.QueryEscape(v), "+", "%20"), url.PathEscape(v), string(quoted)} {
+			for i, encode := range []func(string) string{
+				func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
+				func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) },
+				func(s string) string { return hex.EncodeToString([]byte(s)) },
+			} {
+				for _, before := range []string{"/e?key=", "/e?kkey=", "/e?kkkey="} {
+					out := []byte(encode(before + form + "&z=1"))
+					whole := len(out)
+					if !s.whole(out, true) || len(out) != whole || bytes.Count(out, []byte("*")) < len(form)-8 {
+						t.Errorf("encoding %d of %.80q became %.200q", i, before+form, out)
+					}
 				}
 			}
 		}

@@ -81,12 +81,17 @@ func (t *Tx) Expiry(ctx context.Context, at time.Time) (time.Time, error) {
 
 // LeaseNow is the database's clock in SQL, in microseconds. It has the parameters
 // that ClockArgs appends.
-func (d *DB) LeaseNow() string { return d.leaseNow }
+func (d *DB) LeaseNow() string {
+	if d.clock.Load() {
+		return "CAST(? AS BIGINT)"
+	}
+	return d.dialect.now
+}
 
 // ClockArgs appends the parameter of LeaseNow where it has one: where a test gave
 // the clock.
 func (d *DB) ClockArgs(args []any) []any {
-	if d.clock {
+	if d.clock.Load() {
 		return append(args, Micros(d.now()))
 	}
 	return args
@@ -95,7 +100,7 @@ func (d *DB) ClockArgs(args []any) []any {
 func (d *DB) askClock(ctx context.Context, q Querier) (Moment, error) {
 	asked := d.now()
 	var database time.Time
-	if err := q.Row(ctx, "SELECT "+d.leaseNow, d.ClockArgs(nil)...).Scan(Time(&database)); err != nil {
+	if err := q.Row(ctx, "SELECT "+d.LeaseNow(), d.ClockArgs(nil)...).Scan(Time(&database)); err != nil {
 		return Moment{}, err
 	}
 	return MomentOf(asked, d.now(), database), nil
@@ -103,4 +108,4 @@ func (d *DB) askClock(ctx context.Context, q Querier) (Moment, error) {
 
 // FollowDatabase makes leases and expiries follow the database's clock although
 // Config.Now gave another one: a replica whose clock is off, for tests.
-func (d *DB) FollowDatabase() { d.clock, d.leaseNow = false, d.dialect.now }
+func (d *DB) FollowDatabase() { d.clock.Store(false) }

@@ -44,8 +44,7 @@ type DB struct {
 	source    string
 	w         *sql.DB // writes; one connection with SQLite
 	now       func() time.Time
-	leaseNow  string // the lease clock as SQL; one parameter when clock is set
-	clock     bool   // Config.Now was given
+	clock     atomic.Bool // Config.Now is the lease clock too
 	told      atomic.Pointer[Moment]
 	poll      time.Duration
 	changed   func(Change) // hears of each before the subscribers do
@@ -82,14 +81,12 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 
 func newDB(known *dialect, c Config) *DB {
 	d := &DB{
-		dialect: known, source: c.Source, now: c.Now, clock: c.Now != nil, leaseNow: known.now, poll: c.Poll, Log: c.Log, changed: c.Changed,
+		dialect: known, source: c.Source, now: c.Now, poll: c.Poll, Log: c.Log, changed: c.Changed,
 		// It stands before a space in what PostgreSQL announces.
 		Instance:  strings.Join(strings.Fields(c.Instance), "-"),
 		listening: make(chan struct{}),
 	}
-	if d.clock {
-		d.leaseNow = "CAST(? AS BIGINT)"
-	} else {
+	if d.clock.Store(c.Now != nil); c.Now == nil {
 		d.now = time.Now
 	}
 	return d
