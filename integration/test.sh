@@ -166,9 +166,16 @@ if command -v "${CC:-gcc}" >/dev/null && [ "$(go env CGO_ENABLED)" = 1 ]; then r
 
 # outside ARGUMENTS… runs tests of the integration package. What a killed one
 # leaves behind lies below $state.
-outside() { ATTACHE_INTEGRATION=1 TMPDIR=$state plain go test -json -count=1 -timeout 25m "$@" ./integration; }
+outside() { ATTACHE_INTEGRATION=1 TMPDIR=$state plain go test -json -count=1 -timeout 40m "$@" ./integration; }
 
-unit_tests() { go list ./... | grep -v '/integration$' | xargs go test "${race[@]}" -json -timeout 15m; }
+# What services look like is computed with hardly a goroutine, and takes five times as
+# long with the race detector.
+unit_tests() {
+	local code=0
+	plain go test -json -timeout 15m ./providers/... || code=1
+	go list ./... | grep -vE '/integration$|/providers(/|$)' | xargs go test "${race[@]}" -json -timeout 25m || code=1
+	return "$code"
+}
 
 # The tests from outside wait more than they compute, and some do nothing but
 # wait for a minute to pass: both go beside the unit tests. A run may end badly
