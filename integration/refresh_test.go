@@ -56,7 +56,8 @@ func TestThousandRequestsOneRefresh(t *testing.T) {
 	if stats.TokenRequests != 1 {
 		t.Errorf("%d token requests, want 1", stats.TokenRequests)
 	}
-	if most := endpoint * 6 / 5; took > most {
+	// A fifth more, or what a thousand answers take on this machine.
+	if most := endpoint + max(endpoint/5, 2*idle); took > most {
 		t.Errorf("the last request was answered after %v, want at most %v", took, most)
 	}
 }
