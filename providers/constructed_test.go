@@ -201,7 +201,7 @@ func chain(secret, end, region, service, algorithm, canonical string) string {
 
 func (c *constructed) sign(t *testing.T, defs map[string]*providers.Definition) string {
 	t.Helper()
-	cs, err := providers.CompileAll(providers.DefinitionsOf(defs), []string{c.connector})
+	cs, err := providers.CompileAll(providers.BuiltIn(), []string{c.connector})
 	if err != nil {
 		t.Fatal(err)
 	}

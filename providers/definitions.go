@@ -21,11 +21,6 @@ type Definitions struct {
 // BuiltIn returns the definitions that are built in, to which others can be added.
 func BuiltIn() *Definitions { return &Definitions{builtIn: true} }
 
-// DefinitionsOf returns those of the map alone.
-func DefinitionsOf(defs map[string]*Definition) *Definitions {
-	return &Definitions{over: maps.Clone(defs)}
-}
-
 // Get returns the definition of that key; nil where there is none. It is shared
 // and must not be changed.
 func (d *Definitions) Get(key string) (*Definition, error) {

@@ -34,13 +34,10 @@ func Catalog() (map[string]*Definition, error) {
 
 // LoadDir reads every *.yaml and *.yml file of a directory.
 func LoadDir(dir string) (map[string]*Definition, error) {
-	return loadFS(os.DirFS(dir), ".", dir+"/", Parse)
-}
-
-func loadFS(fsys fs.FS, dir, shown string, parse func(string, []byte) (*Definition, error)) (map[string]*Definition, error) {
-	entries, err := fs.ReadDir(fsys, dir)
+	fsys := os.DirFS(dir)
+	entries, err := fs.ReadDir(fsys, ".")
 	if err != nil {
-		return nil, fmt.Errorf("connectors directory %s cannot be read: %w", strings.TrimSuffix(shown, "/"), errors.Unwrap(err))
+		return nil, fmt.Errorf("connectors directory %s cannot be read: %w", dir, errors.Unwrap(err))
 	}
 	defs := map[string]*Definition{}
 	var errs []error
@@ -49,7 +46,7 @@ func loadFS(fsys fs.FS, dir, shown string, parse func(string, []byte) (*Definiti
 		if e.IsDir() || ext != ".yaml" && ext != ".yml" {
 			continue
 		}
-		d, err := readFS(fsys, path.Join(dir, e.Name()), shown, parse)
+		d, err := readFS(fsys, e.Name(), dir+"/", Parse)
 		if err != nil {
 			errs = append(errs, err)
 			continue

@@ -54,7 +54,7 @@ func TestCatalogCompiles(t *testing.T) {
 	if len(defs) < 25 {
 		t.Errorf("the catalogue has %d connectors, want at least 25", len(defs))
 	}
-	connectors, err := providers.CompileAll(providers.DefinitionsOf(defs), nil)
+	connectors, err := providers.CompileAll(providers.BuiltIn(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -267,7 +267,11 @@ func TestExtendsAndDirectory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cs, err := providers.CompileAll(providers.DefinitionsOf(defs), []string{"child"})
+	var own providers.Definitions
+	for _, d := range defs {
+		own.Put(d)
+	}
+	cs, err := providers.CompileAll(&own, []string{"child"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,10 +283,10 @@ func TestExtendsAndDirectory(t *testing.T) {
 	if _, err := providers.LoadDir(dir); err == nil || !strings.Contains(err.Error(), "must be named other.yaml") {
 		t.Errorf("LoadDir with a misnamed file = %v, want an error that says so", err)
 	}
-	delete(defs, "child")
+	own.Remove("child")
 	d, _ := providers.Parse("loop.yaml", []byte("key: loop\nextends: loop\n"))
-	defs["loop"] = d
-	if _, err := providers.CompileAll(providers.DefinitionsOf(defs), nil); err == nil || !strings.Contains(err.Error(), "circle") {
+	own.Put(d)
+	if _, err := providers.CompileAll(&own, nil); err == nil || !strings.Contains(err.Error(), "circle") {
 		t.Errorf("CompileAll of a loop = %v, want an error about the circle", err)
 	}
 }

@@ -39,8 +39,7 @@ func SignedURL(keyFile string, u *url.URL, method string, header http.Header, ex
 		return "", fmt.Errorf("the URL cannot be signed: it must be good for a second to %v", longest)
 	}
 	signed := *u
-	signed.RawPath = "" // the service signs the path in its one normal spelling
-	signed.RawPath = sigv4.EncodePath(signed.Path)
+	signed.RawPath = sigv4.EncodePath(signed.Path) // the one spelling that the service signs
 	r := &http.Request{Method: method, URL: &signed, Host: u.Host, Header: header.Clone()}
 	names := make([]string, 0, len(header))
 	for name := range header {

@@ -135,21 +135,23 @@ func (s *Set) encoded(v string) {
 // wireForms are v and what it becomes in a query, a path, a form and JSON:
 // services that encode a request's line or body as a whole encode these.
 func wireForms(v string) []string {
-	var plain strings.Builder
-	e := json.NewEncoder(&plain)
-	e.SetEscapeHTML(false)
-	forms := []string{v}
-	if e.Encode(v) != nil {
-		return forms
-	}
-	escaped, _ := json.Marshal(v) // a string
-	query := url.QueryEscape(v)
-	for _, form := range []string{query, strings.ReplaceAll(query, "+", "%20"), url.PathEscape(v), strings.Trim(strings.TrimSpace(plain.String()), `"`), strings.Trim(string(escaped), `"`)} {
+	query, forms := url.QueryEscape(v), []string{v}
+	for _, form := range []string{query, strings.ReplaceAll(query, "+", "%20"), url.PathEscape(v), jsonForm(v, true), jsonForm(v, false)} {
 		if !slices.Contains(forms, form) {
 			forms = append(forms, form)
 		}
 	}
 	return forms
+}
+
+// jsonForm is what stands between the quotes of v as JSON: some encoders escape <,
+// > and & as well.
+func jsonForm(v string, html bool) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(html)
+	_ = e.Encode(v) // a string
+	return strings.TrimSuffix(strings.TrimPrefix(b.String(), `"`), "\"\n")
 }
 
 // inside is what v looks like in the base64 of a text that has so many bytes

@@ -56,7 +56,7 @@ func TestSpellings(t *testing.T) {
 // A service that encodes the whole request line or body encodes what the value is
 // there, and not the value.
 func TestEncodedWireForms(t *testing.T) {
-	for _, v := range []string{"sk-Ab+Cd/9Xz_q.7Yt=wE2rT5yU8iO0pL3k", `with "quotes" \ and 9876543210`, "a space, an ampersand & more 9876543210", strings.Repeat("+/=", 500)} {
+	for _, v := range []string{"sk-Ab+Cd/9Xz_q.7Yt=wE2rT5yU8iO0pL3k", `with "quotes" \ and 9876543210`, `"quoted-9876543210-whole"`, "a space, an ampersand & more 9876543210", strings.Repeat("+/=", 500)} {
 		s := New([]Needle{{Value: v}})
 		quoted, _ := json.Marshal(v)
 		for _, form := range []string{url.QueryEscape(v), strings.ReplaceAll(url.QueryEscape(v), "+", "%20"), url.PathEscape(v), string(quoted)} {
