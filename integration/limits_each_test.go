@@ -100,18 +100,26 @@ func TestLimitsOfMemoryAndDisk(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := start(t, "limits {\n\t"+c.limits+"\n}\n")
-			finish := hold(a, c.size)
-			res, err := http.Post(a.URL+"/signed/x", "text/plain", bytes.NewReader(make([]byte, c.size)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			body, _ := io.ReadAll(res.Body)
-			res.Body.Close()
-			if res.StatusCode != 429 || res.Header.Get("Attache-Error") != "too_many_requests" || !strings.Contains(string(body), name) || res.Header.Get("Retry-After") == "" {
-				t.Errorf("a second body = %s %s, want 429 that names %s", res.Status, body, name)
-			}
-			if got := finish(); got != 200 {
-				t.Errorf("the first one = %d", got)
+			// Two bodies that are counted at the same moment may both be refused: then once more.
+			for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+				finish := hold(a, c.size)
+				res, err := http.Post(a.URL+"/signed/x", "text/plain", bytes.NewReader(make([]byte, c.size)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				body, _ := io.ReadAll(res.Body)
+				res.Body.Close()
+				first := finish()
+				if first == 429 && time.Now().Before(deadline) {
+					continue
+				}
+				if res.StatusCode != 429 || res.Header.Get("Attache-Error") != "too_many_requests" || !strings.Contains(string(body), name) || res.Header.Get("Retry-After") == "" {
+					t.Errorf("a second body = %s %s, want 429 that names %s", res.Status, body, name)
+				}
+				if first != 200 {
+					t.Errorf("the first one = %d", first)
+				}
+				break
 			}
 			for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 				if got := hold(a, c.size)(); got == 200 {
