@@ -76,7 +76,7 @@ var siblings = map[string][]string{
 	"resolver/endpoint":          {},
 	"resolver/refusal":           {},
 	"resolver/target":            {},
-	"resolver/override":          {"resolver/refusal"},
+	"resolver/override":          {"resolver/limit", "resolver/refusal"},
 	"resolver/spool":             {"resolver/limit"},
 }
 

@@ -110,7 +110,7 @@ func actionRules(defs map[string][]string, fold func(string) string) (out []acti
 // Reads reports whether a request only reads. GET, HEAD and OPTIONS do, and what
 // the connector lists under access.read; but not what it lists under
 // access.write, nor an action that it does not list, nor an upgrade that it does
-// not list. Where services may read a request in several ways, all must be reading.
+// not list, nor what acts for somebody else. Where services may read a request in several ways, all must be reading.
 func (c *Connector) Reads(d Does) bool {
 	a := &c.access
 	path, err := NormalPath(d.Path)
@@ -129,7 +129,7 @@ func (c *Connector) Reads(d Does) bool {
 			return false
 		}
 	}
-	return a.actionsRead(d, pairs) && len(d.Methods) > 0
+	return a.actionsRead(d, pairs) && len(d.Methods) > 0 && ActsForAnother(d.Header, d.Query) == ""
 }
 
 // reads is the first half: the method, and the list of what is reading.

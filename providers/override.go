@@ -38,8 +38,23 @@ var (
 		"forward-for", "x-originally-forwarded-for", "x-custom-ip-authorization", "fly-client-ip", "do-connecting-ip", "incap-client-ip", "remote-user", "x-webauth-user", "x-ssl-client-cert",
 		"x-ms-client-principal", "x-ms-client-principal-id", "x-ms-client-principal-name", "host-override", "base-url",
 	)
-	// originFamilies begin such names.
-	originFamilies = []string{"X-Forwarded-", "X-Original-", "X-Rewrite-", "X-Envoy-", "X-Vercel-Forwarded-", "X-Middleware-", "X-Ssl-Client-"}
+	// originFamilies begin such names. Among them are those by which proxies in front
+	// of a service say who was signed in there (Kubernetes' X-Remote-Group).
+	originFamilies = []string{
+		"X-Forwarded-", "X-Original-", "X-Rewrite-", "X-Envoy-", "X-Vercel-Forwarded-", "X-Middleware-", "X-Ssl-Client-",
+		"X-Remote-", "X-Auth-Request-", "X-Authenticated-", "X-Consumer-", "X-Authentik-", "X-Pomerium-", "X-Goog-Authenticated-User-", "X-Amzn-Oidc-", "Tailscale-User-", "Cf-Access-Authenticated-",
+	}
+	// actingHeaders make a call somebody else's where the credential may do that:
+	// Kubernetes, GitLab and Gitea, Box, Smartsheet, Dynamics 365, Dropbox, Redmine,
+	// Zendesk, Greenhouse, DocuSign, Elasticsearch and OpenSearch.
+	actingHeaders = headerSet(
+		"sudo", "x-sudo", "as-user", "as-member", "assume-user", "mscrmcallerid", "callerobjectid", "dropbox-api-select-user", "dropbox-api-select-admin", "x-redmine-switch-user", "x-switch-user",
+		"on-behalf-of", "x-on-behalf-of", "x-on-behalf-of-user", "x-docusign-act-on-behalf", "x-docusign-act-as-user", "es-security-runas-user", "opendistro-security-impersonate-as", "opensearch-security-impersonate-as", "plugins-security-impersonate-as",
+		"x-act-as", "x-act-as-user", "x-acting-as", "x-acting-user", "act-as", "x-run-as", "x-run-as-user", "run-as", "x-impersonate", "impersonate", "x-delegate-user", "x-proxy-user", "doas", "x-doas",
+	)
+	actingFamilies = []string{"Impersonate-", "X-Impersonate-"}
+	// actingParameters do so in a query: GitLab and Gitea, Hadoop.
+	actingParameters = []string{"sudo", "doas"}
 )
 
 // headerSet are headers by their canonical names.
@@ -75,11 +90,33 @@ func ClaimsOrigin(name string) bool {
 // OverridesMethod reports a header by which a request names another method.
 func OverridesMethod(name string) bool { return methodHeaders[canonicalWords(name)] }
 
+// ActsForAnother is the header or parameter by which a request is somebody else's
+// than the account's, or empty. Which credential may do that is the service's to
+// know; for a grant for reading it is more than was granted.
+func ActsForAnother(h http.Header, query string) string {
+	for name := range h {
+		folded := canonicalWords(name)
+		if actingHeaders[folded] || slices.ContainsFunc(actingFamilies, func(f string) bool { return strings.HasPrefix(folded, f) }) {
+			return name
+		}
+	}
+	for _, p := range parameters(query) {
+		if slices.Contains(actingParameters, p.name) {
+			return p.name
+		}
+	}
+	return ""
+}
+
 // IsMethodParameter reports a parameter or form field, as it stands there, by
 // which a request names another method.
 func IsMethodParameter(raw string) bool {
 	return slices.Contains(methodParameters, strings.ReplaceAll(parameterName(raw), "-", "_"))
 }
+
+// MethodParameters are the names that IsMethodParameter knows, folded: a _ stands
+// for any of what services make one of.
+func MethodParameters() []string { return methodParameters }
 
 // Methods are the method on the wire and those by which headers and parameters
 // override it, in capitals, each once.

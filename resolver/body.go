@@ -10,6 +10,7 @@ import (
 	"github.com/attache-proxy/attache/providers/expr"
 	"github.com/attache-proxy/attache/providers/sign"
 	"github.com/attache-proxy/attache/resolver/limit"
+	"github.com/attache-proxy/attache/resolver/override"
 	"github.com/attache-proxy/attache/resolver/spool"
 )
 
@@ -45,19 +46,25 @@ func (x *exchange) takeBody() error {
 	// Whether one needs it may hang on the host that the request will go to.
 	t.signer = x.signer.NeedsBody() && sign.NeedsBody(x.signer, &x.outgoing().req)
 	replay := x.r.credentials.CanRefresh(call.Account) && req.ContentLength > 0 && req.ContentLength <= maxReplayBytes
-	if !t.signer && !replay {
-		return nil
+	look, err := x.looks()
+	if err != nil || !t.signer && !replay && look == nil {
+		return err
 	}
-	if req.ContentLength > x.r.maxBody {
-		return x.tooLarge()
+	most := look.Most(x.r.maxBody)
+	if req.ContentLength > most {
+		return x.tooLarge(most)
 	}
 	if call.Agent != nil {
 		t.agent = call.Agent.Limit
 	}
-	n, err := t.read(req.Body, req.ContentLength, x.r.maxBody)
+	n, err := t.read(req.Body, req.ContentLength, most)
+	if err == nil && n <= most && look != nil {
+		err = look.Check(t.reader(), n, t.agent)
+	}
 	var disk *spool.Error
 	var full *limit.FullError
-	if err != nil || n > x.r.maxBody {
+	var ref *Refusal
+	if err != nil || n > most {
 		t.close()
 	}
 	switch {
@@ -66,16 +73,30 @@ func (x *exchange) takeBody() error {
 	case errors.As(err, &disk):
 		return &Refusal{Code: "cannot_sign", Status: http.StatusServiceUnavailable, Err: err,
 			Detail: fmt.Sprintf("connector %s signs the body, and this one cannot be kept on disk meanwhile", call.Connector.Key), Next: "Try again later, or send a smaller body."}
+	case errors.As(err, &ref):
+		return ref
 	case err != nil:
 		return &Refusal{Code: "bad_request", Err: err, Detail: "the request body broke off", Next: "Send the request again, whole."}
-	case n > x.r.maxBody:
-		return x.tooLarge()
+	case n > most:
+		return x.tooLarge(most)
 	}
 	t.held, t.replayable = true, true
 	return nil
 }
 
-func (x *exchange) tooLarge() error {
+// looks is how the body is looked through where the agent may only read: the
+// connector lists the path as reading, but a field may say otherwise.
+func (x *exchange) looks() (*override.Look, error) {
+	if !x.call.onlyReads {
+		return nil, nil
+	}
+	return override.For(x.req.Header)
+}
+
+func (x *exchange) tooLarge(most int64) error {
+	if most < x.r.maxBody {
+		return override.TooLarge()
+	}
 	size := fmt.Sprintf("%d MiB", x.r.maxBody>>20)
 	if x.r.maxBody%(1<<20) != 0 {
 		size = fmt.Sprintf("%d bytes", x.r.maxBody)
@@ -144,15 +165,23 @@ func (t *taken) attach(out *http.Request) {
 		out.Body, out.ContentLength = nil, 0
 		return
 	}
-	again, length := func() io.Reader { return bytes.NewReader(t.buffered) }, int64(len(t.buffered))
+	length := int64(len(t.buffered))
 	if t.spool != nil {
-		again, length = t.spool.Reader, t.spool.Size()
+		length = t.spool.Size()
 	}
-	out.Body = io.NopCloser(again())
+	out.Body = io.NopCloser(t.reader())
 	if out.ContentLength = length; len(out.Trailer) > 0 {
 		out.ContentLength = -1 // trailers need chunks
 	}
-	out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(again()), nil }
+	out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(t.reader()), nil }
+}
+
+// reader is a fresh reader of what was read.
+func (t *taken) reader() io.Reader {
+	if t.spool != nil {
+		return t.spool.Reader()
+	}
+	return bytes.NewReader(t.buffered)
 }
 
 // forSigner is the body as templates read it; nil where they do not need it.

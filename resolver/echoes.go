@@ -170,7 +170,7 @@ func lastWord(s string) string {
 
 // search makes an answer safe to pass on: see the package scrub.
 func (x *exchange) search(res *http.Response, set *scrub.Set) error {
-	o := scrub.Options{Range: x.req.Header.Get("Range"), Found: &x.call.Outcome.Scrubbed, Blind: &x.call.Outcome.Unsearchable}
+	o := scrub.Options{Range: scrub.Asked(x.req.Method, x.req.Header), Numbered: strings.Contains(x.req.URL.RawQuery, "partNumber="), Found: &x.call.Outcome.Scrubbed, Blind: &x.call.Outcome.Unsearchable}
 	if reserve := x.r.inflate; reserve != nil {
 		o.Reserve = func(n int64) (func(), error) { return reserve(x.call, n) }
 	}

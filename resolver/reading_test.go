@@ -64,6 +64,8 @@ func TestReadingIsReading(t *testing.T) {
 		{"GE T", "/x", "", "bad_request", ""}, {"GET\r\nX: y", "/x", "", "bad_request", ""}, {"GÉT", "/x", "", "bad_request", ""}, {"", "/x", "", "bad_request", ""}, {strings.Repeat("A", 65), "/x", "", "bad_request", ""}, {"GET/", "/x", "", "bad_request", ""},
 		{"GET", "/x", "X-HTTP-Method-Override: DELETE", "not_permitted", "DELETE"}, {"GET", "/x", "X-Http-Method-Override: TRACE", "method_refused", "TRACE"}, {"GET", "/x?_method=TRACE", "", "method_refused", "TRACE"}, {"POST", "/search", "X-HTTP-Method: a b", "bad_request", "A B"},
 		{"GET", "/x?_method=PUT", "", "not_permitted", "PUT"}, {"GET", "/send", "", "not_permitted", "GET"}, {"GET", "/%73end", "", "not_permitted", "GET"},
+		{"GET", "/x", "Impersonate-User: admin", "not_permitted", "GET"}, {"GET", "/x", "Impersonate-Extra-Scopes: x", "not_permitted", "GET"}, {"GET", "/x", "impersonate_group: system:masters", "not_permitted", "GET"}, {"GET", "/x", "Sudo: root", "not_permitted", "GET"}, {"POST", "/search", "As-User: 1", "not_permitted", "POST"},
+		{"GET", "/x?sudo=root", "", "not_permitted", "GET"}, {"GET", "/x?a=1&%73udo=root", "", "not_permitted", "GET"}, {"GET", "/x?pseudo=root", "", "", "GET"}, {"GET", "/x", "X-Goog-User-Project: mine", "", "GET"}, {"GET", "/x", "X-Remote-User: admin", "", "GET"},
 		{"GET", "/ws", "Upgrade: websocket", "not_permitted", "GET"}, {"CONNECT", "/ws", ":protocol: websocket", "not_permitted", "GET"},
 	} {
 		req := &http.Request{Method: c.method, URL: mustURL(t, "https://svc.example"+c.target), Header: http.Header{}}
@@ -97,7 +99,7 @@ func mustURL(t *testing.T, s string) *url.URL {
 }
 
 // A POST that the connector lists as reading cannot become another method by its
-// body, in whatever pieces that comes.
+// body, in whatever pieces that comes; all spellings are tried in the package override.
 func TestBodiesOverrideNothing(t *testing.T) {
 	s := &seen{}
 	acct := &resolver.Account{Name: "one", Fields: secret.Values{"key": secret.New("k-0123456789")}}
@@ -117,7 +119,7 @@ func TestBodiesOverrideNothing(t *testing.T) {
 		{"application/json", `{"q":"_method"}`, false}, {"application/json", `{"q":"\"_method\":"}`, false}, {"application/json", `{"_method":"DELETE"}`, true}, {"application/json", `{"q":1,"_\u006dethod" : "PUT"}`, true}, {"application/vnd.x+json", `[{"_method":1}]`, true}, {"application/json", `["_method"]`, false},
 		{parts, multipart(`Content-Disposition: form-data; name="r"`), false}, {parts, multipart(`Content-Disposition: form-data; name="_method"`), true}, {parts, multipart(`content-disposition:form-data;name=_method`), true}, {parts, multipart("Content-Disposition: form-data;\r\n name=\"_method\""), true},
 		{parts, multipart(`Content-Disposition: form-data; name*=UTF-8''%5fmethod`), true}, {parts, multipart(`Content-Disposition: form-data; name="_me\thod"`), true}, {parts, multipart(`Content-Disposition: form-data; filename="_method"; name="f"`), false},
-		{"text/plain", "_method=DELETE", false}, {"application/graphql", "{ _method }", false},
+		{"text/plain", "_method=DELETE", true}, {"text/plain", "the _method", false}, {form, `{"query":"{ a }"}`, false}, {form, `{"_method":1}`, true}, {"application/json", `{'_method':1}`, true}, {"application/json", `{"q":"` + strings.Repeat("x", 3<<20) + `"}`, false}, {"application/json", `{"q":"` + strings.Repeat("x", 9<<20) + `"}`, true}, {"application/graphql", "{ _method }", false},
 	} {
 		for _, piece := range []func(io.Reader) io.Reader{func(r io.Reader) io.Reader { return r }, iotest.OneByteReader} {
 			before := len(s.requests)
@@ -151,6 +153,11 @@ func TestBodiesOverrideNothing(t *testing.T) {
 	req.Header["Content-Type"] = []string{"text/plain", form}
 	_, err = w.send(req)
 	wantRefusal(t, "a body of two types", err, "not_permitted", "several types")
+	req = httptest.NewRequestWithContext(t.Context(), "POST", "https://svc.example/search", strings.NewReader("0032want"))
+	req.Header = http.Header{"Content-Type": {"application/x-git-upload-pack-request"}, "Content-Encoding": {"gzip"}}
+	if _, err := w.send(req); err != nil || s.bodies[len(s.bodies)-1] != "0032want" {
+		t.Errorf("a clone: %v", err)
+	}
 	cfg.grants = []resolver.Grant{{Connector: "svc", Write: true}}
 	w = newWorld(t, cfg)
 	req = httptest.NewRequestWithContext(t.Context(), "POST", "https://svc.example/x", strings.NewReader("_method=DELETE"))
@@ -166,11 +173,12 @@ func TestOriginsAreNotClaimed(t *testing.T) {
 	acct := &resolver.Account{Name: "one", Fields: secret.Values{"key": secret.New("k-0123456789")}}
 	w := newWorld(t, worldConfig{yaml: readingYAML, accounts: []*resolver.Account{acct}, service: s})
 	req := httptest.NewRequestWithContext(t.Context(), "GET", "https://svc.example/x", nil)
-	gone := []string{"X-Original-URL", "X-Rewrite-URL", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Prefix", "Forwarded", "X-Real-IP", "X-Host", "X-Original-Uri", "X-Http-Host-Override", "True-Client-Ip", "X-Envoy-Original-Path"}
+	gone := []string{"X-Original-URL", "X-Rewrite-URL", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Prefix", "Forwarded", "X-Real-IP", "X-Host", "X-Original-Uri", "X-Http-Host-Override", "True-Client-Ip", "X-Envoy-Original-Path", "X-Remote-User", "X-Remote-Group", "X-Remote-Extra-Scopes", "X_Remote_Group", "X-Auth-Request-Email", "X-Consumer-Username"}
 	for _, name := range gone {
 		req.Header.Set(name, "/admin")
 	}
 	req.Header.Set("X-HTTP-Method-Override", "PATCH")
+	req.Header.Set("Impersonate-User", "admin") // of an agent that may write
 	call, err := w.send(req)
 	if err != nil || call.Method != "PATCH" {
 		t.Fatalf("counts as %s, %v", call.Method, err)
@@ -180,7 +188,7 @@ func TestOriginsAreNotClaimed(t *testing.T) {
 			t.Errorf("%s reached the service", name)
 		}
 	}
-	if s.last().Header.Get("X-HTTP-Method-Override") != "PATCH" || req.Header.Get("X-Host") == "" {
+	if s.last().Header.Get("X-HTTP-Method-Override") != "PATCH" || s.last().Header.Get("Impersonate-User") != "admin" || req.Header.Get("X-Host") == "" {
 		t.Error("the override is gone, or the agent's request was changed")
 	}
 }

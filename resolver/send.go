@@ -18,7 +18,6 @@ import (
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/providers/sign"
 	"github.com/attache-proxy/attache/resolver/egress"
-	"github.com/attache-proxy/attache/resolver/override"
 	"github.com/attache-proxy/attache/resolver/refusal"
 	"github.com/attache-proxy/attache/resolver/scrub"
 	"github.com/attache-proxy/attache/resolver/upstream"
@@ -171,9 +170,6 @@ func (x *exchange) once(cred *secret.Credential) (*http.Response, *sign.Input, e
 	out, in := &o.req, &o.in
 	x.body.attach(out)
 	x.keepTrailers(out)
-	if err := x.watchBody(out); err != nil {
-		return nil, nil, err
-	}
 	if x.call.Connector.TakesSignedURLs {
 		x.unsignURL(out)
 	}
@@ -238,7 +234,7 @@ func (x *exchange) outgoing() *outgoing {
 	out.Host = x.call.Target.Authority(!x.plain || x.call.HTTPS)
 	out.RequestURI, out.Close = "", false
 	if c := x.call.Connector; c != nil && c.Scrub {
-		scrub.Widen(out.Header)
+		scrub.Widen(out.Method, out.Header)
 	}
 	return o
 }
@@ -302,8 +298,6 @@ func sendRefusal(ctx context.Context, err error, host, method string) error {
 	var ne net.Error
 	var bad *sign.Error
 	switch {
-	case errors.Is(err, override.ErrOverride):
-		return &Refusal{Code: "not_permitted", Detail: "the agent may only read, and " + override.ErrOverride.Error(), Next: "Do not repeat this request. Send the body without that field."}
 	case errors.As(err, &bad): // the body, found wrong while it was signed
 		return &Refusal{Code: "cannot_sign", Status: bad.Status, Detail: bad.Msg, Next: "Send the body as its framing says."}
 	case errors.Is(err, egress.ErrScarce):
@@ -369,16 +363,4 @@ func failureKind(err error) string {
 		return "it was closed before an answer came"
 	}
 	return "its answer was not valid HTTP, or it broke off"
-}
-
-// watchBody looks at the body of a request that may only read and is no GET: the
-// connector lists its path as reading, but a field of it may say otherwise.
-func (x *exchange) watchBody(out *http.Request) error {
-	if !x.call.onlyReads {
-		return nil
-	}
-	if err := override.Watch(out); err != nil {
-		return &Refusal{Code: "not_permitted", Detail: "the agent may only read, and " + err.Error(), Next: "Send the body with one Content-Type and without Content-Encoding."}
-	}
-	return nil
 }

@@ -60,5 +60,8 @@ func Says(d providers.Does) string {
 	case d.Upgrade:
 		return "an upgrade of the connection"
 	}
+	if name := providers.ActsForAnother(d.Header, d.Query); name != "" {
+		return fmt.Sprintf("%s with %.64q, by which it acts for somebody else,", d.Methods[0], name)
+	}
 	return d.Methods[0] + " here"
 }

@@ -10,8 +10,10 @@ import (
 
 // Options are what an answer is searched with.
 type Options struct {
-	// Range is the request's header Range, before Widen.
+	// Range is what Asked says of the request, before Widen.
 	Range string
+	// Numbered says that the request asks for a part by its number.
+	Numbered bool
 	// Found becomes true when an echo is replaced.
 	Found *atomic.Bool
 	// Blind becomes true when an answer that was passed on in part turns out to be
@@ -62,6 +64,9 @@ func (s *Set) Answer(res *http.Response, o Options) error {
 	kind := mediaOf(res.Header.Get("Content-Type"))
 	if len(res.Header.Values("Content-Type")) > 1 {
 		kind = folded // readers differ in which one counts
+	}
+	if kind != opaque && unasked(res, o) {
+		return &Unsearchable{"it is a part that was not asked for"}
 	}
 	if err := s.wrap(res, kind, cut != nil, o); err != nil {
 		return err

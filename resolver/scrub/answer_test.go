@@ -270,7 +270,7 @@ func TestRanges(t *testing.T) {
 	want := string(file[:30000]) + strings.Repeat("*", len(canary)) + string(file[30000+len(canary):])
 	serve := func(asked, contentType string) (*http.Response, error) {
 		h := http.Header{"Range": {asked}}
-		Widen(h)
+		Widen("GET", h)
 		rec := httptestRecorder{header: http.Header{}}
 		http.ServeContent(&rec, &http.Request{Method: "GET", Header: h}, "", timeZero, bytes.NewReader(file))
 		rec.header.Set("Content-Type", contentType)
@@ -322,9 +322,32 @@ func TestRanges(t *testing.T) {
 			t.Errorf("%s: %v, want it refused", name, err)
 		}
 	}
-	if h := (http.Header{"Range": {"items=0-9"}}); true {
-		if Widen(h); h.Get("Range") != "items=0-9" {
-			t.Errorf("another unit became %v", h)
+	for _, c := range []struct {
+		method         string
+		header, widens http.Header
+		asked          string
+	}{
+		{"GET", http.Header{"Range": {"items=0-9"}}, http.Header{"Range": {"items=0-9"}}, "items=0-9"}, {"GET", http.Header{"Range": {"0-24"}}, http.Header{"Range": {"0-24"}}, "0-24"}, {"GET", http.Header{"Range": {"id 01..; max=10"}}, http.Header{"Range": {"id 01..; max=10"}}, "id 01..; max=10"},
+		{"GET", http.Header{"Range": {"lines=0-9"}}, http.Header{}, "lines=0-9"}, {"GET", http.Header{"Range": {"chars=0-9"}, "If-Range": {"x"}}, http.Header{}, "chars=0-9"}, {"GET", http.Header{"Range": {"x bytes=0-9"}}, http.Header{}, "x bytes=0-9"}, {"GET", http.Header{"Range": {"bytes: 0-9"}}, http.Header{}, "bytes: 0-9"}, {"GET", http.Header{"Range": {"items=0-9", "bytes=0-9"}}, http.Header{}, "items=0-9"},
+		{"GET", http.Header{"Request-Range": {"bytes=0-9"}}, http.Header{}, ""}, {"GET", http.Header{"X-Ms-Range": {"bytes=20000-20009"}, "Range": {"bytes=0-9"}}, http.Header{"X-Ms-Range": {"bytes=3616-36393"}}, "bytes=20000-20009"}, {"GET", http.Header{"X-Ms-Range": {"lines=0-9"}}, http.Header{}, "lines=0-9"},
+		{"POST", http.Header{"Range": {"bytes=0-9"}}, http.Header{"Range": {"bytes=0-16393"}}, "bytes=0-9"}, {"PUT", http.Header{"Range": {"bytes=0-511"}}, http.Header{"Range": {"bytes=0-511"}}, ""}, {"PUT", http.Header{"X-Ms-Range": {"bytes=0-511"}}, http.Header{"X-Ms-Range": {"bytes=0-511"}}, ""},
+	} {
+		h := c.header.Clone()
+		if Widen(c.method, h); fmt.Sprint(h) != fmt.Sprint(c.widens) || Asked(c.method, c.header) != c.asked {
+			t.Errorf("%s %v became %v, want %v; it asks for %q", c.method, c.header, h, c.widens, Asked(c.method, c.header))
+		}
+	}
+	for _, c := range []struct {
+		header  http.Header
+		o       Options
+		refused bool
+	}{
+		{http.Header{"Content-Range": {"bytes 100-200/1000"}}, Options{}, true}, {http.Header{"Content-Range": {"Bytes 0-9/1000"}}, Options{Range: "lines=0-1"}, true}, {http.Header{"Content-Range": {"bytes 0-9/*"}}, Options{}, true}, {http.Header{"Content-Type": {"Multipart/ByteRanges; boundary=x"}}, Options{}, true}, {http.Header{"Content-Range": {"bytes=0-9"}}, Options{}, true},
+		{http.Header{"Content-Range": {"bytes 0-0/1"}}, Options{}, false}, {http.Header{"Content-Range": {"bytes 100-200/1000"}}, Options{Numbered: true}, false}, {http.Header{"Content-Range": {"bytes 100-200/1000"}, "Content-Type": {"image/png"}}, Options{}, false}, {http.Header{"Content-Range": {"0-24/100"}}, Options{Range: "0-24"}, false}, {http.Header{"Content-Range": {"id a..b"}}, Options{}, false}, {http.Header{}, Options{}, false},
+	} {
+		res := &http.Response{StatusCode: 206, Header: c.header, Body: io.NopCloser(strings.NewReader("x")), ContentLength: 1}
+		if err := canaries.Answer(res, c.o); (err != nil) != c.refused {
+			t.Errorf("%v to %q = %v, want refused: %v", c.header, c.o.Range, err, c.refused)
 		}
 	}
 }

@@ -46,22 +46,49 @@ func number(s string) (int64, bool) {
 	return n, err == nil
 }
 
+// Asked is the Range by which a request asks for a part of bytes, or empty. Azure's
+// own header goes before the standard one.
+func Asked(method string, h http.Header) string {
+	if !takesRange(method) {
+		return ""
+	}
+	if vs := h[azureRange]; len(vs) > 0 {
+		return vs[0]
+	}
+	return h.Get("Range")
+}
+
+const azureRange = "X-Ms-Range"
+
+// takesRange reports methods whose Range says which part is wanted: that of a PUT
+// says which part is written (Azure's pages).
+func takesRange(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead || method == http.MethodPost
+}
+
 // Widen makes a Range reach so far beyond what it asks for that no echo lies
 // across its ends; Answer cuts the answer again. Several ranges, and those that
-// cannot be read, are taken off, which servers may do too (RFC 9110 §14.2).
-// Other units than bytes stay.
-func Widen(h http.Header) {
-	vs := h["Range"]
-	if len(vs) == 0 {
+// cannot be read, are taken off, which servers may do too (RFC 9110 §14.2), and
+// so are other units than bytes but for those that count items, and Request-Range,
+// which some servers heed.
+func Widen(method string, h http.Header) {
+	delete(h, "Request-Range")
+	if !takesRange(method) {
 		return
 	}
-	if unit, _, _ := strings.Cut(vs[0], "="); len(vs) == 1 && !isBytes(unit) {
+	name := "Range"
+	if len(h[azureRange]) > 0 {
+		name = azureRange
+		delete(h, "Range")
+	}
+	vs := h[name]
+	if len(vs) == 0 || len(vs) == 1 && name == "Range" && countsItems(vs[0]) {
 		return
 	}
 	r, ok := parseRange(vs[0])
 	switch {
 	case !ok || len(vs) > 1:
-		delete(h, "Range")
+		delete(h, name)
 		delete(h, "If-Range")
 		return
 	case r.from < 0:
@@ -72,7 +99,36 @@ func Widen(h http.Header) {
 	if r.from >= 0 {
 		r.from = max(0, r.from-hold)
 	}
-	h["Range"] = []string{"bytes=" + r.String()}
+	h[name] = []string{"bytes=" + r.String()}
+}
+
+// countsItems reports a Range that pages through a list, whose items come whole:
+// items=0-9, 0-9 (PostgREST), "name ..; max=10" (Heroku).
+func countsItems(v string) bool {
+	unit, _, ok := strings.Cut(v, "=")
+	if !ok {
+		return !strings.Contains(strings.ToLower(v), "bytes")
+	}
+	unit = strings.ToLower(strings.TrimSpace(unit))
+	word, _, several := strings.Cut(unit, " ")
+	return unit == "items" || unit == "resources" || unit == "rows" || several && all(word, func(c byte) bool { return isAlnum(c) || c == '_' }) && strings.Contains(unit, "..") && !strings.Contains(unit, "bytes")
+}
+
+// unasked reports a part of bytes that no Range asked for, nor a number of a part
+// (S3), whose ends the uploader chose.
+func unasked(res *http.Response, o Options) bool {
+	if _, asked := parseRange(o.Range); asked || o.Numbered || res.StatusCode != http.StatusPartialContent {
+		return false
+	}
+	if strings.HasPrefix(strings.ToLower(strings.TrimSpace(res.Header.Get("Content-Type"))), "multipart/byteranges") {
+		return true
+	}
+	said := strings.ToLower(strings.TrimSpace(res.Header.Get("Content-Range")))
+	if !strings.HasPrefix(said, "bytes") {
+		return false // a page of a list
+	}
+	got, total, ok := contentRange(said)
+	return !ok || got.from > 0 || got.to != total-1
 }
 
 func (r span) String() string {
