@@ -46,7 +46,7 @@ func (x *exchange) takeBody() error {
 	// Whether one needs it may hang on the host that the request will go to.
 	t.signer = x.signer.NeedsBody() && sign.NeedsBody(x.signer, &x.outgoing().req)
 	replay := x.r.credentials.CanRefresh(call.Account) && req.ContentLength > 0 && req.ContentLength <= maxReplayBytes
-	look, err := x.looks()
+	look, err := override.For(req.Header, call.onlyReads)
 	if err != nil || !t.signer && !replay && look == nil {
 		return err
 	}
@@ -82,15 +82,6 @@ func (x *exchange) takeBody() error {
 	}
 	t.held, t.replayable = true, true
 	return nil
-}
-
-// looks is how the body is looked through where the agent may only read: the
-// connector lists the path as reading, but a field may say otherwise.
-func (x *exchange) looks() (*override.Look, error) {
-	if !x.call.onlyReads {
-		return nil, nil
-	}
-	return override.For(x.req.Header)
 }
 
 func (x *exchange) tooLarge(most int64) error {

@@ -56,8 +56,12 @@ type Look struct {
 }
 
 // For chooses by the head of a request how its body is looked through: nil where
-// the type holds no fields (images, gRPC, git). Its error is a *refusal.Refusal.
-func For(h http.Header) (*Look, error) {
+// the agent may not only read, or the type holds no fields (images, gRPC, git). Its
+// error is a *refusal.Refusal.
+func For(h http.Header, onlyReads bool) (*Look, error) {
+	if !onlyReads {
+		return nil, nil
+	}
 	l, err := choose(h)
 	if err != nil {
 		return nil, refused(err)

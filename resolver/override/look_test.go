@@ -14,7 +14,7 @@ import (
 )
 
 func check(header http.Header, body string) error {
-	l, err := For(header)
+	l, err := For(header, true)
 	if err != nil || l == nil {
 		return err
 	}
@@ -104,12 +104,12 @@ func TestHeads(t *testing.T) {
 		{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}}, {"Content-Type": {"application/json"}, "Content-Encoding": {"identity", "br"}}, {"Content-Encoding": {"gzip"}},
 		{"Content-Type": {"text/plain", "application/json"}}, {"Content-Type": {"image/png"}, "Content_Type": {"application/json"}}, {"Content-Type": {"application/json"}, "Content_Encoding": {"gzip"}},
 	} {
-		if _, err := For(h); err == nil {
+		if _, err := For(h, true); err == nil {
 			t.Errorf("%d: %v passes", i, h)
 		}
 	}
 	for _, h := range []http.Header{{"Content-Type": {"application/x-git-upload-pack-request"}, "Content-Encoding": {"gzip"}}, {"Content-Type": {"application/grpc+proto"}}, nil} {
-		if l, err := For(h); err != nil || (l != nil) != (h == nil) {
+		if l, err := For(h, true); err != nil || (l != nil) != (h == nil) {
 			t.Errorf("%v = %v, %v", h, l, err)
 		}
 	}
@@ -117,7 +117,7 @@ func TestHeads(t *testing.T) {
 		t.Errorf("a body that is not looked at is kept up to %d", got)
 	}
 	agent := new(limit.Agents).Of("a", limit.Limits{Memory: 100})
-	l, _ := For(typed("application/json"))
+	l, _ := For(typed("application/json"), true)
 	if err := l.Check(strings.NewReader("{}"+strings.Repeat(" ", 98)), 100, agent); fmt.Sprint(err) != (&limit.FullError{}).Error() || agent.Used(limit.Memory) != 0 {
 		t.Errorf("looking through more than the agent's memory = %v", err)
 	}
