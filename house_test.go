@@ -78,6 +78,10 @@ var siblings = map[string][]string{
 	"resolver/target":            {},
 	"resolver/override":          {"resolver/limit", "resolver/refusal"},
 	"resolver/spool":             {"resolver/limit"},
+	"resolver/outcome":           {},
+	"resolver/reindex":           {},
+	"resolver/failure":           {"resolver/egress", "resolver/refusal"},
+	"resolver/echo":              {"resolver/scrub"},
 }
 
 // TestRoomsImportTheirOwn holds the direction between the rooms of a floor.

@@ -287,5 +287,16 @@ func (f *FieldDef) check(v string) error {
 // HasField reports whether the option asks for a field of that name.
 func (o *Option) HasField(name string) bool { return slices.Contains(o.fieldNames(), name) }
 
+// SecretField reports whether a field's value is a secret. Fields that the option
+// does not declare are taken for secret.
+func (o *Option) SecretField(name string) bool {
+	for _, f := range o.Fields {
+		if f.Name == name {
+			return f.Secret
+		}
+	}
+	return true
+}
+
 // FieldNames lists the fields, for messages.
 func (o *Option) FieldNames() string { return strings.Join(o.fieldNames(), ", ") }

@@ -15,6 +15,7 @@ import (
 	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/providers/sign"
+	"github.com/attache-proxy/attache/resolver/echo"
 	"github.com/attache-proxy/attache/resolver/limit"
 )
 
@@ -94,7 +95,7 @@ type Account struct {
 	Meta map[string]string
 
 	static  *secret.Credential
-	echoes  atomic.Pointer[[]*echoes]
+	echoes  echo.Memory
 	later   atomic.Uint64 // the newest Generation that Saw was told
 	learned sign.Memory   // from its services' answers
 

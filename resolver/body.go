@@ -185,15 +185,3 @@ func (t *taken) forSigner() expr.Body {
 	}
 	return expr.Bytes(t.buffered)
 }
-
-// lastUse is an answer's body whose end lets go of the request's.
-type lastUse struct {
-	io.ReadCloser
-	then func()
-}
-
-func (c lastUse) Close() error {
-	err := c.ReadCloser.Close()
-	c.then()
-	return err
-}

@@ -13,6 +13,7 @@ import (
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver/override"
 	"github.com/attache-proxy/attache/resolver/refusal"
+	"github.com/attache-proxy/attache/resolver/reindex"
 )
 
 // Resolver decides what happens to a request and sends it. It is safe for
@@ -30,7 +31,7 @@ type Resolver struct {
 	running     *Running
 
 	// renewal of the index; nil where it never changes.
-	renewal *renewal
+	renewal *reindex.Renewal
 }
 
 // Config is what a Resolver is made of.
@@ -82,14 +83,14 @@ func New(c Config) *Resolver {
 	}
 	r.index.Store(c.Index)
 	if c.Reindex != nil {
-		r.renewal = &renewal{make: c.Reindex, store: r.index.Store}
+		r.renewal = &reindex.Renewal{Make: c.Reindex, Store: r.index.Store}
 	}
 	return r
 }
 
 // Index is the index in force.
 func (r *Resolver) Index() *providers.Index {
-	r.renewal.wait()
+	r.renewal.Wait()
 	return r.index.Load()
 }
 
@@ -104,10 +105,10 @@ func (r *Resolver) Claimed(a *Agent, t Target) bool {
 
 // Reindex says that connectors or accounts have changed. It holds from the next
 // request on.
-func (r *Resolver) Reindex() { r.renewal.need() }
+func (r *Resolver) Reindex() { r.renewal.Need() }
 
 // ReindexSoon says the same where nobody waits for it: within two seconds.
-func (r *Resolver) ReindexSoon() { r.renewal.soon() }
+func (r *Resolver) ReindexSoon() { r.renewal.Soon() }
 
 // Close drops idle connections.
 func (r *Resolver) Close() { r.transports.close() }

@@ -11,8 +11,8 @@
 //	body.go          a body that is signed is kept, on disk where it is large (package spool)
 //	timeouts.go      how long, and how often
 //	transports.go    one guarded transport for each way of reaching services
-//	echoes.go        what is replaced in the answer (package scrub)
-//	observe.go       what the audit hears
+//	echoes.go        what is replaced in the answer (packages echo and scrub)
+//	observe.go       what the audit hears (package outcome: how far it came)
 //
 // # A refresh
 //
@@ -31,10 +31,12 @@
 //
 // # Rooms
 //
-// refusal is every no, with a code and a next step; target is where a request goes; override finds
-// what makes a method another one; spool keeps long bodies; limit says what an agent may have in
-// use; endpoint is when a token endpoint is asked: circuit, back-off, and how long ahead of its
-// end a token is renewed. connect makes accounts come to be, vault remembers, cache may forget,
-// egress dials, upstream speaks HTTP/1.1, scrub replaces echoes, problem is an error for people
-// and programs. This package links no database and no Redis.
+// refusal is every no, with a code and a next step; failure is the no for what went wrong on the
+// way to a service; target is where a request goes; override finds what makes a method another
+// one; spool keeps long bodies; limit says what an agent may have in use; outcome counts while
+// bodies stream; echo says what to search answers for, and scrub replaces it; reindex is when the
+// index of connectors is made anew; endpoint is when a token endpoint is asked: circuit, back-off,
+// and how long ahead of its end a token is renewed. connect makes accounts come to be, vault
+// remembers, cache may forget, egress dials, upstream speaks HTTP/1.1, problem is an error for
+// people and programs. This package links no database and no Redis.
 package resolver

@@ -3,9 +3,10 @@ package resolver
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"time"
+
+	"github.com/attache-proxy/attache/resolver/outcome"
 )
 
 // errSlow is the cause of a request that waited too long for its answer to begin.
@@ -80,16 +81,12 @@ func (x *exchange) timed(out *http.Request, d time.Duration) (*http.Response, er
 		cancel(nil)
 		return nil, err
 	}
-	rw, upgraded := res.Body.(io.ReadWriteCloser)
-	upgraded = upgraded && res.StatusCode == http.StatusSwitchingProtocols
-	switch {
+	switch rw, upgraded := outcome.Upgraded(res); {
 	case began && upgraded:
 		x.call.ends(rw) // the context ends nothing any more
 	case began: // Finish ends the context
-	case upgraded:
-		res.Body = &closingConn{rw, cancel}
 	default:
-		res.Body = closing{res.Body, cancel}
+		outcome.Then(res, func() { cancel(nil) })
 	}
 	return res, nil
 }
@@ -121,29 +118,3 @@ type slow struct{}
 func (slow) Error() string   { return errSlow.Error() }
 func (slow) Timeout() bool   { return true }
 func (slow) Temporary() bool { return true }
-
-// closing ends a request's context with its body.
-type closing struct {
-	io.ReadCloser
-	cancel context.CancelCauseFunc
-}
-
-func (c closing) Close() error { defer c.cancel(nil); return c.ReadCloser.Close() }
-
-// closingConn is the same for an upgraded connection.
-type closingConn struct {
-	io.ReadWriteCloser
-	cancel context.CancelCauseFunc
-}
-
-func (c *closingConn) Close() error { defer c.cancel(nil); return c.ReadWriteCloser.Close() }
-
-// CloseWrite ends our direction, where the connection can do that.
-func (c *closingConn) CloseWrite() error { return closeWrite(c.ReadWriteCloser) }
-
-func closeWrite(c io.ReadWriteCloser) error {
-	if h, ok := c.(interface{ CloseWrite() error }); ok {
-		return h.CloseWrite()
-	}
-	return http.ErrNotSupported
-}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/attache-proxy/attache/resolver/egress"
+	"github.com/attache-proxy/attache/resolver/failure"
 	"github.com/attache-proxy/attache/resolver/limit"
 	"github.com/attache-proxy/attache/resolver/upstream"
 )
@@ -141,7 +142,7 @@ func (t *transports) close() {
 func (r *Resolver) DialTunnel(ctx context.Context, t Target) (net.Conn, error) {
 	conn, err := r.transports.dial(ctx, "tcp", t.JoinHostPort())
 	if err != nil {
-		return nil, sendRefusal(ctx, err, strings.ToLower(t.Host), "")
+		return nil, failure.Refusal(ctx, err, strings.ToLower(t.Host), "")
 	}
 	return conn, nil
 }

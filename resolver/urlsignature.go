@@ -86,7 +86,7 @@ func (a *Account) hasKeyID(id string) bool {
 		return false
 	}
 	for name, v := range a.Fields {
-		if !a.secretField(name) && v.Reveal() == id {
+		if !a.Option.SecretField(name) && v.Reveal() == id {
 			return true
 		}
 	}

@@ -1,4 +1,4 @@
-package resolver
+package reindex
 
 import (
 	"context"
@@ -12,41 +12,41 @@ import (
 )
 
 // renewed counts renewals and says what each is to do.
-func renewed(work func(n int64) error) (*renewal, *atomic.Int64, *atomic.Int64) {
+func renewed(work func(n int64) error) (*Renewal, *atomic.Int64, *atomic.Int64) {
 	var begun, stored atomic.Int64
-	n := &renewal{store: func(*providers.Index) { stored.Add(1) }}
-	n.make = func(context.Context) (*providers.Index, error) { return nil, work(begun.Add(1)) }
+	n := &Renewal{Store: func(*providers.Index) { stored.Add(1) }}
+	n.Make = func(context.Context) (*providers.Index, error) { return nil, work(begun.Add(1)) }
 	return n, &begun, &stored
 }
 
 func TestRenewalHoldsOnTheNextRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, begun, stored := renewed(func(int64) error { time.Sleep(100 * time.Millisecond); return nil })
-		n.wait()
+		n.Wait()
 		if begun.Load() != 0 {
 			t.Error("renewed without need")
 		}
-		n.need()
+		n.Need()
 		began := time.Now()
 		for i := range 50 {
 			go func() {
 				time.Sleep(time.Duration(i) * time.Millisecond) // while it runs
-				if n.wait(); stored.Load() != 1 || time.Since(began) != 100*time.Millisecond {
+				if n.Wait(); stored.Load() != 1 || time.Since(began) != 100*time.Millisecond {
 					t.Errorf("request %d goes on with the old index", i)
 				}
 			}()
 		}
-		n.wait()
+		n.Wait()
 		synctest.Wait()
 		if begun.Load() != 1 || stored.Load() != 1 {
 			t.Errorf("fifty requests: %d renewals, %d stored, want one", begun.Load(), stored.Load())
 		}
 		// A change while one runs needs another one.
-		n.need()
-		go n.wait()
+		n.Need()
+		go n.Wait()
 		time.Sleep(50 * time.Millisecond)
-		n.need()
-		n.wait()
+		n.Need()
+		n.Wait()
 		if stored.Load() != 3 {
 			t.Errorf("a change in the middle: %d stored, want 3", stored.Load())
 		}
@@ -64,10 +64,10 @@ func TestRenewalWithTheDatabaseAway(t *testing.T) {
 			}
 			return nil
 		})
-		n.need()
-		took := func() time.Duration { began := time.Now(); n.wait(); return time.Since(began) }
-		if d := took(); d != renewalWait {
-			t.Errorf("the first request waited %v, want %v", d, renewalWait)
+		n.Need()
+		took := func() time.Duration { began := time.Now(); n.Wait(); return time.Since(began) }
+		if d := took(); d != patience {
+			t.Errorf("the first request waited %v, want %v", d, patience)
 		}
 		time.Sleep(5 * time.Second) // it has failed
 		for range 100 {
@@ -81,9 +81,9 @@ func TestRenewalWithTheDatabaseAway(t *testing.T) {
 		}
 		away.Store(false)
 		time.Sleep(6 * time.Second)
-		n.wait()
+		n.Wait()
 		time.Sleep(time.Second)
-		n.wait()
+		n.Wait()
 		if stored.Load() != 1 || !n.current() {
 			t.Errorf("when it is back: %d stored, current %v", stored.Load(), n.current())
 		}
@@ -94,9 +94,9 @@ func TestRenewalSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, begun, _ := renewed(func(int64) error { return nil })
 		for range 1000 {
-			n.soon()
+			n.Soon()
 		}
-		if n.wait(); begun.Load() != 0 {
+		if n.Wait(); begun.Load() != 0 {
 			t.Error("a request waited for what nobody waits for")
 		}
 		time.Sleep(2 * time.Second)

@@ -1,4 +1,6 @@
-package resolver
+// Package reindex makes the index of connectors anew when somebody needs it to be:
+// one at a time, and without keeping requests waiting for a database that is away.
+package reindex
 
 import (
 	"context"
@@ -9,15 +11,16 @@ import (
 	"github.com/attache-proxy/attache/providers"
 )
 
-// renewal makes the index anew when it is needed. Its methods do nothing where
+// Renewal makes the index anew when it is needed. Its methods do nothing where
 // it is nil.
-type renewal struct {
-	make  func(context.Context) (*providers.Index, error)
-	store func(*providers.Index)
+type Renewal struct {
+	// Make makes the index, and Store puts it in force.
+	Make  func(context.Context) (*providers.Index, error)
+	Store func(*providers.Index)
 
 	// wanted counts changes; made is how many of them the index in force has.
 	wanted, made atomic.Uint64
-	later        atomic.Bool // soon was called, and has not run yet
+	later        atomic.Bool // Soon was called, and has not run yet
 
 	mu      sync.Mutex
 	running chan struct{} // closed when the one that runs is over
@@ -25,43 +28,45 @@ type renewal struct {
 }
 
 const (
-	// renewalTimeout bounds one renewal, and renewalWait how long a request waits
+	// timeout bounds one renewal, and patience how long a request waits
 	// for it.
-	renewalTimeout = 5 * time.Second
-	renewalWait    = 2 * time.Second
-	// renewalPause is how long after a failure, and how long after soon.
-	renewalPause = time.Second
+	timeout  = 5 * time.Second
+	patience = 2 * time.Second
+	// pause is how long after a failure, and how long after Soon.
+	pause = time.Second
 )
 
-func (n *renewal) need() {
+// Need says that something has changed. It holds from the next Wait on.
+func (n *Renewal) Need() {
 	if n != nil {
 		n.wanted.Add(1)
 	}
 }
 
 // current reports whether the index has every change.
-func (n *renewal) current() bool { return n.made.Load() == n.wanted.Load() }
+func (n *Renewal) current() bool { return n.made.Load() == n.wanted.Load() }
 
-func (n *renewal) soon() {
+// Soon says the same where nobody waits for it: within two seconds.
+func (n *Renewal) Soon() {
 	if n == nil || n.later.Swap(true) {
 		return
 	}
-	time.AfterFunc(renewalPause, func() {
+	time.AfterFunc(pause, func() {
 		n.later.Store(false)
-		n.need()
+		n.Need()
 		n.begin()
 	})
 }
 
-// wait returns when the index is new, which it nearly always is. Where the
+// Wait returns when the index is new, which it nearly always is. Where the
 // database is away it returns at once after the first failure: what is known
 // goes on, and each second somebody tries again behind it.
-func (n *renewal) wait() {
+func (n *Renewal) Wait() {
 	if n == nil || n.current() {
 		return
 	}
-	timeout := time.NewTimer(renewalWait)
-	defer timeout.Stop()
+	enough := time.NewTimer(patience)
+	defer enough.Stop()
 	for !n.current() {
 		running, broken := n.begin()
 		if running == nil || broken {
@@ -69,7 +74,7 @@ func (n *renewal) wait() {
 		}
 		select {
 		case <-running:
-		case <-timeout.C:
+		case <-enough.C:
 			return
 		}
 	}
@@ -77,14 +82,14 @@ func (n *renewal) wait() {
 
 // begin begins a renewal unless one runs. It returns nil where it is too early
 // after a failure, and whether the last one failed.
-func (n *renewal) begin() (running <-chan struct{}, broken bool) {
+func (n *Renewal) begin() (running <-chan struct{}, broken bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	broken = !n.failed.IsZero()
 	if n.running != nil {
 		return n.running, broken
 	}
-	if broken && time.Since(n.failed) < renewalPause {
+	if broken && time.Since(n.failed) < pause {
 		return nil, true
 	}
 	done := make(chan struct{})
@@ -93,15 +98,15 @@ func (n *renewal) begin() (running <-chan struct{}, broken bool) {
 	return done, broken
 }
 
-func (n *renewal) run(done chan struct{}, wanted uint64) {
-	ctx, cancel := context.WithTimeout(context.Background(), renewalTimeout)
+func (n *Renewal) run(done chan struct{}, wanted uint64) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	x, err := n.make(ctx)
+	x, err := n.Make(ctx)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.failed = time.Time{}
 	if err == nil {
-		n.store(x)
+		n.Store(x)
 		n.made.Store(wanted)
 	} else {
 		n.failed = time.Now()
