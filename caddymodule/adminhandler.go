@@ -15,6 +15,7 @@ import (
 
 	"github.com/attache-proxy/attache/caddymodule/admin"
 	"github.com/attache-proxy/attache/caddymodule/admin/paths"
+	"github.com/attache-proxy/attache/caddymodule/oidc"
 	"github.com/attache-proxy/attache/resolver/connect"
 )
 
@@ -33,7 +34,7 @@ type AdminHandler struct {
 	// everything: its file mode is the permission.
 	TrustSocket bool `json:"trust_socket,omitempty"`
 	// OIDC lets people sign in through an OpenID provider.
-	OIDC *OIDCConfig `json:"oidc,omitempty"`
+	OIDC *oidc.Config `json:"oidc,omitempty"`
 
 	api    *admin.Admin
 	cancel context.CancelFunc
@@ -53,7 +54,7 @@ func (h *AdminHandler) Provision(ctx caddy.Context) error {
 	if app.vault == nil {
 		return errors.New("attache_admin needs a vault; write vault sqlite into the global attache option")
 	}
-	people, err := h.OIDC.provision(app)
+	people, err := h.OIDC.Provision(app.guardedClient(20 * time.Second))
 	if err != nil {
 		return err
 	}
@@ -129,8 +130,8 @@ func (h *AdminHandler) parseOption(d *caddyfile.Dispenser) error {
 		if h.OIDC != nil {
 			return d.Err("there is one oidc already")
 		}
-		h.OIDC = new(OIDCConfig)
-		return h.OIDC.parse(d)
+		h.OIDC = new(oidc.Config)
+		return h.OIDC.Parse(d)
 	default:
 		return d.Errf("unknown option %q in attache_admin; known here: host, trust_socket, oidc", d.Val())
 	}

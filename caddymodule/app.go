@@ -9,9 +9,12 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddypki"
 	"go.uber.org/zap"
 
+	"github.com/attache-proxy/attache/caddymodule/audit"
 	_ "github.com/attache-proxy/attache/caddymodule/command" // the command line
 	"github.com/attache-proxy/attache/caddymodule/config"
+	"github.com/attache-proxy/attache/caddymodule/connectors"
 	"github.com/attache-proxy/attache/caddymodule/live"
+	"github.com/attache-proxy/attache/caddymodule/metrics"
 	"github.com/attache-proxy/attache/caddymodule/sample"
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/oauth"
@@ -77,15 +80,15 @@ type App struct {
 	credentials *resolver.Credentials
 	static      *resolver.Static
 	accounts    []*resolver.Account
-	metrics     *metrics
-	audit       *auditor
+	metrics     *metrics.Metrics
+	audit       *audit.Log
 	cacheKey    string
 	cacheSeen   bool // while the Caddyfile is parsed
 	vault       *vault.Vault
 	vaultKey    string
 	directory   *live.Directory
 	guard       *egress.Guard
-	set         *connectorSet
+	set         *connectors.Set
 
 	sample    *sample.Sampler
 	stopWatch context.CancelFunc

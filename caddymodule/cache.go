@@ -51,7 +51,7 @@ func (a *App) openCache() (sharedCache, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%scache %w", at(a.Cache.Source), err) // only Redis has errors
 		}
-		a.metrics.cacheUp.Set(1)
+		a.metrics.CacheUp(true)
 		return pooledCache{c}, nil
 	})
 	if err != nil {
@@ -119,13 +119,13 @@ func (a *App) sealingKeys() (*vault.Keyring, error) {
 func (a *App) cacheNotice() func(cache.Notice) {
 	log, m := a.logger.Named("cache"), a.metrics
 	return func(e cache.Notice) {
-		m.cacheEvents.WithLabelValues(e.Kind.String()).Inc()
+		m.CacheEvent(e.Kind.String())
 		switch e.Kind {
 		case cache.Down:
-			m.cacheUp.Set(0)
+			m.CacheUp(false)
 			log.Warn("Redis is away; tokens come from memory and from the vault until it is back", zap.Error(e.Err))
 		case cache.Up:
-			m.cacheUp.Set(1)
+			m.CacheUp(true)
 			log.Info("Redis is back")
 		default:
 			log.Warn("an entry in Redis cannot be used; it counts as missing", zap.Error(e.Err))

@@ -6,12 +6,11 @@
 //	handler.go visit.go door.go      the middleware: one request, by its door
 //	connect.go inside.go identify.go tunnels, and who is calling
 //	discovery.go presign.go          what the proxy says of itself
-//	forward.go transport.go          sending; responsewriter.go: what came back
-//	audit.go metrics.go              what is told of it
-//	vault.go cache.go connectorset.go publicurl.go
-//	                                 what outlives a reload, and what is in use
-//	adminhandler.go adminoidc.go office.go storage.go
-//	                                 the directive attache_admin
+//	forward.go transport.go          sending, and what came back (http1: its head)
+//	observe.go                       what is told of it (audit, metrics)
+//	vault.go cache.go publicurl.go   what outlives a reload
+//	adminhandler.go office.go storage.go
+//	                                 the directive attache_admin (oidc: signing in)
 //
 // docs/architecture.md is the map of all rooms.
 package caddymodule

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -13,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/attache-proxy/attache/caddymodule/entrance"
+	"github.com/attache-proxy/attache/caddymodule/http1"
 	"github.com/attache-proxy/attache/caddymodule/intercept"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/limit"
@@ -80,7 +80,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.interceptor = intercept.New(intercept.Config{
 		Handler: &inside{handler: h, server: server}, CA: app.ca, Logger: h.logger,
 		ReadHeaderTimeout: time.Duration(server.ReadHeaderTimeout), IdleTimeout: time.Duration(server.IdleTimeout), MaxHeaderBytes: max(server.MaxHeaderBytes, maxInnerHeaderBytes),
-		OnMint: app.metrics.minted, OnTunnel: app.metrics.tunnel,
+		OnMint: app.metrics.Minted, OnTunnel: app.metrics.Tunnel,
 		OnHeader: func(t *intercept.Tunnel, n int64) bool { return t.Agent.(*tunnelAgent).header(n) },
 	})
 	server.RegisterConnContext(intercept.ConnContext)
@@ -112,11 +112,11 @@ const callKey = "attache.call"
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) (err error) {
-	v := &visit{h: h, w: w, r: r, began: time.Now(), last: framedTwice(r)}
+	v := &visit{h: h, w: w, r: r, began: time.Now(), last: http1.FramedTwice(r)}
 	entrance.All.Serve(r.Context())
 	defer v.over(&err)
 	if err = v.understand(); err == nil {
-		h.app.metrics.resolve.Observe(time.Since(v.began).Seconds())
+		h.app.metrics.Resolved(time.Since(v.began))
 		err = v.serve(next)
 	}
 	v.returned = true
@@ -128,7 +128,7 @@ var errServed = errors.New("served")
 
 // serve runs the rest of the route for a request that was understood.
 func (v *visit) serve(next caddyhttp.Handler) error {
-	dropH2C(v.r.Header)
+	http1.DropH2C(v.r.Header)
 	kind := limit.Requests
 	if resolver.IsUpgrade(v.r) {
 		kind = limit.Upgrades
@@ -164,7 +164,7 @@ func (v *visit) over(err *error) {
 
 // refuse answers with a refusal.
 func (v *visit) refuse(ref *resolver.Refusal) {
-	if offersBody(v.r) || v.last || v.r.ProtoMajor == 1 && ref.Code == "too_many_requests" {
+	if http1.OffersBody(v.r) || v.last || v.r.ProtoMajor == 1 && ref.Code == "too_many_requests" {
 		v.w.Header().Set("Connection", "close") // what is refused for want of room keeps none
 	}
 	ref.WriteTo(v.w)
@@ -181,26 +181,6 @@ const headerTimeout = 10 * time.Second
 // maxInnerHeaderBytes is the limit on a request's headers inside tunnels. In
 // HTTP/2 it also bounds one string, and going beyond it ends the connection.
 const maxInnerHeaderBytes = 1 << 20
-
-// dropH2C declines the upgrade to cleartext HTTP/2 that Java's client offers
-// with its first request (RFC 7540 §3.2, gone from RFC 9113), alone or in a list.
-// Passed on, it would be an upgrade that nobody here speaks, and past which
-// nothing is looked at.
-func dropH2C(h http.Header) {
-	offered := false
-	for _, v := range h["Upgrade"] {
-		for p := range strings.SplitSeq(v, ",") {
-			name, _, _ := strings.Cut(strings.TrimSpace(p), "/")
-			offered = offered || strings.EqualFold(name, "h2c") || strings.EqualFold(name, "h2")
-		}
-	}
-	if !offered {
-		return
-	}
-	for _, name := range []string{"Upgrade", "Http2-Settings", "Connection"} {
-		delete(h, name)
-	}
-}
 
 // callOf returns the middleware's decision.
 func callOf(ctx context.Context) (*resolver.Call, bool) {

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/attache-proxy/attache/caddymodule/forward"
+	"github.com/attache-proxy/attache/caddymodule/http1"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/limit"
@@ -102,11 +103,16 @@ func (direct) ServeHTTP(http.ResponseWriter, *http.Request) error { return errNo
 
 // pass hands an understood request on.
 func (v *visit) pass(next caddyhttp.Handler) error {
+	var lower []string
+	if v.call.Connector != nil {
+		lower = v.call.Connector.MetaPrefixes
+	}
+	w := http1.Writer(v.w, v.r, v.last, lower)
 	if d, ok := next.(direct); ok {
-		return d.send(v.answerWriter(), v.r, v.call)
+		return d.send(w, v.r, v.call)
 	}
 	caddyhttp.SetVar(v.r.Context(), callKey, v.call)
-	return next.ServeHTTP(v.answerWriter(), v.r)
+	return next.ServeHTTP(w, v.r)
 }
 
 // tunnelAgent is who opened a tunnel. It is looked up again for each request

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/attache-proxy/attache/caddymodule/admin/api"
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/oauth"
@@ -30,31 +28,16 @@ type office struct{ app *App }
 
 // Connectors implements connect.Catalogue: everything that could be connected,
 // not only what is in use.
-func (o office) Connectors() []*providers.Connector { return o.app.catalogue() }
+func (o office) Connectors() []*providers.Connector { return o.app.set.All() }
 
 // Connector implements connect.Catalogue.
 func (o office) Connector(key string) (*providers.Connector, bool) {
-	all := o.app.catalogue()
+	all := o.app.set.All()
 	i, ok := slices.BinarySearchFunc(all, key, func(c *providers.Connector, key string) int { return strings.Compare(c.Key, key) })
 	if !ok {
 		return nil, false
 	}
 	return all[i], true
-}
-
-// catalogue compiles every connector that is built in, in the directory, or in
-// the configuration, when somebody first asks; by key.
-func (a *App) catalogue() []*providers.Connector {
-	a.set.once.Do(func() {
-		defs, err := a.definitions()
-		if err == nil {
-			a.set.all, err = providers.CompileAll(defs, nil)
-		}
-		if err != nil {
-			a.logger.Error("some connectors cannot be used", zap.Error(err))
-		}
-	})
-	return a.set.all
 }
 
 // Check implements connect.Catalogue.

@@ -9,8 +9,11 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddypki"
 
+	"github.com/attache-proxy/attache/caddymodule/audit"
 	"github.com/attache-proxy/attache/caddymodule/config"
+	"github.com/attache-proxy/attache/caddymodule/connectors"
 	"github.com/attache-proxy/attache/caddymodule/gcs"
+	"github.com/attache-proxy/attache/caddymodule/metrics"
 	"github.com/attache-proxy/attache/caddymodule/sample"
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/resolver"
@@ -23,12 +26,12 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.provisionCA(); err != nil {
 		return err
 	}
-	m, err := newMetrics(ctx.GetMetricsRegistry())
+	m, err := metrics.New(ctx.GetMetricsRegistry())
 	if err != nil {
 		return err
 	}
 	a.metrics = m
-	if a.audit, err = newAuditor(ctx.Logger().Named("audit"), a.Audit); err != nil {
+	if a.audit, err = audit.New(ctx.Logger().Named("audit"), a.Audit); err != nil {
 		return err
 	}
 	if err := a.resolvePublicURL(); err != nil {
@@ -37,32 +40,34 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.openVault(); err != nil {
 		return err
 	}
-	connectors, err := a.loadConnectors()
+	base, err := a.loadConnectors()
 	if err != nil {
 		return err
 	}
-	if err := a.buildAccounts(connectors); err != nil {
+	if err := a.buildAccounts(base); err != nil {
 		return err
 	}
 	if err := a.buildAgents(); err != nil {
 		return err
 	}
-	return a.buildResolver(connectors)
+	return a.buildResolver(base)
 }
 
 // buildResolver puts the parts together.
-func (a *App) buildResolver(connectors []*providers.Connector) error {
+func (a *App) buildResolver(base []*providers.Connector) error {
 	allow, err := egress.ParseAllow(a.AllowAddresses)
 	if err != nil {
 		return fmt.Errorf("allow_address: %w", err)
 	}
 	a.guard = &egress.Guard{Allow: allow}
-	a.set = &connectorSet{app: a, base: connectors}
-	index, err := a.set.index(a.ctx)
+	a.set = &connectors.Set{Base: base, Accounts: a.accounts, Vault: a.vault, Definitions: a.definitions, PlainHTTP: a.guard.Names,
+		Declared: func(key string) bool { return a.Connectors[key] != nil }, Compiled: func(c *providers.Connector) { a.warnOfEnds(c) },
+		Resolver: func() *resolver.Resolver { return a.resolver }, Log: a.logger}
+	index, err := a.set.Index(a.ctx)
 	if err != nil {
 		return err
 	}
-	routes, err := a.routes(connectors)
+	routes, err := a.routes(base)
 	if err != nil {
 		return err
 	}
@@ -83,7 +88,7 @@ func (a *App) buildResolver(connectors []*providers.Connector) error {
 		Credentials: a.credentials,
 		Transports:  resolver.Transports{Guard: a.guard, Routes: routes, Std: a.Transport == "std"},
 		Observer:    observer{a},
-		Reindex:     a.set.index,
+		Reindex:     a.set.Index,
 		MoreURL:     a.moreURL,
 		SignURL:     gcs.SignedURL,
 		SignedBody:  a.SignedBody,

@@ -77,7 +77,7 @@ func (a *App) buildDirectory(cache sharedCache) resolver.Directory {
 		Vault: a.vault, Static: a.static,
 		Connector:  func(key string) (*providers.Connector, bool) { return a.resolver.Index().ByKey(key) },
 		ConnectURL: a.connectURL,
-		Changed:    a.set.changed,
+		Changed:    a.set.Changed,
 		LeaseFor:   resolver.LeaseFor(a.tokenTimeout()),
 		Refreshed:  cache.Drop,
 		Heard:      underWay.Wake,

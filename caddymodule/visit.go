@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/attache-proxy/attache/caddymodule/http1"
 	"github.com/attache-proxy/attache/providers/printable"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver"
@@ -20,7 +21,7 @@ type visit struct {
 
 	began    time.Time
 	status   int  // what we answered ourselves, where it is audited
-	last     bool // framedTwice: then the connection ends with the answer
+	last     bool // framed in two ways: then the connection ends with the answer
 	returned bool // the rest of the route came back, and did not panic
 
 	agent     *resolver.Agent
@@ -75,7 +76,7 @@ func (v *visit) choice(address, user string) resolver.Choice {
 
 // decide asks the resolver.
 func (v *visit) decide(target resolver.Target, choice resolver.Choice) error {
-	dropH2C(v.r.Header)
+	http1.DropH2C(v.r.Header)
 	v.ask = resolver.AskOf(v.r)
 	v.ask.Agent, v.ask.Target, v.ask.Connector, v.ask.Account = v.agent, target, v.connector, choice.Account()
 	call, err := v.h.app.resolver.Decide(v.r.Context(), v.ask)

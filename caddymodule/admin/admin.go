@@ -1,6 +1,6 @@
 // Package admin is how people look after Attaché, in rooms: api (the REST API's
 // resources, spoken as rest says), connect (the pages on which people connect
-// accounts), overview (sums for the dashboard), signin (who calls, and who may not),
+// accounts), audit (what happened), overview (sums of what was called), signin (who calls, and who may not),
 // webhooks, ui (the dashboard). It is plain net/http; the directive attache_admin
 // mounts it.
 //
@@ -22,6 +22,7 @@ import (
 	"github.com/attache-proxy/attache/resolver/egress"
 
 	"github.com/attache-proxy/attache/caddymodule/admin/api"
+	"github.com/attache-proxy/attache/caddymodule/admin/audit"
 	"github.com/attache-proxy/attache/caddymodule/admin/overview"
 	"github.com/attache-proxy/attache/caddymodule/admin/paths"
 	"github.com/attache-proxy/attache/caddymodule/admin/rest"
@@ -94,6 +95,7 @@ func New(c Config) *Admin {
 	}
 	api.Mount(api.Config{Vault: c.Vault, Catalogue: c.Catalogue, Connections: c.Connections, Storage: c.Storage, Declared: c.Declared, MCP: c.MCP, Egress: c.Egress,
 		Log: c.Log, Guard: guard, Turns: a.turns, Rest: a.rest})
+	audit.Mount(a.rest, audit.Config{Vault: c.Vault, Log: c.Log})
 	overview.Mount(a.rest, overview.Config{Catalogue: c.Catalogue, Declared: c.Declared})
 	webhooks.Mount(a.rest)
 	a.rest.Finish()

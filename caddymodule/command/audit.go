@@ -14,7 +14,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
-	"github.com/attache-proxy/attache/caddymodule/admin/api"
+	"github.com/attache-proxy/attache/caddymodule/admin/audit"
 	"github.com/attache-proxy/attache/caddymodule/client"
 )
 
@@ -101,8 +101,8 @@ func (a *asking) pastEvents(filter url.Values) (last string, err error) {
 	} else if limit <= 0 {
 		return "", fmt.Errorf("--limit %d: want how many events, or --since", limit)
 	}
-	var events []client.Item[api.Event]
-	for item, err := range client.List[api.Event](a.ctx, a.api, client.Path("audit"), q) {
+	var events []client.Item[audit.Event]
+	for item, err := range client.List[audit.Event](a.ctx, a.api, client.Path("audit"), q) {
 		if err != nil {
 			return "", err
 		}
@@ -125,8 +125,8 @@ func (a *asking) pastEvents(filter url.Values) (last string, err error) {
 func (a *asking) follow(q url.Values, last string) error {
 	var opened, away bool
 	for {
-		err := a.api.Events(a.ctx, q, last, func() { opened, away = true, false }, func(id string, data json.RawMessage) error {
-			item := client.Item[api.Event]{JSON: data}
+		err := a.audit.Events(a.ctx, q, last, func() { opened, away = true, false }, func(id string, data json.RawMessage) error {
+			item := client.Item[audit.Event]{JSON: data}
 			if err := json.Unmarshal(data, &item.Value); err != nil {
 				return fmt.Errorf("reading an event: %w", err)
 			}
@@ -149,7 +149,7 @@ func (a *asking) follow(q url.Values, last string) error {
 	}
 }
 
-func (a *asking) printEvent(item client.Item[api.Event]) {
+func (a *asking) printEvent(item client.Item[audit.Event]) {
 	if a.on("json") {
 		a.print("%s", item.JSON)
 		return
@@ -159,7 +159,7 @@ func (a *asking) printEvent(item client.Item[api.Event]) {
 
 // eventLine is an event for people: when, what, which agent and account, where,
 // how it ended, and whose doing it was where it was not the agent's.
-func (a *asking) eventLine(e api.Event) string {
+func (a *asking) eventLine(e audit.Event) string {
 	words := []string{shownTime(&e.At), e.Kind, e.Code}
 	if e.AgentID != "" {
 		words = append(words, "agent "+a.name("agents", e.AgentID))

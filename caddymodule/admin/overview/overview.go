@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/attache-proxy/attache/caddymodule/admin/api"
+	"github.com/attache-proxy/attache/caddymodule/admin/audit"
 	"github.com/attache-proxy/attache/caddymodule/admin/rest"
 	"github.com/attache-proxy/attache/caddymodule/admin/signin"
 	"github.com/attache-proxy/attache/resolver/connect"
@@ -28,6 +29,8 @@ func Mount(s *rest.Server, c Config) {
 	o := overview{c}
 	rest.Register(s, rest.Operation{ID: "get-overview", Method: http.MethodGet, Path: "/overview", Role: vault.RoleViewer, Noun: "OVERVIEW", Summary: "How it goes",
 		Detail: "The last 24 hours in numbers, and what needs a person. Agents and accounts of the configuration file are counted too."}, o.overview)
+	rest.Register(s, rest.Operation{ID: "get-account-health", Method: http.MethodGet, Path: "/accounts/{id}/health", Role: vault.RoleViewer, Noun: "ACCOUNT", Summary: "How an account fared lately"}, o.accountHealth)
+	rest.Register(s, rest.Operation{ID: "get-account-usage", Method: http.MethodGet, Path: "/accounts/{id}/usage", Role: vault.RoleViewer, Noun: "ACCOUNT", Summary: "What an account was used for, by day"}, o.accountUsage)
 	rest.Register(s, rest.Operation{ID: "get-usage", Method: http.MethodGet, Path: "/usage", Role: vault.RoleViewer, Noun: "USAGE", Summary: "What accounts, agents or connectors were used for, by day"}, o.usage)
 	rest.Register(s, rest.Operation{ID: "list-organisations", Method: http.MethodGet, Path: "/organisations", Role: vault.RoleViewer, Noun: "ORGANISATION", Summary: "List organisations",
 		Detail: "Those that have accounts, agents or calls. A token of one organisation sees its own."}, o.organisations)
@@ -69,7 +72,7 @@ type overviewOut struct {
 		AgentsByCalls   []Top            `json:"agents_by_calls"`
 		Needs           []api.Account    `json:"needs" doc:"Accounts that expired or failed, the latest first."`
 		Ending          []api.Account    `json:"ending" doc:"Active accounts whose sign-in ends within a week and that cannot renew it."`
-		Refused         []api.Event      `json:"refused" doc:"The last refusals."`
+		Refused         []audit.Event    `json:"refused" doc:"The last refusals."`
 	}
 }
 
@@ -214,7 +217,7 @@ func (o overview) title(ctx context.Context, c *signin.Caller, kind, id string) 
 // needs fills in what a person has to do something about.
 func (o overview) needs(ctx context.Context, c *signin.Caller, out *overviewOut) error {
 	b := &out.Body
-	b.Needs, b.Ending, b.Refused = []api.Account{}, []api.Account{}, []api.Event{}
+	b.Needs, b.Ending, b.Refused = []api.Account{}, []api.Account{}, []audit.Event{}
 	list, err := c.Needing(ctx, listed)
 	if err != nil {
 		return err
@@ -234,7 +237,7 @@ func (o overview) needs(ctx context.Context, c *signin.Caller, out *overviewOut)
 	}
 	refused, err := c.Audit(ctx, vault.AuditFilter{Kind: vault.AuditRefusal}, vault.Page{Limit: listed})
 	for _, e := range refused.Items {
-		b.Refused = append(b.Refused, api.EventOf(e))
+		b.Refused = append(b.Refused, audit.EventOf(e))
 	}
 	return err
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package http1
 
 import (
 	"io"
@@ -20,7 +20,7 @@ func TestDropH2C(t *testing.T) {
 		if c.upgrade != nil {
 			h["Upgrade"] = c.upgrade
 		}
-		if dropH2C(h); (len(h) == 0) != c.gone {
+		if DropH2C(h); (len(h) == 0) != c.gone {
 			t.Errorf("Upgrade %q: %v remains", c.upgrade, h)
 		}
 	}
@@ -30,8 +30,7 @@ func TestDropH2C(t *testing.T) {
 // request may have been framed in two ways.
 func TestAnswerHeads(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v := &visit{w: w, r: r}
-		out := v.answerWriter()
+		out := Writer(w, r, false, nil)
 		if r.URL.Path == "/typed" {
 			out.Header().Set("Content-Type", "text/x-own")
 		}
@@ -59,7 +58,7 @@ func TestFramedTwice(t *testing.T) {
 		if strings.HasPrefix(r.URL.Path, "/wrapped") {
 			r.Body = &caddyhttp.IdleTimeoutReader{ReadCloser: r.Body}
 		}
-		got = framedTwice(r)
+		got = FramedTwice(r)
 	}))
 	defer s.Close()
 	for _, c := range []struct {

@@ -1,8 +1,11 @@
-package caddymodule
+// Package oidc is the option oidc of attache_admin: the Caddyfile's words for it, and
+// what is checked before people can sign in with it.
+package oidc
 
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -17,8 +20,8 @@ import (
 	"github.com/attache-proxy/attache/providers/secret"
 )
 
-// OIDCConfig lets people sign in to the REST API and its dashboard.
-type OIDCConfig struct {
+// Config lets people sign in to the REST API and its dashboard.
+type Config struct {
 	// Issuer of the OpenID provider; its metadata is at
 	// ISSUER/.well-known/openid-configuration.
 	Issuer string `json:"issuer"`
@@ -42,7 +45,7 @@ type OIDCConfig struct {
 
 const maxSessionLife = 30 * 24 * time.Hour
 
-// parse reads:
+// Parse reads:
 //
 //	oidc <issuer> {
 //		client_id <id>
@@ -53,7 +56,7 @@ const maxSessionLife = 30 * 24 * time.Hour
 //		allow <claim> <value> admin|operator|viewer [<organisation>|*|{claims.NAME}]
 //		session <duration>
 //	}
-func (c *OIDCConfig) parse(d *caddyfile.Dispenser) error {
+func (c *Config) Parse(d *caddyfile.Dispenser) error {
 	if !d.Args(&c.Issuer) || d.NextArg() {
 		return d.ArgErr()
 	}
@@ -65,7 +68,7 @@ func (c *OIDCConfig) parse(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-func (c *OIDCConfig) parseOption(d *caddyfile.Dispenser) error {
+func (c *Config) parseOption(d *caddyfile.Dispenser) error {
 	texts := map[string]*string{"client_id": &c.ClientID, "client_secret": &c.ClientSecret, "redirect_url": &c.RedirectURL, "name_claim": &c.NameClaim}
 	switch name := d.Val(); name {
 	case "client_id", "client_secret", "redirect_url", "name_claim":
@@ -98,8 +101,9 @@ func (c *OIDCConfig) parseOption(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// provision checks it and resolves its placeholders; nil for nil.
-func (c *OIDCConfig) provision(app *App) (*signin.OIDC, error) {
+// Provision checks it and resolves its placeholders; nil for nil. Client asks the
+// provider, and must be guarded.
+func (c *Config) Provision(client *http.Client) (*signin.OIDC, error) {
 	if c == nil {
 		return nil, nil
 	}
@@ -108,7 +112,7 @@ func (c *OIDCConfig) provision(app *App) (*signin.OIDC, error) {
 	}
 	out := &signin.OIDC{
 		Issuer: c.Issuer, RedirectURL: c.RedirectURL, Scopes: c.Scopes, NameClaim: c.NameClaim,
-		Life: time.Duration(c.Session), HTTP: app.guardedClient(20 * time.Second),
+		Life: time.Duration(c.Session), HTTP: client,
 	}
 	values, err := config.Resolve(map[string]string{"client_id": c.ClientID, "client_secret": c.ClientSecret})
 	if err != nil {
@@ -128,7 +132,7 @@ func (c *OIDCConfig) provision(app *App) (*signin.OIDC, error) {
 	return out, nil
 }
 
-func (c *OIDCConfig) check() error {
+func (c *Config) check() error {
 	if err := checkSecureURL(c.Issuer); err != nil {
 		return fmt.Errorf("the issuer %w", err)
 	}

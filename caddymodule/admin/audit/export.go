@@ -1,4 +1,4 @@
-package api
+package audit
 
 import (
 	"context"
@@ -16,16 +16,16 @@ import (
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
-type exportAuditIn struct {
-	AuditQuery
+type exportIn struct {
+	Query
 	From   time.Time `query:"from" doc:"At or after."`
 	To     time.Time `query:"to" doc:"Before."`
 	Format string    `query:"format" enum:"jsonl,csv" default:"jsonl"`
 	Limit  int       `query:"limit" minimum:"1" maximum:"1000000" default:"100000" doc:"How many events at most."`
 }
 
-// exportAudit writes events as they are read, so that it needs no memory for them.
-func (a *API) exportAudit(ctx context.Context, c *signin.Caller, in *exportAuditIn) (*huma.StreamResponse, error) {
+// export writes events as they are read, so that it needs no memory for them.
+func (a resource) export(ctx context.Context, c *signin.Caller, in *exportIn) (*huma.StreamResponse, error) {
 	f := in.filter()
 	f.From, f.To = in.From, in.To
 	first, err := c.Audit(ctx, f, vault.Page{Limit: min(in.Limit, 500)}) // what is wrong with the question is said before it begins
@@ -47,7 +47,7 @@ func (a *API) exportAudit(ctx context.Context, c *signin.Caller, in *exportAudit
 			err = exportLines(w, c, hctx.Context(), f, first, in.Limit)
 		}
 		if err != nil && hctx.Context().Err() == nil {
-			a.log.Warn("exporting the audit", "error", err)
+			a.Log.Warn("exporting the audit", "error", err)
 		}
 	}}, nil
 }

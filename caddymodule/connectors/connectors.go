@@ -1,4 +1,7 @@
-package caddymodule
+// Package connectors is which connectors are in use: those of the configuration,
+// those made through the API, and those of the catalogue where somebody has an
+// account.
+package connectors
 
 import (
 	"context"
@@ -15,12 +18,24 @@ import (
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
-// connectorSet finds the connectors in use: of the configuration, made through
-// the API, and of the catalogue where somebody has an account.
-type connectorSet struct {
-	app *App
-	// base are the configuration's own.
-	base []*providers.Connector
+// Set finds them. Its exported fields are set before it is used.
+type Set struct {
+	// Base are the configuration's own connectors, and Accounts its accounts.
+	Base     []*providers.Connector
+	Accounts []*resolver.Account
+	// Vault is nil where there is none.
+	Vault *vault.Vault
+	// Definitions are all connectors that there are, in use or not.
+	Definitions func() (*providers.Definitions, error)
+	// Declared reports whether the configuration names a connector.
+	Declared func(key string) bool
+	// PlainHTTP are the hosts that may be reached without TLS.
+	PlainHTTP func(host string) bool
+	// Compiled hears of each connector that comes into use.
+	Compiled func(*providers.Connector)
+	// Resolver is whose index it is; it is asked for after a change alone.
+	Resolver func() *resolver.Resolver
+	Log      *zap.Logger
 
 	once sync.Once // for all: the whole catalogue, in use or not
 	all  []*providers.Connector
@@ -42,13 +57,13 @@ type compiledConnector struct {
 	version int64 // 0 for the catalogue's
 }
 
-// changed says what became of a connector, because of an account of an
+// Changed says what became of a connector, because of an account of an
 // organisation if one is named. It is called under a lock of the directory. Most
 // changes of accounts change nothing here; nobody waits for those.
-func (s *connectorSet) changed(connector, account, organisation string) {
+func (s *Set) Changed(connector, account, organisation string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known, ok := s.app.resolver.Known().For(organisation, connector)
+	known, ok := s.Resolver().Known().For(organisation, connector)
 	switch {
 	case connector == "":
 		s.compiled, s.bound, s.again = nil, nil, nil
@@ -56,7 +71,7 @@ func (s *connectorSet) changed(connector, account, organisation string) {
 		s.compiled = nil // others may extend it
 		delete(s.bound, connector)
 	case ok && !known.HasHostTemplates():
-		s.app.resolver.ReindexSoon() // it may have been the last one
+		s.Resolver().ReindexSoon() // it may have been the last one
 		return
 	default: // also where all are being read just now: this one may have been passed
 		if s.again == nil {
@@ -69,7 +84,7 @@ func (s *connectorSet) changed(connector, account, organisation string) {
 			s.again[connector][account] = true
 		}
 	}
-	s.app.resolver.Reindex()
+	s.Resolver().Reindex()
 }
 
 // maxBindings bounds how many accounts of one connector add hosts of their own,
@@ -79,16 +94,16 @@ const (
 	maxAllBindings = 200_000
 )
 
-// index builds the index of what is in use now.
-func (s *connectorSet) index(ctx context.Context) (*providers.Index, error) {
+// Index builds the index of what is in use now.
+func (s *Set) Index(ctx context.Context) (*providers.Index, error) {
 	var bindings []providers.Binding
-	for _, acct := range s.app.accounts {
+	for _, acct := range s.Accounts {
 		bindings = append(bindings, acct.Bindings()...)
 	}
-	if s.app.vault == nil {
-		return providers.NewIndex(s.base, bindings...)
+	if s.Vault == nil {
+		return providers.NewIndex(s.Base, bindings...)
 	}
-	used, err := s.app.vault.ConnectorsInUse(ctx)
+	used, err := s.Vault.ConnectorsInUse(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +111,7 @@ func (s *connectorSet) index(ctx context.Context) (*providers.Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, c := range s.base {
+	for _, c := range s.Base {
 		uses = append(uses, providers.Use{Connector: c, Organisations: users(used[c.Key], vault.All)})
 	}
 	for _, u := range uses {
@@ -107,6 +122,21 @@ func (s *connectorSet) index(ctx context.Context) (*providers.Index, error) {
 		bindings = append(bindings, b...)
 	}
 	return providers.NewIndexFor(uses, bindings...)
+}
+
+// All compiles every connector that is built in, in the directory, or in the
+// configuration, when somebody first asks; by key.
+func (s *Set) All() []*providers.Connector {
+	s.once.Do(func() {
+		defs, err := s.Definitions()
+		if err == nil {
+			s.all, err = providers.CompileAll(defs, nil)
+		}
+		if err != nil {
+			s.Log.Error("some connectors cannot be used", zap.Error(err))
+		}
+	})
+	return s.all
 }
 
 // users are the organisations to which a connector is there: those with an
@@ -129,12 +159,12 @@ func users(with []string, owner string) map[string]bool {
 }
 
 // fromVault compiles the connectors that only the vault brings into use.
-func (s *connectorSet) fromVault(ctx context.Context, used map[string][]string) ([]providers.Use, error) {
-	defs, err := s.app.definitions()
+func (s *Set) fromVault(ctx context.Context, used map[string][]string) ([]providers.Use, error) {
+	defs, err := s.Definitions()
 	if err != nil {
 		return nil, err
 	}
-	view := s.app.vault.System()
+	view := s.Vault.System()
 	custom, err := view.Connectors(ctx)
 	if err != nil {
 		return nil, err
@@ -142,21 +172,21 @@ func (s *connectorSet) fromVault(ctx context.Context, used map[string][]string) 
 	var keys []string
 	versions, owners := map[string]int64{}, map[string]string{}
 	for _, c := range custom {
-		if c.State != "active" || s.app.Connectors[c.Key] != nil {
+		if c.State != "active" || s.Declared(c.Key) {
 			continue
 		}
 		d, err := providers.Parse("connector "+c.Key+" (made through the API)", []byte(c.Definition))
 		if err != nil {
-			s.app.logger.Error("a connector of the vault cannot be used", zap.String("connector", c.Key), zap.Error(err))
+			s.Log.Error("a connector of the vault cannot be used", zap.String("connector", c.Key), zap.Error(err))
 			continue
 		}
-		d.AllowHTTPTo(s.app.guard.Names)
+		d.AllowHTTPTo(s.PlainHTTP)
 		defs.Put(d)
 		versions[c.Key], owners[c.Key] = c.Version, c.Organisation
 		keys = append(keys, c.Key)
 	}
 	for key := range used {
-		if defs.Has(key) && s.app.Connectors[key] == nil && !slices.Contains(keys, key) {
+		if defs.Has(key) && !s.Declared(key) && !slices.Contains(keys, key) {
 			keys = append(keys, key)
 		}
 	}
@@ -165,7 +195,7 @@ func (s *connectorSet) fromVault(ctx context.Context, used map[string][]string) 
 	for _, key := range keys {
 		c, err := s.compile(defs, key, versions[key])
 		if err != nil { // one bad connector must not take the others away
-			s.app.logger.Error("a connector of the vault cannot be used", zap.String("connector", key), zap.Error(err))
+			s.Log.Error("a connector of the vault cannot be used", zap.String("connector", key), zap.Error(err))
 			continue
 		}
 		out = append(out, providers.Use{Connector: c, Organisations: users(used[key], owners[key])})
@@ -174,7 +204,7 @@ func (s *connectorSet) fromVault(ctx context.Context, used map[string][]string) 
 }
 
 // compile compiles a connector, or takes the one that was compiled before.
-func (s *connectorSet) compile(defs *providers.Definitions, key string, version int64) (*providers.Connector, error) {
+func (s *Set) compile(defs *providers.Definitions, key string, version int64) (*providers.Connector, error) {
 	s.mu.Lock()
 	known, ok := s.compiled[key]
 	s.mu.Unlock()
@@ -191,13 +221,13 @@ func (s *connectorSet) compile(defs *providers.Definitions, key string, version 
 		s.compiled = map[string]compiledConnector{}
 	}
 	s.compiled[key] = compiledConnector{cs[0], version}
-	s.app.warnOfEnds(cs[0])
+	s.Compiled(cs[0])
 	return cs[0], nil
 }
 
 // bindings are the hosts that accounts of the vault add to a connector whose
 // hosts are templates. All of them are read once, and then those that change.
-func (s *connectorSet) bindings(ctx context.Context, c *providers.Connector) ([]providers.Binding, error) {
+func (s *Set) bindings(ctx context.Context, c *providers.Connector) ([]providers.Binding, error) {
 	if !c.HasHostTemplates() {
 		s.mu.Lock()
 		delete(s.again, c.Key)
@@ -229,7 +259,7 @@ func (s *connectorSet) bindings(ctx context.Context, c *providers.Connector) ([]
 // maxAgain is how many accounts are read one by one; above it all are.
 const maxAgain = 200
 
-func (s *connectorSet) readBindings(ctx context.Context, c *providers.Connector, before map[string][]providers.Binding, again map[string]bool) (map[string][]providers.Binding, error) {
+func (s *Set) readBindings(ctx context.Context, c *providers.Connector, before map[string][]providers.Binding, again map[string]bool) (map[string][]providers.Binding, error) {
 	if before == nil || len(again) > maxAgain {
 		return s.allBindings(ctx, c)
 	}
@@ -243,7 +273,7 @@ func (s *connectorSet) readBindings(ctx context.Context, c *providers.Connector,
 		}
 	}
 	for id := range again {
-		row, err := s.app.vault.System().Account(ctx, id)
+		row, err := s.Vault.System().Account(ctx, id)
 		switch {
 		case errors.Is(err, vault.ErrNotFound):
 			delete(after, id)
@@ -262,11 +292,11 @@ func (s *connectorSet) readBindings(ctx context.Context, c *providers.Connector,
 	return after, nil
 }
 
-func (s *connectorSet) allBindings(ctx context.Context, c *providers.Connector) (map[string][]providers.Binding, error) {
+func (s *Set) allBindings(ctx context.Context, c *providers.Connector) (map[string][]providers.Binding, error) {
 	out, counts := map[string][]providers.Binding{}, map[string]int{}
 	page := vault.Page{Limit: 500}
 	for len(out) < maxAllBindings {
-		list, err := s.app.vault.System().Accounts(ctx, vault.AccountFilter{Connector: c.Key}, page)
+		list, err := s.Vault.System().Accounts(ctx, vault.AccountFilter{Connector: c.Key}, page)
 		if err != nil {
 			return nil, err
 		}

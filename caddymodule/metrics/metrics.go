@@ -1,4 +1,5 @@
-package caddymodule
+// Package metrics is what is counted, in Caddy's registry.
+package metrics
 
 import (
 	"errors"
@@ -7,9 +8,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are in Caddy's registry. Their labels come from the configuration
+// Metrics are all of it. Their labels come from the configuration
 // and from our own codes only, never from what an agent sent.
-type metrics struct {
+type Metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	resolve  prometheus.Histogram
@@ -25,7 +26,7 @@ type metrics struct {
 
 // collectors are made once: Caddy makes a new registry for each configuration,
 // and what was counted before a reload still counts.
-var collectors = &metrics{
+var collectors = &Metrics{
 	requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "attache_requests_total", Help: "Requests by connector and outcome: the class of the service's status, or the code of our refusal.",
 	}, []string{"connector", "outcome"}),
@@ -60,7 +61,8 @@ var collectors = &metrics{
 	}, []string{"event"}),
 }
 
-func newMetrics(reg *prometheus.Registry) (*metrics, error) {
+// New registers them.
+func New(reg *prometheus.Registry) (*Metrics, error) {
 	m := collectors
 	for _, c := range []prometheus.Collector{m.requests, m.duration, m.resolve, m.tokens, m.tunnels, m.leaves, m.echoes, m.audit, m.cacheUp, m.cacheEvents} {
 		if err := reg.Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
@@ -70,10 +72,35 @@ func newMetrics(reg *prometheus.Registry) (*metrics, error) {
 	return m, nil
 }
 
-func (m *metrics) minted()          { m.leaves.Inc() }
-func (m *metrics) tunnel(delta int) { m.tunnels.Add(float64(delta)) }
+// Minted counts a leaf certificate.
+func (m *Metrics) Minted() { m.leaves.Inc() }
 
-func (m *metrics) token(connector string, err error) {
+// Tunnel counts tunnels that open and close.
+func (m *Metrics) Tunnel(delta int) { m.tunnels.Add(float64(delta)) }
+
+// Resolved is how long a decision took.
+func (m *Metrics) Resolved(took time.Duration) { m.resolve.Observe(took.Seconds()) }
+
+// Echo counts an answer in which the credential was replaced.
+func (m *Metrics) Echo(connector string) { m.echoes.WithLabelValues(connector).Inc() }
+
+// AuditDropped counts an event that could not be written.
+func (m *Metrics) AuditDropped() { m.audit.Inc() }
+
+// CacheUp says whether the shared cache answers, or none is configured.
+func (m *Metrics) CacheUp(up bool) {
+	if up {
+		m.cacheUp.Set(1)
+		return
+	}
+	m.cacheUp.Set(0)
+}
+
+// CacheEvent counts what happened to the shared cache.
+func (m *Metrics) CacheEvent(event string) { m.cacheEvents.WithLabelValues(event).Inc() }
+
+// Token counts a request to a token endpoint.
+func (m *Metrics) Token(connector string, err error) {
 	outcome := "ok"
 	if err != nil {
 		outcome = "error"
@@ -94,7 +121,8 @@ func outcome(status int, code string) string {
 	return "other"
 }
 
-func (m *metrics) request(connector string, status int, code string, took time.Duration) {
+// Request counts a request, by the status of the service or the code of our refusal.
+func (m *Metrics) Request(connector string, status int, code string, took time.Duration) {
 	m.requests.WithLabelValues(connector, outcome(status, code)).Inc()
 	m.duration.WithLabelValues(connector).Observe(took.Seconds())
 }

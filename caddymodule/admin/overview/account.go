@@ -1,71 +1,15 @@
-package api
+package overview
 
 import (
 	"context"
 	"net/http"
 	"time"
 
+	"github.com/attache-proxy/attache/caddymodule/admin/api"
 	"github.com/attache-proxy/attache/caddymodule/admin/rest"
 	"github.com/attache-proxy/attache/caddymodule/admin/signin"
 	"github.com/attache-proxy/attache/resolver/problem"
-	"github.com/attache-proxy/attache/resolver/vault"
 )
-
-func mountAccountReports(a *API) {
-	rest.Register(a.rest, rest.Operation{ID: "get-account-status", Method: http.MethodGet, Path: "/accounts/{id}/status", Role: vault.RoleViewer, Noun: "ACCOUNT", Summary: "Where an account stands"}, a.accountStatus)
-	rest.Register(a.rest, rest.Operation{ID: "get-account-health", Method: http.MethodGet, Path: "/accounts/{id}/health", Role: vault.RoleViewer, Noun: "ACCOUNT", Summary: "How an account fared lately"}, a.accountHealth)
-	rest.Register(a.rest, rest.Operation{ID: "get-account-usage", Method: http.MethodGet, Path: "/accounts/{id}/usage", Role: vault.RoleViewer, Noun: "ACCOUNT", Summary: "What an account was used for, by day"}, a.accountUsage)
-}
-
-type statusOut struct {
-	Body struct {
-		ID        string     `json:"id"`
-		State     string     `json:"state" enum:"pending,active,expired,revoked,error,suspended"`
-		Reason    *Reason    `json:"reason,omitempty"`
-		Since     time.Time  `json:"since"`
-		ResumeTo  string     `json:"resume_to,omitempty" doc:"Where a suspended account goes on."`
-		ExpiresAt *time.Time `json:"expires_at,omitempty"`
-		Usable    bool       `json:"usable" doc:"Whether agents get its credential now."`
-		Why       string     `json:"why,omitempty" doc:"Why not, where it is for the connector."`
-		Next      []string   `json:"next" doc:"The states it can go to."`
-	}
-}
-
-// notCounted is for reports that only accounts of the vault have.
-func (a *API) notCounted(id string) error {
-	if a.editable(id) == nil {
-		return nil
-	}
-	return problem.New(http.StatusNotFound, "ACCOUNT_NOT_FOUND", "Accounts of the configuration file are not counted here; the metrics and the audit have them.")
-}
-
-func (a *API) accountStatus(ctx context.Context, c *signin.Caller, in *rest.PathID) (*statusOut, error) {
-	if err := a.notCounted(in.ID); err != nil {
-		return nil, err
-	}
-	acct, err := c.Account(ctx, in.ID)
-	if err != nil {
-		return nil, err
-	}
-	out := &statusOut{}
-	b := &out.Body
-	b.ID, b.State, b.Since, b.ResumeTo, b.ExpiresAt = acct.ID, string(acct.State), acct.StateSince, string(acct.ResumeTo), rest.OptionalTime(acct.ExpiresAt)
-	b.Reason = &Reason{acct.Reason.Code, acct.Reason.Detail}
-	b.Usable = acct.State == vault.Active
-	if _, err := a.turns.Connector(ctx, c.View, acct.Connector); err != nil {
-		p := a.rest.Explain(err, "CONNECTOR", c)
-		if p.Status >= http.StatusInternalServerError {
-			return nil, err
-		}
-		b.Usable, b.Why = false, p.Detail
-	}
-	for _, s := range vault.States {
-		if acct.State.CanBecome(s) && (acct.State != vault.Suspended || s == acct.ResumeTo || s == vault.Revoked) {
-			b.Next = append(b.Next, string(s))
-		}
-	}
-	return out, nil
-}
 
 type healthOut struct {
 	Body struct {
@@ -92,8 +36,8 @@ type healthIn struct {
 	Days int `query:"days" minimum:"1" maximum:"90" default:"7" doc:"How far to look back."`
 }
 
-func (a *API) accountHealth(ctx context.Context, c *signin.Caller, in *healthIn) (*healthOut, error) {
-	if err := a.notCounted(in.ID); err != nil {
+func (o overview) accountHealth(ctx context.Context, c *signin.Caller, in *healthIn) (*healthOut, error) {
+	if err := api.Counted(in.ID); err != nil {
 		return nil, err
 	}
 	h, err := c.AccountHealth(ctx, in.ID, time.Now().AddDate(0, 0, -in.Days))
@@ -117,14 +61,14 @@ func (a *API) accountHealth(ctx context.Context, c *signin.Caller, in *healthIn)
 	return out, nil
 }
 
-type usageIn struct {
+type accountUsageIn struct {
 	rest.PathID
 	Start string `query:"start" doc:"The first day (UTC), such as 2026-01-31, or a moment of it (RFC 3339). Default: 30 days before the last."`
 	End   string `query:"end" doc:"The last day (UTC), in the same form. Default: today."`
 	Top   int    `query:"top" minimum:"0" maximum:"100" default:"10" doc:"How many of the most used paths."`
 }
 
-type usageOut struct {
+type accountUsageOut struct {
 	Body struct {
 		Start    string      `json:"start"`
 		End      string      `json:"end"`
@@ -164,8 +108,8 @@ func day(name, s string, otherwise time.Time) (time.Time, error) {
 	return time.Time{}, problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", "A day is written as 2026-01-31.").At("query."+name, "is no day")
 }
 
-func (a *API) accountUsage(ctx context.Context, c *signin.Caller, in *usageIn) (*usageOut, error) {
-	if err := a.notCounted(in.ID); err != nil {
+func (o overview) accountUsage(ctx context.Context, c *signin.Caller, in *accountUsageIn) (*accountUsageOut, error) {
+	if err := api.Counted(in.ID); err != nil {
 		return nil, err
 	}
 	end, err := day("end", in.End, time.Now().UTC())
@@ -187,7 +131,7 @@ func (a *API) accountUsage(ctx context.Context, c *signin.Caller, in *usageIn) (
 	if err != nil {
 		return nil, err
 	}
-	out := &usageOut{}
+	out := &accountUsageOut{}
 	b := &out.Body
 	b.Start, b.End, b.Days, b.Paths = start.Format(time.DateOnly), end.Format(time.DateOnly), []UsageDay{}, []PathUsage{}
 	for _, d := range days {

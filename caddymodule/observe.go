@@ -7,138 +7,15 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
-	"github.com/attache-proxy/attache/caddymodule/config"
 	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
-
-// auditor writes audit events without slowing requests.
-type auditor struct {
-	log     *zap.Logger
-	sync    bool
-	mu      sync.Mutex
-	waiting []resolver.Observation
-	spare   []resolver.Observation // the last batch's memory; only run uses it
-	wake    chan struct{}
-	stop    chan struct{} // closed by Close; wake never is: a writer may be about to send
-	done    chan struct{}
-	closed  bool
-}
-
-// maxWaiting bounds the events that wait to be written; beyond it the request waits.
-const maxWaiting = 16 << 10
-
-func newAuditor(log *zap.Logger, c config.Audit) (*auditor, error) {
-	if c.Off && c.Sync {
-		return nil, fmt.Errorf("audit: off and sync exclude each other")
-	}
-	if c.Off {
-		return nil, nil
-	}
-	a := &auditor{log: log, sync: c.Sync, wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
-	if !a.sync {
-		go a.run()
-	}
-	return a, nil
-}
-
-// Write takes one event.
-func (a *auditor) Write(e *resolver.Observation) {
-	if a == nil {
-		return
-	}
-	a.mu.Lock()
-	if a.sync || a.closed || len(a.waiting) >= maxWaiting {
-		a.mu.Unlock()
-		a.line(e)
-		return
-	}
-	a.waiting = append(a.waiting, *e)
-	first := len(a.waiting) == 1
-	a.mu.Unlock()
-	if first {
-		select {
-		case a.wake <- struct{}{}:
-		default:
-		}
-	}
-}
-
-// run writes what has gathered, every 50 ms while there is something.
-func (a *auditor) run() {
-	defer close(a.done)
-	for {
-		select {
-		case <-a.wake:
-			time.Sleep(50 * time.Millisecond)
-			a.flush()
-		case <-a.stop:
-			a.flush()
-			return
-		}
-	}
-}
-
-func (a *auditor) flush() {
-	a.mu.Lock()
-	batch := a.waiting
-	a.waiting = a.spare
-	a.mu.Unlock()
-	for i := range batch {
-		a.line(&batch[i])
-	}
-	clear(batch)
-	a.spare = batch[:0]
-}
-
-// Close writes what is left. Streams that end later write their own line.
-func (a *auditor) Close() error {
-	if a == nil {
-		return nil
-	}
-	a.mu.Lock()
-	again := a.closed
-	a.closed = true
-	a.mu.Unlock()
-	if !again && !a.sync {
-		close(a.stop)
-		<-a.done
-	}
-	return nil
-}
-
-// line writes one event. The path is without query: queries hold keys.
-func (a *auditor) line(e *resolver.Observation) {
-	c := a.log.Check(zapcore.InfoLevel, "request")
-	if c == nil {
-		return
-	}
-	fields := make([]zap.Field, 0, 20)
-	fields = append(fields, zap.String("agent", e.Agent))
-	for _, f := range [...]struct{ name, value string }{
-		{"connector", e.Connector}, {"account", e.Account}, {"door", string(e.Door)}, {"method", e.Method}, {"host", e.Host}, {"port", e.Port}, {"path", e.Path},
-		{"operation", e.Operation}, {"code", e.Code}, {"phase", e.Phase}, {"reached", e.Reached}, {"cut", e.Cut},
-	} {
-		if f.value != "" {
-			fields = append(fields, zap.String(f.name, f.value))
-		}
-	}
-	if e.Count > 0 {
-		fields = append(fields, zap.Int64("count", e.Count))
-	}
-	if e.Echo {
-		fields = append(fields, zap.String("echo", "replaced"))
-	}
-	c.Write(append(fields, zap.Int("status", e.Status), zap.Int64("sent", e.Sent), zap.Int64("received", e.Received), zap.Duration("duration", e.Duration))...)
-}
 
 // observer passes what the resolver tells to the metrics and the audit.
 type observer struct{ app *App }
@@ -150,7 +27,7 @@ func (o observer) Observe(e *resolver.Observation) {
 		if connector == "" {
 			connector = "none"
 		}
-		o.app.metrics.request(connector, e.Status, e.Code, e.Duration)
+		o.app.metrics.Request(connector, e.Status, e.Code, e.Duration)
 	}
 	e.Bound()
 	o.app.sample.Pass(e, o.write)
@@ -163,7 +40,7 @@ func (o observer) write(e *resolver.Observation) {
 
 // TokenRequest implements resolver.TokenObserver.
 func (o observer) TokenRequest(acct *resolver.Account, took time.Duration, err error) {
-	o.app.metrics.token(acct.Connector.Key, err)
+	o.app.metrics.Token(acct.Connector.Key, err)
 	if err != nil {
 		var e *oauth.Error
 		inside := ""
@@ -189,7 +66,7 @@ func (v *visit) observe(ref *resolver.Refusal, err error) {
 		e = v.call.Event()
 		e.Reached, e.Cut = v.cut(err)
 		if e.Echo = v.call.Outcome.Scrubbed.Load(); e.Echo {
-			v.h.app.metrics.echoes.WithLabelValues(e.Connector).Inc()
+			v.h.app.metrics.Echo(e.Connector)
 			v.h.logger.Warn("the service echoed the credential; the echo was replaced", zap.String("connector", e.Connector), zap.String("path", e.Path))
 		}
 	} else {
@@ -271,7 +148,7 @@ func (a *App) remember(e *resolver.Observation) {
 		ev.Code = "account.presigned"
 	}
 	if err := a.vault.Record(context.Background(), ev); err != nil {
-		a.metrics.audit.Inc()
+		a.metrics.AuditDropped()
 	}
 }
 

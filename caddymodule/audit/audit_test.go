@@ -1,4 +1,4 @@
-package caddymodule
+package audit
 
 import (
 	"sync"
@@ -17,7 +17,7 @@ import (
 func TestAuditWhileItCloses(t *testing.T) {
 	for range 200 {
 		core, lines := logs.New(zapcore.InfoLevel)
-		a, err := newAuditor(zap.New(core), config.Audit{})
+		a, err := New(zap.New(core), config.Audit{})
 		if err != nil {
 			t.Fatal(err)
 		}

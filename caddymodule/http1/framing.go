@@ -1,4 +1,4 @@
-package caddymodule
+package http1
 
 import (
 	"bufio"
@@ -7,12 +7,12 @@ import (
 	"reflect"
 )
 
-// framedTwice reports a request in chunks that may have had a Content-Length
+// FramedTwice reports a request in chunks that may have had a Content-Length
 // beside: after such a one the connection is to end (RFC 9112 §6.3), since somebody
 // before us may have read on at another place. net/http takes the length away
 // before anybody sees it (Go 1.26), but what it read the head from still holds its
 // bytes. Where they are gone, or cannot be found, it is in doubt, and true.
-func framedTwice(r *http.Request) bool {
+func FramedTwice(r *http.Request) bool {
 	if r.ProtoMajor != 1 || len(r.TransferEncoding) == 0 {
 		return false
 	}

@@ -1,4 +1,4 @@
-package caddymodule
+package http1
 
 import (
 	"net/http"
@@ -7,34 +7,30 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// answerWriter is the visit's writer, with what HTTP/1.1 clients need besides.
-func (v *visit) answerWriter() http.ResponseWriter {
-	w := &answer{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: v.w}}
-	if v.r.ProtoMajor == 1 {
-		w.offered, w.last = offersBody(v.r), v.last
-		if v.call != nil && v.call.Connector != nil {
-			w.lower = v.call.Connector.MetaPrefixes
-		}
+// Writer is a request's writer, with what HTTP/1.1 clients need besides. Last says
+// that the connection ends with the answer; lower begin the headers whose names are
+// sent in lower case, as S3 and the like do: net/http would write X-Amz-Meta-Note
+// for x-amz-meta-note, and boto3 shows the name as it comes.
+func Writer(w http.ResponseWriter, r *http.Request, last bool, lower []string) http.ResponseWriter {
+	a := &answer{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
+	if r.ProtoMajor == 1 {
+		a.offered, a.last, a.lower = OffersBody(r), last, lower
 	}
-	return w
+	return a
 }
 
-// offersBody reports whether an HTTP/1.1 client offers its body with Expect:
+// OffersBody reports whether an HTTP/1.1 client offers its body with Expect:
 // 100-continue. Where it is refused, and the connection goes on, net/http reads
 // the body before it writes the head, and the client waits or uploads for nothing.
-func offersBody(r *http.Request) bool { return r.ProtoMajor == 1 && r.Header.Get("Expect") != "" }
+func OffersBody(r *http.Request) bool { return r.ProtoMajor == 1 && r.Header.Get("Expect") != "" }
 
 // answer is a ResponseWriter that touches the head of the final answer.
 type answer struct {
 	*caddyhttp.ResponseWriterWrapper
-	// offered is offersBody: then the connection ends with a refusal.
+	// offered is OffersBody: then the connection ends with a refusal.
 	offered bool
-	// last is framedTwice: then the connection ends with the answer.
-	last bool
-	// lower begin the headers whose names are sent in lower case, as S3 and the
-	// like do: net/http would write X-Amz-Meta-Note for x-amz-meta-note, and
-	// boto3 shows the name as it comes.
-	lower []string
+	last    bool
+	lower   []string
 }
 
 // WriteHeader implements http.ResponseWriter.

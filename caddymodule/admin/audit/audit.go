@@ -1,9 +1,11 @@
-package api
+// Package audit is what happened, as the REST API shows it: lists, a stream, a file.
+package audit
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -15,12 +17,25 @@ import (
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
-func mountAudit(a *API) {
-	rest.Register(a.rest, rest.Operation{ID: "list-audit", Method: http.MethodGet, Path: "/audit", Role: vault.RoleViewer, Noun: "EVENT", Summary: "What happened, the newest first"}, a.listAudit)
-	rest.Register(a.rest, rest.Operation{ID: "export-audit", Method: http.MethodGet, Path: "/audit/export", Role: vault.RoleViewer, Noun: "EVENT", Summary: "What happened, as a file",
-		Detail: "The newest first, as lines of JSON (application/jsonl) or as CSV. A cell of CSV that a spreadsheet would take for a formula begins with an apostrophe. An answer that breaks off is not whole: its last line then is {\"error\": …} or begins with #error."}, a.exportAudit)
+// Config is what Mount needs.
+type Config struct {
+	Vault *vault.Vault
+	Log   *slog.Logger
 }
 
+type resource struct{ Config }
+
+// Mount registers the resource.
+func Mount(s *rest.Server, c Config) {
+	a := resource{c}
+	rest.Register(s, rest.Operation{ID: "list-audit", Method: http.MethodGet, Path: "/audit", Role: vault.RoleViewer, Noun: "EVENT", Summary: "What happened, the newest first"}, a.list)
+	rest.Register(s, rest.Operation{ID: "export-audit", Method: http.MethodGet, Path: "/audit/export", Role: vault.RoleViewer, Noun: "EVENT", Summary: "What happened, as a file",
+		Detail: "The newest first, as lines of JSON (application/jsonl) or as CSV. A cell of CSV that a spreadsheet would take for a formula begins with an apostrophe. An answer that breaks off is not whole: its last line then is {\"error\": …} or begins with #error."}, a.export)
+	rest.Register(s, rest.Operation{ID: "stream-events", Method: http.MethodGet, Path: "/events", Role: vault.RoleViewer, Noun: "EVENT", Summary: "What happens, as it happens",
+		Detail: "Server-sent events: one per audit event, of every replica, with its id. Send the last one as Last-Event-ID to go on after it."}, a.follow)
+}
+
+// Event is something that happened.
 type Event struct {
 	ID           string    `json:"id"`
 	At           time.Time `json:"at"`
@@ -49,8 +64,8 @@ func EventOf(e vault.Event) Event {
 		BytesIn: e.BytesIn, BytesOut: e.BytesOut, Millis: float64(e.Duration.Microseconds()) / 1000, Detail: e.Detail}
 }
 
-// AuditQuery are the filters of lists and streams of events.
-type AuditQuery struct {
+// Query are the filters of lists and streams of events.
+type Query struct {
 	Kind         string `query:"kind" enum:"use,open,refusal,refresh,state,admin,system"`
 	Code         string `query:"code"`
 	Organisation string `query:"organisation"`
@@ -62,7 +77,7 @@ type AuditQuery struct {
 	Path         string `query:"path" maxLength:"512" doc:"A method, the beginning of a path, or both: GET /v1/orders. With it or actor a part of the list may be empty and yet have a next."`
 }
 
-func (in *AuditQuery) filter() vault.AuditFilter {
+func (in *Query) filter() vault.AuditFilter {
 	f := vault.AuditFilter{Kind: in.Kind, Code: in.Code, Organisation: in.Organisation, AgentID: in.AgentID, AccountID: in.AccountID, Connector: in.Connector, Actor: in.Actor, Outcome: in.Outcome}
 	f.Path = strings.TrimSpace(in.Path)
 	if !strings.HasPrefix(f.Path, "/") {
@@ -72,23 +87,18 @@ func (in *AuditQuery) filter() vault.AuditFilter {
 	return f
 }
 
-type listAuditIn struct {
+type listIn struct {
 	rest.PageQuery
-	AuditQuery
+	Query
 	From time.Time `query:"from" doc:"At or after."`
 	To   time.Time `query:"to" doc:"Before."`
 }
 
-func (a *API) listAudit(ctx context.Context, c *signin.Caller, in *listAuditIn) (*rest.ListOut[Event], error) {
+func (a resource) list(ctx context.Context, c *signin.Caller, in *listIn) (*rest.ListOut[Event], error) {
 	f := in.filter()
 	f.From, f.To = in.From, in.To
 	l, err := c.Audit(ctx, f, in.Page())
 	return rest.Listed(l, err, EventOf)
-}
-
-func mountEvents(a *API) {
-	rest.Register(a.rest, rest.Operation{ID: "stream-events", Method: http.MethodGet, Path: "/events", Role: vault.RoleViewer, Noun: "EVENT", Summary: "What happens, as it happens",
-		Detail: "Server-sent events: one per audit event, of every replica, with its id. Send the last one as Last-Event-ID to go on after it."}, a.streamEvents)
 }
 
 const (
@@ -98,11 +108,11 @@ const (
 )
 
 type streamIn struct {
-	AuditQuery
+	Query
 	LastEventID string `header:"Last-Event-ID"`
 }
 
-func (a *API) streamEvents(_ context.Context, c *signin.Caller, in *streamIn) (*huma.StreamResponse, error) {
+func (a resource) follow(_ context.Context, c *signin.Caller, in *streamIn) (*huma.StreamResponse, error) {
 	tail := c.Tail(in.filter(), in.LastEventID)
 	return &huma.StreamResponse{Body: func(ctx huma.Context) {
 		ctx.SetHeader("Content-Type", "text/event-stream")
@@ -114,13 +124,13 @@ func (a *API) streamEvents(_ context.Context, c *signin.Caller, in *streamIn) (*
 		}
 		s := stream{w: w, rc: http.NewResponseController(w)}
 		_ = s.rc.SetWriteDeadline(time.Time{})
-		a.follow(ctx.Context(), c, tail, &s)
+		a.write(ctx.Context(), c, tail, &s)
 	}}, nil
 }
 
-// follow writes events until the caller hangs up, or is no longer allowed to see
+// write writes events until the caller hangs up, or is no longer allowed to see
 // them.
-func (a *API) follow(ctx context.Context, c *signin.Caller, tail *vault.Tail, s *stream) {
+func (a resource) write(ctx context.Context, c *signin.Caller, tail *vault.Tail, s *stream) {
 	look, beat := time.NewTicker(tailEvery), time.NewTicker(beatEvery)
 	defer look.Stop()
 	defer beat.Stop()
@@ -130,7 +140,7 @@ func (a *API) follow(ctx context.Context, c *signin.Caller, tail *vault.Tail, s 
 	for {
 		events, err := tail.Next(ctx)
 		if err != nil && ctx.Err() == nil {
-			a.log.Warn("reading events for a stream", "error", err)
+			a.Log.Warn("reading events for a stream", "error", err)
 		}
 		for i := range events {
 			if s.send(&events[i]) != nil {
@@ -153,13 +163,13 @@ func (a *API) follow(ctx context.Context, c *signin.Caller, tail *vault.Tail, s 
 }
 
 // stillAllowed reports whether the caller's token was not deleted since.
-func (a *API) stillAllowed(ctx context.Context, c *signin.Caller) bool {
+func (a resource) stillAllowed(ctx context.Context, c *signin.Caller) bool {
 	if c.TokenID == "socket" {
 		return true
 	}
-	lives := a.v.AdminTokenLives
+	lives := a.Vault.AdminTokenLives
 	if c.SignIn != nil {
-		lives = a.v.SignInLives
+		lives = a.Vault.SignInLives
 	}
 	ok, err := lives(ctx, c.TokenID)
 	return ok || err != nil
