@@ -396,7 +396,7 @@ func TestStateExpires(t *testing.T) {
 	l := f.want(201, "", "POST", "/connect/sessions", `{"account_id":"`+f.account+`","option":"oauth"}`)
 	b := visitor()
 	at := f.visit(b, "POST", l.str("url"), url.Values{}).leaving(t)
-	_, err := f.v.UpdateSession(t.Context(), l.str("id"), 0, vault.SessionEdit{Data: map[string]string{"until": fmt.Sprint(time.Now().Unix() - 1)}})
+	_, err := f.v.UpdateSession(t.Context(), l.str("id"), 0, vault.SessionEdit{Data: func(d *vault.SessionData) { d.Until = time.Now().Unix() - 1 }})
 	if err != nil {
 		t.Fatal(err)
 	}

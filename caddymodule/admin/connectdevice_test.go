@@ -64,7 +64,7 @@ func TestDeviceExpires(t *testing.T) {
 	t.Parallel()
 	f := newFlows(t, vaulttest.SQLite(t), oauthtest.Options{})
 	a := f.beginDevice(f.account)
-	_, err := f.v.UpdateSession(t.Context(), a.str("session_id"), 0, vault.SessionEdit{Data: map[string]string{"until": fmt.Sprint(time.Now().Unix() - 1)}})
+	_, err := f.v.UpdateSession(t.Context(), a.str("session_id"), 0, vault.SessionEdit{Data: func(d *vault.SessionData) { d.Until = time.Now().Unix() - 1 }})
 	if err != nil {
 		t.Fatal(err)
 	}

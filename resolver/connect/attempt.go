@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -28,18 +27,17 @@ const (
 	ReachAgent Reach = "agent"
 )
 
-func ReachOf(s vault.Session) Reach { return Reach(s.Data[DataReach]) }
+func ReachOf(s vault.Session) Reach { return Reach(s.Data.Reach) }
 
 // AttemptOver reports whether the person took too long at the service. Now is by
 // the database's clock.
 func AttemptOver(s vault.Session, now time.Time) bool {
-	until, err := strconv.ParseInt(s.Data[dataUntil], 10, 64)
-	return err != nil || now.Unix() >= until
+	return now.Unix() >= s.Data.Until
 }
 
 // underWay reads the subject of an attempt that is under way.
 func (a *Turns) underWay(ctx context.Context, s vault.Session, sealed secret.Values) (*Subject, error) {
-	ch := Choice{Option: s.Data[DataOption], AppID: s.Data[dataApp], Fields: map[string]string{}}
+	ch := Choice{Option: s.Data.Option, AppID: s.Data.AppID, Fields: map[string]string{}}
 	for name, v := range sealed {
 		if field, ok := strings.CutPrefix(name, SealedField); ok {
 			ch.Fields[field] = v.Reveal()
@@ -82,7 +80,7 @@ func (a *Turns) redeem(ctx context.Context, s vault.Session, sealed secret.Value
 		return a.badCallback(t, err)
 	}
 	req := a.request(t)
-	req.Code, req.RedirectURI, req.Scopes = cb.Code, s.Data[dataRedirect], s.Scopes
+	req.Code, req.RedirectURI, req.Scopes = cb.Code, s.Data.RedirectURI, s.Scopes
 	req.Verifier = sealed.Get(sealedVerifier)
 	if token := sealed.Get(sealedToken); !token.IsZero() {
 		if !token.Equal(secret.New(q.Get("oauth_token"))) {
@@ -127,7 +125,7 @@ func (a *Turns) Settle(ctx context.Context, s vault.Session, err error) (vault.S
 		return s, err // nothing is known; nothing changes
 	}
 	p := problem.Of(err, "ACCOUNT", a.log)
-	e := vault.SessionEdit{Stage: vault.SessionFailed, Error: p.Detail, Data: map[string]string{DataCode: p.Code}}
+	e := vault.SessionEdit{Stage: vault.SessionFailed, Error: p.Detail, Data: func(d *vault.SessionData) { d.ErrorCode = p.Code }}
 	if ReachOf(s) != ReachAPI {
 		e.Stage = vault.SessionOpen
 	}
@@ -136,7 +134,7 @@ func (a *Turns) Settle(ctx context.Context, s vault.Session, err error) (vault.S
 	} else {
 		s.Stage, s.Error = e.Stage, e.Error
 	}
-	a.Note(ctx, s, e.Data[DataCode])
+	a.Note(ctx, s, p.Code)
 	return s, err
 }
 

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/attache-proxy/attache/providers/oauth"
@@ -21,26 +20,6 @@ import (
 // authorizeFor is how long a person may take at the service.
 const authorizeFor = 10 * time.Minute
 
-// Names in the data of a session. None of these values is secret.
-const (
-	DataOption   = "option"        // which way to connect
-	dataApp      = "app_id"        // the OAuth client
-	DataPinned   = "pinned"        // the only option that a link offers; empty: any
-	DataReach    = "reach"         // who has the link, and so what it may do; see reach
-	DataOther    = "other"         // "1": another identity than before is welcome
-	DataMore     = "more"          // scopes beyond the connector's, with spaces
-	dataRedirect = "redirect_uri"  // where the service sends the person
-	DataBrowser  = "browser"       // SHA-256 of the cookie of the browser that began
-	DataCookie   = "cookie"        // and the cookie's name
-	dataUntil    = "until"         // Unix seconds: when the attempt ends
-	DataUserCode = "user_code"     // what the person types
-	DataVerify   = "verify"        // where
-	DataComplete = "verify_direct" // the same with the code in it; may be empty
-	DataInterval = "interval_ms"   // between polls
-	dataNext     = "next_ms"       // Unix milliseconds: when the next poll is due
-	DataCode     = "error_code"    // of the last failure
-)
-
 // Names of the sealed values of a session.
 const (
 	sealedVerifier = "verifier" // PKCE
@@ -51,12 +30,24 @@ const (
 	SealedField    = "field." // begins the names of fields that were filled in
 )
 
-// begun is an attempt that waits for a person.
+// Attempt waits for a person.
 type Attempt struct {
 	Edit vault.SessionEdit
-	// url is where the person's browser must go; empty in the device flow.
+	// URL is where the person's browser must go; empty in the device flow.
 	URL   string
 	Until time.Time
+}
+
+// Set edits the data of the session that the attempt becomes, after what was set
+// before.
+func (b *Attempt) Set(edit func(*vault.SessionData)) {
+	before := b.Edit.Data
+	b.Edit.Data = func(d *vault.SessionData) {
+		if before != nil {
+			before(d)
+		}
+		edit(d)
+	}
 }
 
 // Begin makes the authorization request, or asks for a device code. Nothing is
@@ -78,8 +69,7 @@ func (a *Turns) Begin(ctx context.Context, t *Subject, redirectURI string, scope
 		return nil, err
 	}
 	b := &Attempt{Until: time.Now().Add(authorizeFor)}
-	b.Edit = vault.SessionEdit{Stage: vault.SessionAuthorizing, Scopes: t.Asked(scopes), Secrets: secret.Values{},
-		Data: map[string]string{DataOption: t.Option.Name, dataApp: t.AppID, dataRedirect: redirectURI}}
+	b.Edit = vault.SessionEdit{Stage: vault.SessionAuthorizing, Scopes: t.Asked(scopes), Secrets: secret.Values{}}
 	for name, v := range t.Fields {
 		b.Edit.Secrets[SealedField+name] = v
 	}
@@ -98,7 +88,10 @@ func (a *Turns) Begin(ctx context.Context, t *Subject, redirectURI string, scope
 	if err != nil {
 		return nil, a.flowProblem(t, err)
 	}
-	b.Edit.Data[dataUntil] = strconv.FormatInt(a.v.Clock(ctx).Add(time.Until(b.Until)).Unix(), 10)
+	until := a.v.Clock(ctx).Add(time.Until(b.Until)).Unix()
+	b.Set(func(d *vault.SessionData) {
+		d.Option, d.AppID, d.RedirectURI, d.Until = t.Option.Name, t.AppID, redirectURI, until
+	})
 	return b, nil
 }
 
@@ -134,13 +127,11 @@ func (a *Turns) beginDevice(ctx context.Context, t *Subject, b *Attempt, scopes 
 	}
 	b.Until, b.Edit.Flow = d.Expiry, vault.FlowDevice
 	b.Edit.Secrets[sealedDevice] = d.Code
-	for name, v := range map[string]string{
-		DataUserCode: d.UserCode, DataVerify: d.VerificationURI, DataComplete: d.VerificationURIComplete,
-		DataInterval: strconv.FormatInt(d.Interval.Milliseconds(), 10),
-		dataNext:     strconv.FormatInt(a.v.Clock(ctx).Add(d.Interval).UnixMilli(), 10),
-	} {
-		b.Edit.Data[name] = v
-	}
+	next := a.v.Clock(ctx).Add(d.Interval).UnixMilli()
+	b.Set(func(data *vault.SessionData) {
+		data.UserCode, data.Verify, data.Complete = d.UserCode, d.VerificationURI, d.VerificationURIComplete
+		data.Interval, data.Next = d.Interval.Milliseconds(), next
+	})
 	return nil
 }
 

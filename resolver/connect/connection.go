@@ -89,7 +89,7 @@ func SameIdentity(s vault.Session, acct *vault.Account, now vault.ProviderAccoun
 	switch {
 	case link == ReachAgent && (acct.State == vault.Revoked || acct.State == vault.Suspended):
 		return problem.New(http.StatusConflict, "INVALID_STATE", "The account was "+string(acct.State)+" in the meantime.")
-	case s.Data[DataOther] == "1":
+	case bool(s.Data.Other):
 		return nil
 	case acct.Provider.ID != "" && now.ID == acct.Provider.ID:
 		return nil

@@ -3,7 +3,6 @@ package connect
 import (
 	"context"
 	"errors"
-	"strconv"
 	"sync"
 	"time"
 
@@ -72,7 +71,7 @@ func (a *Turns) pollDue(ctx context.Context) time.Duration {
 	return max(wait, 50*time.Millisecond)
 }
 
-// soon makes this replica look at once.
+// PollSoon makes this replica look at once.
 func (a *Turns) PollSoon() {
 	select {
 	case a.wake <- struct{}{}:
@@ -82,10 +81,7 @@ func (a *Turns) PollSoon() {
 
 // dueAt is when the next poll may be made, by the database's clock: replicas whose
 // clocks are apart take turns all the same.
-func dueAt(s vault.Session) time.Time {
-	ms, _ := strconv.ParseInt(s.Data[dataNext], 10, 64)
-	return time.UnixMilli(ms)
-}
+func dueAt(s vault.Session) time.Time { return time.UnixMilli(s.Data.Next) }
 
 // PollDevice asks the service once, if it is the turn of s and no other replica
 // does so now. It returns the session as it then is.
@@ -94,7 +90,7 @@ func (a *Turns) PollDevice(ctx context.Context, s vault.Session) (vault.Session,
 	if s.Flow != vault.FlowDevice || s.Stage != vault.SessionAuthorizing || now.Before(dueAt(s)) {
 		return s, nil
 	}
-	mine, err := a.v.UpdateSession(ctx, s.ID, s.Version, vault.SessionEdit{Data: nextPoll(now.Add(deviceClaim))})
+	mine, err := a.v.UpdateSession(ctx, s.ID, s.Version, vault.SessionEdit{Data: func(d *vault.SessionData) { d.Next = now.Add(deviceClaim).UnixMilli() }})
 	switch {
 	case errors.Is(err, vault.ErrConflict), errors.Is(err, vault.ErrUsed), errors.Is(err, vault.ErrExpired), errors.Is(err, vault.ErrNotFound):
 		return s, nil // another replica, or it is over
@@ -105,19 +101,14 @@ func (a *Turns) PollDevice(ctx context.Context, s vault.Session) (vault.Session,
 	defer cancel()
 	wait, err := a.askDevice(ctx, mine)
 	if err == nil && wait > 0 {
-		data := nextPoll(a.v.Clock(ctx).Add(wait))
-		data[DataInterval] = strconv.FormatInt(wait.Milliseconds(), 10)
-		return a.v.UpdateSession(ctx, s.ID, 0, vault.SessionEdit{Data: data})
+		next := a.v.Clock(ctx).Add(wait).UnixMilli()
+		return a.v.UpdateSession(ctx, s.ID, 0, vault.SessionEdit{Data: func(d *vault.SessionData) { d.Next, d.Interval = next, wait.Milliseconds() }})
 	}
 	after, err := a.Settle(ctx, mine, err)
 	if p := (*problem.Problem)(nil); errors.As(err, &p) {
 		err = nil // the session says so
 	}
 	return after, err
-}
-
-func nextPoll(at time.Time) map[string]string {
-	return map[string]string{dataNext: strconv.FormatInt(at.UnixMilli(), 10)}
 }
 
 // askDevice asks once. A wait of more than 0 says that the person has not decided
@@ -136,8 +127,7 @@ func (a *Turns) askDevice(ctx context.Context, s vault.Session) (wait time.Durat
 	}
 	req := a.request(t)
 	req.DeviceCode, req.Scopes = sealed.Get(sealedDevice), s.Scopes
-	ms, _ := strconv.ParseInt(s.Data[DataInterval], 10, 64)
-	interval := time.Duration(ms) * time.Millisecond
+	interval := time.Duration(s.Data.Interval) * time.Millisecond
 	tok, err := t.OAuth.Token(ctx, req)
 	if err == nil {
 		return 0, a.finish(ctx, s, t, tok)

@@ -39,6 +39,8 @@ type (
 	Session     = session.Session
 	NewSession  = session.NewSession
 	SessionEdit = session.SessionEdit
+	SessionData = session.Data
+	SessionFlag = session.Flag
 	Stage       = session.Stage
 	Progress    = transfer.Progress
 	ImportError = transfer.Error

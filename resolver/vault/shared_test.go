@@ -23,7 +23,7 @@ func TestSessions(t *testing.T) {
 		v := vaulttest.Open(t, c)
 		ctx, s := t.Context(), v.System()
 		a := must[vault.Account](t)(s.CreateAccount(ctx, vault.NewAccount{Connector: "github", Option: "oauth"}))
-		ses, token, err := s.CreateSession(ctx, vault.NewSession{AccountID: a.ID, Flow: "redirect", Scopes: []string{"repo"}, Data: map[string]string{"a": "1"},
+		ses, token, err := s.CreateSession(ctx, vault.NewSession{AccountID: a.ID, Flow: "redirect", Scopes: []string{"repo"}, Data: vault.SessionData{Pinned: "oauth", Other: true},
 			Secrets: secret.Values{"verifier": secret.New("pkce")}, State: secret.New("state-1"), Lifetime: 10 * time.Minute})
 		want(t, "CreateSession", err, nil)
 		got := must[vault.Session](t)(v.SessionByToken(ctx, token))
@@ -43,8 +43,8 @@ func TestSessions(t *testing.T) {
 		_, _, err = v.TakeState(ctx, secret.Value{})
 		want(t, "an empty state", err, vault.ErrNotFound)
 
-		got = must[vault.Session](t)(v.UpdateSession(ctx, ses.ID, 1, vault.SessionEdit{Stage: vault.SessionAuthorizing, Data: map[string]string{"b": "2"}, State: secret.New("state-2"), Secrets: secret.Values{"verifier": secret.New("pkce-2")}}))
-		if got.Data["a"] != "1" || got.Data["b"] != "2" || got.Version != 2 {
+		got = must[vault.Session](t)(v.UpdateSession(ctx, ses.ID, 1, vault.SessionEdit{Stage: vault.SessionAuthorizing, Data: func(d *vault.SessionData) { d.Next = 2 }, State: secret.New("state-2"), Secrets: secret.Values{"verifier": secret.New("pkce-2")}}))
+		if got.Data != (vault.SessionData{Pinned: "oauth", Other: true, Next: 2}) || got.Version != 2 {
 			t.Errorf("UpdateSession() = %+v, want both data and version 2", got)
 		}
 		_, err = v.UpdateSession(ctx, ses.ID, 1, vault.SessionEdit{})

@@ -82,10 +82,9 @@ func (a *API) authorize(ctx context.Context, c *signin.Caller, in *authorizeIn) 
 	if !own && begun.Edit.Flow == vault.FlowRedirect {
 		begun.Edit.Flow = vault.FlowExchange
 	}
-	begun.Edit.Data[connect.DataReach] = string(connect.ReachAPI)
-	if b.AllowOtherIdentity {
-		begun.Edit.Data[connect.DataOther] = "1"
-	}
+	begun.Set(func(d *vault.SessionData) {
+		d.Reach, d.Other = string(connect.ReachAPI), vault.SessionFlag(b.AllowOtherIdentity)
+	})
 	s, _, err := a.openSession(ctx, c.View, in.ID, begun, time.Until(begun.Until))
 	if err != nil {
 		return nil, err
@@ -108,8 +107,8 @@ func (a *API) openSession(ctx context.Context, view *vault.View, accountID strin
 
 func authorizationOf(s vault.Session, b *connect.Attempt) Authorization {
 	out := Authorization{SessionID: s.ID, Flow: flowName(s.Flow), AuthorizationURL: b.URL, ExpiresAt: b.Until.UTC().Truncate(time.Second), Scopes: s.Scopes}
-	out.UserCode, out.VerificationURI, out.VerificationURIComplete = s.Data[connect.DataUserCode], s.Data[connect.DataVerify], s.Data[connect.DataComplete]
-	out.Interval = seconds(s.Data[connect.DataInterval])
+	out.UserCode, out.VerificationURI, out.VerificationURIComplete = s.Data.UserCode, s.Data.Verify, s.Data.Complete
+	out.Interval = seconds(s.Data.Interval)
 	return out
 }
 

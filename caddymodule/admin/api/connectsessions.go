@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -48,10 +47,10 @@ func sessionOf(s vault.Session) ConnectSession {
 		out.Status = "expired"
 	}
 	if s.Error != "" {
-		out.Error = &Reason{s.Data[connect.DataCode], s.Error}
+		out.Error = &Reason{s.Data.ErrorCode, s.Error}
 	}
 	if s.Flow == vault.FlowDevice && s.Stage == vault.SessionAuthorizing {
-		out.UserCode, out.VerificationURI, out.Interval = s.Data[connect.DataUserCode], s.Data[connect.DataVerify], seconds(s.Data[connect.DataInterval])
+		out.UserCode, out.VerificationURI, out.Interval = s.Data.UserCode, s.Data.Verify, seconds(s.Data.Interval)
 	}
 	return out
 }
@@ -61,10 +60,7 @@ func flowName(flow string) string {
 	return map[string]string{vault.FlowRedirect: "popup_oauth", vault.FlowExchange: "popup_oauth", vault.FlowDevice: "device_code", vault.FlowForm: "credentials"}[flow]
 }
 
-func seconds(ms string) int {
-	n, _ := strconv.Atoi(ms)
-	return (n + 999) / 1000
-}
+func seconds(ms int64) int { return int(ms+999) / 1000 }
 
 type createSessionIn struct {
 	Body struct {
@@ -106,12 +102,8 @@ func (a *API) createSession(ctx context.Context, c *signin.Caller, in *createSes
 	if b.ExpiresIn > 0 {
 		life = time.Duration(b.ExpiresIn) * time.Second
 	}
-	n := vault.NewSession{AccountID: b.AccountID, Lifetime: life, Data: map[string]string{
-		connect.DataReach: string(connect.ReachLink), connect.DataPinned: b.Option, connect.DataMore: strings.Join(b.AdditionalScopes, " ")}}
-	if b.AllowOtherIdentity {
-		n.Data[connect.DataOther] = "1"
-	}
-	s, token, err := c.CreateSession(ctx, n)
+	s, token, err := c.CreateSession(ctx, vault.NewSession{AccountID: b.AccountID, Lifetime: life, Data: vault.SessionData{
+		Reach: string(connect.ReachLink), Pinned: b.Option, More: strings.Join(b.AdditionalScopes, " "), Other: vault.SessionFlag(b.AllowOtherIdentity)}})
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +140,7 @@ func (a *API) deleteSession(ctx context.Context, c *signin.Caller, in *rest.Path
 	if err != nil {
 		return nil, err
 	}
-	_, err = a.v.UpdateSession(ctx, s.ID, 0, vault.SessionEdit{Stage: vault.SessionFailed, Error: "An operator took the link back.", Data: map[string]string{connect.DataCode: "TAKEN_BACK"}})
+	_, err = a.v.UpdateSession(ctx, s.ID, 0, vault.SessionEdit{Stage: vault.SessionFailed, Error: "An operator took the link back.", Data: func(d *vault.SessionData) { d.ErrorCode = "TAKEN_BACK" }})
 	return &rest.Nothing{}, err
 }
 

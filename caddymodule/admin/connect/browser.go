@@ -31,7 +31,7 @@ func (a *Pages) newBrowser(w http.ResponseWriter, r *http.Request, session strin
 
 // forgetBrowser takes the cookie of an attempt away: it is over.
 func (a *Pages) forgetBrowser(w http.ResponseWriter, r *http.Request, s vault.Session) {
-	if name := s.Data[connect.DataCookie]; name != "" {
+	if name := s.Data.Cookie; name != "" {
 		http.SetCookie(w, &http.Cookie{Name: name, Path: "/", HttpOnly: true, Secure: a.guard.Secure(r), SameSite: http.SameSiteLaxMode, MaxAge: -1})
 	}
 }
@@ -45,11 +45,11 @@ func browserHash(cookie string) string {
 // Sessions that our caller began have no browser: their authorization_url goes
 // where the caller sends it.
 func (a *Pages) sameBrowser(r *http.Request, s vault.Session) bool {
-	want := s.Data[connect.DataBrowser]
+	want := s.Data.Browser
 	if want == "" {
 		return connect.ReachOf(s) == connect.ReachAPI
 	}
-	name := s.Data[connect.DataCookie]
+	name := s.Data.Cookie
 	if !strings.HasPrefix(name, a.guard.CookieName(r, browserCookie)+"-") {
 		return false // begun over plain HTTP or at another port, where others may set cookies
 	}

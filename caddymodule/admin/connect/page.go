@@ -35,7 +35,7 @@ func (a *Pages) visitorOf(ctx context.Context, r *http.Request) (*visitor, error
 		if err != nil {
 			return nil, err
 		}
-		return &visitor{ref: ref, s: s, reach: connect.ReachOf(s), more: strings.Fields(s.Data[connect.DataMore]), c: a.turns.Person(s.Organisation)}, nil
+		return &visitor{ref: ref, s: s, reach: connect.ReachOf(s), more: strings.Fields(s.Data.More), c: a.turns.Person(s.Organisation)}, nil
 	}
 	v := &visitor{ref: ref, reach: connect.ReachAgent, c: a.turns.Person(vault.All)}
 	if a.c.Links == LinksOff {
@@ -61,11 +61,11 @@ func (a *Pages) look(ctx context.Context, v *visitor, ch connect.Choice) error {
 		id = v.s.AccountID
 	}
 	if v.reach != connect.ReachLink { // nothing may be chosen
-		ch = connect.Choice{Option: v.s.Data[connect.DataOption]}
-	} else if pinned := v.s.Data[connect.DataPinned]; pinned != "" {
+		ch = connect.Choice{Option: v.s.Data.Option}
+	} else if pinned := v.s.Data.Pinned; pinned != "" {
 		ch.Option = pinned
 	} else if ch.Option == "" {
-		ch.Option = v.s.Data[connect.DataOption] // what was chosen last
+		ch.Option = v.s.Data.Option // what was chosen last
 	}
 	var err error
 	v.t, err = a.turns.Subject(ctx, v.c, id, ch)
@@ -247,7 +247,7 @@ func (a *Pages) beginVisit(w http.ResponseWriter, r *http.Request, v *visitor) {
 func (a *Pages) keepVisit(w http.ResponseWriter, r *http.Request, v *visitor, b *connect.Attempt) (err error) {
 	ctx := r.Context()
 	if v.s.ID == "" {
-		b.Edit.Data[connect.DataReach], b.Edit.Data[connect.DataMore] = string(connect.ReachAgent), strings.Join(v.more, " ")
+		b.Set(func(d *vault.SessionData) { d.Reach, d.More = string(connect.ReachAgent), strings.Join(v.more, " ") })
 		view := a.turns.Person(v.t.Account.Organisation)
 		var token secret.Value
 		if v.s, token, err = view.CreateSession(ctx, vault.NewSession{AccountID: v.ref, Lifetime: time.Until(b.Until) + time.Minute}); err != nil {
@@ -255,7 +255,8 @@ func (a *Pages) keepVisit(w http.ResponseWriter, r *http.Request, v *visitor, b 
 		}
 		v.ref = token.Reveal()
 	}
-	b.Edit.Data[connect.DataCookie], b.Edit.Data[connect.DataBrowser] = a.newBrowser(w, r, v.s.ID, time.Until(b.Until)+time.Minute)
+	cookie, hash := a.newBrowser(w, r, v.s.ID, time.Until(b.Until)+time.Minute)
+	b.Set(func(d *vault.SessionData) { d.Cookie, d.Browser = cookie, hash })
 	b.Edit.Secrets[connect.SealedLink] = secret.New(v.ref)
 	if v.s, err = a.v.UpdateSession(ctx, v.s.ID, 0, b.Edit); err == nil && b.Edit.Flow == vault.FlowDevice {
 		a.turns.PollSoon()

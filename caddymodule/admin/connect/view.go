@@ -74,11 +74,11 @@ func (a *Pages) showVisit(w http.ResponseWriter, r *http.Request, v *visitor, st
 	if b.Person && t.OAuth != nil {
 		b.Scopes = t.Asked(t.Scopes(v.more))
 	}
-	if v.reach == connect.ReachLink && v.s.Data[connect.DataPinned] == "" {
+	if v.reach == connect.ReachLink && v.s.Data.Pinned == "" {
 		b.Ways = waysOf(t)
 	}
-	if v.s.Flow == vault.FlowDevice && v.s.Stage == vault.SessionAuthorizing && v.s.Data[connect.DataOption] == t.Option.Name && !connect.AttemptOver(v.s, a.v.Clock(r.Context())) {
-		b.Device = &deviceBody{UserCode: v.s.Data[connect.DataUserCode], URI: v.s.Data[connect.DataVerify], Direct: v.s.Data[connect.DataComplete]}
+	if v.s.Flow == vault.FlowDevice && v.s.Stage == vault.SessionAuthorizing && v.s.Data.Option == t.Option.Name && !connect.AttemptOver(v.s, a.v.Clock(r.Context())) {
+		b.Device = &deviceBody{UserCode: v.s.Data.UserCode, URI: v.s.Data.Verify, Direct: v.s.Data.Complete}
 	}
 	a.render(w, status, "connect.html", page{Title: "Connect " + name, Session: v.s.ID, Body: b})
 }

@@ -4,7 +4,6 @@ package session
 
 import (
 	"context"
-	"maps"
 	"time"
 
 	"github.com/attache-proxy/attache/providers/secret"
@@ -41,13 +40,12 @@ type Session struct {
 	Flow         string // FlowRedirect, FlowDevice, FlowExchange; empty until one is chosen
 	Stage        Stage
 	Scopes       []string
-	// Data is what the flow needs and is not secret (a redirect address).
-	Data      map[string]string
-	Error     string // why it failed, for the person
-	CreatedBy string
-	CreatedAt time.Time
-	ExpiresAt time.Time
-	Version   int64
+	Data         Data
+	Error        string // why it failed, for the person
+	CreatedBy    string
+	CreatedAt    time.Time
+	ExpiresAt    time.Time
+	Version      int64
 }
 
 // Flows of a session.
@@ -84,7 +82,7 @@ type NewSession struct {
 	AccountID string
 	Flow      string
 	Scopes    []string
-	Data      map[string]string
+	Data      Data
 	// Secrets are sealed: a PKCE verifier, a device code.
 	Secrets secret.Values
 	// State is OAuth's state parameter; zero where the flow has none yet.
@@ -209,9 +207,9 @@ func (s Desk) TakeState(ctx context.Context, state secret.Value) (Session, secre
 type SessionEdit struct {
 	Flow    string
 	Stage   Stage
-	Data    map[string]string // added to what is there
-	Secrets secret.Values     // named ones are replaced
-	State   secret.Value      // a new state, to be used once
+	Data    func(*Data)   // edits it
+	Secrets secret.Values // named ones are replaced
+	State   secret.Value  // a new state, to be used once
 	Scopes  []string
 	Error   string
 }
@@ -269,13 +267,8 @@ func (x *Session) apply(e SessionEdit) {
 	if e.Error != "" {
 		x.Error = e.Error
 	}
-	if len(e.Data) > 0 {
-		data := maps.Clone(x.Data)
-		if data == nil {
-			data = map[string]string{}
-		}
-		maps.Copy(data, e.Data)
-		x.Data = data
+	if e.Data != nil {
+		e.Data(&x.Data)
 	}
 	x.Version++
 }
