@@ -125,7 +125,7 @@ func (a *asking) pastEvents(filter url.Values) (last string, err error) {
 func (a *asking) follow(q url.Values, last string) error {
 	var opened, away bool
 	for {
-		err := a.audit.Events(a.ctx, q, last, func() { opened, away = true, false }, func(id string, data json.RawMessage) error {
+		err := a.api.Events(a.ctx, q, last, func() { opened, away = true, false }, func(id string, data json.RawMessage) error {
 			item := client.Item[audit.Event]{JSON: data}
 			if err := json.Unmarshal(data, &item.Value); err != nil {
 				return fmt.Errorf("reading an event: %w", err)
