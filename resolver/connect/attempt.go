@@ -129,7 +129,13 @@ func (a *Turns) Settle(ctx context.Context, s vault.Session, err error) (vault.S
 	if ReachOf(s) != ReachAPI {
 		e.Stage = vault.SessionOpen
 	}
-	if failed, again := a.v.UpdateSession(ctx, s.ID, 0, e); again == nil {
+	failed, again := a.v.UpdateSession(ctx, s.ID, 0, e)
+	if errors.Is(again, vault.ErrUsed) {
+		if ended, readErr := a.Person(s.Organisation).Session(ctx, s.ID); readErr == nil && ended.Stage == vault.SessionDone {
+			return ended, err // another replica was faster: nothing has failed
+		}
+	}
+	if again == nil {
 		s = failed
 	} else {
 		s.Stage, s.Error = e.Stage, e.Error

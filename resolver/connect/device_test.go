@@ -122,7 +122,11 @@ func begun(t *testing.T, a *Turns, v *vault.Vault) (vault.Session, string) {
 	t.Helper()
 	ctx, view := t.Context(), v.System()
 	con := a.c.Catalogue.Connectors()[0]
-	if _, err := view.CreateApp(ctx, vault.App{Connector: con.Key, Mode: vault.AppManaged, Name: "default", ClientID: "client-1", Hosts: []string{"127.0.0.1"}, Checked: con.Digest()}, nil); err != nil {
+	hosts, err := con.FixHosts(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := view.CreateApp(ctx, vault.App{Connector: con.Key, Mode: vault.AppManaged, Name: "default", ClientID: "client-1", Hosts: hosts, Checked: con.Digest()}, nil); err != nil {
 		t.Fatal(err)
 	}
 	acct, err := view.CreateAccount(ctx, vault.NewAccount{Connector: con.Key, Option: "device", Name: "ann"})
