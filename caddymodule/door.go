@@ -186,7 +186,7 @@ func (v *visit) takeConnector(host string) (account string, err error) {
 		return account, nil
 	}
 	v.door = resolver.DoorPath
-	escaped := v.r.URL.EscapedPath()
+	escaped := v.url.EscapedPath()
 	if !strings.HasPrefix(escaped, "/") { // OPTIONS * and the like
 		return "", badRequest("the path must begin with /")
 	}

@@ -112,7 +112,7 @@ const callKey = "attache.call"
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) (err error) {
-	v := &visit{h: h, w: w, r: r, began: time.Now(), last: http1.FramedTwice(r)}
+	v := &visit{h: h, w: w, r: r, url: *r.URL, began: time.Now(), last: http1.FramedTwice(r)}
 	entrance.All.Serve(r.Context())
 	defer v.over(&err)
 	if err = v.understand(); err == nil {

@@ -103,6 +103,7 @@ func (direct) ServeHTTP(http.ResponseWriter, *http.Request) error { return errNo
 
 // pass hands an understood request on.
 func (v *visit) pass(next caddyhttp.Handler) error {
+	v.route()
 	var lower []string
 	if v.call.Connector != nil {
 		lower = v.call.Connector.MetaPrefixes

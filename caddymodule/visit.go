@@ -34,6 +34,9 @@ type visit struct {
 	// connector is the key that a direct door named; prefix is the path segment
 	// that was cut off, as it came.
 	connector, prefix string
+	// url is the request's as the rest of the route will see it. The request has its
+	// own until then: what is refused is logged as it came.
+	url url.URL
 }
 
 // method is what was asked for.
@@ -46,28 +49,29 @@ func (v *visit) method() string {
 
 // clearOrigin leaves of the URL what the service may see.
 func (v *visit) clearOrigin() {
-	u := v.r.URL
+	u := &v.url
 	u.Scheme, u.Host, u.User, u.Opaque = "", "", nil, ""
 	if u.Path == "" {
 		u.Path = "/"
 	}
-	v.r.RequestURI = u.RequestURI()
 }
 
-// setPath replaces the path everywhere, escapes as they came.
+// setPath replaces the path, escapes as they came.
 func (v *visit) setPath(escaped string) error {
 	path, err := url.PathUnescape(escaped)
 	if err != nil {
 		return badRequest("the path is not percent-encoded correctly")
 	}
-	u := v.r.URL
+	u := &v.url
 	u.Path, u.RawPath = path, ""
 	if u.EscapedPath() != escaped {
 		u.RawPath = escaped
 	}
-	v.r.RequestURI = u.RequestURI()
 	return nil
 }
+
+// route makes the request what the rest of the route is to see of it.
+func (v *visit) route() { v.r.URL, v.r.RequestURI = &v.url, v.url.RequestURI() }
 
 // choice is what the request says about which account it means.
 func (v *visit) choice(address, user string) resolver.Choice {
@@ -77,7 +81,7 @@ func (v *visit) choice(address, user string) resolver.Choice {
 // decide asks the resolver.
 func (v *visit) decide(target resolver.Target, choice resolver.Choice) error {
 	http1.DropH2C(v.r.Header)
-	v.ask = resolver.AskOf(v.r)
+	v.ask = resolver.AskOf(v.r, &v.url)
 	v.ask.Agent, v.ask.Target, v.ask.Connector, v.ask.Account = v.agent, target, v.connector, choice.Account()
 	call, err := v.h.app.resolver.Decide(v.r.Context(), v.ask)
 	v.call, v.ask.Method = call, call.Method

@@ -2,16 +2,18 @@ package resolver
 
 import (
 	"net/http"
+	"net/url"
 
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/resolver/target"
 )
 
-// AskOf is what a request's head tells. The caller adds who asks, and where to.
-func AskOf(r *http.Request) Ask {
-	ask := Ask{Method: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery, Header: r.Header, Body: r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0}
-	if ask.Path == "" && r.URL.Opaque != "" {
-		ask.Path = r.URL.Opaque
+// AskOf is what a request's head tells, with u for its URL. The caller adds who
+// asks, and where to.
+func AskOf(r *http.Request, u *url.URL) Ask {
+	ask := Ask{Method: r.Method, Path: u.EscapedPath(), Query: u.RawQuery, Header: r.Header, Body: r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0}
+	if ask.Path == "" && u.Opaque != "" {
+		ask.Path = u.Opaque
 	}
 	if _, extended := r.Header[":protocol"]; extended && r.Method == http.MethodConnect {
 		ask.Method, ask.Upgrade = http.MethodGet, true // as it would be in HTTP/1.1 (RFC 8441 §5)

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/attache-proxy/attache/providers/providerstest"
 	"github.com/attache-proxy/attache/resolver"
 )
 
@@ -54,7 +55,7 @@ func TestCrashAtEachStep(t *testing.T) {
 // that comes later.
 func crashOne(t *testing.T, before string, rotates bool) (s *sim, next *simReplica) {
 	t.Helper()
-	c := connector(t, simConnector)
+	c := providerstest.Connector(t, simConnector)
 	option, _ := c.Option("")
 	synctest.Test(t, func(*testing.T) {
 		s = newSim(mutant{}, rotates)
@@ -80,7 +81,7 @@ func first(ready []*simReplica, _ *simReplica) (*simReplica, bool, bool) {
 // TestAnswerOutlivesAnOutage: while the store is away the answer is kept and
 // offered again, for longer than a request waits.
 func TestAnswerOutlivesAnOutage(t *testing.T) {
-	c := connector(t, simConnector)
+	c := providerstest.Connector(t, simConnector)
 	option, _ := c.Option("")
 	synctest.Test(t, func(t *testing.T) {
 		s := newSim(mutant{}, true)
@@ -96,7 +97,7 @@ func TestAnswerOutlivesAnOutage(t *testing.T) {
 // TestLaterStepFails: a step after the refresh fails. The new refresh token has
 // replaced the old one already, and is stored.
 func TestLaterStepFails(t *testing.T) {
-	c := connector(t, "key: svc\nhosts: [svc.example]\nauth: {oauth: {type: oauth2, authorize_url: 'https://idp.test/a', token_url: 'https://idp.test/t', then: {get: 'https://idp.test/then'}}}\n")
+	c := providerstest.Connector(t, "key: svc\nhosts: [svc.example]\nauth: {oauth: {type: oauth2, authorize_url: 'https://idp.test/a', token_url: 'https://idp.test/t', then: {get: 'https://idp.test/then'}}}\n")
 	option, _ := c.Option("")
 	synctest.Test(t, func(t *testing.T) {
 		s := newSim(mutant{}, true)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/providers/providerstest"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver"
 )
@@ -49,7 +50,7 @@ func newTown(t *testing.T, connectors map[string]string, accounts []string, gran
 	w := &town{accounts: map[string]*resolver.Account{}, grants: grants}
 	byKey := map[string]*providers.Connector{}
 	for key, hosts := range connectors {
-		byKey[key] = connector(t, "key: "+key+"\nhosts: ["+hosts+"]\nauth: {k: {type: credentials, fields: {host: {optional: true}, tenant: {optional: true}, k: {secret: true}}, sign: {bearer: \"{fields.k}\"}}}\n")
+		byKey[key] = providerstest.Connector(t, "key: "+key+"\nhosts: ["+hosts+"]\nauth: {k: {type: credentials, fields: {host: {optional: true}, tenant: {optional: true}, k: {secret: true}}, sign: {bearer: \"{fields.k}\"}}}\n")
 	}
 	var bindings []providers.Binding
 	orgs := map[string]map[string]bool{}

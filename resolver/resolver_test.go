@@ -17,6 +17,7 @@ import (
 
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/oauth"
+	"github.com/attache-proxy/attache/providers/providerstest"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/cache"
@@ -43,7 +44,7 @@ type worldConfig struct {
 
 func newWorld(t *testing.T, c worldConfig) *world {
 	t.Helper()
-	conn := connector(t, c.yaml)
+	conn := providerstest.Connector(t, c.yaml)
 	for _, a := range c.accounts {
 		a.Connector = conn
 		a.Option, _ = conn.Option("")
@@ -91,20 +92,6 @@ func newWorld(t *testing.T, c worldConfig) *world {
 		t.Fatal(err)
 	}
 	return &world{r, t, agent, dir}
-}
-
-func connector(t *testing.T, yaml string) *providers.Connector {
-	t.Helper()
-	d, err := providers.Parse("svc.yaml", []byte(yaml))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.AllowHTTP()
-	c, err := providers.Compile(d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
 }
 
 // do decides and sends one request; its error is that of either.

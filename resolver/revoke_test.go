@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/providers/providerstest"
 	"github.com/attache-proxy/attache/resolver"
 )
 
@@ -30,7 +31,7 @@ func (s *sim) revoker(c *providers.Connector, o *providers.Option) *simReplica {
 // exploreRevoke tries every order of a refresh and a revocation.
 func exploreRevoke(t *testing.T, b budget, m mutant, rotates bool) (v verdict) {
 	t.Helper()
-	c := connector(t, simRevocable)
+	c := providerstest.Connector(t, simRevocable)
 	option, _ := c.Option("")
 	synctest.Test(t, func(t *testing.T) {
 		for e := (&explorer{}); ; {
@@ -117,7 +118,7 @@ func TestRevokeEveryOrderNotices(t *testing.T) {
 // TestRevokeTellsAgents: a request that waits for the token of an account which
 // is revoked is told so.
 func TestRevokeTellsAgents(t *testing.T) {
-	c := connector(t, simRevocable)
+	c := providerstest.Connector(t, simRevocable)
 	option, _ := c.Option("")
 	synctest.Test(t, func(t *testing.T) {
 		s := newSim(mutant{}, true)

@@ -54,7 +54,7 @@ func TestSignedURLs(t *testing.T) {
 		req := httptest.NewRequestWithContext(t.Context(), "GET", host+"/k?"+c.query, nil)
 		req.Header.Set("X-Real-Ip", "agent's own")
 		if c.others == "yes" && !c.granted {
-			ask := resolver.AskOf(req)
+			ask := resolver.AskOf(req, req.URL)
 			ask.Agent, ask.Target = w.agent, resolver.Target{Host: req.URL.Hostname(), Port: "443"}
 			if call, err := w.Decide(t.Context(), ask); err != nil || call.Connector != nil || call.Signed == nil {
 				t.Errorf("%s: %v, connector %v; want it passed", c.name, err, call.Connector)

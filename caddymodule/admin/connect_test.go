@@ -18,6 +18,7 @@ import (
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/providers/oauth/oauthtest"
+	"github.com/attache-proxy/attache/providers/providerstest"
 	"github.com/attache-proxy/attache/resolver/connect"
 	"github.com/attache-proxy/attache/resolver/vault"
 	"github.com/attache-proxy/attache/resolver/vault/vaulttest"
@@ -87,17 +88,8 @@ auth:
 test: {get: /me, expect: 200}
 `, "IDP", f.idpURL)
 	text = strings.ReplaceAll(text, "ISSUER", o.Issuer)
-	def, err := providers.Parse("test", []byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	def.AllowHTTP()
-	con, err := providers.Compile(def)
-	if err != nil {
-		t.Fatal(err)
-	}
 	cat := newCatalogue(t)
-	cat.list = append(cat.list, con)
+	cat.list = append(cat.list, providerstest.Connector(t, text))
 	f.world = newWorld(t, c, func(cfg *admin.Config) {
 		cfg.Catalogue, cfg.Tester, cfg.Connections = cat, f, f
 	})

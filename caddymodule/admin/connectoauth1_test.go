@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/attache-proxy/attache/caddymodule/admin"
-	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/providers/providerstest"
 	"github.com/attache-proxy/attache/resolver/connect"
 	"github.com/attache-proxy/attache/resolver/vault"
 	"github.com/attache-proxy/attache/resolver/vault/vaulttest"
@@ -64,7 +64,7 @@ func TestOAuth1Legs(t *testing.T) {
 	s := &oauth1Service{confirmed: true}
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
-	def, err := providers.Parse("test", []byte(strings.ReplaceAll(`
+	con := providerstest.Connector(t, strings.ReplaceAll(`
 key: old
 title: Old
 hosts: [api.old.example]
@@ -77,15 +77,7 @@ auth:
     oauth1_signature: plaintext
     sign: {oauth1: {consumer_key: "{app.client_id}", consumer_secret: "{app.client_secret}", token: "{token}", token_secret: "{fields.token_secret}"}}
 test: {get: /me, expect: 200}
-`, "SRV", server.URL)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	def.AllowHTTP()
-	con, err := providers.Compile(def)
-	if err != nil {
-		t.Fatal(err)
-	}
+`, "SRV", server.URL))
 	cat := newCatalogue(t)
 	cat.list = append(cat.list, con)
 	var tried connect.Trial

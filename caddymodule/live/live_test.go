@@ -16,6 +16,7 @@ import (
 	"github.com/attache-proxy/attache/caddymodule/live"
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/oauth"
+	"github.com/attache-proxy/attache/providers/providerstest"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/cache"
@@ -62,20 +63,6 @@ func newReplica(t *testing.T, v *vault.Vault, c *providers.Connector, client oau
 	return &replica{d, v, &resolver.Credentials{Cache: mem, HTTP: func(*providers.Connector) oauth.Doer { return client }}}
 }
 
-func compile(t *testing.T, yaml string) *providers.Connector {
-	t.Helper()
-	d, err := providers.Parse("svc.yaml", []byte(yaml))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.AllowHTTP()
-	c, err := providers.Compile(d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
 func keys(t *testing.T) *vault.Keyring {
 	t.Helper()
 	k, err := vault.ParseKeys(vault.NewKey())
@@ -107,8 +94,8 @@ func newAccount(t *testing.T, v *vault.Vault, option, name string, c vault.Crede
 func TestChangesHoldOnTheNextRequest(t *testing.T) {
 	path, ring := filepath.Join(t.TempDir(), "v.db"), keys(t)
 	v := openVault(t, path, ring)
-	other := newReplica(t, openVault(t, path, ring), compile(t, pasted), nil)
-	r := newReplica(t, v, compile(t, pasted), nil)
+	other := newReplica(t, openVault(t, path, ring), providerstest.Connector(t, pasted), nil)
+	r := newReplica(t, v, providerstest.Connector(t, pasted), nil)
 	ctx, sys := t.Context(), v.System()
 
 	acct := newAccount(t, v, "key", "one", vault.Credentials{Secrets: secret.Values{"key": secret.New("key-one-123")}})
@@ -178,7 +165,7 @@ func TestChangesHoldOnTheNextRequest(t *testing.T) {
 
 func TestGrantsEndAndAreNarrowed(t *testing.T) {
 	v := openVault(t, filepath.Join(t.TempDir(), "v.db"), keys(t))
-	r := newReplica(t, v, compile(t, pasted), nil)
+	r := newReplica(t, v, providerstest.Connector(t, pasted), nil)
 	ctx := t.Context()
 	acct := newAccount(t, v, "key", "one", vault.Credentials{Secrets: secret.Values{"key": secret.New("key-one-123")}})
 	row, token, err := v.System().CreateAgent(ctx, vault.NewAgent{Name: "bot"})
@@ -233,7 +220,7 @@ func TestOneRefreshForAllReplicas(t *testing.T) {
 	idp := &rotating{}
 	srv := httptest.NewServer(idp)
 	defer srv.Close()
-	c := compile(t, "key: svc\nhosts: [svc.example]\nauth: {oauth: {type: oauth2, authorize_url: '"+srv.URL+"/a', token_url: '"+srv.URL+"/t'}}\n")
+	c := providerstest.Connector(t, "key: svc\nhosts: [svc.example]\nauth: {oauth: {type: oauth2, authorize_url: '"+srv.URL+"/a', token_url: '"+srv.URL+"/t'}}\n")
 	path, ring := filepath.Join(t.TempDir(), "v.db"), keys(t)
 	var rs []*replica
 	for range 4 {
@@ -281,7 +268,7 @@ func TestTestTokenIsUsedAsItIs(t *testing.T) {
 	idp := &rotating{}
 	srv := httptest.NewServer(idp)
 	defer srv.Close()
-	c := compile(t, "key: svc\nhosts: [svc.example]\nauth: {oauth: {type: oauth2, authorize_url: '"+srv.URL+"/a', token_url: '"+srv.URL+"/t'}}\n")
+	c := providerstest.Connector(t, "key: svc\nhosts: [svc.example]\nauth: {oauth: {type: oauth2, authorize_url: '"+srv.URL+"/a', token_url: '"+srv.URL+"/t'}}\n")
 	v := openVault(t, filepath.Join(t.TempDir(), "v.db"), keys(t))
 	r := newReplica(t, v, c, srv.Client())
 	row := must[vault.Account](t)(v.System().CreateAccount(t.Context(), vault.NewAccount{Connector: "svc", Option: "oauth", Name: "trial", TestMode: true,
@@ -297,7 +284,7 @@ func TestInvalidGrantExpiresTheAccount(t *testing.T) {
 	idp := &rotating{dead: true}
 	srv := httptest.NewServer(idp)
 	defer srv.Close()
-	c := compile(t, "key: svc\nhosts: [svc.example]\nauth: {oauth: {type: oauth2, authorize_url: '"+srv.URL+"/a', token_url: '"+srv.URL+"/t'}}\n")
+	c := providerstest.Connector(t, "key: svc\nhosts: [svc.example]\nauth: {oauth: {type: oauth2, authorize_url: '"+srv.URL+"/a', token_url: '"+srv.URL+"/t'}}\n")
 	v := openVault(t, filepath.Join(t.TempDir(), "v.db"), keys(t))
 	r := newReplica(t, v, c, srv.Client())
 	acct := newAccount(t, v, "oauth", "one", vault.Credentials{Token: secret.New("access-0"), RefreshToken: secret.New("refresh-0"), ExpiresAt: time.Now().Add(-time.Minute)})
@@ -315,7 +302,7 @@ func TestInvalidGrantExpiresTheAccount(t *testing.T) {
 // many accounts there are, and none for one that is.
 func TestReadsOfARequest(t *testing.T) {
 	v := openVault(t, filepath.Join(t.TempDir(), "v.db"), keys(t))
-	r := newReplica(t, v, compile(t, pasted), nil)
+	r := newReplica(t, v, providerstest.Connector(t, pasted), nil)
 	ctx, sys := t.Context(), v.System()
 	row, token, err := sys.CreateAgent(ctx, vault.NewAgent{Name: "bot"})
 	if err != nil {
@@ -366,7 +353,7 @@ func ptr[T any](v T) *T { return &v }
 // configuration file gets nothing of what stands there.
 func TestAgentsOfOneName(t *testing.T) {
 	v := openVault(t, filepath.Join(t.TempDir(), "v.db"), keys(t))
-	c := compile(t, pasted)
+	c := providerstest.Connector(t, pasted)
 	static := resolver.NewStatic([]*resolver.Account{{ID: "svc:default", Name: "default", Connector: c, Option: c.Options[0], State: resolver.StateActive}})
 	if err := static.AddAgent("filed", nil, []resolver.Grant{{Connector: "svc"}}); err != nil {
 		t.Fatal(err)

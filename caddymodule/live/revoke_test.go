@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/attache-proxy/attache/providers/providerstest"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/vault"
@@ -45,7 +46,7 @@ func TestRevokeMeetsRefresh(t *testing.T) {
 				fmt.Fprint(w, `{"access_token":"access-1","token_type":"Bearer","expires_in":3600,"refresh_token":"refresh-1"}`)
 			}))
 			defer srv.Close()
-			c := compile(t, "key: svc\nhosts: [svc.example]\nauth: {oauth: {type: oauth2, authorize_url: '"+srv.URL+"/a', token_url: '"+srv.URL+"/t', revoke_url: '"+srv.URL+"/revoke'}}\n")
+			c := providerstest.Connector(t, "key: svc\nhosts: [svc.example]\nauth: {oauth: {type: oauth2, authorize_url: '"+srv.URL+"/a', token_url: '"+srv.URL+"/t', revoke_url: '"+srv.URL+"/revoke'}}\n")
 			path, ring := filepath.Join(t.TempDir(), "v.db"), keys(t)
 			v := openVault(t, path, ring)
 			r, other := newReplica(t, v, c, srv.Client()), newReplica(t, openVault(t, path, ring), c, srv.Client())

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/attache-proxy/attache/providers/providerstest"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/vault"
@@ -22,7 +23,7 @@ func TestWholeAnswerIsStored(t *testing.T) {
 		fmt.Fprint(w, `{"access_token":"access-1","token_type":"Bearer","expires_in":3600,"session":"session-secret-1","refresh_token_expires_in":7200}`)
 	}))
 	defer srv.Close()
-	c := compile(t, "key: svc\nhosts: [svc.example]\nauth: {oauth: {type: oauth2, authorize_url: '"+srv.URL+"/a', token_url: '"+srv.URL+
+	c := providerstest.Connector(t, "key: svc\nhosts: [svc.example]\nauth: {oauth: {type: oauth2, authorize_url: '"+srv.URL+"/a', token_url: '"+srv.URL+
 		"/t', refresh: {replace: true}, response: {refresh_expires_in: refresh_token_expires_in, fields: {session: session}}}}\n")
 	path, ring := filepath.Join(t.TempDir(), "v.db"), keys(t)
 	v := openVault(t, path, ring)
@@ -56,7 +57,7 @@ func TestFailedRefreshesCount(t *testing.T) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}))
 	defer srv.Close()
-	c := compile(t, "key: svc\nhosts: [svc.example]\nauth: {oauth: {type: oauth2, authorize_url: '"+srv.URL+"/a', token_url: '"+srv.URL+"/t'}}\n")
+	c := providerstest.Connector(t, "key: svc\nhosts: [svc.example]\nauth: {oauth: {type: oauth2, authorize_url: '"+srv.URL+"/a', token_url: '"+srv.URL+"/t'}}\n")
 	v := openVault(t, filepath.Join(t.TempDir(), "v.db"), keys(t))
 	r := newReplica(t, v, c, srv.Client())
 	acct := newAccount(t, v, "oauth", "one", vault.Credentials{Token: secret.New("access-0"), RefreshToken: secret.New("refresh-0"), ExpiresAt: time.Now().Add(-time.Minute)})

@@ -13,6 +13,7 @@ import (
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/providers/oauth/oauthtest"
+	"github.com/attache-proxy/attache/providers/providerstest"
 	"github.com/attache-proxy/attache/resolver/vault"
 	"github.com/attache-proxy/attache/resolver/vault/vaulttest"
 )
@@ -46,7 +47,7 @@ func TestDeviceClaim(t *testing.T) {
 	}})
 	server := httptest.NewServer(idp)
 	defer server.Close()
-	def, err := providers.Parse("test", []byte(strings.ReplaceAll(`
+	con := providerstest.Connector(t, strings.ReplaceAll(`
 key: cal
 hosts: [api.cal.example]
 auth:
@@ -55,15 +56,7 @@ auth:
     grant_type: device_code
     device_url: IDP/device
     token_url: IDP/token
-`, "IDP", server.URL)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	def.AllowHTTP()
-	con, err := providers.Compile(def)
-	if err != nil {
-		t.Fatal(err)
-	}
+`, "IDP", server.URL))
 	clock := vaulttest.NewClock()
 	c := vaulttest.SQLite(t)
 	c.Now = clock.Now
