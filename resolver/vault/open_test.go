@@ -108,7 +108,7 @@ func TestNewerDatabase(t *testing.T) {
 
 // TestOpenAtOnce: replicas that start together on an empty database agree.
 func TestOpenAtOnce(t *testing.T) {
-	vaulttest.Each(t, func(t *testing.T, c vault.Config) {
+	vaulttest.EachEmpty(t, func(t *testing.T, c vault.Config) {
 		var wg sync.WaitGroup
 		vs := make([]*vault.Vault, 6)
 		for i := range vs {

@@ -68,7 +68,7 @@ type accountUsageIn struct {
 	Top   int    `query:"top" minimum:"0" maximum:"100" default:"10" doc:"How many of the most used paths."`
 }
 
-type accountUsageOut struct {
+type usageOut struct {
 	Body struct {
 		Start    string      `json:"start"`
 		End      string      `json:"end"`
@@ -108,7 +108,7 @@ func day(name, s string, otherwise time.Time) (time.Time, error) {
 	return time.Time{}, problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", "A day is written as 2026-01-31.").At("query."+name, "is no day")
 }
 
-func (o overview) accountUsage(ctx context.Context, c *signin.Caller, in *accountUsageIn) (*accountUsageOut, error) {
+func (o overview) accountUsage(ctx context.Context, c *signin.Caller, in *accountUsageIn) (*usageOut, error) {
 	if err := api.Counted(in.ID); err != nil {
 		return nil, err
 	}
@@ -131,7 +131,7 @@ func (o overview) accountUsage(ctx context.Context, c *signin.Caller, in *accoun
 	if err != nil {
 		return nil, err
 	}
-	out := &accountUsageOut{}
+	out := &usageOut{}
 	b := &out.Body
 	b.Start, b.End, b.Days, b.Paths = start.Format(time.DateOnly), end.Format(time.DateOnly), []UsageDay{}, []PathUsage{}
 	for _, d := range days {

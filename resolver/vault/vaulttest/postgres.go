@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -15,6 +16,8 @@ import (
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/attache-proxy/attache/resolver/vault/database"
 )
 
 // AddressEnv names a variable with the URL of a PostgreSQL to use instead of one
@@ -29,13 +32,20 @@ var (
 	serverErr  error
 	server     *Server
 	databases  atomic.Int64
+
+	templateOnce sync.Once
+	template     string
+	templateErr  error
 )
 
 // Main runs the tests and stops the PostgreSQL that they started.
 func Main(m *testing.M) int {
 	code := m.Run()
-	if server != nil {
+	switch {
+	case server != nil:
 		server.Stop()
+	case template != "":
+		_ = execute(serverURL, drop+template+force)
 	}
 	return code
 }
@@ -53,8 +63,14 @@ func address() (string, error) {
 	return serverURL, serverErr
 }
 
-// database makes an empty database until the test ends.
-func database(tb testing.TB) string {
+const (
+	empty = "template0"
+	drop  = "DROP DATABASE IF EXISTS "
+	force = " WITH (FORCE)"
+)
+
+// postgres makes a database until the test ends, as a copy of another.
+func postgres(tb testing.TB, from func(admin string) (string, error)) string {
 	tb.Helper()
 	admin, err := address()
 	if errors.Is(err, errNoPostgres) && os.Getenv("CI") == "" {
@@ -63,29 +79,69 @@ func database(tb testing.TB) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	name := fmt.Sprintf("attache_test_%d_%d", os.Getpid(), databases.Add(1))
-	run(tb, admin, "CREATE DATABASE "+name+" TEMPLATE template0")
-	tb.Cleanup(func() { run(tb, admin, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)") })
+	original, err := from(admin)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	name := newName()
+	if err := execute(admin, "CREATE DATABASE "+name+" TEMPLATE "+original); err != nil {
+		tb.Fatal(err)
+	}
+	if server == nil { // ours is thrown away with all that is in it, which takes less time
+		tb.Cleanup(func() {
+			if err := execute(admin, drop+name+force); err != nil {
+				tb.Error(err)
+			}
+		})
+	}
+	return in(admin, name)
+}
+
+func newName() string { return fmt.Sprintf("attache_test_%d_%d", os.Getpid(), databases.Add(1)) }
+
+func nothing(string) (string, error) { return empty, nil }
+
+// tables is a database with the vault's tables, and nothing in them: migrating
+// takes longer than everything else that most tests do.
+func tables(admin string) (string, error) {
+	templateOnce.Do(func() {
+		name := newName()
+		if templateErr = execute(admin, "CREATE DATABASE "+name+" TEMPLATE "+empty); templateErr != nil {
+			return
+		}
+		var db *database.DB
+		db, templateErr = database.Open(context.Background(), database.Config{Driver: "postgres", Source: in(admin, name), Log: slog.New(slog.DiscardHandler),
+			Check: func(context.Context, database.Querier) error { return nil }})
+		if templateErr == nil {
+			templateErr = db.Close()
+		}
+		template = name
+	})
+	return template, templateErr
+}
+
+// in is the address of a database of the server.
+func in(admin, name string) string {
 	u, err := url.Parse(admin)
 	if err != nil {
-		tb.Fatal("the address of PostgreSQL is no URL")
+		panic("the address of PostgreSQL is no URL")
 	}
 	u.Path = "/" + name
 	return u.String()
 }
 
-func run(tb testing.TB, address, text string) {
-	tb.Helper()
+func execute(address, text string) error {
 	db, err := sql.Open("pgx", address)
 	if err != nil {
-		tb.Fatal(err)
+		return err
 	}
 	defer db.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if _, err := db.ExecContext(ctx, text); err != nil {
-		tb.Fatalf("%s: %v", text, err)
+		return fmt.Errorf("%s: %w", text, err)
 	}
+	return nil
 }
 
 // programs is the directory of the newest PostgreSQL that is installed.

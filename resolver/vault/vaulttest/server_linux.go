@@ -82,7 +82,7 @@ func (s *Server) command(name string, args ...string) *exec.Cmd {
 
 // Start starts the server, again after Stop or Kill, and waits until it answers.
 func (s *Server) Start() error {
-	s.cmd = s.command("postgres", "-D", s.data(), "-k", s.dir, "-c", "listen_addresses=", "-c", "fsync=off",
+	s.cmd = s.command("postgres", "-D", s.data(), "-k", s.dir, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "wal_level=minimal", "-c", "max_wal_senders=0",
 		"-c", "max_connections=200", "-c", "shared_buffers=256MB", "-c", "log_min_messages=fatal")
 	s.done = make(chan error, 1)
 	started := make(chan error)

@@ -24,19 +24,28 @@ func SQLite(tb testing.TB) vault.Config {
 	return vault.Config{Driver: "sqlite", Source: tb.TempDir() + "/vault.db", Keys: Keys(tb)}
 }
 
-// Postgres describes a vault in an empty database of its own. The test is skipped
-// where there is no PostgreSQL, and fails if CI is set.
+// Postgres describes a vault in a database of its own, which has the tables and
+// nothing in them. The test is skipped where there is no PostgreSQL, and fails if CI
+// is set.
 //
 // The package's TestMain must be TestMain(m) { os.Exit(vaulttest.Main(m)) }.
 func Postgres(tb testing.TB) vault.Config {
 	tb.Helper()
-	return vault.Config{Driver: "postgres", Source: database(tb), Keys: Keys(tb)}
+	return vault.Config{Driver: "postgres", Source: postgres(tb, tables), Keys: Keys(tb)}
 }
 
 // Each runs f once per database.
 func Each(t *testing.T, f func(t *testing.T, c vault.Config)) {
 	t.Run("sqlite", func(t *testing.T) { f(t, SQLite(t)) })
 	t.Run("postgres", func(t *testing.T) { f(t, Postgres(t)) })
+}
+
+// EachEmpty runs f once per database, in which there is nothing yet, no tables either.
+func EachEmpty(t *testing.T, f func(t *testing.T, c vault.Config)) {
+	t.Run("sqlite", func(t *testing.T) { f(t, SQLite(t)) })
+	t.Run("postgres", func(t *testing.T) {
+		f(t, vault.Config{Driver: "postgres", Source: postgres(t, nothing), Keys: Keys(t)})
+	})
 }
 
 // Open opens a vault until the test ends.
