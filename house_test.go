@@ -82,6 +82,7 @@ var siblings = map[string][]string{
 	"resolver/endpoint":          {},
 	"resolver/refusal":           {},
 	"resolver/target":            {},
+	"resolver/answer":            {"resolver/refusal"},
 	"resolver/override":          {"resolver/limit", "resolver/refusal"},
 	"resolver/spool":             {"resolver/limit"},
 	"resolver/outcome":           {},

@@ -7,7 +7,7 @@ import (
 	"net/textproto"
 	"strings"
 
-	"github.com/attache-proxy/attache/resolver/refusal"
+	"github.com/attache-proxy/attache/resolver/answer"
 	"github.com/attache-proxy/attache/resolver/scrub"
 )
 
@@ -43,8 +43,7 @@ func (x *exchange) watch1xx(out *http.Request, set *scrub.Set) {
 	}
 	next := trace.Got1xxResponse
 	trace.Got1xxResponse = func(code int, h textproto.MIMEHeader) error {
-		x.call.Connector.CleanAnswer(http.Header(h))
-		refusal.DropHeaders(http.Header(h))
+		answer.Head(x.call.Connector, http.Header(h))
 		if set.Header(http.Header(h)) {
 			x.call.Outcome.Scrubbed.Store(true)
 		}

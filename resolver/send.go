@@ -14,9 +14,9 @@ import (
 	"github.com/attache-proxy/attache/providers/expr"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/providers/sign"
+	"github.com/attache-proxy/attache/resolver/answer"
 	"github.com/attache-proxy/attache/resolver/failure"
 	"github.com/attache-proxy/attache/resolver/outcome"
-	"github.com/attache-proxy/attache/resolver/refusal"
 	"github.com/attache-proxy/attache/resolver/scrub"
 	"github.com/attache-proxy/attache/resolver/upstream"
 )
@@ -254,8 +254,7 @@ func (x *exchange) roundTrip(out *http.Request, set *scrub.Set) (*http.Response,
 	if goesOn(res) {
 		x.r.GoesOn(x.call)
 	}
-	x.call.Connector.CleanAnswer(res.Header)
-	refusal.DropHeaders(res.Header)
+	answer.Clean(x.call.Connector, res)
 	if c := x.call.Connector; c == nil || !c.Scrub {
 		return res, nil
 	}

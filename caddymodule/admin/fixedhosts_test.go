@@ -60,3 +60,17 @@ func TestConnectorsWithAppsAreNotMoved(t *testing.T) {
 		back()
 	})
 }
+
+// Credentials are proved with the OAuth client that calls will use: the managed one
+// where none is named.
+func TestAccountsAreProvedWithTheManagedApp(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.want(201, "", "POST", "/connectors", `{"definition":"key: minted\nhosts: [minted.example.com]\nauth: {o: {type: oauth2, grant_type: client_credentials, token_url: \"https://login.example.com/t\", fields: {region: {}}}}\n"}`)
+		account := `{"connector":"minted","name":"NAME","credentials":{"region":"eu"}}`
+		w.want(422, "CREDENTIALS_REJECTED", "POST", "/accounts", strings.Replace(account, "NAME", "without", 1))
+		w.want(201, "", "POST", "/apps", `{"connector":"minted","mode":"managed","client_id":"id","secrets":{"client_secret":"good-secret"}}`)
+		if a := w.want(201, "", "POST", "/accounts", strings.Replace(account, "NAME", "with", 1)); a.str("state") != "active" {
+			t.Errorf("the account = %s", a.raw)
+		}
+	})
+}

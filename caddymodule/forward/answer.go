@@ -11,8 +11,6 @@ import (
 	"sync"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
-	"github.com/attache-proxy/attache/resolver/refusal"
 )
 
 // Answer writes the service's answer and closes its body. Its error means that
@@ -26,7 +24,6 @@ func Answer(w http.ResponseWriter, res *http.Response) error {
 	delete(h, "Server")
 	addHeader(h, res.Header)
 	h["Via"] = append(slices.Clip(h["Via"]), via(res))
-	dropTrailers(res)
 	announced := len(res.Trailer)
 	if announced > 0 {
 		announce(h, res.Trailer)
@@ -37,7 +34,7 @@ func Answer(w http.ResponseWriter, res *http.Response) error {
 			return err
 		}
 	}
-	if dropTrailers(res); len(res.Trailer) == 0 {
+	if len(res.Trailer) == 0 {
 		return nil
 	}
 	// Without this net/http would count a short body's length, and then has no
@@ -167,10 +164,4 @@ func splice(w http.ResponseWriter, res *http.Response, streams bool) (done bool,
 	}
 	_, err = from.WriteTo(idle.ResponseWriterWrapper)
 	return true, err
-}
-
-// dropTrailers takes off what no trailer may be (RFC 9110 §6.5.1), and what we alone say.
-func dropTrailers(res *http.Response) {
-	delete(res.Trailer, "Set-Cookie")
-	refusal.DropHeaders(res.Trailer)
 }

@@ -45,14 +45,23 @@ func CredentialsOf(con *providers.Connector, opt *providers.Option, values secre
 	return c
 }
 
-// Prove runs the test request with the app of that id, if any, for an account of
-// organisation org. It returns nil, nil where the connector needs a
+// Prove runs the test request with the app of that id, or else the one of the
+// connector's mode, as calls will be made, for an account of organisation org. It returns nil, nil where the connector needs a
 // person or a token endpoint first.
 func (a *Turns) Prove(ctx context.Context, con *providers.Connector, opt *providers.Option, values secret.Values, org, appID string) (*vault.Connection, error) {
 	if NeedsPerson(opt) {
 		return nil, nil
 	}
 	t := Trial{Connector: con, Option: opt, Fields: values}
+	if appID == "" && opt.OAuth != nil {
+		apps, err := a.v.AppsFor(ctx, con.Key, org)
+		if err != nil {
+			return nil, err
+		}
+		if len(apps) > 0 {
+			appID = apps[0].ID
+		}
+	}
 	if appID != "" {
 		app, secrets, err := a.v.UnsealApp(ctx, appID, con)
 		switch {
