@@ -143,6 +143,34 @@ func TestMapNamesWhatIsThere(t *testing.T) {
 	}
 }
 
+// TestGuideNamesWhatIsInTheFile: where the map or the guide names something in
+// brackets behind a file, it is in that file.
+func TestGuideNamesWhatIsInTheFile(t *testing.T) {
+	listed := regexp.MustCompile("`([A-Za-z0-9_./-]+\\.(?:go|tsx))` \\((`[A-Za-z]+`(?:, `[A-Za-z]+`)*)\\)")
+	found := 0
+	for _, page := range []string{"docs/architecture.md", "CONTRIBUTING.md"} {
+		src, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range listed.FindAllStringSubmatch(string(src), -1) {
+			file, err := os.ReadFile(m[1])
+			if err != nil {
+				t.Errorf("%s: %v", page, err)
+			}
+			for name := range strings.SplitSeq(m[2], ", ") {
+				found++
+				if !regexp.MustCompile(`\b` + strings.Trim(name, "`") + `\b`).Match(file) {
+					t.Errorf("%s names %s, which is not in %s", page, name, m[1])
+				}
+			}
+		}
+	}
+	if found < 10 {
+		t.Errorf("%d names; the pattern is out of date", found)
+	}
+}
+
 // TestDecisionsHaveNumbersOfTheirOwn keeps two from having the same.
 func TestDecisionsHaveNumbersOfTheirOwn(t *testing.T) {
 	found, err := fs.Glob(os.DirFS("docs/decisions"), "[0-9]*.md")
