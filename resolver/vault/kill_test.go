@@ -126,8 +126,8 @@ func TestKill(t *testing.T) {
 		if saves == 0 {
 			t.Errorf("the child wrote nothing")
 		}
-		// A single round can be late on a busy machine, most cannot.
-		if late[len(late)/2] > 0 {
+		// A single round can be late on a busy machine, most cannot; of two one is half.
+		if rounds > 2 && late[len(late)/2] > 0 {
 			t.Errorf("a kill loses %v of audit, %v more than 100 ms and what the database was late", lost[len(lost)/2], late[len(late)/2])
 		}
 	})

@@ -224,7 +224,7 @@ func TestImportResumes(t *testing.T) {
 	each(t, func(t *testing.T, v *vault.Vault) {
 		ctx := t.Context()
 		var text strings.Builder
-		for i := range 3500 {
+		for i := range 1700 {
 			fmt.Fprintf(&text, `{"account":{"connector":"x","option":"y","name":"n%d","secrets":{"k":"secret-%d"},"fields":{"f":"1"},"active":true}}`+"\n", i, i)
 		}
 		_, err := v.Import(ctx, &cut{strings.NewReader(text.String()), text.Len() * 2 / 3}, vault.ImportOptions{Name: "file"})
@@ -233,16 +233,16 @@ func TestImportResumes(t *testing.T) {
 		}
 		var p vault.Progress
 		sum := must[vault.Imported](t)(v.Import(ctx, strings.NewReader(text.String()), vault.ImportOptions{Name: "file", Report: func(q vault.Progress) { p = q }}))
-		if sum.Resumed != 2000 || sum.Rows != 1500 || p.Done != 3500 {
-			t.Errorf("Import() = %+v, progress %+v; want 2000 lines resumed, 1500 stored", sum, p)
+		if sum.Resumed != 1000 || sum.Rows != 700 || p.Done != 1700 {
+			t.Errorf("Import() = %+v, progress %+v; want 1000 lines resumed, 700 stored", sum, p)
 		}
-		l := must[vault.List[vault.Account]](t)(v.System().Accounts(ctx, vault.AccountFilter{Name: "n3499"}, vault.Page{}))
+		l := must[vault.List[vault.Account]](t)(v.System().Accounts(ctx, vault.AccountFilter{Name: "n1699"}, vault.Page{}))
 		u := must[vault.Unsealed](t)(v.Unseal(ctx, l.Items[0].ID))
-		if u.Account.State != vault.Active || u.Credential.Fields.Get("k").Reveal() != "secret-3499" {
+		if u.Account.State != vault.Active || u.Credential.Fields.Get("k").Reveal() != "secret-1699" {
 			t.Errorf("the last account came as %+v", u.Account)
 		}
-		if st := must[vault.Status](t)(v.Status(ctx)); st.Rows["accounts"] != 3500 {
-			t.Errorf("%d accounts, want 3500", st.Rows["accounts"])
+		if st := must[vault.Status](t)(v.Status(ctx)); st.Rows["accounts"] != 1700 {
+			t.Errorf("%d accounts, want 1700", st.Rows["accounts"])
 		}
 		if left := must[[]vault.Setting](t)(v.Settings(ctx, "vault.import.")); len(left) != 0 {
 			t.Errorf("the place in the file was not forgotten: %+v", left)
