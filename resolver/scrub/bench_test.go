@@ -21,6 +21,8 @@ func texts() map[string][]byte {
 		"one line":        []byte(prose),
 		"lines":           []byte(strings.ReplaceAll(prose, ". ", ".\n")),
 		"JSON":            []byte(strings.Repeat(`{"id":"item_1","note":"said \"hello\" to them\nand went on with it for a long while","url":"https://example.com/a?b=c&d=e"},`, 1<<13)),
+		"quotes in JSON":  []byte(strings.Repeat(`{"id":"item_1","object":"item","title":"An item, said \"Nobody\"","note":"`+strings.Repeat("and so it goes on for a while, as notes do ", 8)+`"},`, 1<<11)),
+		"lines in JSON":   []byte(strings.Repeat(`{"id":"item_1","text":"and so it goes on\nfor a while, as notes do,\nuntil it ends"},`, 1<<13)),
 		"percent-encoded": []byte(strings.Repeat(`q=a%20few%20words%2C%20percent-encoded&`, 1<<14)),
 		"random":          []byte(random(rng, 1<<20)),
 	}

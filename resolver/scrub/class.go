@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"math/bits"
+	"slices"
 )
 
 // A class finds patterns by their windows: of each pattern's last window+step-1
@@ -60,6 +61,7 @@ var steps = []struct{ window, step int }{{longWindow, 8}, {shortWindow, 4}, {sho
 // index makes the classes of the patterns.
 func (s *Set) index() {
 	s.classes = nil
+	s.usual = len(s.near) == 0 && !slices.ContainsFunc(s.patterns, func(p []byte) bool { return slices.ContainsFunc(p, seldom) })
 	rest := s.patterns
 	for _, k := range steps {
 		var mine, others [][]byte

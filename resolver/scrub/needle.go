@@ -45,6 +45,9 @@ type Set struct {
 	near     []near
 	// folds makes views read + as a space, because a needle holds one.
 	folds bool
+	// usual says that no needle has a seldom byte, and none is searched for beside
+	// a name: then an escape of such a byte is no part of any.
+	usual bool
 
 	lower     *Set // of the same patterns in lower case, for header names
 	lowerOnce sync.Once
@@ -102,9 +105,14 @@ func blocks(v string) func(yield func(string) bool) {
 // cannot be undone by looking at one character after the other.
 func (s *Set) add(v string) {
 	s.pattern(v)
-	once := unescaped(v)
-	s.pattern(once)
-	s.pattern(unescaped(once))
+	for view := v; ; { // as each view has it
+		next := unescaped(view)
+		if next == view {
+			break
+		}
+		s.pattern(next)
+		view = next
+	}
 	for _, quote := range []string{`"`, `'`} { // CSV, SQL, YAML
 		if strings.Contains(v, quote) {
 			s.pattern(strings.ReplaceAll(v, quote, quote+quote))

@@ -98,6 +98,31 @@ func TestWrapped(t *testing.T) {
 	}
 }
 
+// Escapes that pass without a view pass only where no needle can go over them.
+func TestEscapesThatPass(t *testing.T) {
+	needle := "Abcdefgh1jkl+nopqr"
+	s := New([]Needle{{Value: needle}})
+	for _, text := range []string{
+		`Abcd\nefgh1jkl+nopqr`, `{\"k\":\"Abcdefgh1jkl\u002bnopqr\"}`, ` a\nb Abcdefgh1jkl\U0000002bnopqr a\nb `, `Abcdefgh1jkl&#000000000000043;nopqr`, `Abcdefgh1jkl&#x0000000000002b;nopqr`, `Abcdefgh1jkl%2525252bnopqr`,
+		`\u0041\u0062\u0063\u0064\u0065\u0066\u0067\u0068\u0031\u006a\u006b\u006c\u002b\u006e\u006f\u0070\u0071\u0072`, `"\"A\nb\nc\nd\ne\nf\ng\nh\n1\nj\nk\nl\n+\nn\no\np\nq\nr"`, `\\u0041bcdefgh1jkl+nopqr`,
+		"A\x00b\x00c\x00d\x00e\x00f\x00g\x00h\x001\x00j\x00k\x00l\x00+\x00n\x00o\x00p\x00q\x00r\x00",
+	} {
+		for _, pad := range []string{"", strings.Repeat(`\"a\" \n `, 700)} {
+			out := []byte(pad + text + pad)
+			s.whole(out, true)
+			if strings.Count(string(out), "*") < len(needle) {
+				t.Errorf("%q (%d bytes before) became %q", text, len(pad), out[len(pad):len(pad)+len(text)])
+			}
+		}
+	}
+	for _, v := range []string{`Abcdefgh "quoted" 1jk`, "Abcdefgh\t1jkl/nopqr", "Abcdéfgh1jkl+nopqr", "Abc defgh1jkl nopqr"} {
+		out := []byte(`{"k":"` + strings.NewReplacer(`"`, `\"`, "\t", `\t`, "é", `\u00e9`, " ", `\u0020`).Replace(v) + `"}`)
+		if New([]Needle{{Value: v}}).whole(out, true); !strings.Contains(string(out), "****************") {
+			t.Errorf("%q became %q", v, out)
+		}
+	}
+}
+
 // Two bytes for each character, in either order.
 func TestUTF16(t *testing.T) {
 	s := New([]Needle{{Value: hard}})

@@ -33,13 +33,28 @@ func (r reading) specials() []byte {
 }
 
 // maxEscape bounds the length of an escape.
-const maxEscape = 16
+const maxEscape = 32
 
 // escape is one escape: its length in the text, and what it stands for.
 type escape struct {
 	length int
 	out    [utf8.UTFMax]byte
 	n      int // of out; none for what is passed over
+}
+
+// parts reports an escape of bytes that stand in few credentials: quotes, angle
+// brackets, controls and what is not ASCII. Where no needle has one, none goes over it.
+func (e escape) parts() bool {
+	for _, c := range e.out[:e.n] {
+		if !seldom(c) {
+			return false
+		}
+	}
+	return e.n > 0
+}
+
+func seldom(c byte) bool {
+	return c < ' ' || c >= 0x7f || c == '"' || c == '\'' || c == '<' || c == '>'
 }
 
 // verdict is what a special byte turned out to be.
@@ -111,6 +126,9 @@ func backslash(b []byte) (escape, verdict) {
 		return whenRead(what, n+2, func(l int) (escape, verdict) { return one(l, byte(v)) })
 	case 'u':
 		return unicodeEscape(b)
+	case 'U':
+		v, n, what := digits(b[2:], 16, 8, 8)
+		return whenRead(what, n+2, func(l int) (escape, verdict) { return char(l, rune(min(v, utf8.MaxRune+1))) })
 	case '0', '1', '2', '3':
 		v, n, what := digits(b[1:], 8, 3, 3)
 		return whenRead(what, n+1, func(l int) (escape, verdict) { return one(l, byte(v)) })
@@ -245,7 +263,7 @@ func entity(b []byte) (escape, verdict) {
 
 // numeric is &#N; or &#xN;. The semicolon may be missing, as browsers have it.
 func numeric(b []byte) (escape, verdict) {
-	at, base, most := 2, uint64(10), 10
+	at, base, most := 2, uint64(10), maxEscape-4 // zeros before it are as many as one likes
 	if len(b) > 2 && b[2]|0x20 == 'x' {
 		at, base = 3, 16
 	}
@@ -276,7 +294,7 @@ func digits(b []byte, base uint64, least, most int) (v uint64, n int, _ verdict)
 		if d >= base {
 			break
 		}
-		v = v*base + d
+		v = min(v*base+d, 1<<40) // no character is so high
 		n++
 	}
 	if n < least {

@@ -6,7 +6,7 @@ import (
 )
 
 // levels is how often escapes are undone: a JSON text in a JSON text, in a URL.
-const levels = 3
+const levels = 4
 
 // view is a text with its escapes undone, made as the text comes in. It keeps
 // what a pattern may still begin in, and where each part of it came from.
@@ -21,7 +21,7 @@ type view struct {
 	units []unit // in their order; the first stands before all of text
 	waits []byte // of the source: an escape that is not complete
 	next  int64  // number of the source's byte that waits begins with
-	last  int64  // number of the view's byte after the last escape
+	last  int64  // number of the view's byte after the last escape that may be within a needle
 
 	child *view // of this view; nil at the last level
 }
@@ -65,20 +65,63 @@ func indexAny(b, special []byte) int {
 	return at
 }
 
-// escaped reports whether b holds an escape, or may begin one at its end: a
-// special byte alone is none.
-func (r reading) escaped(b, special []byte, end bool) bool {
-	seek := newSeeker(special)
-	for i := seek.next(b, 0); i < len(b); i = seek.next(b, i+1) {
-		if _, what := r.undo(b[i:]); what == isEscape || what == needsMore && !end {
-			return true
-		} else if what == needsMore {
-			if _, what := r.cutOff(b[i:]); what == isEscape {
-				return true
+// escaped is where in b[old:] the first escape is that may be within a needle, or may
+// begin one at its end: a special byte alone is none. It is -1 where there is none.
+func (v *view) escaped(b []byte, old int, end bool) int {
+	seek := newSeeker(v.special)
+	for i := seek.next(b, old); i < len(b); {
+		e, what := v.reading.undo(b[i:])
+		if what == needsMore {
+			if !end {
+				return i
 			}
+			e, what = v.reading.cutOff(b[i:])
+		}
+		switch {
+		case what != isEscape:
+			i++
+		case !v.passes(e, b[:i], b[i+e.length:]):
+			return i
+		default:
+			i += e.length
+		}
+		i = seek.next(b, i)
+	}
+	return -1
+}
+
+// passes reports an escape, with what stands before and after it, that is within no
+// needle.
+func (v *view) passes(e escape, before, after []byte) bool {
+	return v.set.usual && (e.parts() || !v.set.folds && v.reading == escapes && v.short(e.n, before, after))
+}
+
+// short reports that the word around an escape of n bytes is shorter than any
+// pattern, none of which holds a space. Where it cannot be told, or has more escapes, it is not.
+func (v *view) short(n int, before, after []byte) bool {
+	room := shortWindow - n
+	for k := len(before) - 1; ; k-- {
+		if k < 0 || bytes.IndexByte(v.special, before[k]) >= 0 {
+			return false
+		}
+		if before[k] == ' ' || seldom(before[k]) {
+			break
+		}
+		if room--; room < 0 {
+			return false
 		}
 	}
-	return false
+	for k := 0; ; k++ {
+		if k == len(after) || bytes.IndexByte(v.special, after[k]) >= 0 {
+			return false
+		}
+		if after[k] == ' ' || seldom(after[k]) {
+			return true
+		}
+		if room--; room < 0 {
+			return false
+		}
+	}
 }
 
 // sink takes what was found in a view, by its place in the source.
@@ -89,11 +132,12 @@ type sink func(from, to int64)
 // Where nothing is escaped in it, the view is the source and is not made.
 func (v *view) feed(b []byte, base int64, old int, end bool, found sink) {
 	if !v.on {
-		if !v.reading.escaped(b[old:], v.special, end) {
+		at := v.escaped(b, old, end)
+		if at < 0 {
 			return
 		}
 		v.on = true
-		old = max(0, old-widest)
+		old = max(0, at-widest)
 		v.start = v.end()
 		v.text, v.units, v.waits = v.text[:0], v.units[:0], v.waits[:0]
 		v.next, v.last = base+int64(old), v.start
@@ -158,7 +202,11 @@ func (v *view) decode(end bool) {
 			i++
 			continue
 		}
+		passes := v.passes(e, v.text, b[i+e.length:])
 		v.escape(e)
+		if !passes {
+			v.last = v.end()
+		}
 		i += e.length
 	}
 	v.waits = b[:copy(b, b[i:])]
@@ -175,7 +223,6 @@ func (v *view) escape(e escape) {
 	v.units = append(v.units, unit{v.end(), v.next, int32(e.n), int32(e.length)})
 	v.text = append(v.text, e.out[:e.n]...)
 	v.next += int64(e.length)
-	v.last = v.end()
 }
 
 // search looks at what is new in the view, lets its own view see it, and
