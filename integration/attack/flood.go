@@ -87,7 +87,7 @@ func playFlood(s *stage, a *attack) (broken, record string) {
 	}
 	for range 8 {
 		wg.Go(func() {
-			for range 150 {
+			for range 1250 {
 				conn := dial()
 				if conn == nil {
 					continue
@@ -95,6 +95,9 @@ func playFlood(s *stage, a *attack) (broken, record string) {
 				fmt.Fprintf(conn, "CONNECT bearer.test:443 HTTP/1.1\r\nHost: bearer.test:443\r\nProxy-Authorization: Bearer %s\r\n\r\n", agentTokens["flood"])
 				head, _ := readHead(conn)
 				count("tunnel: " + firstLine(head))
+				if !strings.HasPrefix(head, "HTTP/1.1 200") {
+					conn.Close()
+				}
 			}
 		})
 	}
@@ -121,7 +124,7 @@ func playFlood(s *stage, a *attack) (broken, record string) {
 		broken = fmt.Sprintf("%d of 400 silent connections were closed within 25 s", counts["silent, closed"])
 	}
 	if counts["tunnel: HTTP/1.1 429 Too Many Requests"] == 0 {
-		broken = "1200 tunnels of one agent were opened"
+		broken = "10 000 tunnels of one agent were opened"
 	}
 	return broken, fmt.Sprintf("%d MiB more; %v\n", grew>>20, counts)
 }
@@ -141,10 +144,10 @@ func (s *stage) served(as string) string {
 	return ""
 }
 
-// playStrangers presents wrong tokens, many in a row on kept connections. That
+// playStrangers presents 120 000 wrong tokens, one behind the other on few connections. That
 // must cost little disk, and shut nobody out.
 func playStrangers(s *stage, a *attack) (broken, record string) {
-	const connections, most = 40, 256 << 10
+	const tokens, connections, most = 120000, 40, 256 << 10
 	before := 0
 	audit := func() (n int) {
 		for _, line := range s.log.lines(`"attache.audit"`) {
@@ -165,14 +168,19 @@ func playStrangers(s *stage, a *attack) (broken, record string) {
 					continue
 				}
 				conn.SetDeadline(until.Add(time.Second))
-				for n := 0; time.Now().Before(until); n++ {
-					fmt.Fprintf(conn, "GET /bearer/x HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer wrong-token-%d-%d-%d\r\n\r\n", i, n, time.Now().UnixNano())
-					if _, err := conn.Read(make([]byte, 4096)); err != nil {
+				var all strings.Builder
+				for n := range tokens / connections {
+					fmt.Fprintf(&all, "GET /bearer/x HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer wrong-token-%d-%d-%d\r\n\r\n", i, n, time.Now().UnixNano())
+				}
+				go io.WriteString(conn, all.String()) // until the connection is closed
+				for buf := make([]byte, 4096); time.Now().Before(until); {
+					n, err := conn.Read(buf)
+					mu.Lock()
+					sent += strings.Count(string(buf[:n]), "HTTP/1.1 4")
+					mu.Unlock()
+					if err != nil {
 						break
 					}
-					mu.Lock()
-					sent++
-					mu.Unlock()
 				}
 				conn.Close()
 			}

@@ -6,6 +6,7 @@ var plays = map[string]func(*stage, *attack) (broken, record string){
 	"framing":     playFraming,
 	"unconfirmed": playUnconfirmed,
 	"flood":       playFlood,
+	"frames":      playFrames,
 	"strangers":   playStrangers,
 	"ended":       playEnded,
 	"leaves":      playLeaves,

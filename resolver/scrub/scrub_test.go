@@ -162,8 +162,46 @@ func FuzzFilter(f *testing.F) {
 			return
 		}
 		s := New([]Needle{{Value: strong, Bits: 128}, {Value: weak, Names: []string{"x-key"}, Lead: "K ", Bits: 1}})
-		compare(t, s, text, rand.New(rand.NewPCG(seed, 1)))
+		rng := rand.New(rand.NewPCG(seed, 1))
+		compare(t, s, text, rng)
+		compareUsual(t, strong, text, rng)
 	})
+}
+
+// compareUsual holds a set whose escapes may pass without a view against the same
+// one whose may not.
+func compareUsual(t testing.TB, strong string, text []byte, rng *rand.Rand) {
+	t.Helper()
+	s := New([]Needle{{Value: strong, Bits: 128}})
+	if !s.usual {
+		return
+	}
+	s.usual = false
+	slow := map[media]string{lines: reference(s, text, lines), folded: reference(s, text, folded)}
+	s.usual = true
+	for media, want := range slow {
+		if got := reference(s, text, media); got != want {
+			t.Fatalf("media %d: with escapes passed over\n%.300q, without\n%.300q", media, got, want)
+		}
+	}
+	compare(t, s, text, rng)
+}
+
+// TestPassingIsNotMissing tries texts in which escapes pass without a view.
+func TestPassingIsNotMissing(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	for round := range 20 {
+		needle := []string{"Abcdefgh1jkl+nopqr", "0123/5678", "sk-proj-0123456789abcdefghijABCDEFGHIJ", `back\slash%41&amp;x`}[round%4]
+		words := append(spellings(needle), `\"`, `\n`, `\n`, " ", " ", `\u00e9`, `\u0022`, `\\`, "\n", "%", "&", "\x00", `\/`, "%0a", "%22", "%25", "a", "word", "longer-words", `"`, "é", needle[:4], needle[4:8], needle[8:], needle)
+		var text []byte
+		for len(text) < (round%5)*9<<10+100 {
+			text = append(text, words[rng.IntN(len(words))]...)
+			if rng.IntN(4) == 0 {
+				text = append(text, random(rng, rng.IntN(300))...)
+			}
+		}
+		compareUsual(t, needle, text, rng)
+	}
 }
 
 // hard has characters that every encoding changes.
