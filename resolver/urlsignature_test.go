@@ -87,6 +87,22 @@ func TestSignedURLs(t *testing.T) {
 	if _, err := w.send(req); err != nil || s.last().Header.Get("X-Amz-Acl") != "public-read" || s.last().Header.Get("X-Amz-Meta-N") != "v 1" || s.last().URL.RawQuery != "x-id=PutObject" {
 		t.Errorf("arrived as ?%s %v, %v", s.last().URL.RawQuery, s.last().Header, err)
 	}
+	// At the doors that name the connector it passes untouched as well.
+	req = httptest.NewRequestWithContext(t.Context(), "GET", host+"/k?"+v4("ASIAOTHER")+"&x=%7e", nil)
+	ask := resolver.AskOf(req, req.URL)
+	ask.Agent, ask.Connector = w.agent, "svc"
+	call, err := w.Decide(t.Context(), ask)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := w.Send(req, call)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if got := s.last(); got.URL.RawQuery != req.URL.RawQuery || got.Header.Get("Authorization") != "" || call.Connector != nil || call.Target.Host == "" {
+		t.Errorf("by the base URL it arrived as ?%s with %q at %s", got.URL.RawQuery, got.Header.Get("Authorization"), call.Target.Host)
+	}
 	// At a service that has no such URLs the same query is its own affair.
 	w = newWorld(t, worldConfig{yaml: readingYAML, accounts: []*resolver.Account{{Name: "one", Fields: secret.Values{"key": secret.New("k-0123456789")}}}, service: s})
 	req = httptest.NewRequestWithContext(t.Context(), "GET", "https://svc.example/x?"+v4("OTHER"), nil)
