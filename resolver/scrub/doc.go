@@ -10,7 +10,8 @@
 //     from its type, from lengths, from time and from line ends (see body).
 //   - The search looks at text through hashes whose key is this process's own;
 //     its time depends on a secret only where sixteen bytes in a row from the
-//     secret's end, or eight of a short one, stand in the text (see class).
+//     secret's end, or eight of a short one, stand in the text (see class), and on
+//     whether secrets have spaces, quotes and the like at all (see view.passes).
 //   - What could be guessed (Bits below Guessable) is replaced only beside the
 //     name that it was placed with, which is public (see near).
 //
