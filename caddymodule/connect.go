@@ -38,11 +38,21 @@ func (v *visit) connect() error {
 	if err := v.h.app.resolver.Begin(call, limit.Tunnels); err != nil {
 		return err
 	}
-	defer v.h.app.resolver.Finish(call)
+	finish := v.h.app.resolver.Finish // without the visit, which a tunnel outlives
 	if intercepted {
-		return answered(v.h.interceptor.Intercept(v.w, v.r, &intercept.Tunnel{Host: host, Port: port, Agent: keep}))
+		return answered(v.h.interceptor.Intercept(v.w, v.r, &intercept.Tunnel{
+			Host: host, Port: port, Agent: keep, Detach: v.detaches(), Closed: func() { finish(call) },
+		}))
 	}
+	defer finish(call)
 	return v.splice(call)
+}
+
+// detaches reports that nobody but ourselves waits for the end of a CONNECT: no
+// access log that says how long it took. Where it announces a body, Caddy bounds
+// the reading of that when the handler returns, on what is our connection then.
+func (v *visit) detaches() bool {
+	return v.r.ContentLength == 0 && v.h.inside.forwarder() != nil
 }
 
 // splice joins an opaque tunnel with the host of no connector. Its beginning and

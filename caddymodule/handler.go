@@ -43,6 +43,7 @@ type Handler struct {
 
 	app         *App
 	interceptor *intercept.Interceptor
+	inside      *inside
 	logger      *zap.Logger
 	agent       *resolver.Agent
 	names       map[string]bool
@@ -77,8 +78,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if server.ReadHeaderTimeout == 0 {
 		server.ReadHeaderTimeout = caddy.Duration(headerTimeout)
 	}
+	h.inside = &inside{handler: h, server: server}
 	h.interceptor = intercept.New(intercept.Config{
-		Handler: &inside{handler: h, server: server}, CA: app.ca, Logger: h.logger,
+		Handler: h.inside, CA: app.ca, Logger: h.logger,
 		ReadHeaderTimeout: time.Duration(server.ReadHeaderTimeout), IdleTimeout: time.Duration(server.IdleTimeout), MaxHeaderBytes: max(server.MaxHeaderBytes, maxInnerHeaderBytes),
 		OnMint: app.metrics.Minted, OnTunnel: app.metrics.Tunnel,
 		OnHeader: func(t *intercept.Tunnel, n int64) bool { return t.Agent.(*tunnelAgent).header(n) },

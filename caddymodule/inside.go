@@ -3,7 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"net/http"
-	"sync"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -17,6 +17,9 @@ import (
 	"github.com/attache-proxy/attache/resolver/limit"
 )
 
+// shortcut is where requests in tunnels go past the server, or nil.
+type shortcut struct{ forward *Forward }
+
 // inside serves the requests of intercepted tunnels. Where the server has no
 // other route than ours, and nothing that listens to its requests, they go
 // straight to the middleware and the forwarder: Caddy's replacer, log fields and
@@ -26,21 +29,35 @@ type inside struct {
 	handler *Handler
 	server  *caddyhttp.Server
 
-	once    sync.Once
-	forward *Forward // nil where the server is asked
+	found atomic.Pointer[shortcut]
 }
 
 // ServeHTTP implements http.Handler.
 func (i *inside) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	i.once.Do(func() { i.forward = i.alone() }) // not before: routes are still being provisioned
-	if i.forward == nil || forward.Upgrades(r) {
+	f := i.forwarder()
+	if f == nil || forward.Upgrades(r) {
 		i.server.ServeHTTP(w, r)
 		return
 	}
 	w.Header()["Server"] = []string{caddyhttp.ServerHeader}
-	if err := i.handler.ServeHTTP(w, r, direct{i.forward}); err != nil {
+	if err := i.handler.ServeHTTP(w, r, direct{f}); err != nil {
 		i.fail(w, err)
 	}
+}
+
+// forwarder is what the server does and nothing else, or nil. It is found out when
+// the configuration runs and not before: routes are still being provisioned.
+func (i *inside) forwarder() *Forward {
+	if s := i.found.Load(); s != nil {
+		return s.forward
+	}
+	app := i.running()
+	if app == nil {
+		return nil
+	}
+	s := &shortcut{i.alone(app)}
+	i.found.Store(s)
+	return s.forward
 }
 
 // fail answers as Caddy's server does where no error route is configured.
@@ -57,9 +74,9 @@ func (i *inside) fail(w http.ResponseWriter, err error) {
 }
 
 // alone returns the forwarder of a server that does nothing but forward.
-func (i *inside) alone() *Forward {
+func (i *inside) alone(app *caddyhttp.App) *Forward {
 	s := i.server
-	if !i.unmeasured() {
+	if app.Metrics != nil { // of all servers at once
 		return nil
 	}
 	if len(s.Routes) != 1 || s.Errors != nil || s.Logs != nil || s.Metrics != nil || s.EnableFullDuplex || s.ReadTimeout > 0 || s.WriteTimeout > 0 {
@@ -78,20 +95,19 @@ func (i *inside) alone() *Forward {
 	return f
 }
 
-// unmeasured reports that the server's requests are in no metrics of Caddy's,
-// which are configured for all servers at once.
-func (i *inside) unmeasured() bool {
+// running is the HTTP app of the configuration that runs, if it is the server's.
+func (i *inside) running() *caddyhttp.App {
 	running, err := caddy.ActiveContext().AppIfConfigured("http")
 	app, ok := running.(*caddyhttp.App)
-	if err != nil || !ok || app.Metrics != nil {
-		return false
+	if err != nil || !ok {
+		return nil
 	}
 	for _, s := range app.Servers {
 		if s == i.server {
-			return true
+			return app
 		}
 	}
-	return false // another configuration runs by now
+	return nil // another one runs by now, or ours not yet
 }
 
 // direct stands for the handlers behind the middleware where they are not asked

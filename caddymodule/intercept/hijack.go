@@ -51,6 +51,8 @@ type conn struct {
 	// release, if set, is called when the connection does not hold up a
 	// shutdown any more.
 	release func()
+	// over, if set, is called when the connection is closed: nobody waits for it.
+	over func()
 }
 
 func newConn(c net.Conn, t *Tunnel) *conn {
@@ -196,6 +198,9 @@ func (c *conn) Close() error {
 		c.endHeader()
 		if c.release != nil {
 			c.release()
+		}
+		if c.over != nil {
+			c.over()
 		}
 	})
 	return err

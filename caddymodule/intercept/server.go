@@ -109,12 +109,18 @@ func New(cfg Config) *Interceptor {
 }
 
 // Intercept answers CONNECT with 200 and serves the requests inside, until the
-// tunnel is closed. The client may speak TLS, or plain HTTP (ws:// and http://
-// through a tunnel).
+// tunnel is closed; with t.Detach it may return before. The client may speak TLS,
+// or plain HTTP (ws:// and http:// through a tunnel).
 //
 // It returns an error only if the client was not answered; the error then
 // matches ErrUnanswered. What goes wrong later is logged.
 func (i *Interceptor) Intercept(w http.ResponseWriter, r *http.Request, t *Tunnel) error {
+	detached := false
+	defer func() {
+		if !detached {
+			t.closed()
+		}
+	}()
 	// Minting first turns a broken CA into an answer that can be read, instead
 	// of an alert in the middle of a handshake.
 	if _, err := i.minter.Leaf(t.Host); err != nil {
@@ -126,15 +132,25 @@ func (i *Interceptor) Intercept(w http.ResponseWriter, r *http.Request, t *Tunne
 	}
 	leave := i.enter(c)
 	defer func() {
-		finish()
-		leave()
+		if !detached {
+			finish()
+			leave()
+		}
 	}()
 	if count := i.cfg.OnHeader; count != nil {
 		c.counts = func(n int64) bool { return count(t, n) }
 	}
-	if served := i.handshake(c); served != nil {
-		c.beginHeader()
-		i.deliver(served)
+	served := i.handshake(c)
+	if served == nil {
+		return nil
+	}
+	c.beginHeader()
+	if t.Detach && r.ProtoMajor == 1 {
+		detached = true
+		c.over = func() { leave(); t.closed() }
+	}
+	i.deliver(served)
+	if !detached {
 		<-c.closed
 	}
 	return nil

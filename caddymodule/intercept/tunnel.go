@@ -22,6 +22,20 @@ type Tunnel struct {
 	// Agent is for the caller. Only if it is a fmt.Stringer, or a string, does
 	// it appear in logs, by that text.
 	Agent any
+	// Detach lets Intercept return while the tunnel goes on, where the client spoke
+	// HTTP/1.1: a tunnel that idles then holds neither the handler's goroutine nor
+	// what its request needed. It is for callers of which nobody wants to know how
+	// long the handler took or how many bytes went through the hijacked connection.
+	Detach bool
+	// Closed, if set, is called once: when the tunnel is over, or could not be opened.
+	Closed func()
+}
+
+// closed tells the caller that the tunnel is over.
+func (t *Tunnel) closed() {
+	if t.Closed != nil {
+		t.Closed()
+	}
 }
 
 // agentName is what may be said of the agent in a log.
