@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -87,6 +88,8 @@ func (v *visit) test(name string) error {
 		out.Error = ref.Code + ": " + ref.Detail
 	} else if err != nil {
 		out.Error = err.Error()
+	} else if status == 0 {
+		out.Error = fmt.Sprintf("the service answers %d, and says in the answer that it does not take the credential", expected)
 	}
 	return v.json(http.StatusOK, out)
 }

@@ -134,6 +134,9 @@ func (v *visit) direct() error {
 	if err != nil {
 		return err
 	}
+	if v.door == resolver.DoorHost && address != "" && v.h.app.resolver.NamesBelow(v.agent, v.connector) {
+		v.below, address = address, ""
+	}
 	return v.decide(resolver.Target{}, v.choice(address, user))
 }
 
@@ -175,13 +178,13 @@ func doorKey(segment string) (key, account string, err error) {
 var errDoor = errors.New("not a connector")
 
 // takeConnector finds the connector in the host or in the path. A path prefix
-// is cut off.
+// is cut off. In a host the account may also be names of the service's own.
 func (v *visit) takeConnector(host string) (account string, err error) {
 	if labels, ok := strings.CutSuffix(host, ".localhost"); ok {
 		v.door = resolver.DoorHost
-		account, v.connector, ok = strings.Cut(labels, ".")
-		if !ok {
-			account, v.connector = "", labels
+		v.connector = labels
+		if i := strings.LastIndexByte(labels, '.'); i >= 0 {
+			account, v.connector = labels[:i], labels[i+1:]
 		}
 		return account, nil
 	}

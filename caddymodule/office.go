@@ -74,22 +74,45 @@ func (o office) Test(ctx context.Context, t connect.Trial) (connect.Verdict, err
 		return connect.Verdict{}, err
 	}
 	p, err := o.app.resolver.Probe(ctx, acct)
-	if errors.Is(err, resolver.ErrNoTest) {
-		return connect.Verdict{}, nil
+	untested := errors.Is(err, resolver.ErrNoTest)
+	if untested {
+		asked, failed := o.askToken(ctx, acct)
+		if !asked {
+			return connect.Verdict{}, failed
+		}
+		err = failed
 	}
-	v := connect.Verdict{Tested: true, OK: err == nil && p.OK(), Status: p.Status, Expected: p.Expected,
+	v := connect.Verdict{Tested: !untested, Asked: untested, OK: err == nil && (untested || p.OK()), Status: p.Status, Expected: p.Expected,
 		Provider: vault.ProviderAccount{ID: p.ID, Label: p.Label, Email: p.Email}}
-	v.Rejected = p.Status == http.StatusUnauthorized || err == nil && p.Status == 0
+	v.Rejected = p.Status == http.StatusUnauthorized || err == nil && p.Status == 0 && !untested
 	if ref, ok := resolver.AsRefusal(err); ok {
+		v.Rejected = v.Rejected || ref.Code == "account_expired" || ref.Code == "account_error"
+		v.Unfit = ref.Code == "cannot_sign"
 		v.Problem = ref.Detail
-		v.Rejected = v.Rejected || ref.Code == "account_expired"
-		if v.Unfit = ref.Code == "cannot_sign"; v.Unfit { // without the account, which may be one for the trial alone
-			_, v.Problem, _ = strings.Cut(ref.Detail, "account "+acct.Name+": ")
+		for _, about := range []string{"account " + acct.Name + ": ", "account " + acct.Name + " of connector " + acct.Connector.Key + ": "} {
+			if _, rest, ok := strings.Cut(ref.Detail, about); ok { // it may be one for the trial alone
+				v.Problem = rest
+			}
 		}
 	} else if err != nil {
 		v.Problem = "the test request could not be sent"
 	}
 	return v, nil
+}
+
+// askToken asks for a token where nothing else can be tried: unless there is none to
+// ask for, the operator wants none to be asked for, or only a person can.
+func (o office) askToken(ctx context.Context, acct *resolver.Account) (asked bool, err error) {
+	if !o.app.credentials.CanRefresh(acct) || acct.Limits.NoRefresh {
+		return false, nil
+	}
+	if acct.Store != nil && connect.NeedsPerson(acct.Option) {
+		s, err := acct.Store.Stored(ctx, acct.ID)
+		if err != nil || s.RefreshToken.IsZero() {
+			return false, err
+		}
+	}
+	return true, o.app.resolver.Refresh(ctx, acct)
 }
 
 // trialAccount is the vault's account, or one that exists for the trial alone.

@@ -37,6 +37,8 @@ type visit struct {
 	// url is the request's as the rest of the route will see it. The request has its
 	// own until then: what is refused is logged as it came.
 	url url.URL
+	// below are names of the service's own that stood before the connector in the host.
+	below string
 }
 
 // method is what was asked for.
@@ -83,6 +85,7 @@ func (v *visit) decide(target resolver.Target, choice resolver.Choice) error {
 	http1.DropH2C(v.r.Header)
 	v.ask = resolver.AskOf(v.r, &v.url)
 	v.ask.Agent, v.ask.Target, v.ask.Connector, v.ask.Account = v.agent, target, v.connector, choice.Account()
+	v.ask.Below = v.below
 	call, err := v.h.app.resolver.Decide(v.r.Context(), v.ask)
 	v.call, v.ask.Method = call, call.Method
 	if err != nil {

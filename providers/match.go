@@ -152,6 +152,17 @@ func (c *Connector) SharesHost(o *Connector) bool {
 	return false
 }
 
+// NamesBelow reports whether the service has names of its own right below the host
+// of the base URL, as object stores have buckets.
+func (c *Connector) NamesBelow() bool {
+	if c.BaseURL == nil {
+		return false
+	}
+	_, rest, _ := strings.Cut(c.BaseURL.String(), "://")
+	host, _, _ := strings.Cut(rest, "/")
+	return slices.ContainsFunc(c.Hosts, func(h *Host) bool { return h.Path == "/" && h.Pattern == "*."+host })
+}
+
 // HasHostTemplates reports whether some host depends on the account.
 func (c *Connector) HasHostTemplates() bool { return c.templates }
 

@@ -78,6 +78,9 @@ type Account struct {
 	// operator's configuration may use; nil for others.
 	Ambient oauth.Ambient
 	State   State
+	// Why is the reason for the state: a stable code, and a sentence that agents may
+	// read; both may be empty.
+	Why struct{ Code, Detail string }
 	// Generation counts the credentials that a Store has had for it: what is
 	// cached of an older one than this belongs to a connection that is over.
 	Generation uint64

@@ -128,8 +128,20 @@ type Ask struct {
 	Body bool
 	// Connector is given by the doors that name it; otherwise the host decides.
 	Connector string
+	// Below are labels of the service's own names, below the host of the connector's
+	// base URL: the bucket of a store. Empty means none.
+	Below string
 	// Account is the agent's choice; empty means none.
 	Account string
+}
+
+// leadsTo is where a door that names the connector leads for an account.
+func (a *Ask) leadsTo(acct *Account) (Target, error) {
+	t, err := acct.origin()
+	if a.Below != "" {
+		t.Host = a.Below + "." + t.Host
+	}
+	return t, err
 }
 
 // Call is a request that was permitted: what it may use, and what became of it.
@@ -223,7 +235,7 @@ func unclearPath(err error) error {
 // settle fixes the host for doors that name a connector, and the scheme.
 func (call *Call) settle(ask Ask) error {
 	if ask.Connector != "" {
-		t, err := call.Account.origin()
+		t, err := ask.leadsTo(call.Account)
 		if err != nil {
 			return err
 		}
@@ -319,7 +331,7 @@ func (call *Call) ruleHost(ask Ask, a *Account) string {
 	if ask.Target.Host != "" {
 		return ask.Target.Host
 	}
-	t, err := a.origin()
+	t, err := ask.leadsTo(a)
 	if err != nil {
 		return "" // settle says why
 	}
@@ -356,7 +368,14 @@ func usable(a *Account) error {
 	case StateExpired, StateRevoked:
 		return &Refusal{Code: "account_" + string(a.State), ConnectURL: a.ConnectURL, Detail: fmt.Sprintf("the authorization of %s is %s", about, a.State), Next: connectStep(a)}
 	}
-	return &Refusal{Code: "account_error", ConnectURL: a.ConnectURL, Detail: about + " is in error", Next: connectStep(a)}
+	ref := &Refusal{Code: "account_error", ConnectURL: a.ConnectURL, Detail: about + " is in error", Next: connectStep(a)}
+	if a.Why.Detail != "" {
+		ref.Detail += ": " + a.Why.Detail
+	}
+	if a.Why.Code == CodeInvalidClient {
+		ref.ConnectURL, ref.Next = "", "Do not repeat this request. Ask the operator to correct the OAuth client."
+	}
+	return ref
 }
 
 func connectStep(a *Account) string {

@@ -22,7 +22,8 @@ type Choice struct {
 	// Header is the header Attache-Account.
 	Header string
 	// Address is in the address that was called: /connector:account/,
-	// account.connector.localhost, or the account of a presigned URL.
+	// account.connector.localhost where the service has no names of its own there, or
+	// the account of a presigned URL.
 	Address string
 	// User is in the name by which the agent logged in: agent+account.
 	User string

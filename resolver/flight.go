@@ -327,6 +327,9 @@ func tokenRefusal(a *Account, err error) error {
 	if errors.Is(err, oauth.ErrInvalidGrant) || errors.Is(err, oauth.ErrNeedsConsent) {
 		return &Refusal{Code: "account_expired", ConnectURL: a.ConnectURL, Err: err, Detail: about + ": " + err.Error(), Next: connectStep(a)}
 	}
+	if errors.Is(err, oauth.ErrInvalidClient) {
+		return &Refusal{Code: "account_error", Err: err, Detail: about + ": " + clientRefused(err), Next: "Do not repeat this request. Ask the operator to correct the OAuth client."}
+	}
 	var e *oauth.Error
 	if errors.As(err, &e) && e.Temporary {
 		return &Refusal{Code: "token_endpoint_unavailable", Err: err, Detail: about + ": " + e.Error(), Next: "Try again in a minute; if it goes on, tell the operator."}

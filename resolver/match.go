@@ -26,6 +26,12 @@ func (r *Resolver) claims(dst []providers.Entry, ask Ask) ([]providers.Entry, er
 	return append(dst, providers.Entry{Connector: c}), nil
 }
 
+// NamesBelow is Connector.NamesBelow of the connector that an agent calls by key.
+func (r *Resolver) NamesBelow(agent *Agent, key string) bool {
+	c, ok := r.Index().For(agent.organisation(), key)
+	return ok && c.NamesBelow()
+}
+
 // offer is a granted account, and the claim through which it would be used.
 type offer struct {
 	Granted
@@ -81,8 +87,7 @@ func (r *Resolver) offers(ctx context.Context, dst []offer, ask Ask, claims []pr
 	for _, claim := range claims {
 		granted, err := r.directory.Granted(ctx, ask.Agent, claim.Connector.Key)
 		if err != nil {
-			return nil, &Refusal{Code: "vault_unavailable", Err: err,
-				Detail: "the list of grants cannot be read at the moment", Next: "Try again in a few seconds."}
+			return nil, vaultAway(err)
 		}
 		for _, g := range granted {
 			fits := claim.Host == nil || claim.Host.Allows(ask.Target.Host, ask.Target.Port, g.Account.hostVars())
@@ -93,6 +98,11 @@ func (r *Resolver) offers(ctx context.Context, dst []offer, ask Ask, claims []pr
 }
 
 func notGranted(call *Call, ask Ask, claims []providers.Entry) error {
+	if !slices.ContainsFunc(claims, func(e providers.Entry) bool { return ask.Agent.MayUse(e.Connector.Key) }) {
+		return &Refusal{Code: "not_permitted",
+			Detail: fmt.Sprintf("agent %s may only use the connectors of its allow list, which %s (%s) is not on", ask.Agent.Name, keys(claims), call.where()),
+			Next:   "Do not repeat this request. Ask the operator to add " + claims[0].Connector.Key + " to the agent's allow list: PUT /api/v1/agents/" + ask.Agent.ID + "/connectors."}
+	}
 	return &Refusal{Code: "not_permitted",
 		Detail: fmt.Sprintf("agent %s has no grant for %s (%s)", ask.Agent.Name, keys(claims), call.where()),
 		Next:   "Do not repeat this request. Ask the operator for: grant " + claims[0].Connector.Key + " read."}

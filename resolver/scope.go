@@ -48,5 +48,5 @@ func (x *exchange) enough(res *http.Response) (*http.Response, error) {
 // needsPerson reports whether a token could not be had because only a person
 // can bring one.
 func needsPerson(err error) bool {
-	return errors.Is(err, oauth.ErrInvalidGrant) || errors.Is(err, oauth.ErrNeedsConsent)
+	return errors.Is(err, oauth.ErrInvalidGrant) || errors.Is(err, oauth.ErrNeedsConsent) || errors.Is(err, oauth.ErrInvalidClient)
 }

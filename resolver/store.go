@@ -165,7 +165,7 @@ func (c *Credentials) refresh(ctx context.Context, a *Account, lease Lease, reje
 		}
 		return nil, errors.Join(err, saved)
 	default:
-		return nil, c.refreshFailed(ctx, lease, err)
+		return nil, c.refreshFailed(ctx, a, lease, err)
 	}
 	cred, err := c.commit(ctx, lease, tok)
 	if errors.Is(err, ErrRevoked) {
@@ -208,13 +208,18 @@ func (c *Credentials) commit(ctx context.Context, lease Lease, t *oauth.Token) (
 // refreshFailed records what the failure means for the account. A failure of
 // the endpoint changes no state; invalid_grant does, and after an abandoned
 // call it is an error of ours and not a revocation.
-func (c *Credentials) refreshFailed(ctx context.Context, lease Lease, err error) error {
+// An account that waits for its first token goes on waiting.
+func (c *Credentials) refreshFailed(ctx context.Context, a *Account, lease Lease, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	gone := errors.Is(err, oauth.ErrInvalidGrant) || errors.Is(err, oauth.ErrNeedsConsent)
 	abandoned, _ := lease.Abandoned()
 	var end error
 	switch {
+	case a.State == StatePending && !errors.Is(err, endpoint.ErrTooLate):
+		end = lease.Release(ctx, abandoned || uncertain(err), err)
+	case errors.Is(err, oauth.ErrInvalidClient):
+		end, gone = lease.Fail(ctx, StateError, CodeInvalidClient, clientRefused(err)), true
 	case gone && abandoned:
 		end = lease.Fail(ctx, StateError, "refresh_interrupted", "a refresh was interrupted, and its refresh token does not work any more")
 	case gone:
@@ -234,6 +239,17 @@ func (c *Credentials) refreshFailed(ctx context.Context, lease Lease, err error)
 		return errors.Join(err, end)
 	}
 	return err
+}
+
+// CodeInvalidClient is why accounts are in error whose OAuth client is refused. They
+// work again when it is corrected.
+const CodeInvalidClient = "invalid_client"
+
+// clientRefused is the sentence about it, for the account and for agents.
+func clientRefused(err error) string {
+	var e *oauth.Error
+	_ = errors.As(err, &e)
+	return "the service refuses the OAuth client, whose id or secret is wrong: " + e.Error()
 }
 
 // uncertain reports whether the endpoint may have done what it was asked for

@@ -442,4 +442,12 @@ func TestExchange(t *testing.T) {
 		t.Errorf("exchange = %s", a.raw)
 	}
 	f.want(400, "STATE_UNKNOWN", "POST", path+"/exchange", body(one, q1))
+	// A session that ends elsewhere says which flow it is.
+	ours := f.want(200, "", "POST", path+"/authorize", "").str("session_id")
+	link := f.want(201, "", "POST", "/connect/sessions", `{"account_id":"`+f.account+`"}`).str("id")
+	for session, flow := range map[string]string{ours: "popup_oauth with our own callback", link: "is a link"} {
+		if p := f.want(409, "NOTHING_TO_EXCHANGE", "POST", path+"/exchange", body(session, q1)); !strings.Contains(p.str("detail"), flow) || !strings.Contains(p.str("detail"), session) {
+			t.Errorf("an exchange for another flow: %s, want %q", p.raw, flow)
+		}
+	}
 }

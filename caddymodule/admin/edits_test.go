@@ -346,6 +346,13 @@ func TestDeclared(t *testing.T) {
 		if l.len("items") != 2 || l.get("items.0.read_only") != true || l.str("items.1.account_id") != id {
 			t.Errorf("grants of the file's agent = %s", l.raw)
 		}
+		// Among all grants the file's come first, where the filter lets them through.
+		for query, want := range map[string]int{"": 2, "?agent_id=file:local": 2, "?connector=hub": 2, "?account_id=file:hub:default": 1, "?account_id=" + id: 1,
+			"?connector=desk": 0, "?agent_id=agt_x": 0, "?organisation=acme": 0} {
+			if l := w.want(200, "", "GET", "/grants"+query, ""); l.len("items") != want || want == 2 && l.str("items.0.account_id") != "file:hub:default" {
+				t.Errorf("GET /grants%s has %d grants, want %d: %s", query, l.len("items"), want, l.raw)
+			}
+		}
 		w.want(404, "AGENT_NOT_FOUND", "POST", "/agents/file:nobody/grants", `{"account_id":"`+id+`","scopes":["read"]}`)
 	})
 }
@@ -359,7 +366,9 @@ func TestAgents(t *testing.T) {
 		if a := w.want(200, "", "PUT", "/agents/"+id+"/connectors", `{"connectors":["hub"]}`); a.str("connectors.0") != "hub" {
 			t.Errorf("connectors = %s", a.raw)
 		}
-		w.want(422, "CONNECTOR_NOT_FOUND", "PUT", "/agents/"+id+"/connectors", `{"connectors":["nobody"]}`)
+		if p := w.want(422, "CONNECTOR_NOT_FOUND", "PUT", "/agents/"+id+"/connectors", `{"connectors":["nobody"]}`); !strings.Contains(p.str("detail"), "allow list") {
+			t.Errorf("the refusal does not name the allow list: %s", p.raw)
+		}
 		if a := w.want(200, "", "PUT", "/agents/"+id+"/connectors", `{"connectors":null}`); a.get("connectors") != nil {
 			t.Errorf("connectors = %s, want null", a.raw)
 		}

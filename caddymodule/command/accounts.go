@@ -265,7 +265,8 @@ func testAccount(a *asking, args []string) error {
 		return err
 	}
 	item, err := client.Ask[struct {
-		OK, Tested       bool
+		OK               *bool
+		Tested, Obtained bool
 		Status, Expected int
 		Error, State     string
 	}](a.ctx, a.api, http.MethodPost, client.Path("accounts", id, "test"), nil, nil)
@@ -276,13 +277,16 @@ func testAccount(a *asking, args []string) error {
 	switch {
 	case a.on("json"):
 		err = printJSON(a.cmd, item.JSON)
-	case t.OK && !t.Tested:
-		a.remark("The connector has no test request.")
+	case t.OK == nil && t.Obtained:
+		a.remark("The connector has no test request; the service gave a token.")
+		a.print("%s %s", id, t.State)
+	case t.OK == nil:
+		a.remark("The connector has no test request: nothing was tried.")
 		fallthrough
 	default:
 		a.print("%s %s", id, t.State)
 	}
-	if err == nil && !t.OK {
+	if err == nil && t.OK != nil && !*t.OK {
 		return &client.Error{Code: "test_failed", Msg: "the test failed: " + client.Printable(t.Error)}
 	}
 	return err

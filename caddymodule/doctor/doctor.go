@@ -3,6 +3,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -153,7 +154,7 @@ func (x *examination) credential(ctx context.Context, c client.Connector, accoun
 	res, err := x.Client.Test(ctx, c.Key, account)
 	switch {
 	case err != nil:
-		check.State, check.Detail, check.Fix = Failed, err.Error(), "Look into the proxy's log."
+		check.State, check.Detail, check.Fix = Failed, cmp.Or(err.Error(), "the proxy gave no answer to the test"), "Look into the proxy's log."
 	case res.OK:
 		check.State, check.Detail = OK, fmt.Sprintf("the service answers %d", res.Status)
 	case res.Status == 401 || res.Status == 403:
@@ -163,7 +164,8 @@ func (x *examination) credential(ctx context.Context, c client.Connector, accoun
 		check.State, check.Detail = Failed, fmt.Sprintf("the service answers %d, not %d", res.Status, res.Expected)
 		check.Fix = "Is the service up? Does the connector's test request still exist there?"
 	default:
-		check.State, check.Detail, check.Fix = Failed, res.Error, "Look into the proxy's log; correct the account or the connector."
+		check.State, check.Detail = Failed, cmp.Or(res.Error, "no answer came, and the proxy does not say why")
+		check.Fix = "Look into the proxy's log; correct the account or the connector."
 	}
 	return check
 }

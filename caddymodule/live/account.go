@@ -143,6 +143,7 @@ func (d *Directory) build(ctx context.Context, u *vault.Unsealed) (*resolver.Acc
 		State: resolver.State(row.State), Generation: row.Generation, ConnectURL: d.c.ConnectURL(row), Meta: meta(row),
 		Limits: resolver.Limits{PerMinute: row.Settings.RateLimit, Timeout: row.Settings.Timeout(), Retries: row.Settings.RetryAttempts, NoRefresh: !row.Settings.Refreshes()},
 	}
+	a.Why.Code, a.Why.Detail = row.Reason.Code, row.Reason.Detail
 	switch {
 	case o.OAuth == nil:
 	case row.TestMode && !u.Credential.Token.IsZero(): // no token endpoint is asked, and a 401 is the agent's to see
@@ -156,7 +157,7 @@ func (d *Directory) build(ctx context.Context, u *vault.Unsealed) (*resolver.Acc
 		a.App = app
 	}
 	if err := a.Prepare(); err != nil && a.State == resolver.StateActive {
-		a.State = resolver.StateError
+		a.State, a.Why.Code, a.Why.Detail = resolver.StateError, "incomplete", "its credentials are not complete"
 	}
 	return a, nil
 }

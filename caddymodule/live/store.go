@@ -137,7 +137,7 @@ func (l lease) Release(ctx context.Context, uncertain bool, why error) error {
 func (l lease) failed(ctx context.Context, why string) {
 	a := &l.l.Account
 	_ = l.v.Record(ctx, vault.Event{
-		Kind: vault.AuditRefresh, Code: "account.refresh_failed", Organisation: a.Organisation, Actor: vault.Actor{Kind: "system"},
+		Kind: vault.AuditRefresh, Code: "account.refresh_failed", Organisation: a.Organisation, Actor: vault.Refresher(ctx),
 		Connector: a.Connector, AccountID: a.ID, Detail: why,
 	})
 }

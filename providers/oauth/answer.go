@@ -90,6 +90,7 @@ func (p *response) holds(a *answer) bool {
 // failure is the Error that an answer of failure means (RFC 6749 §5.2).
 func (p *response) failure(a *answer) *Error {
 	e := a.refuse("")
+	e.challenged = a.status == http.StatusUnauthorized && (a.tree != nil || a.header.Get("WWW-Authenticate") != "")
 	if a.tree == nil {
 		if a.status < 400 {
 			e.Description = fmt.Sprintf("%d is not a status of success here; if it should be, declare response.status", a.status)

@@ -25,6 +25,19 @@ var ErrInvalidGrant = errors.New("the grant is not valid any more")
 // account was never connected, or its refresh token is gone.
 var ErrNeedsConsent = errors.New("a person must connect this account")
 
+// ErrInvalidClient matches an *Error about who asks and not about what is asked: the
+// OAuth client's id or secret is wrong, or it may not use the grant type. It is the
+// same for every account of that client until somebody corrects it.
+var ErrInvalidClient = errors.New("the OAuth client is refused")
+
+// clientCodes are the codes of RFC 6749 §5.2 that say so, and words that GitHub, Slack,
+// HubSpot, Salesforce and Google use for the same; in lower case.
+var clientCodes = map[string]bool{
+	"invalid_client": true, "unauthorized_client": true,
+	"incorrect_client_credentials": true, "bad_client_id": true, "bad_client_secret": true, "invalid_client_id": true,
+	"invalid_client_secret": true, "client_identifier_invalid": true, "deleted_client": true, "disabled_client": true,
+}
+
 // Codes of RFC 6749 §5.2 and RFC 8628 §3.5 that somebody here branches on.
 const (
 	codeInvalidGrant = "invalid_grant"
@@ -53,6 +66,8 @@ type Error struct {
 	// Interval is the new polling interval that came with slow_down, 0 for none.
 	Interval time.Duration
 
+	challenged bool // 401 to us, without a code: only the client authenticates there
+
 	cause  error
 	inside secret.Value // does not print by itself
 }
@@ -72,10 +87,18 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Is makes errors.Is(err, ErrInvalidGrant) work. An endpoint that is out of
-// order promises nothing, whatever code it sends.
+// Is makes errors.Is(err, ErrInvalidGrant) and ErrInvalidClient work. An endpoint that
+// is out of order promises nothing, whatever code it sends.
 func (e *Error) Is(target error) bool {
-	return target == ErrInvalidGrant && e.Code == codeInvalidGrant && !e.Temporary
+	switch {
+	case e.Temporary:
+		return false
+	case target == ErrInvalidGrant:
+		return e.Code == codeInvalidGrant
+	case target == ErrInvalidClient:
+		return clientCodes[strings.ToLower(e.Code)] || e.challenged && e.Code == ""
+	}
+	return false
 }
 
 // Unwrap returns a context's error, and nothing that could hold a URL.

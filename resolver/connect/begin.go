@@ -165,6 +165,8 @@ func (a *Turns) flowProblem(t *Subject, err error) error {
 		return problem.New(http.StatusUnprocessableEntity, "AUTHORIZATION_DENIED", "The person refused at the service.")
 	case errors.As(err, &refused) && refused.Code == "expired_token":
 		return problem.New(http.StatusGone, "AUTHORIZATION_EXPIRED", "Nobody confirmed the code in time.")
+	case errors.As(err, &refused) && errors.Is(err, oauth.ErrInvalidClient):
+		return problem.New(http.StatusUnprocessableEntity, "CLIENT_REJECTED", problem.Sentence("the service refuses the OAuth client: "+refused.Error()+". Its id or secret is wrong; correct the app"))
 	case errors.As(err, &refused):
 		return problem.New(http.StatusBadGateway, "AUTHORIZATION_FAILED", problem.Sentence(refused.Error()))
 	}

@@ -87,7 +87,11 @@ type Trial struct {
 type Verdict struct {
 	// Tested is false where the connector has no test request.
 	Tested bool
-	// OK says that the service took the credentials.
+	// Asked says that a token was asked for because nothing else can be: it proves
+	// the client and the grant, and not what the token may do.
+	Asked bool
+	// OK says that the service took the credentials, or gave a token where it was
+	// only Asked.
 	OK bool
 	// Rejected says that it did not (401), as opposed to not answering.
 	Rejected bool
@@ -102,10 +106,15 @@ type Verdict struct {
 
 // Why is a sentence about a test that failed.
 func (v *Verdict) Why() string {
-	if v.Problem == "" {
-		return fmt.Sprintf("it answered %d where %d was expected", v.Status, v.Expected)
+	switch {
+	case v.Problem != "":
+		return v.Problem
+	case v.Status == 0 && v.Expected == 0:
+		return "no answer came"
+	case v.Status == 0:
+		return fmt.Sprintf("it answered %d, and said in the answer that it does not take the credentials", v.Expected)
 	}
-	return v.Problem
+	return fmt.Sprintf("it answered %d where %d was expected", v.Status, v.Expected)
 }
 
 // Connections does at services what only OAuth can.

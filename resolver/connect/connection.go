@@ -76,9 +76,9 @@ func (a *Turns) proveToken(ctx context.Context, t *Subject, cred *secret.Credent
 	case !v.Tested || v.OK:
 		return v, nil
 	case v.Rejected:
-		return v, problem.New(http.StatusUnprocessableEntity, "CREDENTIALS_REJECTED", problem.Sentence("the service does not take the token that it gave: "+v.Problem))
+		return v, problem.New(http.StatusUnprocessableEntity, "CREDENTIALS_REJECTED", problem.Sentence("the service does not take the token that it gave: "+v.Why()))
 	}
-	return v, problem.New(http.StatusBadGateway, "TEST_FAILED", problem.Sentence("the test request did not succeed: "+v.Problem))
+	return v, problem.New(http.StatusBadGateway, "TEST_FAILED", problem.Sentence("the test request did not succeed: "+v.Why()))
 }
 
 // SameIdentity refuses a token of somebody else than before: an agent that has a

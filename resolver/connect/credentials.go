@@ -76,7 +76,11 @@ func (a *Turns) Prove(ctx context.Context, con *providers.Connector, opt *provid
 	if err != nil {
 		return nil, err
 	}
-	return &vault.Connection{Provider: &v.Provider}, nil
+	c := &vault.Connection{}
+	if v.Tested {
+		c.Provider = &v.Provider
+	}
+	return c, nil
 }
 
 // try runs a test and makes problems of its failures.
@@ -91,12 +95,15 @@ func (a *Turns) Test(ctx context.Context, t Trial) (Verdict, error) {
 	case err != nil:
 		a.log.Warn("testing credentials", "connector", t.Connector.Key, "error", err)
 		return v, problem.New(http.StatusBadGateway, "TEST_FAILED", "The test request could not be sent; the log has the cause.")
-	case !v.Tested || v.OK:
+	case !v.Tested && !v.Asked || v.OK:
 		return v, nil
 	case v.Unfit:
 		return v, problem.New(http.StatusUnprocessableEntity, "INVALID_CREDENTIALS", problem.Sentence("these credentials cannot be sent: "+v.Why()))
 	case v.Rejected:
 		return v, problem.New(http.StatusUnprocessableEntity, "CREDENTIALS_REJECTED", problem.Sentence("the service does not take these credentials: "+v.Why()))
+	}
+	if v.Asked {
+		return v, problem.New(http.StatusBadGateway, "TEST_FAILED", problem.Sentence("no token came: "+v.Why()))
 	}
 	return v, problem.New(http.StatusBadGateway, "TEST_FAILED", problem.Sentence("the test request did not succeed: "+v.Why()))
 }

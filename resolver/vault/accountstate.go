@@ -62,6 +62,8 @@ const (
 	ReasonTestFailed         = "test_failed"
 	ReasonRefreshed          = "refreshed"
 	ReasonInvalidGrant       = "invalid_grant"
+	ReasonInvalidClient      = "invalid_client"
+	ReasonClientCorrected    = "client_corrected"
 	ReasonRefreshInterrupted = "refresh_interrupted"
 	ReasonSuspended          = "suspended_by_operator"
 	ReasonResumed            = "resumed_by_operator"

@@ -180,6 +180,9 @@ func (s *View) CreateApp(ctx context.Context, a App, secrets secret.Values) (App
 		if err := t.v.seals.Put(ctx, t.Tx, a.owner(), a.withHosts(secrets)); err != nil {
 			return err
 		}
+		if err := s.clientCorrected(ctx, t, &a); err != nil {
+			return err
+		}
 		return s.tellApp(ctx, t, &a, "app.created")
 	})
 	if err != nil {

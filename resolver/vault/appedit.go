@@ -59,8 +59,42 @@ func (s *View) UpdateApp(ctx context.Context, id string, version int64, e AppEdi
 		if err != nil {
 			return err
 		}
+		if e.ClientID != nil || len(e.Secrets) > 0 {
+			if err := s.clientCorrected(ctx, t, a); err != nil {
+				return err
+			}
+		}
 		return s.tellApp(ctx, t, a, "app.updated")
 	})
+}
+
+// clientCorrected lets accounts work again which are in error because the service
+// refused their OAuth client: it is another one now. Those for which it is still
+// wrong are in error again after their next refresh.
+func (s *View) clientCorrected(ctx context.Context, t *tx, app *App) error {
+	ids, err := database.Collect(ctx, t, func(r database.Scanner) (id string, err error) { return id, r.Scan(&id) },
+		"SELECT id FROM accounts WHERE connector = ? AND state = ? AND state_code = ? AND app_id IN (?, '') AND connected_at > 0",
+		app.Connector, string(Error), ReasonInvalidClient, app.ID)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		a, err := t.lockAccount(ctx, id)
+		if err != nil {
+			return err
+		}
+		if a.State != Error || !app.Serves(a.Connector, a.Organisation) {
+			continue
+		}
+		if err := s.move(ctx, t, &a, Active, Reason{Code: ReasonClientCorrected}); err != nil {
+			return err
+		}
+		a.Version++
+		if err := t.storeAccount(ctx, &a); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fixHosts returns the secrets of an edit, with the hosts where those change.

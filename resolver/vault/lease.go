@@ -147,7 +147,7 @@ func (l *Lease) save(ctx context.Context, c Credentials, may func(*Account) bool
 	if err := c.check(); err != nil {
 		return Account{}, err
 	}
-	s := l.v.System()
+	s := l.v.As(Refresher(ctx), All)
 	var a Account
 	err := l.v.write(ctx, func(t *tx) (err error) {
 		if a, err = t.lockAccount(ctx, l.Account.ID); err != nil {
@@ -178,6 +178,21 @@ func (l *Lease) save(ctx context.Context, c Credentials, may func(*Account) bool
 		return Account{}, err
 	}
 	return a, nil
+}
+
+type byHand struct{}
+
+// ByHand says, in a context, who asked for a refresh that is made with it.
+func ByHand(ctx context.Context, who Actor) context.Context {
+	return context.WithValue(ctx, byHand{}, who)
+}
+
+// Refresher is who that was, and else the program itself: the audit names it.
+func Refresher(ctx context.Context) Actor {
+	if who, ok := ctx.Value(byHand{}).(Actor); ok {
+		return who
+	}
+	return Actor{Kind: "system"}
 }
 
 // refreshed brings a refreshed account to the state it belongs in and stores it.
@@ -217,7 +232,7 @@ func (l *Lease) Fail(ctx context.Context, to State, why Reason) (Account, error)
 	if to != Expired && to != Revoked && to != Error {
 		return Account{}, fmt.Errorf("a refresh cannot make an account %s", to)
 	}
-	s := l.v.System()
+	s := l.v.As(Refresher(ctx), All)
 	var a Account
 	err := l.v.write(ctx, func(t *tx) (err error) {
 		if a, err = t.lockAccount(ctx, l.Account.ID); err != nil {

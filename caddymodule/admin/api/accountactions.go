@@ -30,7 +30,8 @@ func mountAccountActions(a *API) {
 	rest.Register(a.rest, rest.Operation{ID: "revoke-account", Method: http.MethodPost, Path: "/accounts/{id}/revoke", Role: vault.RoleOperator, Noun: "ACCOUNT", Summary: "Disconnect an account",
 		Detail: "It is of no use here at once, and its secrets are deleted; then its tokens are taken back at the service (RFC 7009, or the connector's way), those too that a refresh gets meanwhile. at_service says what the service said."}, a.revoke)
 	rest.Register(a.rest, rest.Operation{ID: "test-account", Method: http.MethodPost, Path: "/accounts/{id}/test", Role: vault.RoleOperator, Noun: "ACCOUNT", Summary: "Run the connector's test request",
-		Detail: "An account that waits for its test, expired or failed becomes active when the service takes its credentials; an active one becomes error when the service does not."}, a.testAccount)
+		Detail: "An account that waits for its test, expired or failed becomes active when the service takes its credentials; an active one becomes error when the service does not. " +
+			"Where the connector has no test request a token is obtained, if there is one to obtain, and nothing is said of the credentials: tested is false, and the state is that which the account has."}, a.testAccount)
 	rest.Register(a.rest, rest.Operation{ID: "refresh-account", Method: http.MethodPost, Path: "/accounts/{id}/refresh", Role: vault.RoleOperator, Noun: "ACCOUNT", Summary: "Obtain a new token now"}, a.refreshAccount)
 }
 
@@ -60,8 +61,9 @@ func (a *API) resume(ctx context.Context, c *signin.Caller, in *actionIn) (*acco
 
 type testOut struct {
 	Body struct {
-		OK       bool   `json:"ok"`
+		OK       *bool  `json:"ok" nullable:"true" doc:"Whether the service takes the credentials; null where that was not tried."`
 		Tested   bool   `json:"tested" doc:"False where the connector has no test request."`
+		Obtained bool   `json:"obtained,omitempty" doc:"A token was obtained just now, which is all that can be tried where there is no test request."`
 		Status   int    `json:"status,omitempty" doc:"What the service answered."`
 		Expected int    `json:"expected,omitempty" doc:"What proves that the credentials work."`
 		Error    string `json:"error,omitempty"`
@@ -89,18 +91,20 @@ func (a *API) testAccount(ctx context.Context, c *signin.Caller, in *rest.PathID
 	}
 	generation := acct.Generation
 	out := &testOut{}
-	out.Body.OK = true
 	var v connect.Verdict
 	if !acct.TestMode {
 		v, err = a.turns.Test(ctx, connect.Trial{Connector: con, Option: opt, AccountID: acct.ID})
 		var p *problem.Problem
-		if err != nil && (!errors.As(err, &p) || !v.Tested) {
+		if err != nil && (!errors.As(err, &p) || !v.Tested && !v.Asked) {
 			return nil, err
 		}
-		out.Body.OK = err == nil
 	}
-	out.Body.Tested, out.Body.Status, out.Body.Expected = v.Tested, v.Status, v.Expected
-	if !out.Body.OK {
+	ok := err == nil
+	out.Body.Tested, out.Body.Obtained, out.Body.Status, out.Body.Expected = v.Tested, v.Asked && ok, v.Status, v.Expected
+	if v.Tested || !ok {
+		out.Body.OK = &ok
+	}
+	if !ok {
 		out.Body.Error = v.Why()
 	}
 	// The test itself may have fetched a token, which counts as a generation;
@@ -108,7 +112,7 @@ func (a *API) testAccount(ctx context.Context, c *signin.Caller, in *rest.PathID
 	if opt.Type != providers.TypeCredentials {
 		generation = 0
 	}
-	out.Body.State, err = a.afterTest(ctx, c, acct.ID, generation, v, out.Body.OK)
+	out.Body.State, err = a.afterTest(ctx, c, acct.ID, generation, v, ok && (v.Tested || acct.TestMode))
 	return out, err
 }
 
@@ -127,7 +131,7 @@ func (a *API) afterTest(ctx context.Context, c *signin.Caller, id string, genera
 			conn.Provider = &v.Provider
 		}
 		now, err = c.Connect(ctx, id, 0, conn)
-	case v.Rejected && same && now.State == vault.Active:
+	case v.Tested && v.Rejected && same && now.State == vault.Active:
 		now, err = c.SetState(ctx, id, now.Version, vault.Error, vault.Reason{Code: vault.ReasonTestFailed, Detail: v.Why()})
 	}
 	if errors.Is(err, vault.ErrConflict) || errors.Is(err, vault.ErrNotAllowed) { // somebody was faster; theirs stands
@@ -166,9 +170,12 @@ func (a *API) refresh(ctx context.Context, c *signin.Caller, id string) (vault.A
 	if a.c.Connections == nil {
 		return vault.Account{}, problem.New(http.StatusNotImplemented, "NOT_AVAILABLE", "Nothing refreshes tokens here.")
 	}
-	if err := a.c.Connections.Refresh(ctx, id); err != nil {
-		if now, again := c.Account(ctx, id); again == nil && now.State == vault.Expired {
+	if err := a.c.Connections.Refresh(vault.ByHand(ctx, c.Actor), id); err != nil {
+		switch now, again := c.Account(ctx, id); {
+		case again == nil && now.State == vault.Expired:
 			return vault.Account{}, problem.New(http.StatusConflict, "ACCOUNT_EXPIRED", "The service refused to refresh: the account must be connected again.")
+		case again == nil && now.State == vault.Error:
+			return vault.Account{}, problem.New(http.StatusConflict, "ACCOUNT_ERROR", problem.Sentence("the account is in error: "+now.Reason.Detail))
 		}
 		a.log.Warn("refreshing an account", "account", id, "error", err)
 		return vault.Account{}, problem.New(http.StatusBadGateway, "REFRESH_FAILED", "The token endpoint gave no new token; the log has the cause. The account keeps what it has.")

@@ -2,6 +2,7 @@ package api
 
 import (
 	"math"
+	"strings"
 	"time"
 
 	"github.com/attache-proxy/attache/caddymodule/admin/rest"
@@ -46,13 +47,13 @@ type Reason struct {
 // LastError is the newer of two failures: of a call, and of the account itself.
 type LastError struct {
 	At    time.Time `json:"at"`
-	Error string    `json:"error" example:"Forbidden"`
+	Error string    `json:"error" example:"invalid_grant: the service does not take the refresh token any more"`
 }
 
 func lastErrorOf(a vault.Account) *LastError {
 	e := LastError{a.LastErrorAt, a.LastError}
 	if (a.State == vault.Error || a.State == vault.Expired) && a.StateSince.After(e.At) {
-		e = LastError{a.StateSince, a.Reason.Code}
+		e = LastError{a.StateSince, strings.TrimSuffix(a.Reason.Code+": "+a.Reason.Detail, ": ")}
 	}
 	if e.At.IsZero() {
 		return nil

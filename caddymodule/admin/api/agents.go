@@ -24,7 +24,7 @@ func mountAgents(a *API) {
 	rest.Register(a.rest, rest.Operation{ID: "update-agent", Method: http.MethodPatch, Path: "/agents/{id}", Role: vault.RoleOperator, Noun: "AGENT", Summary: "Edit an agent"}, a.patchAgent)
 	rest.Register(a.rest, rest.Operation{ID: "delete-agent", Method: http.MethodDelete, Path: "/agents/{id}", Role: vault.RoleOperator, Noun: "AGENT", Status: http.StatusNoContent, Summary: "Delete an agent, its tokens and grants"}, a.deleteAgent)
 	rest.Register(a.rest, rest.Operation{ID: "set-agent-connectors", Method: http.MethodPut, Path: "/agents/{id}/connectors", Role: vault.RoleOperator, Noun: "AGENT", Summary: "Say which connectors an agent may use",
-		Detail: "Whatever it was granted, it uses no others. null allows any."}, a.setConnectors)
+		Detail: "This is its allow list: whatever it was granted, it uses no others. null allows any."}, a.setConnectors)
 }
 
 type Agent struct {
@@ -152,7 +152,7 @@ func (a *API) knownConnectors(ctx context.Context, c *signin.Caller, keys []stri
 			return err
 		}
 		if err != nil {
-			return problem.New(http.StatusUnprocessableEntity, "CONNECTOR_NOT_FOUND", "There is no connector "+key+".").At("body.connectors", key+" is no connector")
+			return problem.New(http.StatusUnprocessableEntity, "CONNECTOR_NOT_FOUND", "The allow list, connectors, has "+key+", and there is no connector of that name.").At("body.connectors", "the allow list has "+key+", which is no connector")
 		}
 	}
 	return nil

@@ -127,8 +127,11 @@ func (a *API) exchange(ctx context.Context, c *signin.Caller, in *exchangeIn) (*
 	if err != nil {
 		return nil, err
 	}
-	if s.AccountID != in.ID || s.Flow != vault.FlowExchange {
+	if s.AccountID != in.ID {
 		return nil, vault.ErrNotFound
+	}
+	if s.Flow != vault.FlowExchange {
+		return nil, notExchanged(s)
 	}
 	taken, sealed, err := a.v.TakeState(ctx, secret.New(in.Body.Params["state"]))
 	if err != nil {
@@ -150,4 +153,16 @@ func (a *API) exchange(ctx context.Context, c *signin.Caller, in *exchangeIn) (*
 		return nil, err
 	}
 	return a.shown(ctx, c, acct)
+}
+
+// notExchanged says what ends a session whose callback is not our caller's.
+func notExchanged(s vault.Session) error {
+	how := map[string]string{
+		vault.FlowRedirect: "of the flow popup_oauth with our own callback, which the service's redirect comes to",
+		vault.FlowDevice:   "of the flow device_code, and this server asks the service itself",
+		vault.FlowForm:     "of the flow credentials, and its form ends it",
+		"":                 "a link, and the person has not chosen a way to connect",
+	}[s.Flow]
+	return problem.New(http.StatusConflict, "NOTHING_TO_EXCHANGE", "This session is "+how+": there is nothing to exchange. GET "+paths.API+"/connect/sessions/"+s.ID+
+		" says how it ends; give authorize a redirect_uri of your own to end one here.").At("body.session_id", "is "+how)
 }

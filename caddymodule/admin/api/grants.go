@@ -15,7 +15,8 @@ import (
 )
 
 func mountGrants(a *API) {
-	rest.Register(a.rest, rest.Operation{ID: "list-grants", Method: http.MethodGet, Path: "/grants", Role: vault.RoleViewer, Noun: "GRANT", Summary: "List who may use what"}, a.listGrants)
+	rest.Register(a.rest, rest.Operation{ID: "list-grants", Method: http.MethodGet, Path: "/grants", Role: vault.RoleViewer, Noun: "GRANT", Summary: "List who may use what",
+		Detail: "Grants of the configuration file come first and are read-only."}, a.listGrants)
 	rest.Register(a.rest, rest.Operation{ID: "list-agent-grants", Method: http.MethodGet, Path: "/agents/{id}/grants", Role: vault.RoleViewer, Noun: "AGENT", Summary: "List what an agent may use"}, a.listAgentGrants)
 	rest.Register(a.rest, rest.Operation{ID: "create-grant", Method: http.MethodPost, Path: "/agents/{id}/grants", Role: vault.RoleOperator, Noun: "GRANT", Status: http.StatusCreated, Summary: "Let an agent use an account",
 		Detail: "Of its own organisation. It holds from the agent's next request on, open tunnels included."}, a.createGrant)
@@ -82,7 +83,26 @@ type listGrantsIn struct {
 
 func (a *API) listGrants(ctx context.Context, c *signin.Caller, in *listGrantsIn) (*rest.ListOut[Grant], error) {
 	l, err := c.Grants(ctx, vault.GrantFilter{AgentID: in.AgentID, AccountID: in.AccountID, Connector: in.Connector, Organisation: in.Organisation}, in.Page())
-	return rest.Listed(l, err, grantOf)
+	out, err := rest.Listed(l, err, grantOf)
+	if err == nil && in.After == "" {
+		var file []Grant
+		for _, x := range a.fileAgents(c, in.Organisation, "") {
+			for _, g := range a.fileGrants(x.ID) {
+				if in.covers(&g) {
+					file = append(file, g)
+				}
+			}
+		}
+		out.Body.Items = slices.Insert(out.Body.Items, 0, file...)
+	}
+	return out, err
+}
+
+// covers reports whether a grant of the configuration file is asked for. One without
+// an account is of all those that the file has.
+func (in *listGrantsIn) covers(g *Grant) bool {
+	return (in.AgentID == "" || in.AgentID == g.AgentID) && (in.Connector == "" || in.Connector == g.Connector) &&
+		(in.AccountID == "" || in.AccountID == g.AccountID || g.AccountID == "" && strings.HasPrefix(in.AccountID, vault.FileAgent+g.Connector+":"))
 }
 
 type listAgentGrantsIn struct {

@@ -18,7 +18,7 @@ type healthOut struct {
 		Calls            int64      `json:"calls"`
 		Errors           int64      `json:"errors"`
 		APIErrorRate     float64    `json:"api_error_rate" doc:"Errors per call, from 0 to 1."`
-		AuthSuccessRate  float64    `json:"auth_success_rate" doc:"Calls that the service did not answer 401, per call, from 0 to 1; 1 without calls."`
+		AuthSuccessRate  *float64   `json:"auth_success_rate" nullable:"true" doc:"Calls that the service did not answer 401, per call, from 0 to 1; null without calls."`
 		Refreshes        int64      `json:"refreshes"`
 		RefreshFailures  int64      `json:"refresh_failures"`
 		TokenExpiresAt   *time.Time `json:"token_expires_at,omitempty"`
@@ -26,7 +26,7 @@ type healthOut struct {
 		LastUsedAt       *time.Time `json:"last_used_at,omitempty"`
 		LastSuccessAt    *time.Time `json:"last_success_at,omitempty"`
 		LastErrorAt      *time.Time `json:"last_error_at,omitempty"`
-		LastError        string     `json:"last_error,omitempty"`
+		LastError        string     `json:"last_error,omitempty" doc:"Of the newer of a call and a refresh that failed."`
 		RefreshUncertain bool       `json:"refresh_uncertain,omitempty" doc:"A refresh was begun, and nobody knows how it ended."`
 	}
 }
@@ -47,10 +47,10 @@ func (o overview) accountHealth(ctx context.Context, c *signin.Caller, in *healt
 	out := &healthOut{}
 	b := &out.Body
 	b.State, b.Since, b.Calls, b.Errors, b.Refreshes, b.RefreshFailures = string(h.State), h.Since.UTC(), h.Calls, h.Errors, h.Refreshes, h.RefreshFailures
-	b.AuthSuccessRate = 1
 	if h.Calls > 0 {
 		b.APIErrorRate = float64(h.Errors) / float64(h.Calls)
-		b.AuthSuccessRate = 1 - float64(h.AuthErrors)/float64(h.Calls)
+		taken := 1 - float64(h.AuthErrors)/float64(h.Calls)
+		b.AuthSuccessRate = &taken
 	}
 	b.LastUsedAt, b.LastSuccessAt, b.LastErrorAt, b.LastError = rest.OptionalTime(h.LastUsed), rest.OptionalTime(h.LastSuccess), rest.OptionalTime(h.LastErrorAt), h.LastError
 	b.TokenExpiresAt, b.RefreshUncertain = rest.OptionalTime(h.ExpiresAt), h.IntentAbandoned

@@ -34,7 +34,8 @@ func (l *Log) TopPaths(ctx context.Context, accountID string, start, end time.Ti
 		GROUP BY path ORDER BY n DESC, path LIMIT ?`, accountID, DayOf(start), DayOf(end), limit)
 }
 
-// Uses sums up what an account was used for.
+// Uses sums up what an account was used for. The last error is the newer one of a
+// call and of a refresh.
 type Uses struct {
 	Calls, Errors, AuthErrors          int64
 	LastUsed, LastSuccess, LastErrorAt time.Time
@@ -78,5 +79,15 @@ func (l *Log) countRefreshes(ctx context.Context, id string, since time.Time, u 
 			COALESCE(SUM(CASE WHEN code <> 'account.refreshed' THEN 1 ELSE 0 END), 0)
 		FROM audit WHERE account_id = ? AND account_id <> '' AND id >= ? AND kind = ?`,
 		id, database.FirstID("evt", since), KindRefresh).Scan(&u.Refreshes, &u.RefreshFailures)
+	if err != nil || u.RefreshFailures == 0 {
+		return l.db.Explain(err)
+	}
+	var at time.Time
+	var why string
+	err = l.db.Reader.Row(ctx, `SELECT at, detail FROM audit WHERE account_id = ? AND account_id <> '' AND id >= ? AND kind = ? AND code <> 'account.refreshed'
+		ORDER BY id DESC LIMIT 1`, id, database.FirstID("evt", since), KindRefresh).Scan(database.Time(&at), &why)
+	if err == nil && at.After(u.LastErrorAt) {
+		u.LastErrorAt, u.LastError = at, why
+	}
 	return l.db.Explain(err)
 }

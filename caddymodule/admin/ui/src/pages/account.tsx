@@ -84,7 +84,7 @@ function Actions({ a, again }: { a: Account; again: () => Promise<void> }) {
       <div class="actions">
         {may && <Button kind={a.state === 'active' ? undefined : 'main'} onClick={connect}>{a.state === 'pending' ? 'Connect' : 'Connect again'}</Button>}
         {may && <Button onClick={async () => setGiven(await link(a))}>Link for somebody else</Button>}
-        {a.state !== 'revoked' && a.state !== 'suspended' && <Button onClick={act('test', (r) => (r.ok ? (r.tested ? 'The service takes its credentials.' : 'There is no test for this service; nothing was tried.') : r.error || 'The test failed.'))}>Test</Button>}
+        {a.state !== 'revoked' && a.state !== 'suspended' && <Button onClick={act('test', (r) => (r.ok === false ? r.error || 'The test failed.' : r.tested ? 'The service takes its credentials.' : r.obtained ? 'There is no test for this service; it gave a token.' : 'There is no test for this service; nothing was tried.'))}>Test</Button>}
         {a.secrets && ['pending', 'error'].includes(a.state) && <Button onClick={act('activate', () => 'It is used without a test.')}>Use without a test</Button>}
         {a.state === 'suspended' ? <Button kind="main" onClick={act('resume', (r) => `It is ${r.state}.`)}>Resume</Button> : a.state !== 'revoked' && <Button onClick={act('suspend', () => 'It is paused.')}>Pause</Button>}
         {a.expires_at && <Button onClick={act('refresh', () => 'It has a new token.')}>Refresh the token</Button>}
@@ -137,13 +137,13 @@ function Credentials({ a, done }: { a: Account; done: () => Promise<void> }) {
   );
 }
 
-type HealthData = { calls: number; errors: number; api_error_rate: number; auth_success_rate: number; refreshes: number; refresh_failures: number; last_error?: string; last_error_at?: string; last_success_at?: string; token_expires_at?: string; refresh_uncertain?: boolean };
+type HealthData = { calls: number; errors: number; api_error_rate: number; auth_success_rate: number | null; refreshes: number; refresh_failures: number; last_error?: string; last_error_at?: string; last_success_at?: string; token_expires_at?: string; refresh_uncertain?: boolean };
 
 function Health({ id }: { id: string }) {
   const h = useLoad<HealthData>(`health ${id}`, (s) => get(`/accounts/${enc(id)}/health`, s), 15_000);
   return (
     <Section title="Health" lead="The last seven days.">
-      <Show of={h}>{(d) => <Facts of={[['Calls', count(d.calls)], ['Failed', `${percent(d.errors, d.calls)} (${count(d.errors)})`], ['Credential accepted', `${Math.round(d.auth_success_rate * 1000) / 10} %`],
+      <Show of={h}>{(d) => <Facts of={[['Calls', count(d.calls)], ['Failed', `${percent(d.errors, d.calls)} (${count(d.errors)})`], ['Credential accepted', d.auth_success_rate === null ? 'not called yet' : `${Math.round(d.auth_success_rate * 1000) / 10} %`],
         ['Token refreshed', `${plural(d.refreshes, 'time')}${d.refresh_failures ? `, ${d.refresh_failures} failed` : ''}`], ['Last success', <Time at={d.last_success_at} />], ['Last error', d.last_error ? <>{d.last_error} <Time at={d.last_error_at} /></> : 'none'],
         ['Refresh', d.refresh_uncertain && 'One was begun, and nobody knows how it ended.']]} />}</Show>
     </Section>

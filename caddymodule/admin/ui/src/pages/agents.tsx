@@ -41,7 +41,7 @@ export function Agents() {
   return (
     <Page title="Agents" lead="Whoever calls through the proxy: each has a token, and may use what it was given.">
       {made && <Once title={`Token of ${made.name}`} secret={made.token} done={() => go('agents', made.id)}><Fold title="How the agent calls" open><Commands agent={made.name} token={made.token} /></Fold></Once>}
-      {mayEdit() && !made && <NewAgent done={setMade} />}
+      {mayEdit() && !made && <NewAgent done={(made) => { setMade(made); rows.reload(); }} />}
       <form class="filters" role="search" onSubmit={(e) => e.preventDefault()}>
         <div class="field grow"><label for="q">Search</label><input id="q" type="search" value={q} placeholder="Name" autocomplete="off" onInput={(e) => setQ(e.currentTarget.value)} /></div>
         {everywhere() && <Field label="Organisation" value={organisation} set={setOrganisation} placeholder="any" />}
