@@ -2,6 +2,7 @@ package providers
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -12,6 +13,7 @@ import (
 	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/providers/sign"
+	"github.com/attache-proxy/attache/providers/strictyaml"
 )
 
 // Connector is a compiled definition, ready for use by many requests at once.
@@ -72,28 +74,25 @@ func Compile(d *Definition) (*Connector, error) {
 		err = c.compile()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: connector %s: %w", cmp.Or(d.source, "(no file)"), cmp.Or(d.Key, "without key"), d.place(err))
+		return nil, d.mistakes(err, "connector "+cmp.Or(d.Key, "without key")+": ")
 	}
 	return c, nil
 }
 
 func (c *Connector) compile() error {
+	var errs []error
 	if !keyShape.MatchString(c.Key) {
-		return fmt.Errorf("key %q: want lower-case letters, digits and hyphens, at most 63", c.Key)
+		errs = append(errs, fmt.Errorf("key %q: want lower-case letters, digits and hyphens, at most 63", c.Key))
 	}
-	if err := webPage("docs", c.Docs); err != nil {
-		return err
-	}
-	if err := c.checkAbout(); err != nil {
-		return err
-	}
+	errs = append(errs, webPage("docs", c.Docs), c.checkAbout())
 	if len(c.Definition.Hosts) == 0 {
-		return fmt.Errorf("hosts are missing: name at least one host that the credential may go to")
+		errs = append(errs, fmt.Errorf("hosts are missing: name at least one host that the credential may go to"))
 	}
 	for _, hd := range c.Definition.Hosts {
 		h, err := compileHost(hd)
 		if err != nil {
-			return err
+			errs = append(errs, err)
+			continue
 		}
 		if h.Environment = hd.environment; h.Environment != "" {
 			h.byDefault = c.Environments[0].Name
@@ -105,9 +104,13 @@ func (c *Connector) compile() error {
 	for i := range c.Auth {
 		o, err := c.compileOption(&c.Auth[i])
 		if err != nil {
-			return fmt.Errorf("auth option %s: %w", c.Auth[i].Name, err)
+			errs = append(errs, strictyaml.Each(err, func(err error) error { return fmt.Errorf("auth option %s: %w", c.Auth[i].Name, err) }))
+			continue
 		}
 		c.Options = append(c.Options, o)
+	}
+	if err := errors.Join(errs...); err != nil { // what follows would complain of what is missing by that
+		return err
 	}
 	if err := c.checkHosts(); err != nil {
 		return err

@@ -8,6 +8,7 @@ package providers
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -170,14 +171,13 @@ func (os *OptionDefs) UnmarshalYAML(n *yaml.Node) error {
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, p := range pairs {
 		o := OptionDef{Name: p.Key.Value}
-		if err := strictyaml.Decode(p.Value, &o); err != nil {
-			return err
-		}
+		errs = append(errs, strictyaml.Decode(p.Value, &o))
 		*os = append(*os, o)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // FieldDef is one value that a person is asked for. The words are JSON Schema's.
@@ -206,14 +206,13 @@ func (fs *FieldDefs) UnmarshalYAML(n *yaml.Node) error {
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, p := range pairs {
 		f := FieldDef{Name: p.Key.Value}
-		if err := strictyaml.Decode(p.Value, &f); err != nil {
-			return err
-		}
+		errs = append(errs, strictyaml.Decode(p.Value, &f))
 		*fs = append(*fs, f)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // IdentityDef holds paths into the test's answer.
@@ -267,6 +266,8 @@ const (
 	// maxExpressions bounds what stands in its values with braces: to compile a
 	// KiB of it takes up to 25 ms and 2 MiB.
 	maxExpressions = 16 << 10
+	// maxNodes bounds what aliases may make of it.
+	maxNodes = 16 << 10
 )
 
 // Parse reads one connector from YAML (or JSON, which is YAML). The name is
@@ -299,8 +300,12 @@ func parse(name string, src []byte) (*Definition, error) {
 	}
 	sum := sha256.Sum256(src)
 	d := &Definition{source: name, digest: hex.EncodeToString(sum[:]), inline: !bytes.Contains(src, []byte("\n"))}
-	if err := strictyaml.Decode(doc.Content[0], d); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, d.place(err))
+	plain, err := strictyaml.Plain(doc.Content[0], maxNodes)
+	if err == nil {
+		err = strictyaml.Decode(plain, d)
+	}
+	if err != nil {
+		return nil, d.mistakes(err, "")
 	}
 	d.clean()
 	return d, nil
@@ -344,13 +349,35 @@ func tooMuch(n *yaml.Node, left *int) *yaml.Node {
 // Digest tells one text of a definition from another; empty where there was none.
 func (d *Definition) Digest() string { return d.digest }
 
-// place leaves out line numbers that would mislead.
-func (d *Definition) place(err error) error {
-	if !d.inline {
-		return err
-	}
-	return errors.New(strings.ReplaceAll(err.Error(), "line 1: ", ""))
+// mistakes says of each mistake in which file it is, and where: FILE:LINE:COLUMN,
+// which editors go to. Texts that are no files have lines, but for a single one.
+func (d *Definition) mistakes(err error, about string) error {
+	source := cmp.Or(d.source, "(no file)")
+	file := strings.HasSuffix(source, ".yaml") || strings.HasSuffix(source, ".yml")
+	return strictyaml.Each(err, func(err error) error {
+		e, ok := errors.AsType[*strictyaml.Error](err)
+		switch {
+		case !ok || !file && !d.inline:
+			return fmt.Errorf("%s: %s%w", source, about, err)
+		case !file:
+			return &mistake{source + ": " + about + strings.ReplaceAll(err.Error(), "line 1: ", ""), err}
+		}
+		where := fmt.Sprintf("%s:%d", source, e.Line)
+		if e.Column > 0 {
+			where += fmt.Sprintf(":%d", e.Column)
+		}
+		return &mistake{where + ": " + about + strings.Replace(err.Error(), fmt.Sprintf("line %d: ", e.Line), "", 1), err}
+	})
 }
+
+// mistake is an error with its place in front.
+type mistake struct {
+	text string
+	err  error
+}
+
+func (m *mistake) Error() string { return m.text }
+func (m *mistake) Unwrap() error { return m.err }
 
 // AllowHTTP lets the definition name http:// token endpoints: an operator
 // wrote it, and plain HTTP must be allowed by name.

@@ -15,6 +15,7 @@ import (
 	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/providers/sign"
+	"github.com/attache-proxy/attache/providers/strictyaml"
 )
 
 // Types of an option.
@@ -108,7 +109,7 @@ func (c *Connector) compileSigners(o *Option) error {
 	}
 	var err error
 	if o.Signer, err = sign.New(*spec, o.env()); err != nil {
-		return fmt.Errorf("sign: %w", err)
+		return strictyaml.Each(err, func(err error) error { return fmt.Errorf("sign: %w", err) })
 	}
 	for _, h := range c.Hosts {
 		if h.sign == nil {

@@ -192,8 +192,8 @@ func TestReads(t *testing.T) {
 
 func TestMistakesAreNamed(t *testing.T) {
 	for name, c := range map[string]struct{ src, want string }{
-		"unknown key":        {"key: a\nhost: x\n", `line 2: unknown key "host"; known here: key`},
-		"nested unknown key": {"key: a\nhosts: [a.example]\nauth:\n  t:\n    type: credentials\n    feilds: {}\n", `line 6: unknown key "feilds"`},
+		"unknown key":        {"key: a\nhost: x\n", `test.yaml:2:1: unknown key "host"; known here: key`},
+		"nested unknown key": {"key: a\nhosts: [a.example]\nauth:\n  t:\n    type: credentials\n    feilds: {}\n", `test.yaml:6:5: unknown key "feilds"`},
 		"field key":          {"key: a\nhosts: [a.example]\nauth:\n  t:\n    type: credentials\n    fields: {a: {tittle: x}}\n", `unknown key "tittle"`},
 		"twice":              {"key: a\nkey: b\n", "key"},
 		"empty":              {"", "the file is empty"},

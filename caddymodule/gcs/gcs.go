@@ -46,7 +46,7 @@ func SignedURL(keyFile string, u *url.URL, method string, header http.Header, ex
 		names = append(names, strings.ToLower(name))
 	}
 	err = sigv4.Presign(r, sigv4.Options{
-		RSA: key, Keys: sigv4.Keys{ID: email}, Hash: sigv4.Unsigned, PathOnce: true, SignedHeaders: names,
+		RSA: key, Keys: sigv4.Keys{ID: email}, Hash: sigv4.Unsigned, PathOnce: true, PathAsIs: true, SignedHeaders: names,
 		Scope: sigv4.Scope{Scheme: sigv4.Schemes["google"], Region: "auto", Service: "storage", Time: now},
 	}, left)
 	if err != nil {

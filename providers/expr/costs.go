@@ -60,12 +60,14 @@ var costs = map[string]cost{
 	"pairs": {before: parameters}, "params": {before: parameters}, "canonical_query": {per: 4, before: parameters},
 	"sort_query": {before: parameters}, "query_without": {per: 4}, "merge_pairs": {per: 4, before: mergedPairs},
 	"parse_json": {per: 8, before: parsed}, "json_scalars": {per: 8, before: parsed}, "json_glue": {per: 8, before: glued}, "to_json": {per: 4},
+	"xml": {per: 16, before: elements}, "xml_with": {per: 24, before: elements},
 	"md5": {per: 2}, "hmac_md5": {per: 2}, "sha1": {per: 2}, "hmac_sha1": {per: 2},
 
 	"rsa_sha1": {per: 2, fixed: unitsPerKey}, "rsa_sha256": {per: 2, fixed: unitsPerKey}, "rsa_sha384": {per: 2, fixed: unitsPerKey}, "rsa_sha512": {per: 2, fixed: unitsPerKey},
 	"rsa_pss_sha256": {per: 2, fixed: unitsPerKey}, "rsa_pss_sha512": {per: 2, fixed: unitsPerKey}, "ecdsa_sha256": {per: 2, fixed: unitsPerKey},
 	"ecdsa_sha256_raw": {per: 2, fixed: unitsPerKey}, "ecdsa_sha384_raw": {per: 2, fixed: unitsPerKey}, "ed25519": {per: 4, fixed: unitsPerKey},
 	"key_fingerprint": {per: 2, fixed: unitsPerKey}, "jwt": {per: 4, fixed: unitsPerKey},
+	"public_jwk": {per: 2, fixed: unitsPerKey}, "jwk_thumbprint": {per: 2, fixed: unitsPerKey},
 }
 
 // addition of texts costs its result. One of lists adds to the first: a loop

@@ -34,6 +34,8 @@ type Vars struct {
 	// Trace makes templates note in Uses what they are made of.
 	Trace bool
 	Uses  []Use
+	// Explain, where it is not nil, hears of each step of a computation.
+	Explain func(Step)
 
 	run *run // made when CEL is needed
 }

@@ -167,10 +167,5 @@ func fingerprint(key []byte) ([]byte, error) {
 	return sum(crypto.SHA256, der), nil
 }
 
-// SignRSA signs msg with PKCS #1 v1.5 over SHA-1, or SHA-256.
-func SignRSA(key, msg []byte, withSHA256 bool) ([]byte, error) {
-	if withSHA256 {
-		return signRSA(key, msg, crypto.SHA256, false)
-	}
-	return signRSA(key, msg, crypto.SHA1, false)
-}
+// SignRSA signs msg with PKCS #1 v1.5.
+func SignRSA(key, msg []byte, h crypto.Hash) ([]byte, error) { return signRSA(key, msg, h, false) }

@@ -38,7 +38,7 @@ type function struct {
 var text = cel.OpaqueType("text")
 
 // library is every function beside CEL's own, by subject.
-var library = [][]function{hashes, encodings, queries, times, jsons, keys, tokens, requests}
+var library = [][]function{hashes, encodings, queries, times, jsons, xmls, keys, jwks, tokens, requests}
 
 // base is the environment without let values. It is made once, and only when a
 // connector needs CEL at all.

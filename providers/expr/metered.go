@@ -24,12 +24,13 @@ const runName = "@run"
 // plan is how a program's steps are counted.
 type plan struct {
 	bindings map[string]*functions.Overload
+	signed   map[int64]signedCall
 	loops    map[int64]int64 // how many nodes a loop evaluates for each entry, by the id of its range
 }
 
 func newPlan(tree *ast.AST) (plan, error) {
 	known, err := bindings()
-	p := plan{known, map[int64]int64{}}
+	p := plan{bindings: known, loops: map[int64]int64{}}
 	ast.PreOrderVisit(tree.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
 		if e.Kind() == ast.ComprehensionKind {
 			loop := e.AsComprehension()
@@ -86,6 +87,9 @@ func (p plan) call(c interpreter.InterpretableCall) interpreter.InterpretableV2 
 	if m.cost.free || m.impl == nil || m.impl.NonStrict || len(args) == 0 {
 		return c
 	}
+	if known, ok := p.signed[c.ID()]; ok {
+		m.signed = &known
+	}
 	return m
 }
 
@@ -114,6 +118,7 @@ type metered struct {
 	args                        []interpreter.InterpretableV2
 	impl                        *functions.Overload
 	cost                        cost
+	signed                      *signedCall // nil for calls that sign or digest nothing
 }
 
 // Eval implements interpreter.Interpretable.
@@ -136,6 +141,9 @@ func (m *metered) Exec(frame *interpreter.ExecutionFrame) ref.Val {
 	}
 	if err := m.count(r, args); err != nil {
 		return types.WrapErr(err)
+	}
+	if m.signed != nil && r.v.Explain != nil {
+		m.signed.tell(r.v, args)
 	}
 	out := m.apply(args)
 	if types.IsError(out) {

@@ -25,6 +25,7 @@ type program struct {
 	required []string // those of refs that are read without a has() before
 	body     bool
 	origin   *Origin
+	sight    sight
 }
 
 // ErrNone says that an expression gave none or null: what it stands for is to
@@ -47,10 +48,12 @@ func (s *Scope) program(src, whole string, offset int) (*program, error) {
 		return nil, err
 	}
 	p.origin = s.originOf(p.refs, tree.NativeRep())
+	p.sight = s.seen(tree.NativeRep().Expr())
 	plan, err := newPlan(tree.NativeRep())
 	if err != nil {
 		return nil, err
 	}
+	plan.signed = s.signedCalls(tree.NativeRep())
 	p.prog, err = env.Program(tree, cel.EvalOptions(cel.OptOptimize), cel.CustomDecoratorV2(plan.meter))
 	if err != nil {
 		return nil, errorAt(whole, offset, "%v", err)
@@ -170,6 +173,9 @@ func (p *program) eval(v *Vars) (ref.Val, error) {
 	if strings.HasPrefix(err.Error(), "no such key") {
 		return nil, EvalError("the expression reads an entry that is not there; ask with has() first")
 	}
+	if strings.Contains(err.Error(), "UTF-8") {
+		return nil, EvalError("string(…) is given bytes that are no text: write hex(…) or base64(…)")
+	}
 	return nil, EvalError("the expression fails on this request: a conversion or an index does not fit")
 }
 
@@ -229,6 +235,9 @@ func (s *Scope) diagnose(env *cel.Env, e *common.Error, src, whole string, offse
 	if name, ok := between(msg, "found no matching overload for '", "'"); ok {
 		_, got, _ := strings.Cut(msg, "applied to ")
 		got = strings.Trim(got, "'")
+		if wantsBefore(name) && strings.Contains(got, ".(") {
+			return errorAt(whole, at, "there is no such function behind a value: %s stands before what it works on, %s(…)", name, name)
+		}
 		return errorAt(whole, at, "%s: got %s, want %s", operatorName(name), got, wanted(env.Functions()[name]))
 	}
 	if strings.Contains(msg, "type 'request' does not support field selection") {
@@ -238,6 +247,18 @@ func (s *Scope) diagnose(env *cel.Env, e *common.Error, src, whole string, offse
 		return errorAt(whole, at, "syntax: %s", syntax)
 	}
 	return errorAt(whole, at, "%s", msg)
+}
+
+// wantsBefore reports whether a function of ours stands before what it works on.
+func wantsBefore(name string) bool {
+	for _, subject := range library {
+		for _, f := range subject {
+			if f.name == name && !f.member {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // known lists what a misspelt name could have meant.

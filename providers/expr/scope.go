@@ -132,6 +132,9 @@ func (l *Let) Eval(v *Vars) error {
 		return err
 	}
 	v.running().setLet(l.name, val)
+	if v.Explain != nil {
+		l.tell(v, val)
+	}
 	return nil
 }
 

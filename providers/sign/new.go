@@ -60,12 +60,11 @@ func (c *compiler) flatten(s Spec, all *signer) error {
 	if len(own.placers)+len(own.lets) > 0 || !s.Remove.isZero() {
 		all.steps = append(all.steps, own)
 	}
+	var errs []error
 	for _, next := range s.Then {
-		if err := c.flatten(next, all); err != nil {
-			return err
-		}
+		errs = append(errs, c.flatten(next, all))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // step compiles s without Then. The order of its placers is that of use: what
@@ -98,6 +97,7 @@ func (c *compiler) step(s Spec) (*step, error) {
 		{"cookie", s.Cookie, newCookie},
 		{"header", s.Header, newHeader},
 	}
+	var errs []error
 	for _, l := range lists {
 		for _, it := range l.items {
 			if it.Line == 0 {
@@ -105,14 +105,13 @@ func (c *compiler) step(s Spec) (*step, error) {
 			}
 			p, err := c.item(l.word, it, l.make)
 			if err != nil {
-				return nil, err
+				errs = append(errs, err)
+				continue
 			}
 			st.add(p)
 		}
 	}
-	if err := c.authorization(s, st); err != nil {
-		return nil, err
-	}
+	errs = append(errs, c.authorization(s, st))
 	for _, k := range s.Kinds {
 		place, ok := kinds[k.Name]
 		if !ok { // of a Spec that was not read from YAML
@@ -120,12 +119,13 @@ func (c *compiler) step(s Spec) (*step, error) {
 		}
 		p, err := place(c, k.Params)
 		if err != nil {
-			return nil, at(Item{Line: k.Line}, fmt.Errorf("sign.%s: %w", k.Name, err))
+			errs = append(errs, strictyaml.Each(err, func(err error) error { return at(Item{Line: k.Line}, fmt.Errorf("sign.%s: %w", k.Name, err)) }))
+			continue
 		}
 		st.add(p)
 		st.complex = true
 	}
-	return st, nil
+	return st, errors.Join(errs...)
 }
 
 // prelude compiles when and let.

@@ -2,6 +2,7 @@ package sign
 
 import (
 	"cmp"
+	"crypto"
 	"crypto/hmac"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -12,6 +13,7 @@ import (
 	"hash"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,7 +33,7 @@ type oauth1Params struct {
 	PrivateKey     string `yaml:"private_key"`     // for RSA; default {fields.private_key}
 	Realm          string `yaml:"realm"`           // default: none is sent
 	// Method is HMAC-SHA1 (the default), HMAC-SHA256, HMAC-SHA512, RSA-SHA1,
-	// RSA-SHA256 or PLAINTEXT.
+	// RSA-SHA256, RSA-SHA512 or PLAINTEXT.
 	Method string `yaml:"method"`
 	// Place is header (the default), query or form.
 	Place string `yaml:"place"`
@@ -63,8 +65,11 @@ var oauth1Names = []string{"oauth_consumer_key", "oauth_token", "oauth_signature
 // oauth1Methods are the signature methods and the hash that each uses.
 var oauth1Methods = map[string]func() hash.Hash{
 	"HMAC-SHA1": sha1.New, "HMAC-SHA256": sha256.New, "HMAC-SHA512": sha512.New,
-	"RSA-SHA1": sha1.New, "RSA-SHA256": sha256.New, "PLAINTEXT": sha1.New,
+	"RSA-SHA1": sha1.New, "RSA-SHA256": sha256.New, "RSA-SHA512": sha512.New, "PLAINTEXT": sha1.New,
 }
+
+// oauth1RSA are those that sign with a private key.
+var oauth1RSA = map[string]crypto.Hash{"RSA-SHA1": crypto.SHA1, "RSA-SHA256": crypto.SHA256, "RSA-SHA512": crypto.SHA512}
 
 func newOAuth1(c *compiler, n *yaml.Node) (placer, error) {
 	var p oauth1Params
@@ -158,6 +163,9 @@ func (o *oauth1) place(r *http.Request, in *Input) error {
 	if o.plain {
 		base = baseString(r, form, own...)
 	}
+	if in.Explain != nil {
+		in.Explain(expr.Step{What: "base string", Text: base})
+	}
 	signature, err := o.sign(in, base)
 	if err != nil {
 		return err
@@ -195,9 +203,11 @@ func (o *oauth1) params(r *http.Request, in *Input) ([]expr.Pair, error) {
 	own = append(own, expr.Pair{Name: "oauth_signature_method", Value: o.method},
 		expr.Pair{Name: "oauth_timestamp", Value: strconv.FormatInt(in.Time().Unix(), 10)},
 		expr.Pair{Name: "oauth_nonce", Value: in.Random()})
-	if _, version, signed := agentsOAuth(r, in); !o.noVersion && (version || !signed) {
+	agents := agentsOAuth(in)
+	if !o.noVersion && (agents.version || !agents.signed) {
 		own = append(own, expr.Pair{Name: "oauth_version", Value: "1.0"})
 	}
+	own = append(own, agents.flow...)
 	if o.bodyHash && !formBody(r) {
 		body, err := bodyBytes(in)
 		if err != nil {
@@ -218,25 +228,36 @@ func (o *oauth1) tokenValue(t *expr.Template, in *Input) (string, error) {
 	return value(t, in)
 }
 
-// agentsOAuth reads what the agent's SDK, signing with dummy keys, chose freely:
-// a realm, and whether to name the version. It reports false where it signed
-// nothing.
-func agentsOAuth(r *http.Request, in *Input) (realm string, version, signed bool) {
+// oauth1Choice is what the agent's SDK, signing with dummy keys, chose freely.
+type oauth1Choice struct {
+	realm           string
+	version, signed bool // that it names the version, and that it signed at all
+	// flow are the parameters by which it asks for tokens itself (RFC 5849 §2.1, §2.3).
+	flow []expr.Pair
+}
+
+func agentsOAuth(in *Input) (c oauth1Choice) {
 	params, ok := strings.CutPrefix(in.SentHeader("Authorization"), "OAuth ")
 	if !ok {
-		return "", false, false
+		return c
 	}
 	for part := range strings.SplitSeq(params, ",") {
-		switch name, v, _ := strings.Cut(strings.TrimSpace(part), "="); name {
+		name, v, _ := strings.Cut(strings.TrimSpace(part), "=")
+		v = strings.Trim(strings.TrimSpace(v), `"`)
+		switch name {
 		case "realm":
-			realm = strings.Trim(v, `"`)
+			c.realm = v
 		case "oauth_version":
-			version = true
+			c.version = true
 		case "oauth_signature":
-			signed = true
+			c.signed = true
+		case "oauth_callback", "oauth_verifier":
+			if plain, err := url.PathUnescape(v); err == nil {
+				c.flow = append(c.flow, expr.Pair{Name: name, Value: plain})
+			}
 		}
 	}
-	return realm, version, signed
+	return c
 }
 
 func (o *oauth1) formFields(r *http.Request, in *Input) ([]expr.Pair, error) {
@@ -281,7 +302,7 @@ func (o *oauth1) sign(in *Input, base string) (string, error) {
 		if err != nil {
 			return "", explain("oauth1 private_key", err)
 		}
-		sig, err := expr.SignRSA([]byte(key), []byte(base), o.method == "RSA-SHA256")
+		sig, err := expr.SignRSA([]byte(key), []byte(base), oauth1RSA[o.method])
 		if err != nil {
 			return "", cannot("oauth1 private_key: %v", err)
 		}
@@ -303,9 +324,20 @@ func (o *oauth1) sign(in *Input, base string) (string, error) {
 		}
 		return key, nil
 	}
+	if in.Explain != nil {
+		in.Explain(expr.Step{What: o.method, Key: []byte(key), KeyRefs: append(o.secret.Refs(), refsOf(o.tokenSecret)...)})
+	}
 	m := hmac.New(o.sum, []byte(key))
 	m.Write([]byte(base))
 	return base64.StdEncoding.EncodeToString(m.Sum(nil)), nil
+}
+
+// refsOf is Refs of a template that may be nil.
+func refsOf(t *expr.Template) []string {
+	if t == nil {
+		return nil
+	}
+	return t.Refs()
 }
 
 // placeHeader is §3.5.1. The realm is not encoded: it is not a parameter.
@@ -315,7 +347,7 @@ func (o *oauth1) placeHeader(r *http.Request, in *Input, own []expr.Pair) error 
 		return explain("oauth1 realm", err)
 	}
 	if realm == "" {
-		realm, _, _ = agentsOAuth(r, in)
+		realm = agentsOAuth(in).realm
 	}
 	if hasControl(realm) || strings.ContainsAny(realm, `"\`) {
 		return cannot("oauth1 realm: it holds a quote or a control character")

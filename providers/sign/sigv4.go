@@ -17,8 +17,8 @@ import (
 	"github.com/attache-proxy/attache/providers/strictyaml"
 )
 
-// sigv4Params is what stands under `sigv4:`. All are templates but the last
-// three; those of the keys may be left out where the fields have these names.
+// sigv4Params is what stands under `sigv4:`. The first five are templates; those of
+// the keys may be left out where the fields have these names.
 type sigv4Params struct {
 	AccessKeyID     string `yaml:"access_key_id"`
 	SecretAccessKey string `yaml:"secret_access_key"`
@@ -31,6 +31,12 @@ type sigv4Params struct {
 	Scheme string `yaml:"scheme"`
 	// Path is once or twice: how often the path is encoded; default by service.
 	Path string `yaml:"path"`
+	// Normalize says whether dot segments and double slashes are signed as if they
+	// were resolved; default by service.
+	Normalize *bool `yaml:"normalize"`
+	// Payload is hashed or unsigned: whether the signature takes the body in; default
+	// by service.
+	Payload string `yaml:"payload"`
 	// Presigned is resign (the default) or keep: what becomes of a request
 	// that is signed in its query.
 	Presigned string `yaml:"presigned"`
@@ -42,6 +48,8 @@ type awsSigner struct {
 	service, region     *expr.Template // may be nil
 	scheme              sigv4.Scheme
 	path, presigned     string
+	normalize           *bool  // nil: by service
+	payload             string // empty: by service
 }
 
 func newSigV4(c *compiler, n *yaml.Node) (placer, error) {
@@ -51,7 +59,7 @@ func newSigV4(c *compiler, n *yaml.Node) (placer, error) {
 			return nil, err
 		}
 	}
-	s := &awsSigner{path: p.Path, presigned: p.Presigned}
+	s := &awsSigner{path: p.Path, presigned: p.Presigned, normalize: p.Normalize, payload: p.Payload}
 	if p.Scheme == "" {
 		p.Scheme = "aws"
 	}
@@ -61,6 +69,9 @@ func newSigV4(c *compiler, n *yaml.Node) (placer, error) {
 	}
 	if !slices.Contains([]string{"", "once", "twice"}, p.Path) {
 		return nil, errors.New("path: want once or twice")
+	}
+	if !slices.Contains([]string{"", "hashed", "unsigned"}, p.Payload) {
+		return nil, errors.New("payload: want hashed or unsigned")
 	}
 	if !slices.Contains([]string{"", "resign", "keep"}, p.Presigned) {
 		return nil, errors.New("presigned: want resign or keep")
@@ -125,10 +136,15 @@ func (s *awsSigner) needsBodyOf(r *http.Request) bool {
 		return false
 	}
 	if s.service != nil && s.service.Static() {
-		return !sigv4.PathOnce(s.service.String())
+		return !s.unsigned(s.service.String())
 	}
 	ep, _ := sigv4.ParseHost(hostname(r))
-	return !sigv4.PathOnce(ep.Service)
+	return !s.unsigned(ep.Service)
+}
+
+// unsigned reports whether a service takes bodies that the signature leaves out.
+func (s *awsSigner) unsigned(service string) bool {
+	return s.payload == "unsigned" || s.payload == "" && sigv4.PathOnce(service)
 }
 
 func (s *awsSigner) hashHeader(r *http.Request) string {
@@ -144,15 +160,15 @@ func (s *awsSigner) place(r *http.Request, in *Input) error {
 	if s.session != nil {
 		in.placed("header", s.scheme.Title()+"Security-Token", o.Keys.Session, s.session.Origin())
 	}
-	if params := queryMap(r); params != nil && !in.HeaderOnly {
-		if was, ok := sigv4.ParsePresigned(params, s.scheme.Title()); ok {
+	if params := queryMap(r); o.LateToken || params != nil && !in.HeaderOnly {
+		if was, ok := sigv4.ParsePresigned(params, s.scheme.Title()); ok || o.LateToken {
 			return s.presign(r, in, o, was, params[s.scheme.Title()+"Expires"])
 		}
 	}
 	o.SignedHeaders = signed.Headers
 	agents := s.hashHeader(r)
-	once := o.PathOnce
-	o.SendHash = agents != "" || sigv4.PathOnce(o.Scope.Service) || hasBody(r) && o.Scope.Service == "glacier"
+	unsigned, store := s.unsigned(o.Scope.Service), sigv4.PathOnce(o.Scope.Service)
+	o.SendHash = agents != "" || store || s.payload == "unsigned" || hasBody(r) && o.Scope.Service == "glacier"
 	switch {
 	case sigv4.IsStreaming(agents):
 		return s.stream(r, o, agents)
@@ -162,14 +178,14 @@ func (s *awsSigner) place(r *http.Request, in *Input) error {
 		return cannot("%scontent-sha256: want the SHA-256 of the body in hex, %s or a STREAMING-… value", s.scheme.Prefix, sigv4.Unsigned)
 	case !hasBody(r):
 		o.Hash = sigv4.EmptyHash
-	case in.Body == nil && once:
+	case unsigned && (in.Body == nil || s.payload != ""):
 		o.Hash = sigv4.Unsigned
 	default:
 		if o.Hash, err = bodyHash(in); err != nil {
 			return err
 		}
 	}
-	o.SignLength = !once && s.scheme.SignsLength && in.SentHeader("Content-Length") != ""
+	o.SignLength = !store && s.scheme.SignsLength && in.SentHeader("Content-Length") != ""
 	return failed(sigv4.Header(r, o))
 }
 
@@ -207,7 +223,9 @@ func (s *awsSigner) presign(r *http.Request, in *Input, o sigv4.Options, was sig
 		return nil
 	}
 	n, err := strconv.Atoi(expires)
-	if err != nil || n <= 0 {
+	if o.LateToken && expires == "" {
+		n, err = 0, nil // the gateway sets the end itself
+	} else if err != nil || n <= 0 {
 		return cannot("the presigned URL has no %sExpires: want seconds", s.scheme.Title())
 	}
 	if most := int(in.MaxExpires / time.Second); most > 0 {
@@ -217,7 +235,7 @@ func (s *awsSigner) presign(r *http.Request, in *Input, o sigv4.Options, was sig
 	switch agents := s.hashHeader(r); {
 	case agents != "":
 		o.Hash = agents
-	case o.PathOnce:
+	case s.unsigned(o.Scope.Service):
 		o.Hash = sigv4.Unsigned
 	case !hasBody(r):
 		o.Hash = sigv4.EmptyHash
@@ -245,6 +263,10 @@ func (s *awsSigner) options(r *http.Request, in *Input) (o sigv4.Options, signed
 	if o.Keys.Session, err = optional(s.session, in); err != nil {
 		return o, signed, explain("sigv4 session_token", err)
 	}
+	if in.Explain != nil {
+		o.Explain = func(what, text string) { in.Explain(expr.Step{What: what, Text: text}) }
+		in.Explain(expr.Step{What: s.scheme.Algorithm, Key: []byte(o.Keys.Secret), KeyRefs: s.secret.Refs()})
+	}
 	if hasControl(o.Keys.ID) || hasControl(o.Keys.Session) {
 		return o, signed, cannot("sigv4: a key or token holds a control character")
 	}
@@ -260,6 +282,11 @@ func (s *awsSigner) options(r *http.Request, in *Input) (o sigv4.Options, signed
 		}
 	}
 	o.PathOnce = s.path == "once" || s.path == "" && sigv4.PathOnce(o.Scope.Service)
+	o.PathAsIs = sigv4.PathOnce(o.Scope.Service)
+	if s.normalize != nil {
+		o.PathAsIs = !*s.normalize
+	}
+	o.LateToken = o.Scope.Service == sigv4.DeviceGateway
 	return o, signed, err
 }
 
@@ -277,6 +304,9 @@ func (s *awsSigner) scope(r *http.Request, in *Input, signed sigv4.Signed) (sigv
 	}
 	host := hostname(r)
 	ep, known := sigv4.ParseHost(host)
+	if (ep.Service == "iotdata" || ep.Service == "iot") && r.URL.Path == "/mqtt" {
+		ep.Service = sigv4.DeviceGateway
+	}
 	if region != "" && known && ep.Explicit && region != "*" && ep.Region != "*" && !slices.Contains(strings.Split(region, ","), ep.Region) {
 		return sc, cannot("the account may sign for region %s only, and %s is in %s", region, host, ep.Region)
 	}

@@ -1,6 +1,7 @@
 package sign
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -129,10 +130,12 @@ func (s *Spec) UnmarshalYAML(n *yaml.Node) error {
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, p := range pairs {
-		if err := s.decodeKey(p); err != nil {
-			return err
-		}
+		errs = append(errs, s.decodeKey(p))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	if !s.places() && len(s.Let) == 0 {
 		return strictyaml.Errorf(n, "want what to place: one of %s", known())
@@ -172,14 +175,13 @@ func (s *Spec) decodeSteps(n *yaml.Node) error {
 	if len(n.Content) == 0 {
 		return strictyaml.Errorf(n, "want at least one step")
 	}
+	var errs []error
 	for _, c := range n.Content {
 		var step Spec
-		if err := step.UnmarshalYAML(c); err != nil {
-			return err
-		}
+		errs = append(errs, step.UnmarshalYAML(c))
 		s.Then = append(s.Then, step)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // decodeItems reads a map of name to template, in its order.

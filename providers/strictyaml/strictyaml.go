@@ -4,6 +4,7 @@
 package strictyaml
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -25,8 +26,25 @@ func Errorf(n *yaml.Node, format string, args ...any) error {
 	return &Error{n.Line, n.Column, fmt.Sprintf(format, args...)}
 }
 
-// Decode decodes the mapping n into the struct that v points to. A key that
-// no field has as its yaml tag, or that stands twice, is an error.
+// Each applies f to each of the mistakes that an error joins.
+func Each(err error, f func(error) error) error {
+	all, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		if err == nil {
+			return nil
+		}
+		return f(err)
+	}
+	var out []error
+	for _, e := range all.Unwrap() {
+		out = append(out, Each(e, f))
+	}
+	return errors.Join(out...)
+}
+
+// Decode decodes the mapping n into the struct that v points to. A key that no field
+// has as its yaml tag, or that stands twice, is an error. All mistakes are told: the
+// error joins them.
 func Decode(n *yaml.Node, v any) error {
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
@@ -36,17 +54,44 @@ func Decode(n *yaml.Node, v any) error {
 	}
 	known := keys(reflect.TypeOf(v).Elem())
 	seen := map[string]bool{}
+	var errs []error
 	for i := 0; i < len(n.Content); i += 2 {
-		k := n.Content[i]
-		if !slices.Contains(known, k.Value) {
-			return Errorf(k, "unknown key %q; known here: %s", k.Value, strings.Join(known, ", "))
-		}
-		if seen[k.Value] {
-			return Errorf(k, "key %q stands twice", k.Value)
+		k, val := n.Content[i], n.Content[i+1]
+		switch {
+		case !slices.Contains(known, k.Value):
+			errs = append(errs, Errorf(k, "unknown key %q; known here: %s", k.Value, strings.Join(known, ", ")))
+			continue
+		case seen[k.Value]:
+			errs = append(errs, Errorf(k, "key %q stands twice", k.Value))
+			continue
 		}
 		seen[k.Value] = true
+		one := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: k.Line, Column: k.Column, Content: []*yaml.Node{k, val}}
+		if err := one.Decode(v); err != nil {
+			errs = append(errs, placed(err, val))
+		}
 	}
-	return n.Decode(v)
+	return errors.Join(errs...)
+}
+
+// placed makes mistakes of ours of those that package yaml finds by itself.
+func placed(err error, n *yaml.Node) error {
+	own, ok := err.(*yaml.TypeError)
+	if !ok {
+		return err
+	}
+	var errs []error
+	for _, text := range own.Errors {
+		e := &Error{Line: n.Line, Column: n.Column, Msg: text}
+		if _, err := fmt.Sscanf(text, "line %d:", &e.Line); err == nil {
+			_, e.Msg, _ = strings.Cut(text, ": ")
+			if e.Line != n.Line {
+				e.Column = 0
+			}
+		}
+		errs = append(errs, e)
+	}
+	return errors.Join(errs...)
 }
 
 // keys lists the yaml keys of struct type t, those of inlined structs included.

@@ -18,6 +18,9 @@ import (
 func (s *signing) clock(in *sign.Input, signer sign.Signer, req *http.Request, body []byte) error {
 	sent := sentBefore(req, body, signer.Places())
 	switch t, name := sent.time(); {
+	case s.at != "" && name != "":
+		s.note("the request's %s is not used: --at is", name)
+		fallthrough
 	case s.at != "":
 		at, ok := readTime(s.at)
 		if !ok {
@@ -29,6 +32,9 @@ func (s *signing) clock(in *sign.Input, signer sign.Signer, req *http.Request, b
 		in.Now = t
 	default:
 		in.Now = time.Now()
+		if name := sent.unread(); name != "" {
+			s.note("the request's %s is not used: it is no time that is understood here; signed now", name)
+		}
 	}
 	if in.Nonce = s.nonce; in.Nonce == "" {
 		nonce, name := sent.nonce()
@@ -108,11 +114,31 @@ func (all sentValues) time() (t time.Time, name string) {
 		if !timeName.MatchString(v.name) {
 			continue
 		}
-		if at, ok := readTime(v.value); ok && (name == "" || name == "Date") {
+		if at, ok := v.time(); ok && (name == "" || name == "Date") {
 			t, name = at, v.name
 		}
 	}
 	return t, name
+}
+
+// time reads the value as a time. OAuth 1.0a counts seconds, in published examples
+// also such as no clock has shown for long.
+func (v sentValue) time() (time.Time, bool) {
+	at, ok := readTime(v.value)
+	if n, err := strconv.ParseInt(v.value, 10, 62); !ok && err == nil && n > 0 && v.name == "oauth_timestamp" {
+		return time.Unix(n, 0), true
+	}
+	return at, ok
+}
+
+// unread is the name of a value that ought to be a time, and is none; or empty.
+func (all sentValues) unread() string {
+	for _, v := range all {
+		if _, ok := v.time(); !ok && timeName.MatchString(v.name) {
+			return v.name
+		}
+	}
+	return ""
 }
 
 func (all sentValues) nonce() (nonce, name string) {

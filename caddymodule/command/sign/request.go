@@ -35,9 +35,9 @@ func readRequest(src []byte) (*http.Request, []byte, error) {
 			if last == "" {
 				return nil, nil, fmt.Errorf("%d: the line goes on from nothing; want Name: value", n)
 			}
-			// Folded lines are obsolete (RFC 9112 §5.2). AWS's test suite, the one
-			// place that has them, means one more value.
-			req.Header[last] = append(req.Header[last], strings.TrimSpace(line))
+			// A folded line goes on with the value, after white space (RFC 9112 §5.2).
+			values := req.Header[last]
+			values[len(values)-1] = strings.TrimSpace(values[len(values)-1] + " " + strings.TrimSpace(line))
 			continue
 		}
 		name, value, ok := strings.Cut(line, ":")

@@ -38,9 +38,13 @@ the whole URL in its first line. Without a Content-Length the body is all that
 follows, but for one line break at its end. - is standard input.
 
 Without --at and --nonce, a time and a nonce that the request holds in places
-that the scheme writes config.Definitions(s.dir, nil)-Amz-Date, timestamp=, oauth_nonce=) are used again. A
+that the scheme writes (X-Amz-Date, timestamp=, oauth_nonce=) are used again. A
 WWW-Authenticate in the request is taken for the service's challenge (HTTP Digest).
-What was chosen or filled in stands on standard error.`,
+What was chosen or filled in stands on standard error.
+
+With --explain that has every step, too: each value of let, what was digested, the
+canonical request and the text that was signed. Of keys it has the length, and of
+secrets the name.`,
 	CobraFunc: func(c *cobra.Command) {
 		var s signing
 		f := c.Flags()
@@ -51,6 +55,7 @@ What was chosen or filled in stands on standard error.`,
 		f.StringVar(&s.request, "request", "", "file with the request")
 		f.StringVar(&s.at, "at", "", "the time to sign at, RFC 3339; default the request's, or now")
 		f.StringVar(&s.nonce, "nonce", "", "the nonce, UUID or counter; default the request's, or a random one")
+		f.BoolVar(&s.explained, "explain", false, "print on standard error what was computed and signed; keys as lengths")
 		for _, name := range []string{"connector", "fields", "request"} {
 			_ = c.MarkFlagRequired(name)
 		}
@@ -99,6 +104,10 @@ func (s *signing) run(out io.Writer) error {
 		in.Body = expr.Bytes(body)
 	}
 	s.challenge(in, signer, req)
+	if s.explained {
+		x := listen(in, o)
+		defer x.print(s, in)
+	}
 	if err := resolver.Place(c, signer, req, in); err != nil {
 		return s.explain(err, o, in)
 	}

@@ -17,6 +17,8 @@ import (
 type signing struct {
 	connector, option, dir, fields, request, at, nonce string
 
+	explained bool
+
 	stdin io.Reader
 	notes io.Writer // what was chosen for the person, a line each
 }

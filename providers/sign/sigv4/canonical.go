@@ -29,19 +29,21 @@ func (c *canonical) toSign(algorithm string, s Scope) string {
 	return algorithm + "\n" + s.date() + "\n" + s.String() + "\n" + HashHex([]byte(c.String()))
 }
 
-// canonicalPath is the path as it is signed. S3 takes the decoded key and
+// canonicalPath is the path as it is signed. S3 takes the decoded key as it is and
 // encodes it once; all others normalise the path as sent and encode it again.
-func canonicalPath(wire string, once bool) string {
+func canonicalPath(wire string, once, asIs bool) string {
 	if wire == "" {
 		return "/"
+	}
+	if !asIs {
+		wire = normalise(wire)
 	}
 	if once {
 		if plain, err := url.PathUnescape(wire); err == nil {
 			wire = plain
 		}
-		return EncodePath(wire)
 	}
-	return EncodePath(normalise(wire))
+	return EncodePath(wire)
 }
 
 // normalise removes dot segments and empty segments (RFC 3986 §5.2.4, and

@@ -104,7 +104,7 @@ func TestV4AStream(t *testing.T) {
 	body := "3;chunk-signature=" + pad + "\r\nabc\r\n0;chunk-signature=" + pad + "\r\nx-amz-checksum-crc32:AAAAAA==\r\nx-amz-trailer-signature:" + pad + "\r\n\r\n"
 	r := request(t, "PUT", "https://m.mrap.accesspoint.s3-global.amazonaws.com/k", body)
 	o := exampleV4A()
-	o.RegionSet, o.Hash, o.PathOnce = "*", sigv4.StreamingECDSATrail, true
+	o.RegionSet, o.Hash, o.PathOnce, o.PathAsIs = "*", sigv4.StreamingECDSATrail, true, true
 	if err := sigv4.Stream(r, o); err != nil {
 		t.Fatal(err)
 	}
@@ -125,5 +125,35 @@ func TestV4AStream(t *testing.T) {
 			t.Errorf("signature %d does not verify", i)
 		}
 		previous, got = strings.TrimRight(sig, "*"), []byte(rest[144:])
+	}
+}
+
+// The suite's get-header-value-multiline, whose lines are one value: what we sign for
+// it, in headers and in the query, verifies with the key.
+func TestV4AMultiline(t *testing.T) {
+	key := publicKey(t, exampleV4A().Keys)
+	text := func(query, headers, names string) string {
+		return "AWS4-ECDSA-P256-SHA256\n20150830T123600Z\n20150830/service/aws4_request\n" +
+			sigv4.HashHex([]byte("GET\n/\n"+query+"\nhost:example.amazonaws.com\nmy-header1:value1 value2 value3\n"+headers+"\n"+names+"\n"+sigv4.EmptyHash))
+	}
+	r := request(t, "GET", "https://example.amazonaws.com/", "", "My-Header1: value1   value2      value3")
+	if err := sigv4.Header(r, exampleV4A()); err != nil {
+		t.Fatal(err)
+	}
+	if !verify(t, key, text("", "x-amz-date:20150830T123600Z\nx-amz-region-set:us-east-1\n", "host;my-header1;x-amz-date;x-amz-region-set"), signature(r)) {
+		t.Errorf("the header %s does not verify", r.Header.Get("Authorization"))
+	}
+	r = request(t, "GET", "https://example.amazonaws.com/", "", "My-Header1: value1   value2      value3")
+	o := exampleV4A()
+	o.SignedHeaders = []string{"my-header1"}
+	if err := sigv4.Presign(r, o, 3600); err != nil {
+		t.Fatal(err)
+	}
+	query, sig, _ := strings.Cut(r.URL.RawQuery, "&X-Amz-Signature=")
+	if want := "X-Amz-Algorithm=AWS4-ECDSA-P256-SHA256&X-Amz-Credential=AKIDEXAMPLE%2F20150830%2Fservice%2Faws4_request&X-Amz-Date=20150830T123600Z&X-Amz-Expires=3600&X-Amz-Region-Set=us-east-1&X-Amz-SignedHeaders=host%3Bmy-header1"; query != want {
+		t.Errorf("the query is %s, want %s", query, want)
+	}
+	if !verify(t, key, text(query, "", "host;my-header1"), sig) {
+		t.Errorf("the query %s does not verify", query)
 	}
 }

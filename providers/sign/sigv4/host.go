@@ -155,6 +155,11 @@ func signingName(labels []string) string {
 	return last
 }
 
+// DeviceGateway is the service of MQTT over WebSocket at AWS IoT. Its URLs are
+// presigned without their session token, which is appended.
+// https://docs.aws.amazon.com/iot/latest/developerguide/protocols.html#mqtt-ws
+const DeviceGateway = "iotdevicegateway"
+
 // PathOnce reports whether service signs the path as S3 does: decoded, encoded
 // once, and with its dots and slashes as they are.
 func PathOnce(service string) bool {

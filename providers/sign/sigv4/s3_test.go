@@ -21,7 +21,7 @@ func s3(hash string) sigv4.Options {
 		Keys: sigv4.Keys{ID: "AKIAIOSFODNN7EXAMPLE", Secret: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"},
 		Scope: sigv4.Scope{Scheme: sigv4.Schemes["aws"], Region: "us-east-1", Service: "s3",
 			Time: time.Date(2013, 5, 24, 0, 0, 0, 0, time.UTC)},
-		Hash: hash, PathOnce: true, SendHash: true,
+		Hash: hash, PathOnce: true, PathAsIs: true, SendHash: true,
 	}
 }
 

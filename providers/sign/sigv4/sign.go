@@ -22,14 +22,28 @@ type Options struct {
 	RSA *rsa.PrivateKey
 	// Hash of the payload: lower-case hex, or one of the words above.
 	Hash string
-	// PathOnce encodes the path once and leaves its dots and slashes, as S3 does.
-	PathOnce bool
+	// PathOnce encodes the path once, as S3 does; PathAsIs leaves its dots and slashes,
+	// as S3 does too.
+	PathOnce, PathAsIs bool
+	// LateToken appends the session token to a presigned URL after it is signed, as
+	// the gateway of AWS IoT wants it.
+	LateToken bool
 	// SendHash sets the header with the hash.
 	SendHash bool
 	// SignedHeaders is the agent's own choice of headers; nil when it made none.
 	SignedHeaders []string
 	// SignLength signs Content-Length where the agent made no choice.
 	SignLength bool
+	// Explain, where it is not nil, hears what is signed.
+	Explain func(what, text string)
+}
+
+// explain tells what is signed.
+func (o *Options) explain(c *canonical, toSign string) {
+	if o.Explain != nil {
+		o.Explain("canonical request", c.String())
+		o.Explain("string to sign", toSign)
+	}
 }
 
 // seed is what a signed stream goes on from.
@@ -68,10 +82,12 @@ func signHeader(r *http.Request, o Options) (*seed, error) {
 	delete(r.Header, "Authorization")
 	names := choose(r, o.Scope, o.SignedHeaders, o.SignLength)
 	c := canonical{
-		method: r.Method, path: canonicalPath(expr.Path(r), o.PathOnce), query: expr.CanonicalQuery(r.URL.RawQuery),
+		method: r.Method, path: canonicalPath(expr.Path(r), o.PathOnce, o.PathAsIs), query: expr.CanonicalQuery(r.URL.RawQuery),
 		headers: headerLines(r, names), names: names, hash: o.Hash,
 	}
-	signature, err := s.sign(c.toSign(algorithm, o.scope()))
+	toSign := c.toSign(algorithm, o.scope())
+	o.explain(&c, toSign)
+	signature, err := s.sign(toSign)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +97,8 @@ func signHeader(r *http.Request, o Options) (*seed, error) {
 	return &seed{s, o.Keys, o.scope(), algorithm, signature}, nil
 }
 
-// Presign signs r in its query, good for expires seconds from the scope's time.
+// Presign signs r in its query, good for expires seconds from the scope's time; 0
+// says nothing of that, where the service sets its own end.
 // Parameters of an older signature are taken away.
 func Presign(r *http.Request, o Options, expires int) error {
 	s, algorithm, err := o.signer()
@@ -105,8 +122,10 @@ func Presign(r *http.Request, o Options, expires int) error {
 	add("Algorithm", algorithm)
 	add("Credential", o.Keys.ID+"/"+o.scope().String())
 	add("Date", o.Scope.date())
-	add("Expires", strconv.Itoa(min(expires, maxExpires)))
-	if o.Keys.Session != "" {
+	if expires > 0 {
+		add("Expires", strconv.Itoa(min(expires, maxExpires)))
+	}
+	if o.Keys.Session != "" && !o.LateToken {
 		add("Security-Token", o.Keys.Session)
 	}
 	if o.RegionSet != "" {
@@ -114,14 +133,19 @@ func Presign(r *http.Request, o Options, expires int) error {
 	}
 	add("SignedHeaders", strings.Join(names, ";"))
 	c := canonical{
-		method: r.Method, path: canonicalPath(expr.Path(r), o.PathOnce), query: expr.CanonicalQuery(raw),
+		method: r.Method, path: canonicalPath(expr.Path(r), o.PathOnce, o.PathAsIs), query: expr.CanonicalQuery(raw),
 		headers: headerLines(r, names), names: names, hash: o.Hash,
 	}
-	signature, err := s.sign(c.toSign(algorithm, o.scope()))
+	toSign := c.toSign(algorithm, o.scope())
+	o.explain(&c, toSign)
+	signature, err := s.sign(toSign)
 	if err != nil {
 		return err
 	}
 	r.URL.RawQuery = raw + "&" + title + "Signature=" + signature
+	if o.Keys.Session != "" && o.LateToken {
+		r.URL.RawQuery += "&" + title + "Security-Token=" + expr.Percent(o.Keys.Session)
+	}
 	return nil
 }
 

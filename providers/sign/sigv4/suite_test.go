@@ -50,7 +50,7 @@ func TestSuite(t *testing.T) {
 				Keys:     sigv4.Keys{ID: s.AccessKeyID, Secret: s.SecretAccessKey, Session: c.Session},
 				Scope:    sigv4.Scope{Scheme: sigv4.Schemes["aws"], Region: s.Region, Service: s.Service, Time: s.Time},
 				Hash:     sigv4.HashHex([]byte(c.Body)),
-				PathOnce: c.Raw, SignLength: true,
+				PathAsIs: c.Raw, SignLength: true,
 			}
 			if c.Expires > 0 {
 				o.SignedHeaders = strings.Split(c.SignedHeaders, ";")
@@ -101,7 +101,7 @@ func TestPath(t *testing.T) {
 		{"/test%24file.text", true, "/test%24file.text"},
 	}
 	for _, tt := range tests {
-		if got := sigv4.CanonicalPath(tt.path, tt.once); got != tt.want {
+		if got := sigv4.CanonicalPath(tt.path, tt.once, tt.once); got != tt.want {
 			t.Errorf("CanonicalPath(%q, once %t) = %q, want %q", tt.path, tt.once, got, tt.want)
 		}
 	}
