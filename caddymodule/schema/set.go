@@ -54,10 +54,10 @@ func Validate(paths []string) (problems []Problem, files int, err error) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(read)) {
 		if _, err := providers.CompileAll(defs, []string{key}); err != nil {
-			problems = merge(problems, read[key].problem(err))
+			problems = merge(problems, read[key].problems(err)...)
 		}
 		for _, e := range read[key].Def.Ending(time.Now()) {
-			problems = append(problems, Problem{read[key].Name, read[key].lineOf([]string{"ends"}, true), "past its end: " + e.String()})
+			problems = append(problems, Problem{File: read[key].Name, Line: read[key].lineOf([]string{"ends"}, true), Msg: "past its end: " + e.String()})
 		}
 	}
 	return problems, len(names), nil
@@ -68,10 +68,10 @@ func (f *File) misnamed(read map[string]*File) (p Problem, ok bool) {
 	key := f.Def.Key
 	base := filepath.Base(f.Name)
 	if want := strings.TrimSuffix(base, filepath.Ext(base)); want != key && key != "" {
-		return Problem{f.Name, f.lineOf([]string{"key"}, true), fmt.Sprintf("key is %q; the file must be named %s.yaml", key, key)}, false
+		return Problem{File: f.Name, Line: f.lineOf([]string{"key"}, true), Msg: fmt.Sprintf("key is %q; the file must be named %s.yaml", key, key)}, false
 	}
 	if other, twice := read[key]; twice {
-		return Problem{f.Name, f.lineOf([]string{"key"}, true), fmt.Sprintf("connector %s is in %s, too", key, other.Name)}, false
+		return Problem{File: f.Name, Line: f.lineOf([]string{"key"}, true), Msg: fmt.Sprintf("connector %s is in %s, too", key, other.Name)}, false
 	}
 	return Problem{}, true
 }

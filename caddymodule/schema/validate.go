@@ -25,11 +25,16 @@ type Problem struct {
 	File string
 	Line int
 	Msg  string
+	// Column is 0 where it is not known.
+	Column int
 }
 
 func (p Problem) String() string {
 	if p.Line == 0 {
 		return p.File + ": " + p.Msg
+	}
+	if p.Column > 0 {
+		return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Msg)
 	}
 	return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Msg)
 }
@@ -50,7 +55,7 @@ func Read(name string, src []byte) (*File, []Problem) {
 	def, err := providers.Parse(name, src)
 	var problems []Problem
 	if err != nil {
-		problems = append(problems, f.problem(err))
+		problems = f.problems(err)
 	} else {
 		f.Def = def
 	}
@@ -85,7 +90,7 @@ var compiled = sync.OnceValues(func() (*jsonschema.Schema, error) {
 func (f *File) structure() []Problem {
 	schema, err := compiled()
 	if err != nil {
-		return []Problem{{f.Name, 0, err.Error()}}
+		return []Problem{{File: f.Name, Msg: err.Error()}}
 	}
 	value, err := f.value()
 	if err != nil {
@@ -116,15 +121,15 @@ func (f *File) leaves(e *jsonschema.ValidationError) (problems []Problem) {
 	switch k := e.ErrorKind.(type) {
 	case *kind.AdditionalProperties:
 		for _, key := range k.Properties {
-			problems = append(problems, Problem{f.Name, f.lineOf(append(slices.Clone(e.InstanceLocation), key), true), fmt.Sprintf("unknown key %q", key)})
+			problems = append(problems, Problem{File: f.Name, Line: f.lineOf(append(slices.Clone(e.InstanceLocation), key), true), Msg: fmt.Sprintf("unknown key %q", key)})
 		}
 		return problems
 	case *kind.AnyOf:
-		return []Problem{{f.Name, f.lineOf(e.InstanceLocation, false), "hosts and auth are missing, or extends: the connector from which they come"}}
+		return []Problem{{File: f.Name, Line: f.lineOf(e.InstanceLocation, false), Msg: "hosts and auth are missing, or extends: the connector from which they come"}}
 	}
 	if len(e.Causes) == 0 {
 		where := strings.Join(e.InstanceLocation, ".")
-		return []Problem{{f.Name, f.lineOf(e.InstanceLocation, false), strings.TrimPrefix(where+": "+e.ErrorKind.LocalizedString(printer), ": ")}}
+		return []Problem{{File: f.Name, Line: f.lineOf(e.InstanceLocation, false), Msg: strings.TrimPrefix(where+": "+e.ErrorKind.LocalizedString(printer), ": ")}}
 	}
 	for _, cause := range e.Causes {
 		problems = append(problems, f.leaves(cause)...)
@@ -171,6 +176,15 @@ func child(n *yaml.Node, step string) (*yaml.Node, int) {
 	return nil, 0
 }
 
+// problems are all the mistakes that an error joins.
+func (f *File) problems(err error) (all []Problem) {
+	_ = strictyaml.Each(err, func(err error) error {
+		all = append(all, f.problem(err))
+		return nil
+	})
+	return all
+}
+
 // problem finds the line of an error of the parser or the compiler, and takes
 // the file's name off its front.
 func (f *File) problem(err error) Problem {
@@ -179,8 +193,8 @@ func (f *File) problem(err error) Problem {
 	var strict *strictyaml.Error
 	switch m := lineInText.FindStringSubmatchIndex(msg); {
 	case errors.As(err, &strict):
-		p.Line = strict.Line
-		p.Msg = strings.Replace(msg, fmt.Sprintf("line %d: ", strict.Line), "", 1)
+		p.Line, p.Column = strict.Line, strict.Column
+		p.Msg = strings.Replace(placeInText.ReplaceAllString(msg, ""), fmt.Sprintf("line %d: ", strict.Line), "", 1)
 	case m != nil:
 		p.Line, _ = strconv.Atoi(msg[m[2]:m[3]])
 		p.Msg = msg[:m[0]] + msg[m[1]:]
@@ -191,10 +205,11 @@ func (f *File) problem(err error) Problem {
 }
 
 var (
-	lineInText = regexp.MustCompile(`(?:yaml: )?(?:unmarshal errors:\s+)?line (\d+): `)
-	optionText = regexp.MustCompile(`auth option ([A-Za-z0-9_-]+): (?:(sign|token|type|field ([A-Za-z0-9_]+)))?`)
-	hostText   = regexp.MustCompile(`host "([^"]*)"`)
-	ruleText   = regexp.MustCompile(`^(?:connector [^:]*: )?(key|hosts|base_url|keep|access|test|extends|env|identity)\b`)
+	placeInText = regexp.MustCompile(`^:\d+(:\d+)?: `) // behind the file's name
+	lineInText  = regexp.MustCompile(`(?:yaml: )?(?:unmarshal errors:\s+)?line (\d+): `)
+	optionText  = regexp.MustCompile(`auth option ([A-Za-z0-9_-]+): (?:(sign|token|type|field ([A-Za-z0-9_]+)))?`)
+	hostText    = regexp.MustCompile(`host "([^"]*)"`)
+	ruleText    = regexp.MustCompile(`^(?:connector [^:]*: )?(key|hosts|base_url|keep|access|test|extends|env|identity)\b`)
 )
 
 // guess finds the line of what an error of the compiler speaks of.

@@ -40,22 +40,22 @@ func TestValidate(t *testing.T) {
 		want []string // "line: part of the message", in order
 	}{
 		{"good", good, nil},
-		{"unknown key", good + "hostss: [x]\n", []string{`9: unknown key "hostss"`}},
-		{"two unknown keys", "colour: red\n" + good + "size: 1\n", []string{`1: unknown key "colour"`, `10: unknown key "size"`}},
-		{"unknown key deep down", strings.Replace(good, "secret: true", "secrets: true", 1), []string{`7: unknown key "secrets"`}},
+		{"unknown key", good + "hostss: [x]\n", []string{`9:1: unknown key "hostss"`}},
+		{"two unknown keys", "colour: red\n" + good + "size: 1\n", []string{`1:1: unknown key "colour"`, `10:1: unknown key "size"`}},
+		{"unknown key deep down", strings.Replace(good, "secret: true", "secrets: true", 1), []string{`7:32: unknown key "secrets"`}},
 		{"no YAML", "key: [\n", []string{"1: "}},
 		{"empty", "", []string{"empty"}},
 		{"a list", "- a\n", []string{"1: want a mapping"}},
-		{"key twice", good + "title: Again\n", []string{"9: "}},
+		{"key twice", good + "title: Again\n", []string{"9:1: "}},
 		{"no hosts", "key: mine\nauth: {k: {type: credentials, fields: {k: {secret: true}}, sign: bearer}}\n", []string{"1: connector mine: hosts are missing"}},
 		{"a bad host", strings.Replace(good, "[api.mine.example]", "\n  - api.mine.example\n  - api example", 1), []string{`5: `}},
 		{"a host that is too wide", strings.Replace(good, "[api.mine.example]", "\n  - host: \"*.com\"", 1), []string{`4: `}},
 		{"a wrong type", strings.Replace(good, "type: credentials", "type: credential", 1), []string{`6: connector mine: auth option key: type "credential": want`}},
-		{"a wrong signer", strings.Replace(good, "sign: bearer", "sign: barer", 1), []string{`8: unknown signer "barer"`}},
-		{"an unknown field in a template", strings.Replace(good, "sign: bearer", `sign: {header: {X: "{fields.kee}"}}`, 1), []string{`8: `}},
+		{"a wrong signer", strings.Replace(good, "sign: bearer", "sign: barer", 1), []string{`8:11: unknown signer "barer"`}},
+		{"an unknown field in a template", strings.Replace(good, "sign: bearer", `sign: {header: {X: "{fields.kee}"}}`, 1), []string{`8:25: `}},
 		{"a bad pattern", strings.Replace(good, "secret: true", `secret: true, pattern: "["`, 1), []string{`7: `}},
 		{"a bad rule", good + "access:\n  read: [post /x]\n", []string{`9: `}},
-		{"a test with text for a status", good + "test: {get: /me, expect: ok}\n", []string{`9: `}},
+		{"a test with text for a status", good + "test: {get: /me, expect: ok}\n", []string{`9:26: `}},
 		{"extends nothing", "extends: nobody\nkey: mine\n", []string{`1: extends "nobody", which is no connector`}},
 		{"extends itself", "key: mine\nextends: mine\n", []string{"circle"}},
 		{"extends the catalogue", "key: mine\nextends: github\nhosts: [git.mine.example]\n", nil},
@@ -96,7 +96,7 @@ func TestValidateDirectory(t *testing.T) {
 	for _, p := range problems {
 		got = append(got, filepath.Base(p.String()))
 	}
-	if len(problems) != 2 || !slices.ContainsFunc(got, func(s string) bool { return strings.HasPrefix(s, "bad.yaml:2: ") }) ||
+	if len(problems) != 2 || !slices.ContainsFunc(got, func(s string) bool { return strings.HasPrefix(s, "bad.yaml:2:1: ") }) ||
 		!strings.Contains(problems[1].Msg, "is in "+filepath.Join(d, "mine.yaml")) {
 		t.Errorf("Validate = %q, want the unknown key of bad.yaml and that mine stands twice", problems)
 	}
