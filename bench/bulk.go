@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"time"
 )
@@ -37,9 +38,11 @@ func measureBulk(ctx context.Context, w *world, r *report) error {
 	}
 	for range w.plan.rounds {
 		for _, k := range ways {
-			down := get(fmt.Sprintf("%s/bytes?n=%d", k.prefix, size), k.addr, k.headers...)
+			down := func(kind string) []byte {
+				return get(fmt.Sprintf("%s/bytes?n=%d&type=%s", k.prefix, size, kind), k.addr, k.headers...)
+			}
 			up := strings.Replace(string(get(k.prefix+"/sink", k.addr, append(k.headers, fmt.Sprintf("Content-Length: %d", size))...)), "GET", "PUT", 1)
-			for name, request := range map[string][]byte{"download": down, "upload": []byte(up)} {
+			for name, request := range map[string][]byte{"download": down("application/zip"), "download of no known type": down("application/octet-stream"), "upload": []byte(up)} {
 				b, err := moveBulk(ctx, k.addr, request, size, name == "upload", k.proc)
 				if err != nil {
 					return fmt.Errorf("%s, %s: %w", k.name, name, err)
@@ -84,7 +87,7 @@ func moveBulk(ctx context.Context, addr string, request []byte, size int64, up b
 	}
 	c := newH1Client(conn, request)
 	if up {
-		if _, err := io.Copy(conn, io.LimitReader(nulls{}, size)); err != nil {
+		if _, err := io.Copy(conn, io.LimitReader(noise{}, size)); err != nil {
 			return b, err
 		}
 	}
@@ -105,10 +108,16 @@ func moveBulk(ctx context.Context, addr string, request []byte, size int64, up b
 	return b, err
 }
 
-// nulls are as many zero bytes as one reads.
-type nulls struct{}
+// noise is bytes as compressed files have them: a block of them, again and again.
+type noise struct{}
 
-func (nulls) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+var noisy = func() []byte {
+	b := make([]byte, 256<<10)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(b)
+	return b
+}()
+
+func (noise) Read(p []byte) (int, error) { return copy(p, noisy), nil }
 
 // bulkRatio is what a GiB costs Attaché to what it costs Caddy; zero where it was
 // not measured.
@@ -134,7 +143,7 @@ func (r *report) bulkTable(b *strings.Builder) {
 		return
 	}
 	fmt.Fprintf(b, "\n### One body of %d MiB over plain HTTP, the best of the rounds\n\n| | MiB/s | proxy CPU per GiB | to Caddy | RSS |\n|---|--:|--:|--:|--:|\n", r.bulks[0].size>>20)
-	for _, way := range []string{"download", "upload"} {
+	for _, way := range []string{"download", "download of no known type", "upload"} {
 		var reference time.Duration
 		for _, k := range r.bulks {
 			if k.way != way {

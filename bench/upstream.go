@@ -158,13 +158,13 @@ func allowed(r *http.Request, want string) bool {
 	return ok && strings.HasPrefix(got, "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/") && len(signature) == 64
 }
 
-// download sends as many bytes as the query asks for.
+// download sends as many bytes as the query asks for, of the type that it names.
 func download(w http.ResponseWriter, r *http.Request) {
 	n, _ := strconv.ParseInt(r.URL.Query().Get("n"), 10, 64)
 	h := w.Header()
-	h.Set("Content-Type", "application/octet-stream")
+	h.Set("Content-Type", r.URL.Query().Get("type"))
 	h.Set("Content-Length", strconv.FormatInt(n, 10))
-	_, _ = io.CopyBuffer(struct{ io.Writer }{w}, io.LimitReader(nulls{}, n), make([]byte, 256<<10))
+	_, _ = io.CopyBuffer(struct{ io.Writer }{w}, io.LimitReader(noise{}, n), make([]byte, 256<<10))
 }
 
 // upload takes a body and says how long it was.
