@@ -39,7 +39,7 @@ var floods = map[string]func(fr *http2.Framer, n uint32, block []byte) error{
 // eight connections at once. Another agent is served meanwhile, and the proxy keeps
 // its size.
 func playFrames(s *stage, a *attack) (broken, record string) {
-	const connections, most, long = 8, 50000, 4 * time.Second
+	const connections, most, long = 8, 50000, 2 * time.Second
 	flood := floods[a.Request]
 	if flood == nil {
 		return "the catalogue names no such flood: " + a.Request, ""
