@@ -37,7 +37,7 @@ func (s *tokenServer) withCache(t testing.TB, cache, key string, env ...string) 
 				token_url %s/token
 				client_id %s
 				client_secret {env.CLIENT_SECRET}
-				header_as_payload on
+				header_as_payload off
 			}
 		}
 		%s`, cache, s.Service.URL, s.Tokens.URL, clientID, agentLocal("api")),

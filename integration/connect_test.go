@@ -43,6 +43,7 @@ auth:
     title: Sign in to Files
     authorize_url: %[2]s
     token_url: %[3]s
+    header_as_payload: true
     revoke_url: %[4]s
     issuer: %[5]s
     callback: {iss_required: true}
@@ -54,6 +55,7 @@ auth:
     grant_type: device_code
     device_url: %[6]s
     token_url: %[3]s
+    header_as_payload: true
     revoke_url: %[4]s
     scopes: [openid, read]
   key:
@@ -66,7 +68,7 @@ identity: {id: sub, label: sub}
 	writeFile(t, filepath.Join(dir, "connectors", "inside.yaml"), fmt.Sprintf(`
 key: inside
 hosts: ["http://%[1]s/inside/"]
-auth: {oauth: {type: oauth2, authorize_url: %[2]s, token_url: "http://127.0.0.2:%[3]s/token", scopes: [openid]}}
+auth: {oauth: {type: oauth2, header_as_payload: true, authorize_url: %[2]s, token_url: "http://127.0.0.2:%[3]s/token", scopes: [openid]}}
 `, at.Host, c.idp.Authorize, at.Port()))
 	c.attache = newAttache(t, setup{
 		Attache: "vault sqlite {$VAULT}\n\t\tallow_address 127.0.0.1\n\t\tpublic_url " + c.base + "\n\t\tconnectors " + filepath.Join(dir, "connectors") + "\n\t\tagent local",

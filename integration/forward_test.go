@@ -157,7 +157,7 @@ func TestHintsAroundARefresh(t *testing.T) {
 		w.Header().Del("Link")
 		s.serve(w, r)
 	}))
-	a := s.proxy(t, "header_as_payload on")
+	a := s.proxy(t, "header_as_payload off")
 	at := door{base: a.URL + "/api", http: a.plainClient(t)}
 	body(t, at.get(t, "/"))
 	s.refuse("minted-1")

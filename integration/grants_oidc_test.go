@@ -28,6 +28,10 @@ func (s *oidcServer) spec(change func(*oauth.Spec)) oauth.Spec {
 	if change != nil {
 		change(&spec)
 	}
+	if spec.TokenAuth == "" { // the provider's clients prove themselves by header, or not at all
+		header := true
+		spec.HeaderAsPayload = &header
+	}
 	return spec
 }
 
@@ -313,7 +317,7 @@ func TestTokenExchangeWithOIDCProvider(t *testing.T) {
 		scopes oauth.List
 		want   string // of the error
 	}{{oauth.List{"read"}, ""}, {oauth.List{"read", "tools"}, "invalid_scope"}} {
-		x := mustCompile(t, oauth.Spec{GrantType: "token_exchange", TokenURL: s.Token, Scopes: c.scopes, AllowHTTP: true,
+		x := mustCompile(t, oauth.Spec{GrantType: "token_exchange", TokenURL: s.Token, TokenAuth: "basic", Scopes: c.scopes, AllowHTTP: true,
 			Exchange: oauth.ExchangeSpec{SubjectToken: "{fields.user_token}", Resource: oauth.List{"https://api.example"}}})
 		got, err := x.Token(t.Context(), oauth.Request{HTTP: http.DefaultClient, App: s.app("basic"), Fields: secret.Values{"user_token": tok.Credential.Token}})
 		if c.want != "" {
@@ -377,12 +381,12 @@ func TestCredentialsThroughProxy(t *testing.T) {
 		keys = append(keys, key)
 	}
 	const basicUse, postUse = "client_id basic\nclient_secret {env.BASIC}", "client_id post\nclient_secret {env.POST}"
-	add("header", "grant_type: client_credentials, scopes: [read]", basicUse)
-	add("header-json", "grant_type: client_credentials, scopes: [read], content_type: application/json", basicUse)
-	add("payload", "grant_type: client_credentials, scopes: [read], header_as_payload: true", postUse)
-	add("payload-json", "grant_type: client_credentials, scopes: [read], header_as_payload: true, content_type: application/json", postUse)
+	add("header", "grant_type: client_credentials, scopes: [read], header_as_payload: true", basicUse)
+	add("header-json", "grant_type: client_credentials, scopes: [read], content_type: application/json, header_as_payload: true", basicUse)
+	add("payload", "grant_type: client_credentials, scopes: [read], header_as_payload: false", postUse)
+	add("payload-json", "grant_type: client_credentials, scopes: [read], header_as_payload: false, content_type: application/json", postUse)
 	add("signed", "grant_type: client_credentials, scopes: [read], token_auth: private_key_jwt, assertion: {alg: ES256, kid: client-key}", "client_id jwt\nprivate_key {env.KEY}")
-	add("narrowed", `grant_type: token_exchange, scopes: [read], fields: {user_token: {secret: true}}, exchange: {subject_token: "{fields.user_token}"}`, basicUse+"\nuser_token {env.USER_TOKEN}")
+	add("narrowed", `grant_type: token_exchange, scopes: [read], header_as_payload: true, fields: {user_token: {secret: true}}, exchange: {subject_token: "{fields.user_token}"}`, basicUse+"\nuser_token {env.USER_TOKEN}")
 	a := newAttache(t, setup{
 		Attache: fmt.Sprintf("allow_address 127.0.0.1\nconnectors %s\n%s\n%s", dir, strings.Join(blocks, "\n"), agentLocal(keys...)),
 		Env:     []string{"BASIC=" + s.Secrets["basic"], "POST=" + s.Secrets["post"], "KEY=" + s.ClientKey, "USER_TOKEN=" + user.Credential.Token.Reveal()},

@@ -21,19 +21,19 @@ func TestClientCredentials(t *testing.T) {
 		options string
 		check   func(*http.Request, url.Values) bool
 	}{
-		"secret in the body": {"header_as_payload on", func(r *http.Request, form url.Values) bool {
+		"secret in the body": {"header_as_payload off", func(r *http.Request, form url.Values) bool {
 			return post(r, form) && r.Header.Get("Authorization") == "" && r.Header.Get("Content-Type") == "application/x-www-form-urlencoded"
 		}},
-		"secret in the header": {"header_as_payload off", func(r *http.Request, form url.Values) bool {
+		"secret in the header": {"header_as_payload on", func(r *http.Request, form url.Values) bool {
 			return basic(clientID, clientSecret)(r) && form.Get("client_secret") == ""
 		}},
-		"JSON": {"header_as_payload on\ncontent_type application/json", func(r *http.Request, form url.Values) bool {
+		"JSON": {"header_as_payload off\ncontent_type application/json", func(r *http.Request, form url.Values) bool {
 			return post(r, form) && r.Header.Get("Content-Type") == "application/json"
 		}},
-		"scopes": {"header_as_payload on\nscope \"read:user write:repo\"", func(r *http.Request, form url.Values) bool {
+		"scopes": {"header_as_payload off\nscope \"read:user write:repo\"", func(r *http.Request, form url.Values) bool {
 			return post(r, form) && form.Get("scope") == "read:user write:repo"
 		}},
-		"extra parameters": {"header_as_payload on\nparam audience https://api.test/", func(r *http.Request, form url.Values) bool {
+		"extra parameters": {"header_as_payload off\nparam audience https://api.test/", func(r *http.Request, form url.Values) bool {
 			return post(r, form) && form.Get("audience") == "https://api.test/"
 		}},
 	} {
@@ -60,7 +60,7 @@ func TestOneTokenRequest(t *testing.T) {
 	integration(t)
 	s := newTokenServer(t)
 	s.slow = time.Second
-	a := s.proxy(t, "header_as_payload on")
+	a := s.proxy(t, "header_as_payload off")
 	impatient := client{}.run(t, "curl", "-sS", "--max-time", "0.2", a.URL+"/api/whoami")
 	if impatient.Code != 28 {
 		t.Errorf("the first caller did not hang up: %v", impatient)
@@ -90,7 +90,7 @@ func TestOneTokenRequest(t *testing.T) {
 func TestRefreshAfter401(t *testing.T) {
 	integration(t)
 	s := newTokenServer(t)
-	a := s.proxy(t, "header_as_payload on")
+	a := s.proxy(t, "header_as_payload off")
 	checkCurl(t, a.curl(t, a.URL+"/api/whoami"), authenticated+"\n200 1.1")
 	s.refuse("minted-1")
 	checkCurl(t, a.curl(t, "-d", "a body that is sent again", a.URL+"/api/whoami"), authenticated+"\n200 1.1")
@@ -120,7 +120,7 @@ func TestRefreshBeforeExpiry(t *testing.T) {
 	integration(t)
 	s := newTokenServer(t)
 	s.life = 8 // renewed at half of it, since that is less than a minute before its end
-	a := s.proxy(t, "header_as_payload on")
+	a := s.proxy(t, "header_as_payload off")
 	a.curl(t, a.URL+"/api/whoami")
 	time.Sleep(5 * time.Second)
 	s.mu.Lock()
@@ -199,7 +199,7 @@ func TestTokenEndpointAnswers(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s := newTokenServer(t)
 			s.answer = c.answer
-			a := s.proxy(t, "header_as_payload on")
+			a := s.proxy(t, "header_as_payload off")
 			r := client{}.run(t, "curl", "-sS", "-i", a.URL+"/api/whoami")
 			if c.ok {
 				if !strings.Contains(r.Stdout, authenticated) {
@@ -242,7 +242,7 @@ func (zeros) Read(p []byte) (int, error) {
 func TestTokenEndpointDown(t *testing.T) {
 	integration(t)
 	s := newTokenServer(t)
-	a := s.proxy(t, "header_as_payload on")
+	a := s.proxy(t, "header_as_payload off")
 	s.mu.Lock()
 	s.answer = func(w http.ResponseWriter, _ string) { http.Error(w, "down", http.StatusServiceUnavailable) }
 	s.mu.Unlock()

@@ -27,7 +27,7 @@ func TestMetrics(t *testing.T) {
 	}
 
 	s := newTokenServer(t)
-	a := s.proxy(t, "header_as_payload on")
+	a := s.proxy(t, "header_as_payload off")
 	a.curl(t, a.URL+"/api/whoami")
 	checkMetrics(t, a.metrics(t), `attache_token_requests_total\{[^}]*connector="api"[^}]*\} 1`)
 }

@@ -96,7 +96,7 @@ func factsOf(column, cell string) []string {
 	case "scope_separator":
 		return map[string][]string{"comma": {`scope_separator: ","`}, "plus": {`scope_separator: "+"|scope_separator: +`}}[cell] // a space is the default
 	case "token_auth_style":
-		return map[string][]string{"basic": {"token_auth: basic|auth: basic"}, "none": {"token_auth: none|auth: none"}}[cell] // post is the default
+		return map[string][]string{"basic": {"token_auth: basic|auth: basic|header_as_payload: true"}, "none": {"token_auth: none|auth: none"}}[cell] // post is the default
 	case "default_scopes":
 		return slices.DeleteFunc(strings.FieldsFunc(plain, func(r rune) bool { return r == ' ' || r == ',' }), func(s string) bool { return strings.Contains(s, "{") })
 	case "authorize_params":

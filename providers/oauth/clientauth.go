@@ -19,13 +19,18 @@ const (
 	authJWT                          // private_key_jwt, RFC 7523 §2.2
 	authBearerJWT                    // Authorization: Bearer and a JWT of the app, as GitHub Apps do
 	authBearer                       // Authorization: Bearer and the token so far
-	authDefault                      // basic, or none for an app without a secret
+	authDefault                      // post, or none for an app without a secret
+	authHeader                       // basic, or none for an app without a secret
 	authOff                          // no client at all
 )
+
+// inHeader is what header_as_payload: true means.
+const inHeader = "basic_or_none"
 
 // clientAuths are the words of token_auth.
 var clientAuths = map[string]clientAuth{
 	"":                authDefault,
+	inHeader:          authHeader,
 	"off":             authOff,
 	"bearer":          authBearer,
 	"bearer_jwt":      authBearerJWT,
@@ -42,10 +47,13 @@ type signAssertion func(audience string) (string, error)
 // apply sets headers, or returns parameters to send.
 func (a clientAuth) apply(v *expr.Vars, u *url.URL, h http.Header, sign signAssertion) ([]param, error) {
 	id, secret := v.App.Get("client_id").Reveal(), v.App.Get("client_secret").Reveal()
-	if a == authDefault {
-		if a = authBasic; secret == "" {
-			a = authNone
-		}
+	switch {
+	case secret == "" && (a == authDefault || a == authHeader):
+		a = authNone
+	case a == authDefault:
+		a = authPost
+	case a == authHeader:
+		a = authBasic
 	}
 	if id == "" && (a == authBasic || a == authBasicPlain || a == authPost) {
 		return nil, errors.New("the app has no client_id")

@@ -49,11 +49,17 @@ func Compile(s Spec) (*Config, error) {
 
 func (c *Config) checkWords() error {
 	s := &c.spec
-	if s.HeaderAsPayload {
-		if s.TokenAuth != "" && s.TokenAuth != "post" {
-			return fmt.Errorf("header_as_payload means token_auth post, but token_auth is %q; leave one out", s.TokenAuth)
+	if s.HeaderAsPayload != nil {
+		means := "post"
+		if *s.HeaderAsPayload {
+			means = "basic"
 		}
-		s.TokenAuth = "post"
+		switch {
+		case s.TokenAuth != "" && s.TokenAuth != means:
+			return fmt.Errorf("header_as_payload %v means token_auth %s, but token_auth is %q; leave one out", *s.HeaderAsPayload, means, s.TokenAuth)
+		case s.TokenAuth == "" && *s.HeaderAsPayload:
+			s.TokenAuth = inHeader
+		}
 	}
 	switch s.PKCE {
 	case "", "supported", "required", "off":

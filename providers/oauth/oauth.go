@@ -212,7 +212,7 @@ func (r *run) mergeFields(t *Token) {
 
 // noClient is for grants whose assertion says who the client is.
 func noClient(s *Spec) {
-	if !s.HeaderAsPayload {
+	if s.HeaderAsPayload == nil {
 		s.TokenAuth = or(s.TokenAuth, "off")
 	}
 }

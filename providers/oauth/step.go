@@ -108,6 +108,9 @@ func (c *step) compileEncoding(s StepSpec) error {
 		return fmt.Errorf("%s: client authentication %q is not one of %s", c.key, s.Auth, words(clientAuths))
 	}
 	if s.Body != "" {
+		if c.auth == authDefault {
+			c.auth = authHeader // the body has no place for it
+		}
 		c.encoding, c.media = inBody, s.ContentType
 		if len(s.Params) > 0 || c.auth == authPost || !strings.Contains(s.ContentType, "/") {
 			return fmt.Errorf("%s: a body stands for itself: it takes a media type such as text/xml as content_type, no params, and no client authentication inside", c.key)

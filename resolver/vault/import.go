@@ -86,6 +86,7 @@ type importer struct {
 	mark   string // the setting that holds the place in the file
 	done   int64  // lines that an earlier run stored
 	total  int64
+	schema int64 // of the vault that wrote the file
 	header bool
 	ended  bool
 	sum    Imported
@@ -142,7 +143,7 @@ func (im *importer) begin(ctx context.Context, first []byte) error {
 		if h.Vault != transfer.Version || h.Schema > SchemaVersion {
 			return fmt.Errorf("%w: the export has version %d.%d, this release reads %d.%d", ErrNewer, h.Vault, h.Schema, transfer.Version, database.SchemaVersion)
 		}
-		im.total = h.Rows
+		im.total, im.schema = h.Rows, h.Schema
 	}
 	if im.o.Name == "" {
 		return nil

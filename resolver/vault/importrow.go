@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/vault/database"
 	"github.com/attache-proxy/attache/resolver/vault/seal"
 	"github.com/attache-proxy/attache/resolver/vault/transfer"
 )
@@ -27,6 +28,11 @@ func (im *importer) putRow(ctx context.Context, t *tx, table string, r transfer.
 			return 0, errImpossible(a.ID, odd)
 		}
 	}
+	if table == "connectors" && im.schema < database.PayloadReworded {
+		if err := reworded(r); err != nil {
+			return 0, err
+		}
+	}
 	args, err := r.Values(x.Columns)
 	if err != nil {
 		return 0, err
@@ -36,6 +42,14 @@ func (im *importer) putRow(ctx context.Context, t *tx, table string, r transfer.
 	}
 	return t.Exec(ctx, "INSERT INTO "+x.Name+" ("+strings.Join(x.Columns, ", ")+") VALUES ("+
 		strings.TrimSuffix(strings.Repeat("?, ", len(x.Columns)), ", ")+") ON CONFLICT DO NOTHING", args...)
+}
+
+// reworded is a connector's row of an export from the time before.
+func reworded(r transfer.Row) (err error) {
+	definition, _ := r["definition"].(string)
+	form, _ := r["form"].(string)
+	r["definition"], r["form"], err = database.Reworded(definition, form)
+	return err
 }
 
 // parents are the rows that a row of a table belongs to: by which column, in which

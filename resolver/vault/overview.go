@@ -22,6 +22,21 @@ func (s *View) Needing(ctx context.Context, limit int) ([]Account, error) {
 	return out, nil
 }
 
+// AccountCounts counts accounts by state, and those that Ending would list for d.
+func (v *Vault) AccountCounts(ctx context.Context, d time.Duration) (states map[string]int64, ending int64, err error) {
+	states, err = database.CountBy(ctx, v.r, "SELECT state, COUNT(*) FROM accounts GROUP BY state")
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, s := range States {
+		states[string(s)] += 0
+	}
+	err = v.r.Row(ctx, `SELECT COUNT(*) FROM accounts n WHERE n.state = ? AND n.expires_at > ? AND n.expires_at < ?
+		AND NOT EXISTS (SELECT 1 FROM secrets z WHERE z.owner_id = n.id AND z.field = '`+FieldRefreshToken+`')`,
+		string(Active), database.Micros(v.now()), database.Micros(v.now().Add(d))).Scan(&ending)
+	return states, ending, v.db.Explain(err)
+}
+
 // Ending are active accounts whose token ends within d and that have nothing to
 // refresh it with, the next first; of the thousand tokens that end next.
 func (s *View) Ending(ctx context.Context, d time.Duration, limit int) ([]Account, error) {

@@ -40,11 +40,12 @@ type Spec struct {
 	PKCEEncoding string `yaml:"pkce_encoding"`
 
 	// TokenAuth is how the client proves itself: basic, post, none (client_id
-	// alone), private_key_jwt, bearer_jwt, basic_plain (not form-encoded first) or
-	// off. When empty it is basic, or none for an app without a secret.
-	// HeaderAsPayload means post.
+	// alone), private_key_jwt, bearer_jwt, basic_plain (not form-encoded first),
+	// basic_or_none (basic, or none for an app without a secret) or off. When empty it is as HeaderAsPayload says, or none for an app without a
+	// secret: client id and secret in the body (false, or not given), or in an
+	// Authorization: Basic header (true).
 	TokenAuth       string `yaml:"token_auth"`
-	HeaderAsPayload bool   `yaml:"header_as_payload"`
+	HeaderAsPayload *bool  `yaml:"header_as_payload"`
 	// ContentType of the token request: form (when empty), json or query, or the
 	// media type of the first two.
 	ContentType string `yaml:"content_type"`

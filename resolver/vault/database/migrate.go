@@ -35,7 +35,7 @@ func newestMigration() int64 {
 		}
 		newest = max(newest, n)
 	}
-	return newest
+	return max(newest, PayloadReworded)
 }
 
 // inspect refuses a database that a newer release wrote, or that check refuses,
@@ -70,7 +70,7 @@ func (d *DB) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	opts := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true), goose.WithTableName(versionTable)}
+	opts := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true), goose.WithTableName(versionTable), goose.WithGoMigrations(d.rewording()...)}
 	if d.dialect.migrateOptions != nil {
 		more, err := d.dialect.migrateOptions()
 		if err != nil {

@@ -1,0 +1,55 @@
+package vault_test
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/attache-proxy/attache/resolver/vault"
+	"github.com/attache-proxy/attache/resolver/vault/vaulttest"
+)
+
+// A connector that was made when header_as_payload meant the opposite goes on doing
+// what it did: in a database of the release before, and in an export of it.
+func TestPayloadReworded(t *testing.T) {
+	const before = "key: old\nhosts: [a.example]\nauth:\n  oauth:\n    type: oauth2\n    grant_type: client_credentials\n    token_url: https://a.example/t\n"
+	const after = "key: old\nhosts: [a.example]\nauth:\n  oauth:\n    type: oauth2\n    grant_type: client_credentials\n    header_as_payload: true\n    token_url: https://a.example/t\n"
+	vaulttest.Each(t, func(t *testing.T, c vault.Config) {
+		v := must[*vault.Vault](t)(vault.Open(t.Context(), c))
+		_, err := v.System().CreateConnector(t.Context(), vault.Connector{Key: "old", Title: "Old", Type: "OAUTH2", State: "active", Organisation: vault.All, Definition: before, Form: map[string]any{"token_url": "https://a.example/t"}}, false)
+		want(t, "CreateConnector", err, nil)
+		var export bytes.Buffer
+		want(t, "Export", v.Export(t.Context(), &export, false, nil), nil)
+		want(t, "Close", v.Close(), nil)
+		if _, err := raw(t, c).Exec("DELETE FROM attache_schema WHERE version_id = 6"); err != nil {
+			t.Fatal(err)
+		}
+		check := func(what string, v *vault.Vault) {
+			t.Helper()
+			x, err := v.System().Connector(t.Context(), "old")
+			want(t, what, err, nil)
+			if x.Definition != after || x.Form["header_as_payload"] != true {
+				t.Errorf("%s: %v\n%s", what, x.Form, x.Definition)
+			}
+		}
+		for _, what := range []string{"after the upgrade", "after another start"} {
+			v := must[*vault.Vault](t)(vault.Open(t.Context(), c))
+			check(what, v)
+			if what == "after another start" {
+				_, err := v.System().Connector(t.Context(), "old")
+				want(t, "Connector", err, nil)
+				x, _ := v.System().Connector(t.Context(), "old")
+				want(t, "DeleteConnector", v.System().DeleteConnector(t.Context(), "old", x.Version), nil)
+				old := strings.Replace(export.String(), fmt.Sprintf(`"schema":%d`, vault.SchemaVersion), `"schema":5`, 1)
+				if old == export.String() {
+					t.Fatal("the export has no version")
+				}
+				_, err = v.Import(t.Context(), strings.NewReader(old), vault.ImportOptions{})
+				want(t, "Import", err, nil)
+				check("after an import", v)
+			}
+			want(t, "Close", v.Close(), nil)
+		}
+	})
+}
