@@ -15,7 +15,9 @@ import (
 
 	"github.com/attache-proxy/attache/caddymodule/admin"
 	"github.com/attache-proxy/attache/caddymodule/admin/paths"
+	"github.com/attache-proxy/attache/caddymodule/health"
 	"github.com/attache-proxy/attache/caddymodule/oidc"
+	"github.com/attache-proxy/attache/caddymodule/version"
 	"github.com/attache-proxy/attache/resolver/connect"
 )
 
@@ -36,6 +38,7 @@ type AdminHandler struct {
 	// OIDC lets people sign in through an OpenID provider.
 	OIDC *oidc.Config `json:"oidc,omitempty"`
 
+	app    *App
 	api    *admin.Admin
 	cancel context.CancelFunc
 }
@@ -58,13 +61,13 @@ func (h *AdminHandler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	version, _ := caddy.Version()
+	h.app = app
 	office := office{app}
 	h.api = admin.New(admin.Config{
 		Vault: app.vault, Catalogue: office, Tester: office, Connections: office, Storage: office, Declared: office, MCP: connect.MCPFinder(app.guard), Egress: *app.guard,
 		HTTP: app.guardedClient(30 * time.Second), Hosts: h.Hosts, TrustSocket: h.TrustSocket, OIDC: people,
 		PublicURL: app.publicURL, Links: app.ConnectLinks,
-		Version: version, Log: slog.New(zapslog.NewHandler(ctx.Logger().Core())),
+		Version: version.Get().Version, WebhookFailed: app.metrics.Webhook, Log: slog.New(zapslog.NewHandler(ctx.Logger().Core())),
 	})
 	var run context.Context
 	run, h.cancel = context.WithCancel(context.Background())
@@ -82,8 +85,12 @@ func (h *AdminHandler) Cleanup() error {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *AdminHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if health.Serves(r.URL.Path) {
+		h.app.health.ServeHTTP(w, r)
+		return nil
+	}
 	if !paths.Serves(r.URL.Path) {
-		return next.ServeHTTP(w, r)
+		return health.OrNotFound(w, r, next.ServeHTTP)
 	}
 	if paths.Secret(r.URL.Path) {
 		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)

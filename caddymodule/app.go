@@ -13,6 +13,7 @@ import (
 	_ "github.com/attache-proxy/attache/caddymodule/command" // the command line
 	"github.com/attache-proxy/attache/caddymodule/config"
 	"github.com/attache-proxy/attache/caddymodule/connectors"
+	"github.com/attache-proxy/attache/caddymodule/health"
 	"github.com/attache-proxy/attache/caddymodule/live"
 	"github.com/attache-proxy/attache/caddymodule/metrics"
 	"github.com/attache-proxy/attache/caddymodule/sample"
@@ -91,6 +92,7 @@ type App struct {
 	set         *connectors.Set
 
 	sample    *sample.Sampler
+	health    *health.Health
 	stopWatch context.CancelFunc
 
 	publicURL   string // PublicURL, resolved

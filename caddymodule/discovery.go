@@ -5,9 +5,8 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"github.com/attache-proxy/attache/caddymodule/client"
+	"github.com/attache-proxy/attache/caddymodule/version"
 	"github.com/attache-proxy/attache/resolver"
 )
 
@@ -45,8 +44,8 @@ func (v *visit) wellKnown() error {
 func readsOnly(method string) bool { return method == http.MethodGet || method == http.MethodHead }
 
 func (v *visit) about() error {
-	version, _ := caddy.Version()
-	out := client.About{Version: version, Agent: v.agent.Name, AuthRequired: v.h.agent == nil && !v.h.AgentFromCertificate,
+	program := version.Get()
+	out := client.About{Version: program.Version, Caddy: program.Caddy, Agent: v.agent.Name, AuthRequired: v.h.agent == nil && !v.h.AgentFromCertificate,
 		Unmatched: v.h.Unmatched, CAPEM: string(v.h.app.rootPEM()), Connectors: []client.Connector{}}
 	if out.Unmatched == "" {
 		out.Unmatched = "tunnel"
@@ -59,7 +58,13 @@ func (v *visit) about() error {
 		if len(granted) == 0 {
 			continue
 		}
-		ac := client.Connector{Key: c.Key, Title: c.Title, Env: c.Env, Test: c.TestFor(granted[0].Account.Option) != nil}
+		ac := client.Connector{Key: c.Key, Title: c.Title, Env: c.Env}
+		if t := c.TestFor(granted[0].Account.Option); t != nil {
+			ac.Test = true
+			if strings.HasPrefix(t.Get, "/") && !strings.ContainsAny(t.Get, "{}") {
+				ac.TestPath = t.Get
+			}
+		}
 		if c.BaseURL != nil {
 			ac.BaseURL = c.BaseURL.String()
 		}

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/attache-proxy/attache/caddymodule/health"
 	"github.com/attache-proxy/attache/caddymodule/intercept"
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/resolver"
@@ -115,6 +116,10 @@ func (v *visit) direct() error {
 	target, err := resolver.ParseTarget(v.r.Host, "80")
 	if err != nil {
 		return badRequest(err.Error())
+	}
+	if health.Serves(v.r.URL.Path) && (net.ParseIP(target.Host) != nil || !strings.Contains(target.Host, ".")) {
+		v.h.app.health.ServeHTTP(v.w, v.r) // also by the address of a pod
+		return errServed
 	}
 	if !v.h.isOwnName(target.Host) {
 		if v.r.ProtoMajor >= 2 { // HTTP/2 has no absolute form

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddypki"
@@ -13,6 +15,7 @@ import (
 	"github.com/attache-proxy/attache/caddymodule/config"
 	"github.com/attache-proxy/attache/caddymodule/connectors"
 	"github.com/attache-proxy/attache/caddymodule/gcs"
+	"github.com/attache-proxy/attache/caddymodule/health"
 	"github.com/attache-proxy/attache/caddymodule/metrics"
 	"github.com/attache-proxy/attache/caddymodule/sample"
 	"github.com/attache-proxy/attache/providers"
@@ -94,7 +97,37 @@ func (a *App) buildResolver(base []*providers.Connector) error {
 		SignedBody:  a.SignedBody,
 		Running:     &underWay,
 	})
+	a.health = &health.Health{Checks: a.checks(cache)}
 	return nil
+}
+
+// checks are what must work for calls to be served.
+func (a *App) checks(cache sharedCache) (out []health.Check) {
+	if v := a.vault; v != nil {
+		out = append(out, health.Check{Name: "database", Run: v.Ping}, health.Check{Name: "key", Run: func(context.Context) error {
+			text, err := v.OpenLink("health", v.SealLink("health", "ready"), time.Minute)
+			if err == nil && text != "ready" {
+				err = errors.New("the key opens something else")
+			}
+			return err
+		}})
+		metrics.VaultAccounts.Of(func(ctx context.Context) (health.Counts, error) {
+			states, ending, err := v.AccountCounts(ctx, 24*time.Hour)
+			return health.Counts{States: states, Ending: ending}, err
+		})
+	}
+	if pooled, ok := cache.(pooledCache); ok {
+		cache = pooled.sharedCache
+	}
+	if redis, ok := cache.(interface{ Up() bool }); ok {
+		out = append(out, health.Check{Name: "cache", Degraded: true, Run: func(context.Context) error {
+			if !redis.Up() {
+				return errors.New("Redis is away")
+			}
+			return nil
+		}})
+	}
+	return out
 }
 
 // Start implements caddy.App; the listeners are the http app's. From here on this

@@ -14,7 +14,9 @@ import (
 // About is what a proxy says of itself and of the agent that asks:
 // GET /.well-known/attache. No secret is in it.
 type About struct {
+	// Version is Attaché's, and Caddy that of the Caddy in it.
 	Version string `json:"version"`
+	Caddy   string `json:"caddy,omitempty"`
 	// Agent is who the proxy takes us for.
 	Agent string `json:"agent"`
 	// AuthRequired says that the listener has no agent of its own: clients must
@@ -47,6 +49,9 @@ type Connector struct {
 	Env map[string]string `json:"env,omitempty"`
 	// Test says that the connector has a test request.
 	Test bool `json:"test"`
+	// TestPath is the path of that request at the base-URL door, where it is a plain
+	// GET of the connector's base URL.
+	TestPath string `json:"test_path,omitempty"`
 }
 
 // TestResult is what became of a connector's test request. The service's own

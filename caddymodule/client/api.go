@@ -68,6 +68,9 @@ func NewAPI(at string, token secret.Value) (*API, error) {
 	return a, nil
 }
 
+// Here reports whether the API is on this machine, over TCP.
+func (a *API) Here() bool { return a.base.Scheme == "http" && !a.OverSocket }
+
 // parseAPI reads the address of an API; its errors show no password.
 func parseAPI(at string) (*url.URL, error) {
 	if !strings.Contains(at, "://") {
@@ -172,6 +175,22 @@ func List[T any](ctx context.Context, a *API, path string, query url.Values) ite
 				return
 			}
 			q.Set("after", page.Value.Next)
+		}
+	}
+}
+
+// Whole is List of a list that has no pages.
+func Whole[T any](ctx context.Context, a *API, path string, query url.Values) iter.Seq2[Item[T], error] {
+	return func(yield func(Item[T], error) bool) {
+		all, err := Ask[struct{ Items []json.RawMessage }](ctx, a, http.MethodGet, path, query, nil)
+		if err != nil {
+			yield(Item[T]{}, err)
+			return
+		}
+		for _, text := range all.Value.Items {
+			if item, err := itemOf[T](a, text); !yield(item, err) || err != nil {
+				return
+			}
 		}
 	}
 }

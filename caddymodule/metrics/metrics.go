@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/attache-proxy/attache/caddymodule/health"
+	"github.com/attache-proxy/attache/caddymodule/version"
 )
 
 // Metrics are all of it. Their labels come from the configuration
@@ -19,6 +22,9 @@ type Metrics struct {
 	leaves   prometheus.Counter
 	echoes   *prometheus.CounterVec
 	audit    prometheus.Counter
+
+	failures *prometheus.CounterVec
+	webhooks prometheus.Counter
 
 	cacheUp     prometheus.Gauge
 	cacheEvents *prometheus.CounterVec
@@ -53,6 +59,12 @@ var collectors = &Metrics{
 	audit: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "attache_audit_dropped_total", Help: "Audit events that could not be written.",
 	}),
+	failures: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "attache_refresh_failures_total", Help: "Tokens that could not be obtained or refreshed, by connector.",
+	}, []string{"connector"}),
+	webhooks: prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "attache_webhook_failures_total", Help: "Attempts to send a webhook that failed; most are made again.",
+	}),
 	cacheUp: prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "attache_cache_up", Help: "1 while the shared cache answers or none is configured, 0 while it is away.",
 	}),
@@ -61,16 +73,29 @@ var collectors = &Metrics{
 	}, []string{"event"}),
 }
 
+// buildInfo is 1, with which program this is in its labels.
+var buildInfo = func() prometheus.Collector {
+	i := version.Get()
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "attache_build_info", Help: "1; which program this is stands in the labels.",
+		ConstLabels: prometheus.Labels{"version": i.Version, "revision": i.Revision, "caddy": i.Caddy, "go": i.Go}}, func() float64 { return 1 })
+}()
+
+// VaultAccounts count the accounts of the vault that is open.
+var VaultAccounts = new(health.Accounts)
+
 // New registers them.
 func New(reg *prometheus.Registry) (*Metrics, error) {
 	m := collectors
-	for _, c := range []prometheus.Collector{m.requests, m.duration, m.resolve, m.tokens, m.tunnels, m.leaves, m.echoes, m.audit, m.cacheUp, m.cacheEvents} {
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.resolve, m.tokens, m.tunnels, m.leaves, m.echoes, m.audit, m.cacheUp, m.cacheEvents, buildInfo, m.failures, m.webhooks, VaultAccounts} {
 		if err := reg.Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
 			return nil, err
 		}
 	}
 	return m, nil
 }
+
+// Webhook counts an attempt to send a webhook that failed.
+func (m *Metrics) Webhook() { m.webhooks.Inc() }
 
 // Minted counts a leaf certificate.
 func (m *Metrics) Minted() { m.leaves.Inc() }
@@ -104,6 +129,7 @@ func (m *Metrics) Token(connector string, err error) {
 	outcome := "ok"
 	if err != nil {
 		outcome = "error"
+		m.failures.WithLabelValues(connector).Inc()
 	}
 	m.tokens.WithLabelValues(connector, outcome).Inc()
 }
