@@ -27,6 +27,7 @@ import (
 	"github.com/attache-proxy/attache/caddymodule/admin/paths"
 	"github.com/attache-proxy/attache/caddymodule/admin/rest"
 	"github.com/attache-proxy/attache/caddymodule/admin/signin"
+	"github.com/attache-proxy/attache/caddymodule/admin/synonyms"
 	"github.com/attache-proxy/attache/caddymodule/admin/ui"
 	"github.com/attache-proxy/attache/caddymodule/admin/webhooks"
 	"github.com/attache-proxy/attache/resolver/vault"
@@ -69,6 +70,8 @@ type Config struct {
 	TrustSocket bool
 	// OIDC lets people sign in; nil means that only admin tokens open the API.
 	OIDC *signin.OIDC
+	// WebhookFailed hears of each attempt to send a webhook that failed; may be nil.
+	WebhookFailed func()
 	// Version of the program, for the OpenAPI document.
 	Version string
 	Log     *slog.Logger
@@ -89,7 +92,7 @@ func New(c Config) *Admin {
 	}
 	guard := signin.New(signin.Config{Vault: c.Vault, PublicURL: c.PublicURL, Hosts: c.Hosts, TrustSocket: c.TrustSocket, OIDC: c.OIDC, Log: c.Log})
 	a := &Admin{
-		courier: &webhooks.Courier{Vault: c.Vault, HTTP: c.HTTP, Log: c.Log, Now: time.Now},
+		courier: &webhooks.Courier{Vault: c.Vault, HTTP: c.HTTP, Log: c.Log, Now: time.Now, Failed: c.WebhookFailed},
 		turns:   connect.New(connect.Config{Vault: c.Vault, Catalogue: c.Catalogue, Tester: c.Tester, Connections: c.Connections, Log: c.Log}),
 		rest:    rest.New(c.Vault, c.Log, c.Version),
 	}
@@ -105,10 +108,11 @@ func New(c Config) *Admin {
 
 // rooms leads each path to its room, past the guard.
 func (a *Admin) rooms(c Config, guard *signin.Guard) http.Handler {
-	resources := guard.Guard(guard.Authenticate(a.rest.Idempotent(http.HandlerFunc(a.rest.Route))))
+	resources := guard.Guard(guard.Authenticate(a.rest.Idempotent(synonyms.Understand(http.HandlerFunc(a.rest.Route)))))
 	dashboard := guard.Guard(ui.Handler())
 	people := pages.New(pages.Config{Vault: c.Vault, PublicURL: c.PublicURL, Links: c.Links, Log: c.Log, Guard: guard, Turns: a.turns})
 	signIn := guard.Guard(http.HandlerFunc(guard.ServeSignIn))
+	link := guard.Guard(http.HandlerFunc(guard.ServeLink))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case paths.Below(r.URL.Path, paths.UI):
@@ -117,6 +121,8 @@ func (a *Admin) rooms(c Config, guard *signin.Guard) http.Handler {
 			people.ServeHTTP(w, r)
 		case c.OIDC != nil && (r.URL.Path == paths.SignIn || r.URL.Path == paths.SignInCallback):
 			signIn.ServeHTTP(w, r)
+		case r.URL.Path == paths.SignInLink:
+			link.ServeHTTP(w, r)
 		default:
 			resources.ServeHTTP(w, r)
 		}

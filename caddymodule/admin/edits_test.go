@@ -554,3 +554,26 @@ func TestConnectorKinds(t *testing.T) {
 		}
 	})
 }
+
+// TestPendingConnectors: where people can only sign in, and there is no OAuth client to
+// do so through, a connector is pending.
+func TestPendingConnectors(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		state := func() string { return w.want(200, "", "GET", "/connectors/waits", "").str("state") }
+		w.want(201, "", "POST", "/connectors", `{"definition":"key: waits\nhosts: [waits.example]\nauth: {oauth: {type: oauth2, authorize_url: \"https://waits.example/a\", token_url: \"https://waits.example/t\"}}\n"}`)
+		if s := state(); s != "pending" {
+			t.Errorf("without a client: %s", s)
+		}
+		if l := w.want(200, "", "GET", "/connectors?state=pending&custom=true", ""); l.len("items") != 1 || l.get("items.0.active") != true {
+			t.Errorf("pending connectors: %s", l.raw)
+		}
+		app := w.want(201, "", "POST", "/apps", `{"connector":"waits","mode":"your-own","client_id":"good"}`)
+		if s := state(); s != "active" || app.str("mode") != "own" {
+			t.Errorf("with a client: %s, %s", s, app.raw)
+		}
+		w.want(200, "", "PATCH", "/apps/"+app.str("id"), `{"active":false}`)
+		if s := state(); s != "pending" {
+			t.Errorf("with a client that is not in use: %s", s)
+		}
+	})
+}

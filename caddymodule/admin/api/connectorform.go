@@ -31,7 +31,7 @@ type ConnectorForm struct {
 	DeviceURL       *string  `json:"device_url,omitempty"`
 	ContentType     *string  `json:"content_type,omitempty" doc:"Of the token request: application/x-www-form-urlencoded (default) or application/json."`
 	Scope           *string  `json:"scope,omitempty" doc:"Separated by spaces."`
-	HeaderAsPayload *bool    `json:"header_as_payload,omitempty" doc:"Send client id and secret in the body of the token request instead of its Authorization header."`
+	HeaderAsPayload *bool    `json:"header_as_payload,omitempty" doc:"Where the client id and secret go in the token request: false, the default, is its body, true is an Authorization: Basic header."`
 	TestPath        *string  `json:"test_path,omitempty" doc:"A path at the base URL, or an https URL at one of the hosts, that answers 200 to a GET with a good credential."`
 
 	ServiceAccountEmail *string `json:"service_account_email,omitempty" format:"email" doc:"For gcs_service_account."`

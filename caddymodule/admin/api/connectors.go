@@ -37,7 +37,7 @@ type Connector struct {
 	Ends         []Ending          `json:"ends,omitempty" doc:"What the vendor takes away, and when."`
 	Environments []Environment     `json:"environments,omitempty" doc:"Where the service is run; an account chooses one by the field environment, whose default is the first."`
 	Type         string            `json:"type" doc:"Of its first way to connect: OAUTH2, OAUTH1, API_KEY, BASIC_AUTH, AWS_IAM, GCS_SERVICE_ACCOUNT, MCP, DELEGATE or CUSTOM."`
-	State        string            `json:"state" enum:"active,inactive,pending,error"`
+	State        string            `json:"state" enum:"active,inactive,pending,error" doc:"pending: each of its ways to connect waits for an OAuth client (POST /apps)."`
 	Active       bool              `json:"active"`
 	Custom       bool              `json:"custom" doc:"Made through the API, and edited there."`
 	Organisation string            `json:"organisation,omitempty" doc:"Whose a custom connector is; * is everybody's."`
@@ -183,7 +183,11 @@ func (a *API) known(ctx context.Context, c *signin.Caller) ([]Connector, []*prov
 		}
 		bodies, cons = append(bodies, b), append(cons, con)
 	}
-	return bodies, cons, nil
+	has, err := clients(ctx, c, "")
+	for i := range bodies {
+		bodies[i].await(cons[i], has)
+	}
+	return bodies, cons, err
 }
 
 type listConnectorsIn struct {
@@ -263,7 +267,10 @@ type PathKey struct {
 
 func (a *API) getConnector(ctx context.Context, c *signin.Caller, in *PathKey) (*connectorOut, error) {
 	if con, ok := a.c.Catalogue.Connector(in.Key); ok {
-		return &connectorOut{Body: connectorOf(con)}, nil
+		has, err := clients(ctx, c, in.Key)
+		out := &connectorOut{Body: connectorOf(con)}
+		out.Body.await(con, has)
+		return out, err
 	}
 	v, err := c.Connector(ctx, in.Key)
 	if err != nil {
@@ -283,6 +290,11 @@ func (a *API) shownConnector(ctx context.Context, c *signin.Caller, v vault.Conn
 	if err != nil {
 		out.Body.State, out.Body.LastError = "error", err.Error()
 	}
+	has, err := clients(ctx, c, v.Key)
+	if err != nil {
+		return nil, err
+	}
+	out.Body.await(con, has)
 	id := text(v.Form, formAccount)
 	if id == "" {
 		return out, nil

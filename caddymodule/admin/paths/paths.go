@@ -20,11 +20,12 @@ const ClientDocument = "/oauth/client.json"
 // links that operators make, Connect/acc_… for those that agents are given.
 const Connect = "/connect"
 
-// Where people sign in. These two are for browsers, and no part of the document
-// that describes the API.
+// Where people sign in. These are for browsers, and no part of the document
+// that describes the API. SignInLink takes what a link on the terminal says.
 const (
 	SignIn         = API + "/session/sign-in"
 	SignInCallback = API + "/session/callback"
+	SignInLink     = API + "/session/link"
 )
 
 // UI is the path below which the dashboard is: a page that uses the API like

@@ -35,6 +35,8 @@ type Courier struct {
 	HTTP  Doer
 	Log   *slog.Logger
 	Now   func() time.Time
+	// Failed hears of each attempt that failed; may be nil.
+	Failed func()
 }
 
 const (
@@ -88,6 +90,9 @@ func (c *Courier) deliver(ctx context.Context, d *vault.Due) {
 	problem := ""
 	var next time.Time
 	if err != nil {
+		if c.Failed != nil {
+			c.Failed()
+		}
 		problem = err.Error()
 		if d.Attempts <= len(pauses) {
 			pause := pauses[d.Attempts-1]

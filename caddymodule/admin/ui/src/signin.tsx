@@ -8,7 +8,24 @@ export const ready = signal(false);
 const how = signal<{ sign_in_url?: string }>({});
 const away = signal('');
 
+// linked takes the code of a link that a terminal printed out of the address, where
+// it stays in no history, and signs in with it.
+async function linked() {
+  const code = /^#\/sign-in\/([^/?]+)$/.exec(location.hash)?.[1];
+  if (!code) return;
+  history.replaceState(null, '', '#/home');
+  try {
+    token.set((await call<{ token: string }>('POST', '/session/link', { code: decodeURIComponent(code) })).token);
+    me.value = null;
+    signedOut.value = '';
+  } catch (err) {
+    if (!token.get()) signedOut.value = (err as Problem).message;
+  }
+}
+addEventListener('hashchange', () => { if (location.hash.startsWith('#/sign-in/')) start(); });
+
 export async function start() {
+  await linked();
   try {
     how.value = await get('/session');
     away.value = '';

@@ -26,7 +26,7 @@ const fields: Asked[] = [
   { key: 'authorize_url', label: 'Authorize URL', type: 'url', required: true, only: ['authorization_code'] },
   { key: 'device_url', label: 'Device authorization URL', type: 'url', required: true, only: ['device_code'] },
   { key: 'content_type', label: 'Content type of the token request', options: [['', 'application/x-www-form-urlencoded'], ['application/json', 'application/json']], only: oauth },
-  { key: 'header_as_payload', label: 'Header as payload: client ID and secret go in the body of the token request', check: true, only: oauth },
+  { key: 'header_as_payload', label: 'Header as payload: client ID and secret go in an Authorization header (off: in the body of the token request)', check: true, only: oauth },
   { key: 'scope', label: 'Scope, separated by spaces', only: [...oauth, 'gcs_service_account'] },
   { key: 'client_id', label: { aws_iam: 'Access key ID', '': 'Client ID' }, only: [...oauth, 'aws_iam'] },
   { key: 'client_secret', label: { aws_iam: 'Secret access key', '': 'Client secret' }, secret: true, only: [...oauth, 'aws_iam'] },
