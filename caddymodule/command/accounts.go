@@ -17,7 +17,7 @@ import (
 
 var accountsCommand = caddycmd.Command{
 	Name:  "accounts",
-	Usage: "list|show|create|authorize|credentials|test|refresh|activate|suspend|resume|revoke|delete",
+	Usage: "list|show|create|update|authorize|credentials|status|test|refresh|activate|suspend|resume|revoke|delete",
 	Short: "Connects accounts and looks after them",
 	Long: `
 Accounts are somebody's connections to services. Secrets are asked for on the
@@ -72,6 +72,7 @@ Examples:
 			}, setCredentials),
 		)
 		cmd.AddCommand(accountActions()...)
+		cmd.AddCommand(commands(accountCalls)...)
 	},
 }
 
@@ -105,7 +106,7 @@ func showAccount(a *asking, args []string) error {
 		return err
 	}
 	if a.on("json") {
-		return printJSON(a.cmd, item.JSON)
+		return PrintJSON(a.cmd, item.JSON)
 	}
 	x := item.Value
 	facts := [][2]string{
@@ -160,7 +161,7 @@ func createAccount(a *asking, _ []string) error {
 // standard output, what to do next beside it.
 func (a *asking) made(item client.Item[api.Account]) error {
 	if a.on("json") {
-		return printJSON(a.cmd, item.JSON)
+		return PrintJSON(a.cmd, item.JSON)
 	}
 	x := item.Value
 	next := "let an agent use it: attache grants create --agent NAME --account " + x.ID
@@ -221,6 +222,7 @@ func accountActions() []*cobra.Command {
 		action("revoke", "Disconnects an account: its secrets are deleted, here and at the service", reason),
 		apiCommand("delete ID|CONNECTOR:NAME", "Deletes an account, its secrets, grants and usage, and revokes it at the service", cobra.ExactArgs(1), func(cmd *cobra.Command) {
 			cmd.Flags().Bool("keep-at-service", false, "Do not ask the service to forget its tokens")
+			jsonFlag(cmd)
 		}, deleteAccount),
 	}
 }
@@ -250,7 +252,7 @@ func actOn(a *asking, action, given string) error {
 		return err
 	}
 	if a.on("json") {
-		return printJSON(a.cmd, item.JSON)
+		return PrintJSON(a.cmd, item.JSON)
 	}
 	if said := atService[item.Value.AtService]; said != "" {
 		a.remark("%s", said)
@@ -276,7 +278,7 @@ func testAccount(a *asking, args []string) error {
 	t := item.Value
 	switch {
 	case a.on("json"):
-		err = printJSON(a.cmd, item.JSON)
+		err = PrintJSON(a.cmd, item.JSON)
 	case t.OK == nil && t.Obtained:
 		a.remark("The connector has no test request; the service gave a token.")
 		a.print("%s %s", id, t.State)
@@ -308,6 +310,5 @@ func deleteAccount(a *asking, args []string) error {
 	if said := atService[answer.Header.Get("Attache-At-Service")]; said != "" {
 		a.remark("%s", said)
 	}
-	a.print("%s deleted", id)
-	return nil
+	return a.deleted(id)
 }

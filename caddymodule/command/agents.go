@@ -16,7 +16,7 @@ import (
 
 var agentsCommand = caddycmd.Command{
 	Name:  "agents",
-	Usage: "list|create|token|delete",
+	Usage: "list|show|create|update|allow|token|tokens|delete",
 	Short: "Lists, makes and deletes agents of the vault",
 	Long: `
 Agents are who calls through the proxy. Each has a token, which is printed alone
@@ -48,8 +48,9 @@ Examples:
 				cmd.Flags().String("until", "", untilHelp)
 				jsonFlag(cmd)
 			}, createAgentToken),
-			apiCommand("delete ID|NAME", "Deletes an agent, its tokens and grants", cobra.ExactArgs(1), nil, deleteAgent),
+			apiCommand("delete ID|NAME", "Deletes an agent, its tokens and grants", cobra.ExactArgs(1), jsonFlag, deleteAgent),
 		)
+		cmd.AddCommand(commands(agentCalls)...)
 	},
 }
 
@@ -120,7 +121,7 @@ func createAgentToken(a *asking, args []string) error {
 // it came in.
 func (a *asking) printToken(token *string, answer json.RawMessage) error {
 	if a.on("json") {
-		return printJSON(a.cmd, answer)
+		return PrintJSON(a.cmd, answer)
 	}
 	a.print("%s", *cmp.Or(token, new(string)))
 	return nil
@@ -131,8 +132,8 @@ func deleteAgent(a *asking, args []string) error {
 	if err != nil {
 		return err
 	}
-	if _, err = a.api.Do(a.ctx, http.MethodDelete, client.Path("agents", id), nil, nil); err == nil {
-		a.print("%s deleted", id)
+	if _, err := a.api.Do(a.ctx, http.MethodDelete, client.Path("agents", id), nil, nil); err != nil {
+		return err
 	}
-	return err
+	return a.deleted(id)
 }

@@ -24,7 +24,8 @@ const defaultAdmin = "http://127.0.0.1:8081"
 
 // howToReach ends the help of every command that asks the REST API.
 const howToReach = `
-They ask the REST API of a running Attaché (attache_admin in its Caddyfile):
+They ask the REST API of a running Attaché (attache_admin in its Caddyfile). Who can
+read its vault on this machine needs no token; elsewhere:
 
   export ATTACHE_ADMIN_TOKEN=$(attache admin token create --name me --role operator)
   export ATTACHE_ADMIN=http://127.0.0.1:8081    # the default; or https://host, unix//path/to.sock
@@ -50,30 +51,37 @@ func apiCommand(use, short string, args cobra.PositionalArgs, flags func(cmd *co
 	}
 	cmd.RunE = told(func(cmd *cobra.Command, args []string) error {
 		a := &asking{cmd: cmd, ctx: cmd.Context(), names: map[string]string{}}
+		var end func()
 		var err error
-		if a.api, err = reachAPI(a.flag("admin"), a.flag("token-file")); err != nil {
+		if a.api, end, err = reachAPI(a.flag("admin"), a.flag("token-file")); err != nil {
 			return err
 		}
+		defer end()
 		return run(a, args)
 	})
 	return cmd
 }
 
-// reachAPI finds the REST API and the token: an option wins over the environment.
-func reachAPI(at, file string) (*client.API, error) {
+// reachAPI finds the REST API and the token: an option wins over the environment. end
+// must be called when the last request is done.
+func reachAPI(at, file string) (api *client.API, end func(), err error) {
+	end = func() {}
 	token := secret.New(strings.TrimSpace(os.Getenv("ATTACHE_ADMIN_TOKEN")))
 	if file != "" {
-		var err error
 		if token, err = tokenIn(file); err != nil {
-			return nil, err
+			return nil, end, err
 		}
 	}
-	api, err := client.NewAPI(cmp.Or(at, os.Getenv("ATTACHE_ADMIN"), defaultAdmin), token)
-	if err == nil && token.IsZero() && !api.OverSocket {
-		return nil, &client.Error{Code: "no_token", Msg: "the REST API wants an admin token",
-			Next: "export ATTACHE_ADMIN_TOKEN=$(attache admin token create --name me --role operator), or give --token-file FILE."}
+	at = cmp.Or(at, os.Getenv("ATTACHE_ADMIN"), defaultAdmin)
+	api, err = client.NewAPI(at, token)
+	if err != nil || !token.IsZero() || api.OverSocket {
+		return api, end, err
 	}
-	return api, err
+	if token, end, err = ownToken(api); err != nil {
+		return nil, func() {}, err
+	}
+	api, err = client.NewAPI(at, token)
+	return api, end, err
 }
 
 // flag is the value of an option that is a text.
@@ -128,7 +136,7 @@ func printList[T any](a *asking, items iter.Seq2[client.Item[T], error], header 
 		n++
 	}
 	if a.on("json") {
-		return printJSON(a.cmd, map[string]any{"items": all})
+		return PrintJSON(a.cmd, map[string]any{"items": all})
 	}
 	if n == 0 {
 		a.remark("There are none.")

@@ -60,7 +60,7 @@ func (a *asking) showAuthorization(item client.Item[api.Authorization]) error {
 	t := item.Value
 	switch {
 	case a.on("json"):
-		return printJSON(a.cmd, item.JSON)
+		return PrintJSON(a.cmd, item.JSON)
 	case t.UserCode != "":
 		a.remark("Open the address and enter the code, until %s:", t.ExpiresAt.Local().Format(time.TimeOnly))
 		a.print("%s\n%s", client.Printable(t.VerificationURI), client.Printable(t.UserCode))

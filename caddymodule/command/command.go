@@ -10,7 +10,6 @@ import (
 	"io"
 	"strings"
 
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
 	"github.com/attache-proxy/attache/caddymodule/client"
@@ -53,7 +52,7 @@ func told(run func(cmd *cobra.Command, args []string) error) func(*cobra.Command
 		if code == 1 {
 			return err
 		}
-		return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return code, nil })(cmd, args)
+		return exiting(cmd, code)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/attache-proxy/attache/caddymodule/command/view"
 	"github.com/attache-proxy/attache/caddymodule/config"
 	"github.com/attache-proxy/attache/caddymodule/schema"
 	"github.com/attache-proxy/attache/providers"
@@ -21,7 +22,7 @@ import (
 
 var connectorsCommand = caddycmd.Command{
 	Name:  "connectors",
-	Usage: "list|show|validate|schema|mcp",
+	Usage: "list|show|create|update|delete|metadata|validate|schema|mcp",
 	Short: "Lists, shows and checks connectors",
 	Long: `
 Connectors say what services look like. Most are built in; one's own are YAML
@@ -51,6 +52,7 @@ For completion and checks in an editor, begin a file with:
 				return err
 			}),
 		})
+		cmd.AddCommand(commands(connectorCalls)...)
 	},
 }
 
@@ -94,14 +96,14 @@ func listConnectorsCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		var found []shownConnector
+		var found []view.Connector
 		for _, c := range all {
 			if (category == "" || c.Category == category) && (len(args) == 0 || c.Mentions(args[0])) && (until.IsZero() || len(c.Ending(until)) > 0) {
-				found = append(found, showConnector(c))
+				found = append(found, view.Of(c))
 			}
 		}
 		if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
-			return printJSON(cmd, found)
+			return PrintJSON(cmd, found)
 		}
 		if len(found) == 0 {
 			return errors.New("no connector is like that")
@@ -112,7 +114,7 @@ func listConnectorsCommand() *cobra.Command {
 		}
 		fmt.Fprintln(w, "KEY\tTITLE\tCATEGORY\tOPTIONS")
 		for _, c := range found {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", c.Key, c.Title, c.Category, c.optionNames())
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", c.Key, c.Title, c.Category, c.OptionNames())
 		}
 		return w.Flush()
 	})
@@ -133,10 +135,10 @@ func endingFlag(cmd *cobra.Command) (until time.Time, err error) {
 }
 
 // printEnding lists what ends, soonest first.
-func printEnding(w *tabwriter.Writer, all []*providers.Connector, found []shownConnector, until time.Time) error {
+func printEnding(w *tabwriter.Writer, all []*providers.Connector, found []view.Connector, until time.Time) error {
 	var lines []string
 	for _, c := range all {
-		if !slices.ContainsFunc(found, func(s shownConnector) bool { return s.Key == c.Key }) {
+		if !slices.ContainsFunc(found, func(s view.Connector) bool { return s.Key == c.Key }) {
 			continue
 		}
 		for _, e := range c.Ending(until) {
@@ -180,11 +182,11 @@ func showConnectorCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		shown := showConnector(found[0])
+		shown := view.Of(found[0])
 		if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
-			return printJSON(cmd, shown)
+			return PrintJSON(cmd, shown)
 		}
-		fmt.Fprint(cmd.OutOrStdout(), shown.text())
+		fmt.Fprint(cmd.OutOrStdout(), shown.Text())
 		return nil
 	})
 	return cmd
@@ -213,7 +215,8 @@ func validateConnectorsCommand() *cobra.Command {
 	}
 }
 
-func printJSON(cmd *cobra.Command, v any) error {
+// PrintJSON prints a value as JSON, for people and programs.
+func PrintJSON(cmd *cobra.Command, v any) error {
 	var text bytes.Buffer
 	enc := json.NewEncoder(&text)
 	enc.SetIndent("", "  ")

@@ -16,7 +16,7 @@ import (
 
 var grantsCommand = caddycmd.Command{
 	Name:  "grants",
-	Usage: "list|create|delete",
+	Usage: "list|create|update|delete",
 	Short: "Says which agent may use which account",
 	Long: `
 A grant lets an agent use an account: for reading, or with --write for all. It
@@ -52,8 +52,9 @@ Examples:
 				jsonFlag(cmd)
 				_, _ = cmd.MarkFlagRequired("agent"), cmd.MarkFlagRequired("account")
 			}, createGrant),
-			apiCommand("delete ID", "Takes an account away from an agent", cobra.ExactArgs(1), nil, deleteGrant),
+			apiCommand("delete ID", "Takes an account away from an agent", cobra.ExactArgs(1), jsonFlag, deleteGrant),
 		)
+		cmd.AddCommand(commands(grantCalls)...)
 	},
 }
 
@@ -128,7 +129,7 @@ func createGrant(a *asking, _ []string) error {
 		return err
 	}
 	if a.on("json") {
-		return printJSON(a.cmd, item.JSON)
+		return PrintJSON(a.cmd, item.JSON)
 	}
 	a.print("%s", item.Value.ID)
 	return nil
@@ -159,8 +160,7 @@ func deleteGrant(a *asking, args []string) error {
 			if _, err := a.api.Do(a.ctx, http.MethodDelete, client.Path("agents", g.AgentID, "grants", g.ID), nil, nil); err != nil {
 				return err
 			}
-			a.print("%s deleted", g.ID)
-			return nil
+			return a.deleted(g.ID)
 		}
 	}
 	return errors.New("there is no grant of that id; attache grants list shows all there are")

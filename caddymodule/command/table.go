@@ -2,19 +2,27 @@ package command
 
 import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
 
 	"github.com/attache-proxy/attache/caddymodule/command/sign"
+	"github.com/attache-proxy/attache/caddymodule/command/store"
 )
 
 // All is what this module adds to the command line of Caddy.
-var All = []caddycmd.Command{
+var All = append([]caddycmd.Command{
 	execCommand, envCommand, caCommand, doctorCommand,
 	connectorsCommand, accountsCommand, agentsCommand, grantsCommand, auditCommand,
-	vaultCommand, adminCommand, sign.Command,
-}
+	connectCommand, oauthCommand, setupCommand,
+	store.Vault, store.Admin, sign.Command,
+}, nouns...)
 
 func init() {
 	for _, c := range All {
+		build := c.CobraFunc
+		c.CobraFunc = func(cmd *cobra.Command) {
+			build(cmd)
+			Strict(cmd)
+		}
 		caddycmd.RegisterCommand(c)
 	}
 }

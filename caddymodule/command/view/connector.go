@@ -1,4 +1,5 @@
-package command
+// Package view is how things look on a terminal: connectors, members of JSON objects.
+package view
 
 import (
 	"cmp"
@@ -10,8 +11,8 @@ import (
 	"github.com/attache-proxy/attache/providers"
 )
 
-// shownConnector is a connector as `attache connectors` prints it.
-type shownConnector struct {
+// Connector is a connector as `attache connectors` prints it.
+type Connector struct {
 	Key      string            `json:"key"`
 	Title    string            `json:"title,omitempty"`
 	Aliases  []string          `json:"aliases,omitempty"`
@@ -76,8 +77,8 @@ type shownTest struct {
 	None   string `json:"none,omitempty"`
 }
 
-func showConnector(c *providers.Connector) shownConnector {
-	out := shownConnector{Key: c.Key, Title: c.Title, Category: c.Category, Docs: c.Docs, Source: c.Source,
+func Of(c *providers.Connector) Connector {
+	out := Connector{Key: c.Key, Title: c.Title, Category: c.Category, Docs: c.Docs, Source: c.Source,
 		Aliases: c.Aliases, About: c.Description, Checked: c.Checked.String(), Test: showTest(c.Test), Read: c.Access.Read, Env: c.Env}
 	for i := range c.Ends {
 		out.Ends = append(out.Ends, c.Ends[i].String())
@@ -140,7 +141,7 @@ func (t *shownTest) text() string {
 	return s
 }
 
-func (c shownConnector) optionNames() string {
+func (c Connector) OptionNames() string {
 	var names []string
 	for _, o := range c.Options {
 		names = append(names, o.Name)
@@ -149,7 +150,7 @@ func (c shownConnector) optionNames() string {
 }
 
 // text is the connector for people.
-func (c shownConnector) text() string {
+func (c Connector) Text() string {
 	var b strings.Builder
 	line := func(name, value string) {
 		if value != "" {

@@ -1,4 +1,4 @@
-package command
+package store
 
 import (
 	"context"
@@ -12,7 +12,8 @@ import (
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
-var adminCommand = caddycmd.Command{
+// Admin is `attache admin`.
+var Admin = caddycmd.Command{
 	Name: "admin", Usage: "token create|list|delete",
 	Short: "Makes tokens for the REST API",
 	Long: `	attache admin token create --name laptop --role admin

@@ -1,4 +1,6 @@
-package command
+// Package store is the commands that open the vault themselves: keys, backups, admin
+// tokens.
+package store
 
 import (
 	"bufio"
@@ -19,7 +21,8 @@ import (
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
-var vaultCommand = caddycmd.Command{
+// Vault is `attache vault`.
+var Vault = caddycmd.Command{
 	Name: "vault", Usage: "keygen|status|rotate|export|import",
 	Short: "Looks after the vault: keys, backups, state",
 	Long: `Works on the vault of a configuration file (--config, default ./Caddyfile), or
@@ -34,12 +37,44 @@ on the default one where there is no such file. The proxy may run meanwhile.
 	},
 }
 
+// facts are what of a configuration the vault needs.
+type facts struct {
+	Vault *config.Vault `json:"vault"`
+	Key   []string      `json:"key"`
+	Audit config.Audit  `json:"audit"`
+}
+
+// Nearby opens the vault of ./Caddyfile, or else the default one, where it is a file of
+// this machine that is there already; nil where there is none that we can read.
+func Nearby() *vault.Vault {
+	for _, app := range []func() (*facts, error){func() (*facts, error) { return vaultConfigOf("") }, func() (*facts, error) { return defaultVault, nil }} {
+		f, err := app()
+		if err != nil || f.Vault.Driver != "sqlite" {
+			continue
+		}
+		place, err := f.Vault.Place()
+		if err != nil {
+			continue
+		}
+		if _, err := os.Stat(place); err != nil {
+			continue
+		}
+		if v, err := f.open(); err == nil {
+			return v
+		}
+	}
+	return nil
+}
+
+// defaultVault is that of a configuration which says vault sqlite and nothing more.
+var defaultVault = &facts{Vault: &config.Vault{Driver: "sqlite"}}
+
 // withVault makes a command that works on the vault of --config.
 func withVault(use, short string, args cobra.PositionalArgs, run func(c *cobra.Command, v *vault.Vault, args []string) error) *cobra.Command {
 	c := &cobra.Command{Use: use, Short: short, Args: args, SilenceUsage: true}
 	c.Flags().String("config", "", "configuration file; default ./Caddyfile, where there is one")
 	c.RunE = caddycmd.WrapCommandFuncForCobra(func(fl caddycmd.Flags) (int, error) {
-		v, err := openVault(fl.String("config"))
+		v, err := Open(fl.String("config"))
 		if err != nil {
 			return 1, err
 		}
@@ -52,13 +87,17 @@ func withVault(use, short string, args cobra.PositionalArgs, run func(c *cobra.C
 	return c
 }
 
-// openVault opens the vault of a configuration file, or of ./Caddyfile, or the
+// Open opens the vault of a configuration file, or of ./Caddyfile, or the
 // default one.
-func openVault(file string) (*vault.Vault, error) {
+func Open(file string) (*vault.Vault, error) {
 	app, err := vaultConfigOf(file)
 	if err != nil {
 		return nil, err
 	}
+	return app.open()
+}
+
+func (app *facts) open() (*vault.Vault, error) {
 	place, err := app.Vault.Place()
 	if err != nil {
 		return nil, err
@@ -72,11 +111,11 @@ func openVault(file string) (*vault.Vault, error) {
 }
 
 // vaultConfigOf reads the app's configuration, as far as the vault needs it.
-func vaultConfigOf(file string) (*appFacts, error) {
+func vaultConfigOf(file string) (*facts, error) {
 	if file == "" {
 		file = "Caddyfile"
 		if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) {
-			return &appFacts{Vault: &config.Vault{Driver: "sqlite"}}, nil
+			return defaultVault, nil
 		}
 	}
 	src, err := os.ReadFile(file)
@@ -90,7 +129,7 @@ func vaultConfigOf(file string) (*appFacts, error) {
 	}
 	var conf struct {
 		Apps struct {
-			Attache *appFacts `json:"attache"`
+			Attache *facts `json:"attache"`
 		} `json:"apps"`
 	}
 	if err := json.Unmarshal(src, &conf); err != nil {

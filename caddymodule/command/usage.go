@@ -1,0 +1,176 @@
+package command
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+)
+
+// exitUsage is the exit code of a command line that is wrong: an unknown command
+// or option, too many words or too few. exec has a code of its own.
+const exitUsage = 2
+
+// Strict makes a command, and all below it, refuse what they do not know: an
+// unknown subcommand is an error that says which may have been meant, and its
+// exit code is 2, as that of an unknown option is.
+func Strict(cmd *cobra.Command) {
+	for _, sub := range cmd.Commands() {
+		Strict(sub)
+	}
+	if cmd.Annotations["strict"] != "" {
+		return
+	}
+	if cmd.Annotations == nil {
+		cmd.Annotations = map[string]string{}
+	}
+	cmd.Annotations["strict"] = "yes"
+	if cmd.HasSubCommands() && !cmd.Runnable() {
+		cmd.DisableFlagParsing = true // an option of the command that is meant is none of ours
+		cmd.Args, cmd.RunE = cobra.ArbitraryArgs, group
+		return
+	}
+	cmd.SetFlagErrorFunc(Usage)
+	if wanted := cmd.Args; wanted != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			err := wanted(cmd, args)
+			switch {
+			case err == nil:
+				return nil
+			case cmd.HasSubCommands() && len(args) > 0:
+				err = unknown(cmd, args[0])
+			}
+			return Usage(cmd, err)
+		}
+	}
+	required(cmd)
+}
+
+// required checks the options that must be there before cobra does, whose error
+// has no exit code of its own.
+func required(cmd *cobra.Command) {
+	before := cmd.Args
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if before != nil {
+			if err := before(cmd, args); err != nil {
+				return err
+			}
+		}
+		if err := cmd.ValidateRequiredFlags(); err != nil {
+			return Usage(cmd, err)
+		}
+		return nil
+	}
+}
+
+// group is what a command does that only has subcommands.
+func group(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 || slices.Contains(args, "--help") || slices.Contains(args, "-h") {
+		return cmd.Help()
+	}
+	if sub, _, err := cmd.Find([]string{"version"}); err == nil && sub != cmd && (args[0] == "--version" || args[0] == "-v") {
+		return sub.RunE(sub, nil)
+	}
+	for _, arg := range args {
+		if !strings.HasPrefix(arg, "-") {
+			return Unknown(cmd, arg)
+		}
+	}
+	return Usage(cmd, fmt.Errorf("unknown option %s", args[0]))
+}
+
+// Unknown is the end of a command line with a subcommand that there is not.
+func Unknown(cmd *cobra.Command, word string) error { return Usage(cmd, unknown(cmd, word)) }
+
+// unknown says that there is no such subcommand, and which may have been meant.
+func unknown(cmd *cobra.Command, word string) error {
+	if meant := near(cmd, word); meant != "" {
+		return fmt.Errorf("there is no command %q here; did you mean %s?", word, meant)
+	}
+	var names []string
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() {
+			names = append(names, sub.Name())
+		}
+	}
+	return fmt.Errorf("there is no command %q here; there are: %s", word, strings.Join(names, ", "))
+}
+
+// near is the command that somebody may have meant: it begins so, or is two letters
+// away at most. Empty where none is like it.
+func near(cmd *cobra.Command, word string) string {
+	best, name := 3, ""
+	for _, sub := range cmd.Commands() {
+		if !sub.IsAvailableCommand() {
+			continue
+		}
+		d := distance(strings.ToLower(word), sub.Name())
+		if len(word) > 1 && strings.HasPrefix(sub.Name(), strings.ToLower(word)) {
+			d = min(d, 1)
+		}
+		if d < best {
+			best, name = d, cmd.CommandPath()+" "+sub.Name()
+		}
+	}
+	return name
+}
+
+// distance is Levenshtein's: how many letters to add, leave out or change.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		before := row[0] // of the row above, one to the left
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			before, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, before+cost)
+		}
+	}
+	return row[len(b)]
+}
+
+// Usage tells that the command line is wrong, and what would be right.
+func Usage(cmd *cobra.Command, err error) error {
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	tell(cmd.ErrOrStderr(), cmd.CommandPath(), err)
+	fmt.Fprintf(cmd.ErrOrStderr(), "  %s --help says how.\n", cmd.CommandPath())
+	code := exitUsage
+	if cmd.Name() == execCommand.Name {
+		code = exitOurs
+	}
+	return exiting(cmd, code)
+}
+
+// exiting is an error for which Caddy's main, too, ends with a code.
+func exiting(cmd *cobra.Command, code int) error {
+	return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return code, nil })(cmd, nil)
+}
+
+// ExitCode is the exit code of what a command returned. Caddy's error that has one
+// is of a type that it keeps to itself.
+func ExitCode(err error) int {
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		v := reflect.Indirect(reflect.ValueOf(e))
+		if v.Kind() != reflect.Struct {
+			continue
+		}
+		if f := v.FieldByName("ExitCode"); f.IsValid() && f.CanInt() {
+			return cmp.Or(int(f.Int()), 1)
+		}
+	}
+	if err != nil {
+		return 1
+	}
+	return 0
+}
