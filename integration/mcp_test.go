@@ -58,6 +58,41 @@ func connectURL(t testing.TB, told string) string {
 	return problem.ConnectURL
 }
 
+// Servers of the revision 2026-07-28, which know no handshake, or both eras, and those
+// before are connected alike; so are agents with either generation of the SDK.
+func TestMCPEras(t *testing.T) {
+	v := newVaulted(t)
+	bot, token := v.agent(t, "bot")
+	for era, args := range map[string][]string{"strict": {"--mcp", "--mcp-era", "strict"}, "lenient": {"--mcp", "--mcp-era", "lenient"}, "before": {"--mcp"}} {
+		idp := newOIDC(t, args...)
+		con := v.call(t, 201, "POST", "/connectors", map[string]any{"name": era, "mcp": idp.Issuer + "/mcp", "agents": []string{bot}})
+		at := v.URL + "/" + era + "/mcp"
+		if page := newPerson(t, "zoe").connect(connectURL(t, mcpCall(t, at, token, "whoami", "").Error)); !strings.Contains(page, connected) {
+			t.Fatalf("%s: connecting ends with %s", era, clip(page))
+		}
+		id := con["account_id"].(string)
+		if r := v.call(t, 200, "POST", "/accounts/"+id+"/test", nil); r["ok"] != true || r["tested"] != true || r["state"] != "active" {
+			t.Errorf("%s: the test says %v", era, r)
+		}
+		if a := mcpCall(t, at, token, "whoami", ""); (era == "strict") != strings.Contains(a.Error, "Unsupported protocol version") || era != "strict" && a.Said != "zoe may read offline_access" {
+			t.Errorf("%s: the older client gets %+v", era, a)
+		}
+		want := mcpAnswer{Era: "modern", Said: "zoe may read offline_access"}
+		if era == "before" {
+			want.Era = "legacy"
+		}
+		if a := mcpCallBy(t, "mcp2.mjs", at, token, "whoami", ""); a.Era != want.Era || a.Said != want.Said {
+			t.Errorf("%s: the newer client gets %+v, want %+v", era, a, want)
+		}
+		if era == "before" {
+			continue
+		}
+		if a := mcpCallBy(t, "mcp2.mjs", at, token, "route", `{"tenant":"acme"}`); a.Said != "acme by acme, tools/call route of 2026-07-28" {
+			t.Errorf("%s: the headers of a call are lost: %+v", era, a)
+		}
+	}
+}
+
 // With a certified provider as authorization server: dynamic registration,
 // PKCE, resource, iss, rotation, and a tool that needs more scopes than were
 // approved at first.

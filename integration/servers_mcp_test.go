@@ -133,8 +133,9 @@ func mcpExample(t testing.TB) (url string) {
 	return fmt.Sprintf("http://localhost:%d/mcp", port)
 }
 
-// mcpAnswer is what node/mcp.mjs prints.
+// mcpAnswer is what node/mcp.mjs and node/mcp2.mjs print.
 type mcpAnswer struct {
+	Era    string // of mcp2.mjs: modern or legacy
 	Tools  []string
 	Said   string
 	Heard  int
@@ -142,12 +143,18 @@ type mcpAnswer struct {
 	Error  string
 }
 
-// mcpCall lets the SDK's client call a tool.
+// mcpCall lets the SDK's client call a tool, that of before 2026-07-28.
 func mcpCall(t testing.TB, url, token, tool, args string) (a mcpAnswer) {
 	t.Helper()
+	return mcpCallBy(t, "mcp.mjs", url, token, tool, args)
+}
+
+// mcpCallBy is mcpCall with a client of ours below node/.
+func mcpCallBy(t testing.TB, script, url, token, tool, args string) (a mcpAnswer) {
+	t.Helper()
 	dir := os.Getenv("ATTACHE_NODE_DIR")
-	copyFile(t, filepath.Join("node", "mcp.mjs"), filepath.Join(dir, "mcp.mjs"))
-	r := client{Dir: dir, Env: append(cleanEnv(t.TempDir()), "AGENT_TOKEN="+token)}.run(t, "node", "mcp.mjs", url, tool, args)
+	copyFile(t, filepath.Join("node", script), filepath.Join(dir, script))
+	r := client{Dir: dir, Env: append(cleanEnv(t.TempDir()), "AGENT_TOKEN="+token)}.run(t, "node", script, url, tool, args)
 	if err := json.Unmarshal([]byte(r.Stdout), &a); err != nil {
 		t.Fatalf("the agent printed no JSON: %v", r)
 	}

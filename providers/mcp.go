@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -13,7 +14,7 @@ import (
 	"github.com/attache-proxy/attache/providers/oauth/mcp"
 )
 
-// completeMCP fills in what holds for every MCP server (revision 2025-11-25): a
+// completeMCP fills in what holds for every MCP server (revision 2026-07-28 as before): a
 // person approves, PKCE is a must, and tokens are for one server.
 func completeMCP(s *oauth.Spec) error {
 	switch {
@@ -59,6 +60,7 @@ type mcpTest struct {
 	Body    string            `yaml:"body"`
 	Headers map[string]string `yaml:"headers"`
 	Expect  int               `yaml:"expect"`
+	Or      *mcpTest          `yaml:"or,omitempty"`
 }
 
 // MCPDefinition writes down what was found out about an MCP server as the YAML
@@ -84,8 +86,9 @@ func MCPDefinition(key, title string, s *mcp.Server, tokenAuth string) ([]byte, 
 		Auth: map[string]*mcpOption{"oauth": o},
 	}
 	if !oldTransport(u) {
-		f.Test = &mcpTest{Post: cmp.Or(u.EscapedPath(), "/"), Body: mcp.Hello, Expect: 200,
-			Headers: map[string]string{"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}}
+		for _, g := range slices.Backward(mcp.Greetings) {
+			f.Test = &mcpTest{Post: cmp.Or(u.EscapedPath(), "/"), Body: g.Body, Expect: 200, Headers: g.Headers, Or: f.Test}
+		}
 	}
 	return yaml.Marshal(f)
 }

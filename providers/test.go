@@ -27,6 +27,9 @@ type TestDef struct {
 	// Wrong is what the service answers to a key that was made up, where that is
 	// known: the loader and a test hold that it is not taken for a success.
 	Wrong *WrongDef `yaml:"wrong"`
+	// Or is the request for services that do not know this one, which they say by the
+	// status 400, 404, 405 or 406: of another version of the service, say.
+	Or *TestDef `yaml:"or"`
 	// None says why there is no test: then such accounts are never called tested.
 	None string `yaml:"none"`
 
@@ -62,8 +65,10 @@ func (t *TestDef) UnmarshalYAML(n *yaml.Node) error {
 	switch {
 	case given != 1:
 		return strictyaml.Errorf(n, "test: want one of get, post, and none (the reason why there is no test)")
-	case t.None != "" && (t.Body != "" || t.Headers != nil || t.Expect != 0 || t.OK != "" || t.Wrong != nil):
+	case t.None != "" && (t.Body != "" || t.Headers != nil || t.Expect != 0 || t.OK != "" || t.Wrong != nil || t.Or != nil):
 		return strictyaml.Errorf(n, "test: none stands alone")
+	case t.Or != nil && (t.Or.Or != nil || t.Or.None != ""):
+		return strictyaml.Errorf(n, "test: or: want one request")
 	}
 	if t.OK == "" {
 		return t.checkWrong(n)
@@ -88,6 +93,16 @@ func (t *TestDef) checkWrong(n *yaml.Node) error {
 
 // Status is the status of success.
 func (t *TestDef) Status() int { return cmp.Or(t.Expect, http.StatusOK) }
+
+// Next is the request to try after a status that says that this one is not known; nil
+// where there is none, or where the status says something else.
+func (t *TestDef) Next(status int) *TestDef {
+	switch status {
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotAcceptable:
+		return t.Or
+	}
+	return nil
+}
 
 // ReadsBody reports whether the answer's body decides.
 func (t *TestDef) ReadsBody() bool { return t.answer != nil }

@@ -68,6 +68,16 @@ func (r *Resolver) Probe(ctx context.Context, acct *Account) (p Probed, err erro
 	if t == nil {
 		return p, ErrNoTest
 	}
+	for err == nil && t != nil {
+		p, err = r.try(ctx, acct, t)
+		t = t.Next(p.Status)
+	}
+	return p, err
+}
+
+// try sends one test request.
+func (r *Resolver) try(ctx context.Context, acct *Account, t *providers.TestDef) (p Probed, err error) {
+	c := acct.Connector
 	p.Expected = t.Status()
 	call := &Call{Agent: &Agent{}, Connector: c, Account: acct}
 	path, _, _ := strings.Cut(t.Get+t.Post, "?")

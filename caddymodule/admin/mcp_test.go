@@ -102,11 +102,30 @@ func TestConnectorOfMCPServer(t *testing.T) {
 			}
 		}
 		f.secretEnd = time.Time{}
+		// Tokens are bound to the issuer that gave them.
+		bound, err := w.v.System().CreateAccount(t.Context(), vault.NewAccount{Connector: "files", Option: "oauth", Name: "bound",
+			Credentials: &vault.Credentials{Token: secret.New("t"), RefreshToken: secret.New("r")}, Connected: &vault.Connection{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.want(200, "", "PATCH", "/connectors/files", `{"mcp":"https://mcp.files.example/mcp"}`)
+		if a := w.want(200, "", "GET", "/accounts/"+bound.ID, ""); a.str("state") != "active" {
+			t.Errorf("at the same issuer the account is %s", a.raw)
+		}
 		f.server.Issuer, f.server.TokenURL = "https://as2.files.example", "https://as2.files.example/token"
 		undo := w.as(w.admin("operator", vault.RoleOperator, vault.All))
 		w.want(403, "INVALID_PERMISSIONS", "PATCH", "/connectors/files", `{"mcp":"https://mcp.files.example/mcp"}`)
 		undo()
+		if a := w.want(200, "", "GET", "/accounts/"+bound.ID, ""); a.str("state") != "active" {
+			t.Errorf("after an edit that was refused the account is %s", a.raw)
+		}
 		e := w.want(200, "", "PATCH", "/connectors/files", `{"mcp":"https://mcp.files.example/mcp"}`)
+		if a := w.want(200, "", "GET", "/accounts/"+bound.ID, ""); a.str("state") != "revoked" || a.str("state_reason.code") != "issuer_changed" {
+			t.Errorf("at another issuer the account is %s", a.raw)
+		}
+		if u, err := w.v.Unseal(t.Context(), bound.ID); err != nil || !u.RefreshToken.IsZero() {
+			t.Errorf("its refresh token is still there: %v", err)
+		}
 		app := w.want(200, "", "GET", "/apps/"+apps.str("items.0.id"), "")
 		if !strings.Contains(e.str("definition"), "as2.files.example") || app.str("client_id") != fmt.Sprintf("client-%d", len(f.registered)) {
 			t.Errorf("after the authorization server changed: %s\n%s", e.raw, app.raw)
@@ -114,6 +133,7 @@ func TestConnectorOfMCPServer(t *testing.T) {
 		if strings.Contains(w.seen.String(), "registered-secret-5150") {
 			t.Error("the API shows a client secret")
 		}
+		w.want(204, "", "DELETE", "/accounts/"+bound.ID, "")
 		w.want(204, "", "DELETE", "/connectors/files", "")
 		if l := w.want(200, "", "GET", "/apps?connector=files", ""); l.len("items") != 0 {
 			t.Errorf("apps are left: %s", l.raw)

@@ -48,6 +48,7 @@ const { values: opts } = parseArgs({
     'no-registration': flag,
     cimd: text(''), // take client ID metadata documents, and fetch them from this origin whatever host they name
     mcp: flag, // serve MCP at /mcp
+    'mcp-era': text(''), // of the SDK since 2026-07-28: strict (no other era) or lenient (both)
     jwt: flag, // access tokens for a resource are JWTs
   },
 })
@@ -227,6 +228,10 @@ async function service(req, res, scope) {
 
 // mcp is a resource server as the MCP authorization specification has it: each
 // request needs a token for this server, and the tool "remove" the scope write.
+const mcpNew = opts['mcp-era'] && {
+  ...await import('@modelcontextprotocol/server'),
+  ...await import('@modelcontextprotocol/node'),
+}
 const mcpSDK = opts.mcp && {
   ...await import('@modelcontextprotocol/sdk/server/mcp.js'),
   ...await import('@modelcontextprotocol/sdk/server/streamableHttp.js'),
@@ -248,10 +253,24 @@ async function mcp(req, res) {
   if (body?.method === 'tools/call' && body.params?.name === 'remove' && !found.scope.split(' ').includes('write')) {
     return refuse(403, 'insufficient_scope', 'write')
   }
-  const server = new mcpSDK.McpServer({ name: 'oidc', version: '1' }, { capabilities: { logging: {} } })
   const say = (text) => ({ content: [{ type: 'text', text }] })
-  server.registerTool('whoami', { description: 'Who the token is for' }, () => say(`${found.accountId} may ${found.scope}`))
-  server.registerTool('remove', { description: 'Removes nothing' }, () => say('removed'))
+  const tools = (server) => {
+    server.registerTool('whoami', { description: 'Who the token is for' }, () => say(`${found.accountId} may ${found.scope}`))
+    server.registerTool('remove', { description: 'Removes nothing' }, () => say('removed'))
+    return server
+  }
+  if (mcpNew) {
+    // The SDK itself compares Mcp-Method, Mcp-Name and Mcp-Param-Tenant with the body.
+    const tenant = mcpNew.fromJsonSchema({ type: 'object', properties: { tenant: { type: 'string', 'x-mcp-header': 'Tenant' } }, required: ['tenant'] })
+    const make = () => {
+      const server = tools(new mcpNew.McpServer({ name: 'oidc', version: '2' }))
+      server.registerTool('route', { description: 'Where the call went', inputSchema: tenant }, ({ tenant }) => say(`${tenant} by ${req.headers['mcp-param-tenant']}, ${req.headers['mcp-method']} ${req.headers['mcp-name']} of ${req.headers['mcp-protocol-version']}`))
+      return server
+    }
+    const handler = mcpNew.createMcpHandler(make, { legacy: opts['mcp-era'] === 'strict' ? 'reject' : 'stateless' })
+    return mcpNew.toNodeHandler(handler)(req, res, body)
+  }
+  const server = tools(new mcpSDK.McpServer({ name: 'oidc', version: '1' }, { capabilities: { logging: {} } }))
   const transport = new mcpSDK.StreamableHTTPServerTransport({ sessionIdGenerator: undefined })
   res.on('close', () => transport.close())
   await server.connect(transport)

@@ -184,6 +184,14 @@ func (a *API) patchMCP(ctx context.Context, c *signin.Caller, v vault.Connector,
 	if err != nil {
 		return nil, err
 	}
+	if a.otherIssuer(&v, w.con) {
+		if err := a.mayMove(ctx, c, &v, &vault.Connector{Definition: w.source, Form: form}); err != nil {
+			return nil, err
+		}
+		if err := a.unbind(ctx, c, v.Key); err != nil {
+			return nil, err
+		}
+	}
 	v, err = c.UpdateConnector(ctx, v.Key, v.Version, moves(c), func(x *vault.Connector) error {
 		x.Title, x.Type, x.State, x.Definition, x.Form, x.LastError = connectorOf(w.con).Title, connectorOf(w.con).Type, stateOf(f.Active, x.State), w.source, form, ""
 		return nil

@@ -194,3 +194,34 @@ func (a *API) saveClient(ctx context.Context, c *signin.Caller, v vault.Connecto
 	app, err := c.CreateApp(ctx, vault.App{Connector: v.Key, Mode: vault.AppManaged, Name: formDefault, ClientID: r.ClientID, Params: params, Hosts: hosts, Checked: w.con.Digest()}, secrets)
 	return app.ID, err
 }
+
+// otherIssuer reports whether a connector's tokens would come from another
+// authorization server than before.
+func (a *API) otherIssuer(before *vault.Connector, now *providers.Connector) bool {
+	old, err := a.turns.Compiled(*before)
+	if err != nil || len(old.Options) == 0 {
+		return true
+	}
+	was, is := &old.Options[0].OptionDef.OAuth, &now.Options[0].OptionDef.OAuth
+	return was.Issuer != is.Issuer || was.TokenURL != is.TokenURL
+}
+
+// unbind forgets the tokens of a connector's accounts: they are bound to the issuer
+// that gave them, and another one, which the server may name at any time, must not get
+// them. People approve anew.
+func (a *API) unbind(ctx context.Context, c *signin.Caller, key string) error {
+	all := a.v.As(c.Actor, vault.All)
+	f := vault.AccountFilter{Connector: key, States: []vault.State{vault.Active, vault.Expired, vault.Error, vault.Suspended}}
+	for {
+		l, err := all.Accounts(ctx, f, vault.Page{Limit: 100})
+		if err != nil || len(l.Items) == 0 {
+			return err
+		}
+		for _, acct := range l.Items {
+			why := vault.Reason{Code: "issuer_changed", Detail: "the server has another authorization server now; its tokens are for the former"}
+			if _, err := all.SetState(ctx, acct.ID, 0, vault.Revoked, why); err != nil {
+				return err
+			}
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -24,8 +25,10 @@ const (
 	fetchTimeout = 10 * time.Second
 	// maxRedirects is how often a document may have moved within its origin.
 	maxRedirects = 3
-	// protocolVersion is the revision of MCP whose authorization this is.
-	protocolVersion = "2025-11-25"
+	// protocolVersion is the revision of MCP whose authorization this is, and
+	// handshakeVersion the last that begins with a handshake (initialize).
+	protocolVersion  = "2026-07-28"
+	handshakeVersion = "2025-11-25"
 )
 
 // said is what a server answered to a request without a token.
@@ -34,21 +37,56 @@ type said struct {
 	status int
 }
 
-// Hello is the first request of an MCP client: it also proves a token.
-const Hello = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"` + protocolVersion +
-	`","capabilities":{},"clientInfo":{"name":"attache","version":"1"}}}`
+// Greeting is the first request of an MCP client: it also proves a token.
+type Greeting struct {
+	Body    string
+	Headers map[string]string
+}
 
-// knock sends the first request of an MCP client without a token. The answer's
-// body, which may never end, is not read.
-func (f *Finder) knock(ctx context.Context, u *url.URL) (said, error) {
+// Greetings are those of the two eras, the newer first: a server may know one of them
+// alone, and says so by 400, 404, 405 or 406. Since the revision 2026-07-28 there is no
+// handshake, and each request says its version, in its headers too.
+var Greetings = []Greeting{
+	greeting(`{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"`+protocolVersion+
+		`","io.modelcontextprotocol/clientInfo":{"name":"attache","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}`,
+		map[string]string{"Mcp-Protocol-Version": protocolVersion, "Mcp-Method": "server/discover"}),
+	greeting(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"`+handshakeVersion+
+		`","capabilities":{},"clientInfo":{"name":"attache","version":"1"}}}`, nil),
+}
+
+func greeting(body string, headers map[string]string) Greeting {
+	g := Greeting{body, map[string]string{"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}}
+	maps.Copy(g.Headers, headers)
+	return g
+}
+
+// knock sends the first request of an MCP client without a token, of either era until
+// one is answered 401. The answers' bodies, which may never end, are not read.
+func (f *Finder) knock(ctx context.Context, u *url.URL) (first said, err error) {
+	for i, g := range Greetings {
+		next, err := f.greet(ctx, u, g)
+		if err != nil || next.status == http.StatusUnauthorized {
+			return next, err
+		}
+		if i == 0 || next.ResourceMetadata != "" {
+			first = next
+		}
+	}
+	return first, nil
+}
+
+func (f *Finder) greet(ctx context.Context, u *url.URL, g Greeting) (said, error) {
 	const step = "asking the server without a token"
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), strings.NewReader(Hello))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), strings.NewReader(g.Body))
 	if err != nil {
 		return said{}, refused(step, "want https://HOST/PATH")
 	}
-	req.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}, "User-Agent": {"attache"}}
+	req.Header.Set("User-Agent", "attache")
+	for name, v := range g.Headers {
+		req.Header.Set(name, v)
+	}
 	res, err := f.HTTP.Do(req)
 	if err != nil {
 		return said{}, unanswered(step, u, err)

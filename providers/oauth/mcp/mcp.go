@@ -1,6 +1,6 @@
 // Package mcp finds out, from the URL of a remote MCP server alone, how its
 // clients are authorized, and registers a client there: the client's part of the
-// MCP authorization specification (revision 2025-11-25) up to the authorization
+// MCP authorization specification (revision 2026-07-28, and those before) up to the authorization
 // itself, which is OAuth's authorization code flow as for any other connector.
 //
 // Nothing that a server says is believed because it says so: its metadata must
@@ -79,7 +79,9 @@ type Error struct {
 	// Temporary says that the same may work later.
 	Temporary bool
 
-	cause error
+	// refusedMetadata says that a registration may be taken with other metadata.
+	refusedMetadata bool
+	cause           error
 }
 
 func (e *Error) Error() string { return e.Step + ": " + e.Why }

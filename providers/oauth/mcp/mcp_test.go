@@ -352,3 +352,36 @@ func TestFindPlainHTTP(t *testing.T) {
 		t.Errorf("Find = %+v, %v", got, err)
 	}
 }
+
+// TestFindInBothEras: servers that know one era alone, and refuse the other before they
+// ask for a token, are found out like those that know both.
+func TestFindInBothEras(t *testing.T) {
+	for name, modern := range map[string]bool{"since 2026-07-28": true, "before": false} {
+		server := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			var msg struct {
+				Method string
+				Params struct {
+					Meta map[string]any `json:"_meta"`
+				}
+			}
+			_ = json.NewDecoder(r.Body).Decode(&msg)
+			asks := msg.Method == "server/discover" && r.Header.Get("Mcp-Method") == "server/discover" && r.Header.Get("Mcp-Protocol-Version") == "2026-07-28" &&
+				msg.Params.Meta["io.modelcontextprotocol/protocolVersion"] == "2026-07-28" && msg.Params.Meta["io.modelcontextprotocol/clientCapabilities"] != nil
+			begins := msg.Method == "initialize" && r.Header.Get("Mcp-Method") == "" && r.Header.Get("Mcp-Protocol-Version") == ""
+			if modern && !asks || !modern && !begins {
+				http.Error(w, "not in this era", http.StatusBadRequest)
+				return
+			}
+			w.Header().Set("WWW-Authenticate", `Bearer scope="only-here"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		})
+		net := &internet{hosts: map[string]http.Handler{
+			"host.example": site{"/mcp": server, "/.well-known/oauth-protected-resource/mcp": doc{"resource": "https://host.example/mcp", "authorization_servers": []string{"https://as.example"}}},
+			"as.example":   site{"/.well-known/oauth-authorization-server": metadata("https://as.example")},
+		}}
+		got, err := (&mcp.Finder{HTTP: net}).Find(t.Context(), "https://host.example/mcp")
+		if err != nil || !slices.Equal(got.Scopes, []string{"only-here"}) {
+			t.Errorf("a server of the era %s: %+v, %v; want the scope of its challenge", name, got, err)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -51,6 +52,7 @@ type metadata struct {
 func (c *Client) metadata(auth string) metadata {
 	m := metadata{Name: c.Name, RedirectURIs: c.RedirectURIs, AuthMethod: auth,
 		GrantTypes: []string{"authorization_code", "refresh_token"}, ResponseTypes: []string{"code"}}
+	m.Type = "web"
 	if slices.ContainsFunc(c.RedirectURIs, func(uri string) bool { return strings.HasPrefix(uri, "http:") }) {
 		m.Type = "native" // OpenID registration allows plain HTTP to loopback to these alone
 	}
@@ -70,6 +72,18 @@ func (c *Client) Document() []byte {
 // auths are the ways of proving oneself that we can register for, best first,
 // and the connector's word for each.
 var auths = [][2]string{{"client_secret_basic", "basic"}, {"client_secret_post", "post"}, {"none", "none"}}
+
+// methods are the ways of proving oneself that the server lists and we know, best
+// first; none is the last, listed or not: a server may take what it does not list, and
+// PKCE protects a public client.
+func (s *Server) methods() (all []string) {
+	for _, a := range auths {
+		if slices.Contains(s.AuthMethods, a[0]) || a[0] == "none" {
+			all = append(all, a[0])
+		}
+	}
+	return all
+}
 
 // method is the best way of proving oneself that the server takes and we know.
 func (s *Server) method() (registered, tokenAuth string) {
@@ -101,19 +115,39 @@ func (f *Finder) Register(ctx context.Context, s *Server, c Client) (*Registrati
 	if s.RegistrationURL == "" {
 		return nil, ErrNoRegistration
 	}
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
-	method, _ := s.method()
-	if method == "" {
-		return nil, refused("registering a client", "its clients must prove themselves in ways that we do not know; register one there by hand")
+	var first *Error
+	var tried []string
+	for _, method := range s.methods() {
+		m := c.metadata(method)
+		m.Scope = strings.Join(slices.Concat(s.Scopes, s.Later), " ")
+		r, err := f.register(ctx, s.RegistrationURL, m)
+		if err == nil {
+			return r, nil
+		}
+		no, ok := errors.AsType[*Error](err)
+		if !ok {
+			return nil, err
+		}
+		if tried = append(tried, method); first == nil {
+			first = no
+		}
+		if !no.refusedMetadata {
+			break
+		}
 	}
-	m := c.metadata(method)
-	m.Scope = strings.Join(slices.Concat(s.Scopes, s.Later), " ")
-	return f.register(ctx, s.RegistrationURL, m)
+	if len(tried) > 1 {
+		first.Why += "; tried " + strings.Join(tried, ", ")
+	}
+	if method, _ := s.method(); method == "" {
+		first.Why += "; its clients prove themselves in ways that we do not know: register one there by hand"
+	}
+	return nil, first
 }
 
 func (f *Finder) register(ctx context.Context, endpoint string, m metadata) (*Registration, error) {
 	const step = "registering a client"
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
 	body, err := json.Marshal(m)
 	if err != nil {
 		return nil, refused(step, "our metadata cannot be written")
@@ -153,6 +187,7 @@ func notRegistered(u *url.URL, res *http.Response) *Error {
 			e.Why += ": " + short(no.Description, 200)
 		}
 	}
+	e.refusedMetadata = (res.StatusCode == http.StatusBadRequest || res.StatusCode == http.StatusUnprocessableEntity) && no.Code != "invalid_redirect_uri"
 	return e
 }
 

@@ -30,7 +30,7 @@ func TestRegister(t *testing.T) {
 	if err != nil || got.ClientID != "c1" || got.ClientSecret.Reveal() != "s1" || got.Auth != "post" || got.How != "dynamic" || !got.SecretExpiry.IsZero() {
 		t.Errorf("Register = %+v, %v", got, err)
 	}
-	want := `{"client_name":"Attaché","grant_types":["authorization_code","refresh_token"],"redirect_uris":["https://connect.example/oauth/callback"],"response_types":["code"],"scope":"a b","token_endpoint_auth_method":"client_secret_post"}`
+	want := `{"application_type":"web","client_name":"Attaché","grant_types":["authorization_code","refresh_token"],"redirect_uris":["https://connect.example/oauth/callback"],"response_types":["code"],"scope":"a b","token_endpoint_auth_method":"client_secret_post"}`
 	if b, _ := json.Marshal(asked); string(b) != want {
 		t.Errorf("asked for %s\nwant %s", b, want)
 	}
@@ -102,5 +102,51 @@ func TestRegisterByDocument(t *testing.T) {
 	odd := mcp.Server{RegistrationURL: "https://as.example/register", AuthMethods: []string{"tls_client_auth"}}
 	if _, err := f.Register(t.Context(), &odd, us); err == nil || !strings.Contains(err.Error(), "by hand") {
 		t.Errorf("Register where clients need certificates = %v", err)
+	}
+}
+
+// TestRegisterTriesEachWay: the listed ways in turn, best first, then none; what is no
+// matter of the way is not tried again.
+func TestRegisterTriesEachWay(t *testing.T) {
+	for _, c := range []struct {
+		listed   []string
+		takes    string // the way that the server takes
+		no       string // the code of its refusals
+		want     string // of the ways asked for
+		auth     string
+		problem  string
+		answered int
+	}{
+		{[]string{"none", "client_secret_post", "client_secret_basic"}, "client_secret_post", "invalid_client_metadata", "client_secret_basic client_secret_post", "post", "", 400},
+		{[]string{"client_secret_basic"}, "none", "invalid_client_metadata", "client_secret_basic none", "none", "", 422},
+		{[]string{"private_key_jwt"}, "none", "", "none", "none", "", 400},
+		{[]string{"client_secret_post"}, "", "invalid_client_metadata", "client_secret_post none", "", "invalid_client_metadata; tried client_secret_post, none", 400},
+		{[]string{"client_secret_post"}, "", "invalid_redirect_uri", "client_secret_post", "", "invalid_redirect_uri", 400},
+		{[]string{"client_secret_post"}, "", "", "client_secret_post", "", "answers 403", 403},
+	} {
+		var ways []string
+		net := &internet{hosts: map[string]http.Handler{"as.example": site{"/register": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			var asked map[string]any
+			_ = json.NewDecoder(r.Body).Decode(&asked)
+			way, _ := asked["token_endpoint_auth_method"].(string)
+			if ways = append(ways, way); way != c.takes {
+				w.WriteHeader(c.answered)
+				_ = json.NewEncoder(w).Encode(map[string]string{"error": c.no})
+				return
+			}
+			answer := map[string]string{"client_id": "c", "token_endpoint_auth_method": way}
+			if way != "none" {
+				answer["client_secret"] = "s"
+			}
+			w.WriteHeader(http.StatusCreated)
+			_ = json.NewEncoder(w).Encode(answer)
+		})}}}
+		got, err := (&mcp.Finder{HTTP: net}).Register(t.Context(), &mcp.Server{RegistrationURL: "https://as.example/register", AuthMethods: c.listed}, us)
+		if strings.Join(ways, " ") != c.want {
+			t.Errorf("%q: asked for %q, want %q", c.listed, ways, c.want)
+		}
+		if c.problem == "" && (err != nil || got.Auth != c.auth) || c.problem != "" && (err == nil || !strings.Contains(err.Error(), c.problem)) {
+			t.Errorf("%q: Register = %+v, %v; want %s %s", c.listed, got, err, c.auth, c.problem)
+		}
 	}
 }
