@@ -144,6 +144,9 @@ type OptionDef struct {
 	Help string `yaml:"help"`
 	// Fields is what a person is asked for.
 	Fields FieldDefs `yaml:"fields"`
+	// KeyDirectory says that the public half of the field private_key stands in the
+	// directory by which services check our signatures.
+	KeyDirectory bool `yaml:"key_directory"`
 	// KeyPage is the page on which a person makes the key or registers the app.
 	KeyPage string `yaml:"key_page"`
 	// Test replaces the connector's test for accounts of this option, and Identity

@@ -23,6 +23,7 @@ import (
 
 	"github.com/attache-proxy/attache/caddymodule/admin/api"
 	"github.com/attache-proxy/attache/caddymodule/admin/audit"
+	"github.com/attache-proxy/attache/caddymodule/admin/keydirectory"
 	"github.com/attache-proxy/attache/caddymodule/admin/overview"
 	"github.com/attache-proxy/attache/caddymodule/admin/paths"
 	"github.com/attache-proxy/attache/caddymodule/admin/rest"
@@ -30,6 +31,7 @@ import (
 	"github.com/attache-proxy/attache/caddymodule/admin/synonyms"
 	"github.com/attache-proxy/attache/caddymodule/admin/ui"
 	"github.com/attache-proxy/attache/caddymodule/admin/webhooks"
+	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -72,6 +74,9 @@ type Config struct {
 	OIDC *signin.OIDC
 	// WebhookFailed hears of each attempt to send a webhook that failed; may be nil.
 	WebhookFailed func()
+	// SigningKeys lists the private keys whose public halves stand in the key
+	// directory; nil means that there is none.
+	SigningKeys func(context.Context) ([]secret.Value, error)
 	// Version of the program, for the OpenAPI document.
 	Version string
 	Log     *slog.Logger
@@ -111,6 +116,7 @@ func (a *Admin) rooms(c Config, guard *signin.Guard) http.Handler {
 	resources := guard.Guard(guard.Authenticate(a.rest.Idempotent(synonyms.Understand(http.HandlerFunc(a.rest.Route)))))
 	dashboard := guard.Guard(ui.Handler())
 	people := pages.New(pages.Config{Vault: c.Vault, PublicURL: c.PublicURL, Links: c.Links, Log: c.Log, Guard: guard, Turns: a.turns})
+	keys := &keydirectory.Directory{Keys: c.SigningKeys, Log: c.Log}
 	signIn := guard.Guard(http.HandlerFunc(guard.ServeSignIn))
 	link := guard.Guard(http.HandlerFunc(guard.ServeLink))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -119,6 +125,8 @@ func (a *Admin) rooms(c Config, guard *signin.Guard) http.Handler {
 			dashboard.ServeHTTP(w, r)
 		case paths.Below(r.URL.Path, paths.Connect) || r.URL.Path == paths.Callback || r.URL.Path == paths.ClientDocument:
 			people.ServeHTTP(w, r)
+		case r.URL.Path == paths.KeyDirectory && c.SigningKeys != nil:
+			keys.ServeHTTP(w, r)
 		case c.OIDC != nil && (r.URL.Path == paths.SignIn || r.URL.Path == paths.SignInCallback):
 			signIn.ServeHTTP(w, r)
 		case r.URL.Path == paths.SignInLink:

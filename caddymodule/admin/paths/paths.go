@@ -16,6 +16,9 @@ const Callback = "/oauth/callback"
 // take that instead of a registration.
 const ClientDocument = "/oauth/client.json"
 
+// KeyDirectory is where services find the keys with which accounts sign messages.
+const KeyDirectory = "/.well-known/http-message-signatures-directory"
+
 // Connect is below which people connect accounts: Connect/TOKEN for the
 // links that operators make, Connect/acc_… for those that agents are given.
 const Connect = "/connect"
@@ -36,7 +39,7 @@ const UI = "/ui"
 // Serves reports whether a path is ours: the API's, the dashboard's, the connect
 // pages' or the OAuth callback.
 func Serves(path string) bool {
-	return Below(path, API) || Below(path, UI) || Below(path, Connect) || path == Callback || path == ClientDocument
+	return Below(path, API) || Below(path, UI) || Below(path, Connect) || path == Callback || path == ClientDocument || path == KeyDirectory
 }
 
 // Secret reports whether a path or its query may hold a secret, so that it must
