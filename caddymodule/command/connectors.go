@@ -18,6 +18,7 @@ import (
 	"github.com/attache-proxy/attache/caddymodule/schema"
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/printable"
+	"github.com/attache-proxy/attache/providers/strictyaml"
 )
 
 var connectorsCommand = caddycmd.Command{
@@ -64,19 +65,34 @@ func dirFlag(cmd *cobra.Command) {
 // loadCatalog compiles the built-in connectors and those of --connectors.
 func loadCatalog(cmd *cobra.Command, keys ...string) ([]*providers.Connector, error) {
 	dir, _ := cmd.Flags().GetString("connectors")
-	defs, err := config.Definitions(dir, nil)
-	if err != nil {
-		return nil, err
+	defs, broken := config.Definitions(dir, nil)
+	if defs == nil {
+		return nil, broken
 	}
+	warn(cmd, broken)
 	for i, key := range keys {
 		if !defs.Has(key) {
+			var err error
 			if keys[i], err = config.Meant(defs, key); err != nil {
 				return nil, err
 			}
 			fmt.Fprintf(cmd.ErrOrStderr(), "note: there is no connector %q; this is %s\n", key, keys[i])
 		}
 	}
-	return providers.CompileAll(defs, keys)
+	all, err := providers.CompileAll(defs, keys)
+	if len(keys) > 0 {
+		return all, err
+	}
+	warn(cmd, err)
+	return all, nil
+}
+
+// warn tells of files with mistakes, which hide none of the others.
+func warn(cmd *cobra.Command, err error) {
+	_ = strictyaml.Each(err, func(err error) error {
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %v\n", err)
+		return nil
+	})
 }
 
 func listConnectorsCommand() *cobra.Command {

@@ -10,12 +10,14 @@ import (
 )
 
 // Definitions are the catalogue, overlaid with the connectors of dir, overlaid
-// with those of the configuration. Both may be empty.
+// with those of the configuration. Both may be empty. Files of dir with mistakes are
+// an error, and the others are returned beside it; where nothing can be used it is nil.
 func Definitions(dir string, connectors map[string]*Connector) (*providers.Definitions, error) {
 	defs := providers.BuiltIn()
+	var broken error
 	if dir != "" {
 		own, err := providers.LoadDir(dir)
-		if err != nil {
+		if broken = err; own == nil {
 			return nil, err
 		}
 		for _, d := range own {
@@ -48,7 +50,7 @@ func Definitions(dir string, connectors map[string]*Connector) (*providers.Defin
 			return nil, fmt.Errorf("%s: connector %s is neither built in nor in the connectors directory; give it hosts and sign, or correct its name (attache connectors list)", c.Source, key)
 		}
 	}
-	return defs, nil
+	return defs, broken
 }
 
 // Meant is the one connector whose key is like key, which is none: written

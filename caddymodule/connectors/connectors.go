@@ -129,8 +129,9 @@ func (s *Set) Index(ctx context.Context) (*providers.Index, error) {
 func (s *Set) All() []*providers.Connector {
 	s.once.Do(func() {
 		defs, err := s.Definitions()
-		if err == nil {
-			s.all, err = providers.CompileAll(defs, nil)
+		if defs != nil {
+			all, more := providers.CompileAll(defs, nil)
+			s.all, err = all, errors.Join(err, more)
 		}
 		if err != nil {
 			s.Log.Error("some connectors cannot be used", zap.Error(err))

@@ -15,6 +15,7 @@ import (
 	"github.com/attache-proxy/attache/providers/expr"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/providers/sign"
+	"github.com/attache-proxy/attache/providers/strictyaml"
 	"github.com/attache-proxy/attache/resolver"
 )
 
@@ -116,10 +117,14 @@ func (s *signing) run(out io.Writer) error {
 
 // load finds the connector.
 func (s *signing) load() (*providers.Connector, error) {
-	defs, err := config.Definitions(s.dir, nil)
-	if err != nil {
-		return nil, err
+	defs, broken := config.Definitions(s.dir, nil)
+	if defs == nil {
+		return nil, broken
 	}
+	_ = strictyaml.Each(broken, func(err error) error {
+		s.note("%v", err)
+		return nil
+	})
 	if !defs.Has(s.connector) {
 		key, err := config.Meant(defs, s.connector)
 		if err != nil {

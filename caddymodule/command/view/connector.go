@@ -9,26 +9,28 @@ import (
 	"strings"
 
 	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/providers/sign"
 )
 
 // Connector is a connector as `attache connectors` prints it.
 type Connector struct {
-	Key      string            `json:"key"`
-	Title    string            `json:"title,omitempty"`
-	Aliases  []string          `json:"aliases,omitempty"`
-	About    string            `json:"description,omitempty"`
-	Category string            `json:"category,omitempty"`
-	Docs     string            `json:"docs,omitempty"`
-	Checked  string            `json:"checked,omitempty"`
-	Ends     []string          `json:"ends,omitempty"`
-	Places   []shownPlace      `json:"environments,omitempty"`
-	Source   string            `json:"source"`
-	Hosts    []string          `json:"hosts"`
-	BaseURL  string            `json:"base_url,omitempty"`
-	Options  []shownOption     `json:"options"`
-	Test     *shownTest        `json:"test,omitempty"`
-	Read     []string          `json:"read,omitempty"`
-	Env      map[string]string `json:"env,omitempty"`
+	Key      string                `json:"key"`
+	Title    string                `json:"title,omitempty"`
+	Aliases  []string              `json:"aliases,omitempty"`
+	About    string                `json:"description,omitempty"`
+	Category string                `json:"category,omitempty"`
+	Docs     string                `json:"docs,omitempty"`
+	Checked  string                `json:"checked,omitempty"`
+	Ends     []string              `json:"ends,omitempty"`
+	Places   []shownPlace          `json:"environments,omitempty"`
+	Source   string                `json:"source"`
+	Hosts    []string              `json:"hosts"`
+	BaseURL  string                `json:"base_url,omitempty"`
+	Options  []shownOption         `json:"options"`
+	Test     *shownTest            `json:"test,omitempty"`
+	HostSign map[string]*sign.Spec `json:"host_sign,omitempty"`
+	Read     []string              `json:"read,omitempty"`
+	Env      map[string]string     `json:"env,omitempty"`
 }
 
 // shownPlace is an environment.
@@ -50,6 +52,8 @@ type shownOption struct {
 	ScopeList []shownScope `json:"scope_list,omitempty"`
 	Fields    []shownField `json:"fields"`
 	Test      *shownTest   `json:"test,omitempty"`
+	// Sign is as in the file; absent where it is the type's own, bearer.
+	Sign *sign.Spec `json:"sign,omitempty"`
 }
 
 type shownScope struct {
@@ -93,6 +97,15 @@ func Of(c *providers.Connector) Connector {
 	for _, h := range c.Hosts {
 		out.Hosts = append(out.Hosts, h.String())
 	}
+	for _, h := range c.Definition.Hosts {
+		if h.Sign == nil {
+			continue
+		}
+		if out.HostSign == nil {
+			out.HostSign = map[string]*sign.Spec{}
+		}
+		out.HostSign[h.Host] = h.Sign
+	}
 	if c.BaseURL != nil {
 		out.BaseURL = c.BaseURL.String()
 	}
@@ -103,7 +116,7 @@ func Of(c *providers.Connector) Connector {
 }
 
 func showOption(o *providers.Option) shownOption {
-	out := shownOption{Name: o.Name, Type: o.Type, Title: o.Title, Help: o.Help, KeyPage: o.KeyPage, Test: showTest(o.Test), Fields: []shownField{}}
+	out := shownOption{Name: o.Name, Type: o.Type, Title: o.Title, Help: o.Help, KeyPage: o.KeyPage, Test: showTest(o.Test), Sign: o.Sign, Fields: []shownField{}}
 	if o.Type == providers.TypeOAuth2 {
 		out.GrantType = cmp.Or(o.OptionDef.OAuth.GrantType, "authorization_code")
 		out.Scopes = o.OptionDef.OAuth.Scopes
