@@ -33,6 +33,8 @@ type Connector struct {
 	// KeyHeaders are the headers in which SDKs send the service's key, beside
 	// Authorization: those that the signers write.
 	KeyHeaders []string
+	// KeyParameters are the parameters of a query in which they send it.
+	KeyParameters []string
 	// MetaPrefixes begin the answer's headers that hold people's own metadata,
 	// whose names the service writes in lower case and SDKs show: X-Amz-Meta-.
 	MetaPrefixes []string
@@ -123,6 +125,9 @@ func (c *Connector) compile() error {
 	if err := c.compileKeep(); err != nil {
 		return err
 	}
+	if err := c.checkPrefixes(); err != nil {
+		return err
+	}
 	return c.compileAccess()
 }
 
@@ -142,6 +147,11 @@ func webPage(key, s string) error {
 func (c *Connector) findKeyHeaders() {
 	add := func(s sign.Signer) {
 		c.TakesSignedURLs = c.TakesSignedURLs || sign.SignsURLs(s)
+		for _, name := range s.Places().Query {
+			if !slices.Contains(c.KeyParameters, name) {
+				c.KeyParameters = append(c.KeyParameters, name)
+			}
+		}
 		for _, name := range s.Places().Headers {
 			if name == "Authorization" || slices.Contains(c.KeyHeaders, name) {
 				continue

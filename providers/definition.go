@@ -71,6 +71,11 @@ type Definition struct {
 	// Keep lists which of the agent's own Authorization and Cookie pass; by
 	// default neither does.
 	Keep []string `yaml:"keep"`
+	// Prefixes are for clients that leave out the beginning of a path, since they
+	// take it for a part of the base URL: at the base-URL door the paths listed, and
+	// those below them, are taken for those below the prefix: {/v1: [/messages]}. The
+	// service must have no such paths itself.
+	Prefixes map[string][]string `yaml:"prefixes"`
 	// Cookies is pass where agents have cookies of the service: what it sets reaches
 	// them, narrowed to the host that was called, and what they send reaches it. By
 	// default neither does: a session that a service opens for the credential works

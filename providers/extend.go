@@ -67,12 +67,13 @@ func (d *Definition) extend(base *Definition) *Definition {
 		out.Scrub = base.Scrub
 	}
 	out.Headers = merged(base.Headers, d.Headers)
+	out.Prefixes = merged(base.Prefixes, d.Prefixes)
 	out.Env = merged(base.Env, d.Env)
 	return &out
 }
 
 // merged returns base overlaid with own.
-func merged(base, own map[string]string) map[string]string {
+func merged[V any](base, own map[string]V) map[string]V {
 	if base == nil {
 		return own
 	}
