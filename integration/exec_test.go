@@ -120,6 +120,11 @@ func TestExec(t *testing.T) {
 	t.Run("node https with an agent", func(t *testing.T) {
 		prints(t, in.exec(t, client{}, "node", nodeScript(t, "get.mjs"), "https://api.test/whoami"), authenticated)
 	})
+	for _, how := range []string{"fetch", "agent"} { // of any Node, by what exec lets it load first
+		t.Run("node "+how, func(t *testing.T) {
+			prints(t, in.exec(t, client{}, "node", nodeScript(t, "plain.mjs"), how, "https://api.test/whoami"), authenticated)
+		})
+	}
 	t.Run("java", func(t *testing.T) {
 		prints(t, in.exec(t, client{}, append(append([]string{"java"}, javaClass(t)...), "https://api.test/whoami")...), "HTTP_2 "+authenticated)
 	})
@@ -145,7 +150,7 @@ func TestExec(t *testing.T) {
 			}
 		}
 		for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS",
-			"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "AWS_CA_BUNDLE", "CARGO_HTTP_CAINFO", "DENO_CERT", "OPENAI_BASE_URL", "OPENAI_API_KEY"} {
+			"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "CARGO_HTTP_CAINFO", "DENO_CERT", "OPENAI_BASE_URL", "OPENAI_API_KEY"} {
 			if !strings.Contains("\n"+r.Stdout, "\n"+name+"=") {
 				t.Errorf("%s is not set", name)
 			}

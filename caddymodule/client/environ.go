@@ -32,12 +32,16 @@ type Request struct {
 	// Secrets are names of variables from which the proxy takes credentials:
 	// the command must not have them.
 	Secrets []string
+	// NoNodePreload leaves NODE_OPTIONS alone.
+	NoNodePreload bool
 }
 
 // Environment is what is different for a command that calls through the proxy.
 type Environment struct {
 	// Set holds values that may contain the agent's own token, no other secret.
 	Set map[string]string
+	// Nameless holds those whose names no shell could assign, for a command alone.
+	Nameless map[string]string
 	// Unset says why a variable is taken away.
 	Unset map[string]string
 	// Warnings are what the user should change. They hold no value.
@@ -73,7 +77,7 @@ func (e *Environment) Notes() (lines []string) {
 
 // Compute works out the environment of a command.
 func Compute(r Request) (*Environment, error) {
-	e := &Environment{Set: map[string]string{}, Unset: map[string]string{}, current: lookup(r.Environ)}
+	e := &Environment{Set: map[string]string{}, Nameless: map[string]string{}, Unset: map[string]string{}, current: lookup(r.Environ)}
 	if err := r.check(); err != nil {
 		return nil, err
 	}
@@ -89,6 +93,7 @@ func Compute(r Request) (*Environment, error) {
 	for name, value := range switches {
 		e.Set[name] = value
 	}
+	e.setPreloads(r)
 	e.setOurs(r)
 	for _, c := range r.About.byKey() {
 		e.setConnector(r, c)
@@ -180,7 +185,7 @@ func (e *Environment) setProxy(r Request) (bypass string) {
 		e.note("left out of NO_PROXY:", entry, "it would lead "+dropped[entry]+" past the proxy")
 	}
 	e.Set["NO_PROXY"], e.Set["no_proxy"] = bypass, bypass
-	for _, name := range []string{"npm_config_noproxy", "npm_config_no_proxy"} {
+	for _, name := range bypassVariables {
 		if e.current[name] != "" {
 			e.replace(name, bypass, "it would lead past the proxy")
 		}
@@ -191,6 +196,9 @@ func (e *Environment) setProxy(r Request) (bypass string) {
 func (e *Environment) setTrust(r Request) {
 	for _, v := range trustVariables {
 		file := r.Files.Bundle
+		if v.role == corrects && e.current[v.name] == "" {
+			continue
+		}
 		if v.role == adds {
 			file = r.Files.CA
 		}
@@ -279,7 +287,8 @@ func (e *Environment) Apply(environ []string) []string {
 	gone := func(name string) bool {
 		_, set := e.Set[name]
 		_, unset := e.Unset[name]
-		return set || unset
+		_, nameless := e.Nameless[name]
+		return set || unset || nameless
 	}
 	out := make([]string, 0, len(environ)+len(e.Set))
 	for _, line := range environ {
@@ -288,8 +297,10 @@ func (e *Environment) Apply(environ []string) []string {
 			out = append(out, line)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(e.Set)) {
-		out = append(out, name+"="+e.Set[name])
+	for _, set := range []map[string]string{e.Set, e.Nameless} {
+		for _, name := range slices.Sorted(maps.Keys(set)) {
+			out = append(out, name+"="+set[name])
+		}
 	}
 	return out
 }

@@ -24,7 +24,7 @@ func about(cs ...client.Connector) *client.About {
 	return &client.About{Agent: "local", CAPEM: "x", Connectors: cs}
 }
 
-var files = client.Files{CA: "/c/ca.pem", Bundle: "/c/bundle.pem", TrustStore: "/c/trust store.p12", WgetRC: "/c/wgetrc", PHPDir: "/c/php"}
+var files = client.Files{CA: "/c/ca.pem", Bundle: "/c/bundle.pem", TrustStore: "/c/trust store.p12", WgetRC: "/c/wgetrc", PHPDir: "/c/php", Node: "/c/node.cjs", R: "/c/profile.R"}
 
 // request is the plain case: no token, an empty environment.
 func request(t *testing.T, cs ...client.Connector) client.Request {
@@ -47,18 +47,19 @@ func TestComputePlain(t *testing.T) {
 		"HTTPS_PROXY": "http://127.0.0.1:8080", "https_proxy": "http://127.0.0.1:8080",
 		"NO_PROXY": "localhost,127.0.0.1,::1", "no_proxy": "localhost,127.0.0.1,::1",
 		"SSL_CERT_FILE": "/c/bundle.pem", "CURL_CA_BUNDLE": "/c/bundle.pem", "GIT_SSL_CAINFO": "/c/bundle.pem", "REQUESTS_CA_BUNDLE": "/c/bundle.pem",
-		"PIP_CERT": "/c/bundle.pem", "AWS_CA_BUNDLE": "/c/bundle.pem", "CARGO_HTTP_CAINFO": "/c/bundle.pem",
+		"PIP_CERT": "/c/bundle.pem", "CARGO_HTTP_CAINFO": "/c/bundle.pem",
 		"CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE": "/c/bundle.pem", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": "/c/bundle.pem", "npm_config_cafile": "/c/bundle.pem",
 		"NODE_EXTRA_CA_CERTS": "/c/ca.pem", "DENO_CERT": "/c/ca.pem", "NODE_USE_ENV_PROXY": "1", "WGETRC": "/c/wgetrc", "PHP_INI_SCAN_DIR": ":/c/php",
-		"YARN_HTTPS_PROXY": "http://127.0.0.1:8080",
-		"OPENAI_API_KEY":   "attache", "OPENAI_BASE_URL": "http://127.0.0.1:8080/openai/v1", "TWINE_USERNAME": "__token__", "GH_TOKEN": "attache",
+		"YARN_HTTPS_PROXY": "http://127.0.0.1:8080", "NODE_OPTIONS": `--require="/c/node.cjs"`, "R_PROFILE_USER": "/c/profile.R",
+		"PERL_LWP_ENV_PROXY": "1", "MOJO_PROXY": "1", "GIT_HTTP_PROXY_AUTHMETHOD": "basic",
+		"OPENAI_API_KEY": "attache", "OPENAI_BASE_URL": "http://127.0.0.1:8080/openai/v1", "TWINE_USERNAME": "__token__", "GH_TOKEN": "attache",
 		"ATTACHE_PROXY": "http://127.0.0.1:8080", "ATTACHE_AGENT": "local",
 	} {
 		if got := e.Set[name]; got != want {
 			t.Errorf("%s = %q, want %q", name, got, want)
 		}
 	}
-	for _, name := range []string{"ALL_PROXY", "all_proxy", "ATTACHE_TOKEN"} {
+	for _, name := range []string{"ALL_PROXY", "all_proxy", "ATTACHE_TOKEN", "AWS_CA_BUNDLE", "no_grpc_proxy"} {
 		if got, ok := e.Set[name]; ok {
 			t.Errorf("%s = %q, want it left alone", name, got)
 		}

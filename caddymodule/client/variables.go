@@ -6,6 +6,7 @@ type role int
 const (
 	replaces role = iota // our root and every other
 	adds                 // our root: the client adds it to its own
+	corrects             // our root and every other, where somebody has set it: nobody needs it else
 )
 
 // trustVariables name the file with a client's roots. Most replace the client's
@@ -20,7 +21,7 @@ var trustVariables = []struct {
 	{"GIT_SSL_CAINFO", replaces},                     // git
 	{"REQUESTS_CA_BUNDLE", replaces},                 // Python requests
 	{"PIP_CERT", replaces},                           // pip
-	{"AWS_CA_BUNDLE", replaces},                      // AWS CLI and SDKs
+	{"AWS_CA_BUNDLE", corrects},                      // AWS CLI and SDKs: those in Go with a transport of their own do not start with it (aws-sdk-go v1)
 	{"CARGO_HTTP_CAINFO", replaces},                  // cargo
 	{"CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE", replaces}, // gcloud
 	{"HTTPLIB2_CA_CERTS", replaces},                  // Python httplib2: gsutil, older Google libraries
@@ -53,5 +54,15 @@ var overridden = []string{
 
 // switches turn on what a client leaves off.
 var switches = map[string]string{
-	"NODE_USE_ENV_PROXY": "1", // Node 22.21 and 24.5: fetch and http read the proxy variables
+	"NODE_USE_ENV_PROXY":        "1",     // Node 22.21 and 24.5: fetch and http read the proxy variables
+	"PERL_LWP_ENV_PROXY":        "1",     // Perl's LWP::UserAgent
+	"MOJO_PROXY":                "1",     // Perl's Mojo::UserAgent
+	"GIT_HTTP_PROXY_AUTHMETHOD": "basic", // git: without the challenge that each connection would begin with
 }
+
+// bypassVariables are NO_PROXY's like: they are set where somebody has set them.
+var bypassVariables = []string{"npm_config_noproxy", "npm_config_no_proxy", "no_grpc_proxy", "NO_GRPC_PROXY", "GLOBAL_AGENT_NO_PROXY"}
+
+// registryToken is what npm wants before it sends whoami or publish to the public
+// registry. No shell can set it: its name is none there.
+const registryToken = "npm_config_//registry.npmjs.org/:_authToken"

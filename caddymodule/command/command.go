@@ -93,6 +93,7 @@ func environmentFlags(cmd *cobra.Command) {
 	proxyFlags(cmd)
 	f := cmd.Flags()
 	f.StringArray("account", nil, "Which account: NAME everywhere, or CONNECTOR:NAME at that connector's base URL (repeatable)")
+	f.Bool("no-node-preload", false, "Let Node load nothing of ours (NODE_OPTIONS): clients in Node that read no proxy variable go past the proxy then")
 	f.String("dir", "", "Where the CA bundle is written (default: the user's cache directory)")
 	f.BoolP("verbose", "v", false, "Say on stderr what is changed of your own variables, and why")
 }
@@ -123,9 +124,10 @@ func compute(cmd *cobra.Command, environ []string) (*client.Environment, error) 
 	if err != nil {
 		return nil, err
 	}
+	plainNode, _ := cmd.Flags().GetBool("no-node-preload")
 	return client.Compute(client.Request{
 		Proxy: to.client.URL, About: about, Token: to.client.Token, Account: account, Accounts: accounts,
-		Files: files, Environ: environ, Secrets: to.secrets,
+		Files: files, Environ: environ, Secrets: to.secrets, NoNodePreload: plainNode,
 	})
 }
 

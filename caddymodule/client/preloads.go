@@ -1,0 +1,36 @@
+package client
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// nodeOptions is the variable in which every Node takes options.
+const nodeOptions = "NODE_OPTIONS"
+
+// setPreloads lets runtimes read a file of ours first whose clients know no variable.
+func (e *Environment) setPreloads(r Request) {
+	if !r.NoNodePreload && r.Files.Node != "" {
+		e.Set[nodeOptions] = withPreload(e.current[nodeOptions], r.Files.Node)
+	}
+	if own := e.current["R_PROFILE_USER"]; own == "" || filepath.Base(own) == filepath.Base(r.Files.R) {
+		e.Set["R_PROFILE_USER"] = r.Files.R
+	} else {
+		e.note("kept", "R_PROFILE_USER", "httr trusts the proxy once it has: httr::set_config(httr::config(cainfo = Sys.getenv(\"CURL_CA_BUNDLE\")))")
+	}
+	if slices.ContainsFunc(r.About.Connectors, func(c Connector) bool { return slices.Contains(c.Hosts, "registry.npmjs.org") }) {
+		e.Nameless[registryToken] = placeholder
+	}
+}
+
+// withPreload is NODE_OPTIONS with ours before what stands there: quotes hold a path
+// together, and a backslash within them takes what follows as it is.
+func withPreload(current, file string) string {
+	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(file)
+	own := `--require="` + quoted + `"`
+	if strings.Contains(current, own) {
+		return current
+	}
+	return strings.TrimSpace(own + " " + current)
+}
