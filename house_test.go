@@ -68,6 +68,8 @@ var siblings = map[string][]string{
 	"caddymodule/metrics":        {"caddymodule/health", "caddymodule/version"},
 	"caddymodule/oidc":           {"caddymodule/admin/paths", "caddymodule/admin/signin", "caddymodule/config"},
 	"caddymodule/entrance":       {},
+	"caddymodule/fieldname":      {},
+	"caddymodule/presented":      {},
 	"caddymodule/sample":         {},
 	"resolver/connect":           {"resolver/egress", "resolver/problem", "resolver/vault"},
 	"resolver/problem":           {"resolver", "resolver/vault"},

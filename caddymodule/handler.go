@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/attache-proxy/attache/caddymodule/entrance"
+	"github.com/attache-proxy/attache/caddymodule/fieldname"
 	"github.com/attache-proxy/attache/caddymodule/http1"
 	"github.com/attache-proxy/attache/caddymodule/intercept"
 	"github.com/attache-proxy/attache/resolver"
@@ -86,6 +87,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		OnHeader: func(t *intercept.Tunnel, n int64) bool { return t.Agent.(*tunnelAgent).header(n) },
 	})
 	server.RegisterConnContext(intercept.ConnContext)
+	fieldname.Keep(server)
 	entrance.All.Guard(server)
 	server.RegisterOnShutdown(h.interceptor.Shutdown)
 	server.RegisterOnStop(h.interceptor.Wait)
@@ -116,6 +118,7 @@ const callKey = "attache.call"
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) (err error) {
 	v := &visit{h: h, w: w, r: r, url: *r.URL, began: time.Now(), last: http1.FramedTwice(r)}
 	entrance.All.Serve(r.Context())
+	fieldname.Restore(r)
 	defer v.over(&err)
 	if err = v.understand(); err == nil {
 		h.app.metrics.Resolved(time.Since(v.began))
@@ -169,7 +172,7 @@ func (v *visit) refuse(ref *resolver.Refusal) {
 	if http1.OffersBody(v.r) || v.last || v.r.ProtoMajor == 1 && ref.Code == "too_many_requests" {
 		v.w.Header().Set("Connection", "close") // what is refused for want of room keeps none
 	}
-	ref.WriteTo(v.w)
+	http1.Answer(v.w, v.r, "attache: "+ref.Code, ref.Answer)
 	if c := v.h.logger.Check(zap.DebugLevel, "refused"); c != nil && v.agent != nil {
 		c.Write(zap.String("code", ref.Code), zap.String("detail", ref.Detail), zap.NamedError("cause", ref.Err))
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"go.uber.org/zap"
 
+	"github.com/attache-proxy/attache/caddymodule/fieldname"
 	"github.com/attache-proxy/attache/caddymodule/forward"
 	"github.com/attache-proxy/attache/caddymodule/http1"
 	"github.com/attache-proxy/attache/providers/secret"
@@ -36,7 +37,7 @@ type inside struct {
 func (i *inside) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f := i.forwarder()
 	if f == nil || forward.Upgrades(r) {
-		i.server.ServeHTTP(w, r)
+		fieldname.Aside{Next: i.server}.ServeHTTP(w, r)
 		return
 	}
 	w.Header()["Server"] = []string{caddyhttp.ServerHeader}
@@ -139,6 +140,7 @@ type tunnelAgent struct {
 	account string
 	user    string
 	token   secret.Value
+	ours    bool // the tunnel ends at our own doors: some clients heed no NO_PROXY
 }
 
 // header counts bytes of headers that are not complete, against the agent's limit.

@@ -30,7 +30,7 @@ func TestRateLimitPerAccount(t *testing.T) {
 	}
 	r, _ := resolver.AsRefusal(err)
 	rec := httptest.NewRecorder()
-	r.WriteTo(rec)
+	r.Answer(rec, httptest.NewRequest("GET", "/", nil))
 	if after, _ := strconv.Atoi(rec.Header().Get("Retry-After")); rec.Code != 429 || after < 50 || after > 65 {
 		t.Errorf("the refusal is %d with Retry-After %d, want 429 and about a minute", rec.Code, after)
 	}

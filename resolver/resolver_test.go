@@ -490,7 +490,7 @@ func TestTokenEndpointFailures(t *testing.T) {
 			}
 			rec := httptest.NewRecorder()
 			if ref, ok := resolver.AsRefusal(err); ok {
-				ref.WriteTo(rec)
+				ref.Answer(rec, httptest.NewRequest("GET", "/", nil))
 			}
 			for _, text := range []string{rec.Body.String(), fmt.Sprint(err)} {
 				if strings.Contains(text, "canary-secret-body") || strings.Contains(text, "secret-0123456789") {

@@ -66,7 +66,7 @@ func TestInsufficientScope(t *testing.T) {
 				t.Errorf("the link is for %q, want %q", got, c.scopes)
 			}
 			rec := httptest.NewRecorder()
-			ref.WriteTo(rec)
+			ref.Answer(rec, httptest.NewRequest("GET", "/", nil))
 			var problem struct {
 				Scopes     []string `json:"scopes"`
 				ConnectURL string   `json:"connect_url"`

@@ -196,9 +196,7 @@ func Place(c *providers.Connector, signer sign.Signer, out *http.Request, in *si
 	if c.Scrub {
 		scrub.Codings(out.Header)
 	}
-	for _, name := range c.Removes {
-		delete(out.Header, name)
-	}
+	sign.DropHeaders(out.Header, c.Removes)
 	in.Request = out
 	return signer.Sign(out, in)
 }
@@ -213,9 +211,7 @@ func (x *exchange) outgoing() *outgoing {
 	*out, *u = *x.req, *x.req.URL
 	out.URL = u
 	out.Header = x.req.Header.Clone()
-	for _, name := range dropped {
-		delete(out.Header, name)
-	}
+	sign.DropHeaders(out.Header, dropped)
 	if x.call.Connector != nil {
 		for name := range out.Header {
 			if providers.ClaimsOrigin(name) {

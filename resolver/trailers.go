@@ -3,11 +3,11 @@ package resolver
 import (
 	"io"
 	"net/http"
-	"slices"
 
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/providers/sign"
 )
 
 // keepTrailers lets only those of the agent's trailers through that are no
@@ -36,8 +36,8 @@ func (x *exchange) keepTrailers(out *http.Request) {
 
 func (x *exchange) mayTrail(name string) bool {
 	c := x.call.Connector
-	return httpguts.ValidTrailerHeader(name) && name != "Proxy-Authorization" && !slices.Contains(c.KeyHeaders, name) && !slices.Contains(c.Removes, name) &&
-		!slices.Contains(x.signer.Places().Headers, name) && !providers.ClaimsOrigin(name) && !providers.OverridesMethod(name) && !slices.Contains(dropped, name)
+	return httpguts.ValidTrailerHeader(name) && !sign.IsNamed(name, c.KeyHeaders) && !sign.IsNamed(name, c.Removes) && !sign.IsNamed(name, x.signer.Places().Headers) &&
+		!providers.ClaimsOrigin(name) && !providers.OverridesMethod(name) && !sign.IsNamed(name, dropped)
 }
 
 // trailing is a body after which the trailers are known.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/attache-proxy/attache/providers/expr"
@@ -17,12 +18,7 @@ import (
 // Form fields and JSON members are not removed here but by the Signer, which
 // has the body.
 func Strip(r *http.Request, p Places) {
-	for _, name := range p.Headers {
-		delete(r.Header, http.CanonicalHeaderKey(name))
-	}
-	if len(p.Headers) > 0 {
-		stripOddCase(r.Header, p.Headers)
-	}
+	DropHeaders(r.Header, p.Headers)
 	if len(p.Query) > 0 {
 		r.URL.RawQuery = expr.QueryWithoutFold(r.URL.RawQuery, p.Query...)
 	}
@@ -31,15 +27,44 @@ func Strip(r *http.Request, p Places) {
 	}
 }
 
-// stripOddCase removes headers that were not stored in canonical case.
-func stripOddCase(h http.Header, names []string) {
+// DropHeaders removes headers, in whatever spelling CGI, WSGI and their like take
+// for theirs: X-Api-Key, x-api-key, X_Api_Key, X.Api-Key.
+func DropHeaders(h http.Header, names []string) {
+	for _, name := range names {
+		delete(h, name)
+	}
 	for key := range h {
-		for _, name := range names {
-			if len(key) == len(name) && strings.EqualFold(key, name) {
-				delete(h, key)
-			}
+		if IsNamed(key, names) {
+			delete(h, key)
 		}
 	}
+}
+
+// IsNamed reports whether a header is one of those named, in any such spelling.
+func IsNamed(header string, names []string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { return len(name) == len(header) && sameWords(name, header) })
+}
+
+// sameWords compares names of the same length: letters of either case, digits, and
+// between them whatever there is.
+func sameWords(a, b string) bool {
+	for i := range len(a) {
+		if a[i] != b[i] && folded(a[i]) != folded(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// folded is a letter in lower case, a digit, or - for anything else.
+func folded(c byte) byte {
+	switch {
+	case c >= 'A' && c <= 'Z':
+		return c | 0x20
+	case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
+		return c
+	}
+	return '-'
 }
 
 // stripBody removes the form fields or JSON members p from the body, when it is

@@ -4,14 +4,12 @@ package refusal
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/attache-proxy/attache/providers/printable"
 )
 
 // Refusal is an answer of ours instead of the service's: an RFC 9457 problem
@@ -105,7 +103,14 @@ func (r *Refusal) HTTPStatus() int {
 	return http.StatusBadGateway
 }
 
-// problem is the body of RFC 9457 with our extension members.
+// laterHelps are codes whose cause may be gone soon.
+var laterHelps = []string{"too_many_requests", "rate_limited", "vault_unavailable", "token_endpoint_unavailable", "upstream_unreachable", "upstream_timeout"}
+
+// mayHelpLater reports that the same request may succeed later.
+func (r *Refusal) mayHelpLater() bool { return slices.Contains(laterHelps, r.Code) }
+
+// problem is the body of RFC 9457 with our extension members, and with those in which
+// SDKs look for what they show.
 type problem struct {
 	Type       string   `json:"type"`
 	Title      string   `json:"title"`
@@ -116,25 +121,43 @@ type problem struct {
 	ConnectURL string   `json:"connect_url,omitempty"`
 	Accounts   []string `json:"accounts,omitempty"`
 	Scopes     []string `json:"scopes,omitempty"`
+
+	JSONRPC string `json:"jsonrpc,omitempty"`
+	Message string `json:"message"`
+	Error   *said  `json:"error"`
+	Errors  []said `json:"errors"`
 }
 
-// WriteTo answers w with the refusal.
-func (r *Refusal) WriteTo(w http.ResponseWriter) {
-	status := r.HTTPStatus()
-	body, _ := json.Marshal(problem{
+func (r *Refusal) problem(status int) problem {
+	text := r.message()
+	return problem{
 		Type:  "https://attache.dev/errors/" + r.Code,
 		Title: codes[r.Code].title, Status: status, Code: r.Code,
 		Detail: r.Detail, Next: r.Next, ConnectURL: r.ConnectURL, Accounts: r.Accounts, Scopes: r.Scopes,
-	})
+		Message: text, Error: &said{Message: text, Type: "attache_refusal", Code: r.Code},
+		Errors: []said{{Message: text, Extensions: map[string]string{"code": r.Code}}},
+	}
+}
+
+// Answer answers a request with the refusal, in the form that its client shows.
+func (r *Refusal) Answer(w http.ResponseWriter, req *http.Request) {
+	status := r.HTTPStatus()
 	h := w.Header()
-	h.Set("Content-Type", "application/problem+json")
 	if after := cmp.Or(r.RetryAfter, retryAfter[r.Code]); after > 0 {
 		h.Set("Retry-After", strconv.Itoa(after))
 	}
+	if !r.mayHelpLater() {
+		h.Set("X-Should-Retry", "false") // the SDKs of OpenAI, Anthropic and others heed it
+	}
 	h.Set(HeaderError, r.Code)
 	h.Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_, _ = w.Write(append(printable.JSON(body), '\n'))
+	for _, s := range shapes {
+		if s.asks(req) {
+			s.write(w, req, r, status)
+			return
+		}
+	}
+	writeJSON(w, "application/problem+json", status, r.problem(status))
 }
 
 // As finds the refusal in an error.
