@@ -31,6 +31,8 @@ func (v *visit) connect() error {
 	v.setPlaceholders()
 	v.w.Header().Del("Alt-Svc")
 	intercepted := v.h.app.resolver.Claimed(v.agent, target)
+	keep.ours = !intercepted && v.endsHere(host, port)
+	intercepted = intercepted || keep.ours
 	if !intercepted && v.h.Unmatched == "deny" {
 		return noConnector(v.agent, host)
 	}

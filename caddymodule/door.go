@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/attache-proxy/attache/caddymodule/health"
@@ -50,13 +51,15 @@ func (v *visit) inside(t *intercept.Tunnel) error {
 		return &resolver.Refusal{Code: "misdirected", Detail: "the tunnel was opened for " + net.JoinHostPort(t.Host, t.Port) + ", but the request is for " + host,
 			Next: "Open a tunnel of its own for each host."}
 	}
-	target.Port, target.Plain = t.Port, v.r.TLS == nil
-	if !ta.token.IsZero() {
-		if v.agent, _, err = v.identify(ta.user, ta.token.Reveal()); err != nil {
-			return v.notIdentified(err, true)
-		}
-	}
 	v.clearOrigin()
+	if ta.ours {
+		v.opener = ta
+		return v.direct()
+	}
+	target.Port, target.Plain = t.Port, v.r.TLS == nil
+	if err := v.still(ta); err != nil {
+		return err
+	}
 	return v.decide(target, v.choice("", ta.account))
 }
 
@@ -108,6 +111,23 @@ func (v *visit) isOurselves(t resolver.Target) bool {
 	}
 	_, port, err := net.SplitHostPort(addr.String())
 	return err == nil && port == t.Port && v.h.isOwnName(t.Host)
+}
+
+// endsHere reports a tunnel to ourselves. A name without a dot may be another
+// container, and an address another machine: only what is certainly ours counts.
+func (v *visit) endsHere(host, port string) bool {
+	addr, ok := v.r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if !ok {
+		return false
+	}
+	here, err := netip.ParseAddrPort(addr.String())
+	if err != nil || port != strconv.Itoa(int(here.Port())) {
+		return false
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.Unmap() == here.Addr().Unmap() || ip.Unmap().IsLoopback() && here.Addr().Unmap().IsLoopback()
+	}
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || v.h.names[host]
 }
 
 // direct is a request for ourselves: the base-URL door, the host-name door, or
@@ -209,5 +229,8 @@ func (v *visit) takeConnector(host string) (account string, err error) {
 		return "", badRequest("the path has dot segments (. or ..), which are not taken here")
 	}
 	v.connector, v.prefix = key, escaped[:len(first)+1]
+	if c, ok := v.h.app.resolver.Index().ByKey(key); ok {
+		rest = c.FullPath(rest)
+	}
 	return account, v.setPath(rest)
 }

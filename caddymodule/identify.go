@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
-	"encoding/base64"
 	"errors"
 	"net/http"
 	"net/netip"
@@ -11,58 +10,30 @@ import (
 	"strings"
 	"time"
 
+	"github.com/attache-proxy/attache/caddymodule/presented"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/limit"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
-// presented is what a client sends to say who it is.
-type presented struct {
-	user  string // agent or agent+account; empty with a bearer token
-	token string
-}
-
-// parseAuthorization reads Basic and Bearer (RFC 7617, RFC 6750).
-func parseAuthorization(value string) (presented, bool) {
-	scheme, rest, ok := strings.Cut(value, " ")
-	rest = strings.TrimSpace(rest)
-	switch {
-	case !ok || rest == "":
-		return presented{}, false
-	case strings.EqualFold(scheme, "Bearer"):
-		return presented{token: rest}, true
-	case strings.EqualFold(scheme, "Basic"):
-		raw, err := base64.StdEncoding.DecodeString(rest)
-		if err != nil {
-			return presented{}, false
-		}
-		user, token, _ := strings.Cut(string(raw), ":")
-		if u, err := url.PathUnescape(user); err == nil {
-			user = u
-		}
-		return presented{user, token}, true
-	}
-	return presented{}, false
-}
-
 // identifyProxy finds the agent of door 1: by proxy credentials, else by the
 // client's certificate, else the listener's. For tunnels it fills in keep.
 func (v *visit) identifyProxy(keep *tunnelAgent) (account string, err error) {
 	if value := v.r.Header.Get("Proxy-Authorization"); value != "" {
-		p, ok := parseAuthorization(value)
-		if !ok || p.token == "" && !v.nameOnly(p) {
+		p, ok := presented.Parse(value)
+		if !ok || p.Text == "" && !v.nameOnly(p) {
 			return "", v.wrong(true)
 		}
 		if v.nameOnly(p) {
-			return v.listenersAgent(p.user)
+			return v.listenersAgent(p.User)
 		}
-		v.agent, account, err = v.identify(p.user, p.token)
+		v.agent, account, err = v.identify(p.User, p.Text)
 		if err != nil {
 			return "", v.notIdentified(err, true)
 		}
 		if keep != nil {
-			keep.user, keep.token = p.user, secret.New(p.token)
+			keep.user, keep.token = p.User, secret.New(p.Text)
 		}
 		return account, nil
 	}
@@ -82,8 +53,8 @@ func (v *visit) identify(user, token string) (a *resolver.Agent, account string,
 
 // nameOnly reports user information without a token, as in
 // http://+work@localhost:8080: only the account is chosen with it.
-func (v *visit) nameOnly(p presented) bool {
-	return p.token == "" && v.h.agent != nil && (p.user == v.h.agent.Name || strings.HasPrefix(p.user, v.h.agent.Name+"+") || strings.HasPrefix(p.user, "+"))
+func (v *visit) nameOnly(p presented.Token) bool {
+	return p.Text == "" && v.h.agent != nil && (p.User == v.h.agent.Name || strings.HasPrefix(p.User, v.h.agent.Name+"+") || strings.HasPrefix(p.User, "+"))
 }
 
 func (v *visit) listenersAgent(user string) (account string, err error) {
@@ -122,17 +93,30 @@ func oneName(s pkix.Name) string {
 // the service's key into the service's own places, so the agent's token is
 // looked for there too. It is removed from the request.
 func (v *visit) identifyDirect() (account string, err error) {
-	for _, name := range [...]string{"Authorization", "Proxy-Authorization"} {
-		if account, ok, err := v.tokenIn(name); ok || err != nil {
-			return account, err
-		}
-	}
+	var header, query []string
 	if c, ok := v.h.app.resolver.Index().ByKey(v.connector); ok {
-		for _, name := range c.KeyHeaders {
-			if account, ok, err := v.tokenIn(name); ok || err != nil {
-				return account, err
-			}
+		header, query = c.KeyHeaders, c.KeyParameters
+	}
+	found := false
+	v.presented, err = presented.Find(v.r, header, query, func(t presented.Token) (bool, error) {
+		a, chosen, err := v.identify(t.User, t.Text)
+		if t.User != "" && errors.Is(err, resolver.ErrUnknownAgent) { // a name at the service, not here
+			a, chosen, err = v.identify("", t.Text)
 		}
+		if err == nil {
+			v.agent, account, found = a, chosen, true
+			return true, nil
+		}
+		if unknown := errors.Is(err, resolver.ErrUnknownAgent); !unknown && v.h.agent == nil || unknown && vault.LooksLikeAgentToken(t.Text) {
+			return false, v.notIdentified(err, false) // a token that was deleted does not become the listener's agent
+		}
+		return false, nil
+	})
+	if err != nil || found {
+		return account, err
+	}
+	if v.opener != nil {
+		return v.opener.account, v.openersAgent()
 	}
 	if !v.identifyWithout() {
 		if v.presented {
@@ -143,32 +127,23 @@ func (v *visit) identifyDirect() (account string, err error) {
 	return "", v.refuseWebPages()
 }
 
-// tokenIn looks for an agent's token in one header and takes it away.
-func (v *visit) tokenIn(name string) (account string, ok bool, err error) {
-	values := v.r.Header[name]
-	if len(values) == 0 || values[0] == "" {
-		return "", false, nil
+// openersAgent is who opened the tunnel to ourselves in which the request came.
+func (v *visit) openersAgent() (err error) {
+	if err = v.still(v.opener); err != nil {
+		return err
 	}
-	v.presented = true
-	p, ok := parseAuthorization(values[0])
-	if !ok {
-		p = presented{token: values[0]}
-	}
-	for _, p := range [...]presented{p, {token: p.user}} { // some SDKs put the key into Basic's user name
-		if p.token == "" {
-			continue
-		}
-		a, account, err := v.identify(p.user, p.token)
-		if err == nil {
-			v.agent = a
-			v.r.Header.Del(name)
-			return account, true, nil
-		}
-		if unknown := errors.Is(err, resolver.ErrUnknownAgent); !unknown && v.h.agent == nil || unknown && vault.LooksLikeAgentToken(p.token) {
-			return "", false, v.notIdentified(err, false) // a token that was deleted does not become the listener's agent
+	return v.refuseWebPages()
+}
+
+// still takes a tunnel's agent for the request's, unless its token works no more.
+func (v *visit) still(ta *tunnelAgent) (err error) {
+	v.agent = ta.agent
+	if !ta.token.IsZero() {
+		if v.agent, _, err = v.identify(ta.user, ta.token.Reveal()); err != nil {
+			return v.notIdentified(err, true)
 		}
 	}
-	return "", false, nil
+	return nil
 }
 
 // refuseWebPages refuses what a page of another site made a browser send:

@@ -27,6 +27,7 @@ type visit struct {
 	agent     *resolver.Agent
 	presented bool         // something that could have been a token
 	token     secret.Value // the one by which the agent was identified
+	opener    *tunnelAgent // who opened the tunnel to ourselves in which this came
 	call      *resolver.Call
 	ask       resolver.Ask
 	// door is empty until it is known.
