@@ -98,7 +98,7 @@ func (v *visit) identifyDirect() (account string, err error) {
 		header, query = c.KeyHeaders, c.KeyParameters
 	}
 	found := false
-	v.presented, err = presented.Find(v.r, header, query, func(t presented.Token) (bool, error) {
+	v.presented, err = presented.Find(v.r.Header, &v.url, header, query, func(t presented.Token) (bool, error) {
 		a, chosen, err := v.identify(t.User, t.Text)
 		if t.User != "" && errors.Is(err, resolver.ErrUnknownAgent) { // a name at the service, not here
 			a, chosen, err = v.identify("", t.Text)

@@ -1,5 +1,5 @@
 // Package http1 is what requests and answers of HTTP/1.1 need beside the others: a
-// body that may be framed in two ways, Expect, the upgrade to h2c, and the names of
+// body that may be framed in two ways, Expect, the upgrade to h2c, reason phrases, and the names of
 // headers as services write them.
 package http1
 

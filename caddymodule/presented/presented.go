@@ -55,34 +55,34 @@ var parameters = []string{"key", "api_key", "apikey", "api-key", "access_token",
 const most = 16
 
 // Find tries what could be a token until one is taken, in the connector's headers and
-// parameters and in the usual ones, and takes that one off the request. It reports
-// whether there was anything to try. An error of try ends the search.
-func Find(r *http.Request, header, query []string, try func(Token) (taken bool, err error)) (seen bool, err error) {
+// parameters and in the usual ones, and takes that one off h and u. It reports whether
+// there was anything to try. An error of try ends the search.
+func Find(h http.Header, u *url.URL, header, query []string, try func(Token) (taken bool, err error)) (seen bool, err error) {
 	s := search{try: try}
 	for _, names := range [...][]string{headers, header} {
 		for _, name := range names {
-			values := r.Header[name]
+			values := h[name]
 			if len(values) == 0 || values[0] == "" {
 				continue
 			}
 			rest, taken := s.header(values[0])
 			if taken && rest == "" {
-				delete(r.Header, name)
+				delete(h, name)
 			} else if taken {
-				r.Header[name] = []string{rest}
+				h[name] = []string{rest}
 			}
 			if taken {
-				s.dropElsewhere(r.Header, name, header)
+				s.dropElsewhere(h, name, header)
 			}
 			if taken || s.err != nil {
 				return true, s.err
 			}
 		}
 	}
-	if r.URL.RawQuery == "" {
+	if u.RawQuery == "" {
 		return s.n > 0, nil
 	}
-	for name, value := range pairs(r.URL.RawQuery) {
+	for name, value := range pairs(u.RawQuery) {
 		if !named(name, parameters) && !named(name, query) {
 			continue
 		}
@@ -92,11 +92,10 @@ func Find(r *http.Request, header, query []string, try func(Token) (taken bool, 
 			continue
 		}
 		if left := placeholder + "/" + scope; taken && (scoped || signs(name)) {
-			r.URL.RawQuery = replaced(r.URL.RawQuery, name, strings.TrimSuffix(left, "/"))
+			u.RawQuery = replaced(u.RawQuery, name, strings.TrimSuffix(left, "/"))
 		} else if taken {
-			r.URL.RawQuery = expr.QueryWithout(r.URL.RawQuery, name)
+			u.RawQuery = expr.QueryWithout(u.RawQuery, name)
 		}
-		r.RequestURI = r.URL.RequestURI()
 		return true, s.err
 	}
 	return s.n > 0, nil
