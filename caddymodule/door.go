@@ -162,7 +162,20 @@ func (v *visit) direct() error {
 	if v.door == resolver.DoorHost && address != "" && v.h.app.resolver.NamesBelow(v.agent, v.connector) {
 		v.below, address = address, ""
 	}
+	if err := v.completePath(); err != nil {
+		return err
+	}
 	return v.decide(resolver.Target{}, v.choice(address, user))
+}
+
+// completePath puts the beginning before a path that a client took for a part of the
+// base URL.
+func (v *visit) completePath() error {
+	c, ok := v.h.app.resolver.Index().ByKey(v.connector)
+	if !ok || len(c.Prefixes) == 0 || v.door != resolver.DoorPath {
+		return nil
+	}
+	return v.setPath(c.FullPath(v.url.EscapedPath()))
 }
 
 func (v *visit) forwardH2(target resolver.Target) error {
@@ -229,8 +242,5 @@ func (v *visit) takeConnector(host string) (account string, err error) {
 		return "", badRequest("the path has dot segments (. or ..), which are not taken here")
 	}
 	v.connector, v.prefix = key, escaped[:len(first)+1]
-	if c, ok := v.h.app.resolver.Index().ByKey(key); ok {
-		rest = c.FullPath(rest)
-	}
 	return account, v.setPath(rest)
 }
