@@ -98,6 +98,7 @@ func Compute(r Request) (*Environment, error) {
 	for _, c := range r.About.byKey() {
 		e.setConnector(r, c)
 	}
+	e.setGemini(r)
 	for _, name := range slices.Sorted(maps.Keys(e.Set)) {
 		if strings.ContainsAny(e.Set[name], "\n\r\x00") && e.Set[name] != e.current[name] {
 			return nil, fmt.Errorf("the value of %s would have a line break in it: the proxy at %s names what no proxy would", name, r.Proxy)

@@ -24,7 +24,7 @@ func about(cs ...client.Connector) *client.About {
 	return &client.About{Agent: "local", CAPEM: "x", Connectors: cs}
 }
 
-var files = client.Files{CA: "/c/ca.pem", Bundle: "/c/bundle.pem", TrustStore: "/c/trust store.p12", WgetRC: "/c/wgetrc", PHPDir: "/c/php", Node: "/c/node.cjs", R: "/c/profile.R"}
+var files = client.Files{CA: "/c/ca.pem", Bundle: "/c/bundle.pem", TrustStore: "/c/trust store.p12", WgetRC: "/c/wgetrc", PHPDir: "/c/php", Node: "/c/node.cjs", R: "/c/profile.R", Gemini: "/c/gemini.json"}
 
 // request is the plain case: no token, an empty environment.
 func request(t *testing.T, cs ...client.Connector) client.Request {

@@ -29,6 +29,8 @@ type Files struct {
 	PHPDir string
 	// Node is what Node loads before a program, R what R does.
 	Node, R string
+	// Gemini are defaults of the Gemini CLI.
+	Gemini string
 }
 
 // unused is after how long a directory of files is removed that nobody asked
@@ -63,8 +65,9 @@ func WriteFiles(dir string, ca []byte, extra [][]byte, roots *Roots) (Files, err
 	f := filesIn(at)
 	f.WgetRC, f.PHPDir = filepath.Join(at, "wgetrc"), filepath.Join(at, "php")
 	f.Node, f.R = filepath.Join(at, preload.NodeName), filepath.Join(at, preload.RName)
+	f.Gemini = filepath.Join(at, "gemini.json")
 	prepend := filepath.Join(f.PHPDir, preload.PHPName)
-	err = errors.Join(put(f.WgetRC, []byte("ca_certificate = "+f.Bundle+"\n")), put(f.Node, preload.Node), put(f.R, preload.R), os.MkdirAll(f.PHPDir, 0o755), put(prepend, preload.PHP),
+	err = errors.Join(put(f.WgetRC, []byte("ca_certificate = "+f.Bundle+"\n")), put(f.Node, preload.Node), put(f.R, preload.R), put(f.Gemini, []byte(geminiDefaults)), os.MkdirAll(f.PHPDir, 0o755), put(prepend, preload.PHP),
 		put(filepath.Join(f.PHPDir, "attache.ini"), []byte(fmt.Sprintf("curl.cainfo = %q\nopenssl.cafile = %[1]q\nauto_prepend_file = %q\n", f.Bundle, prepend))))
 	if err != nil {
 		return Files{}, fmt.Errorf("writing the CA bundle: %w", err)
@@ -180,7 +183,7 @@ func removeUnused(base, at string) {
 		if err != nil || !e.IsDir() || len(e.Name()) != 16 || now.Sub(info.ModTime()) < unused {
 			continue
 		}
-		for _, name := range []string{"ca.pem", "bundle.pem", "truststore.p12", "wgetrc", preload.NodeName, preload.RName, "php/attache.ini", "php/" + preload.PHPName, "php"} {
+		for _, name := range []string{"ca.pem", "bundle.pem", "truststore.p12", "wgetrc", preload.NodeName, preload.RName, "gemini.json", "php/attache.ini", "php/" + preload.PHPName, "php"} {
 			_ = os.Remove(filepath.Join(base, e.Name(), name))
 		}
 		_ = os.Remove(filepath.Join(base, e.Name())) // only when nothing else lies in it

@@ -24,6 +24,25 @@ func (e *Environment) setPreloads(r Request) {
 	}
 }
 
+// geminiName is where the Gemini CLI (0.61) looks for the operator's defaults.
+const geminiName = "GEMINI_CLI_SYSTEM_DEFAULTS_PATH"
+
+// geminiDefaults select the sign-in by key: with GOOGLE_GEMINI_BASE_URL the Gemini CLI
+// takes another, and ends before its first request.
+const geminiDefaults = `{"security": {"auth": {"selectedType": "gemini-api-key"}}}` + "\n"
+
+// setGemini is for after the connectors' own variables.
+func (e *Environment) setGemini(r Request) {
+	if e.Set["GOOGLE_GEMINI_BASE_URL"] == "" {
+		return
+	}
+	if own := e.current[geminiName]; own != "" && filepath.Base(own) != filepath.Base(r.Files.Gemini) {
+		e.note("kept", geminiName, "the Gemini CLI starts once it selects gemini-api-key (security.auth.selectedType)")
+		return
+	}
+	e.Set[geminiName] = r.Files.Gemini
+}
+
 // withPreload is NODE_OPTIONS with ours before what stands there: quotes hold a path
 // together, and a backslash within them takes what follows as it is.
 func withPreload(current, file string) string {

@@ -39,6 +39,24 @@ func TestPreloads(t *testing.T) {
 	}
 }
 
+// TestGemini: the Gemini CLI starts with our base URL, and keeps defaults of the user's own.
+func TestGemini(t *testing.T) {
+	gemini := client.Connector{Key: "google-gemini", Accounts: []string{"default"}, Hosts: []string{"generativelanguage.googleapis.com"},
+		Env: map[string]string{"GEMINI_API_KEY": "attache", "GOOGLE_GEMINI_BASE_URL": "{base}"}}
+	const name = "GEMINI_CLI_SYSTEM_DEFAULTS_PATH"
+	if got := compute(t, request(t, gemini)).Set[name]; got != "/c/gemini.json" {
+		t.Errorf("%s = %q", name, got)
+	}
+	if got, ok := compute(t, request(t, openai)).Set[name]; ok {
+		t.Errorf("%s = %q without a base URL for Gemini", name, got)
+	}
+	r := request(t, gemini)
+	r.Environ = append(r.Environ, name+"=/etc/gemini/defaults.json")
+	if e := compute(t, r); e.Set[name] != "" || len(e.Notes()) != 1 {
+		t.Errorf("%s = %q, notes %q", name, e.Set[name], e.Notes())
+	}
+}
+
 // TestRegistryToken: npm starts whoami and publish only with a token for the registry,
 // whose variable no shell can assign.
 func TestRegistryToken(t *testing.T) {
