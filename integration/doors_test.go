@@ -62,3 +62,20 @@ func TestAgentTokenInEveryForm(t *testing.T) {
 	}
 	checkCurl(t, d.curl(t, "-o", "/dev/null", url+"?key=wrong"), "401 1.1")
 }
+
+// Anthropic's own SDKs add /v1 to the base URL and the AI SDK does not: both arrive.
+func TestPathsWithoutTheirPrefix(t *testing.T) {
+	integration(t)
+	service := newPlainService(t, whoami(header("X-Api-Key", demoToken)))
+	a := newAttache(t, setup{
+		Attache: "connector anthropic {\n\tupstream " + service.URL + "\n\tuse api_key {\n\t\tapi_key {env.DEMO_TOKEN}\n\t}\n}\n" + agentLocal("anthropic"),
+		Env:     []string{"DEMO_TOKEN=" + demoToken},
+	})
+	for path, want := range map[string]string{"/messages": "/v1/messages", "/v1/messages": "/v1/messages", "/messages/a%2Fb?c=%20": "/v1/messages/a%2Fb?c=%20", "/api/hello": "/api/hello"} {
+		service.forget()
+		a.curl(t, a.URL+"/anthropic"+path)
+		if got := service.last(t).URI; got != want {
+			t.Errorf("%s arrives as %s, want %s", path, got, want)
+		}
+	}
+}
