@@ -5,6 +5,9 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/attache-proxy/attache/caddymodule/intercept"
@@ -55,6 +58,23 @@ func (v *visit) connect() error {
 // the reading of that when the handler returns, on what is our connection then.
 func (v *visit) detaches() bool {
 	return v.r.ContentLength == 0 && v.h.inside.forwarder() != nil
+}
+
+// endsHere reports a tunnel to ourselves. A name without a dot may be another
+// container, and an address another machine: only what is certainly ours counts.
+func (v *visit) endsHere(host, port string) bool {
+	addr, ok := v.r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if !ok {
+		return false
+	}
+	here, err := netip.ParseAddrPort(addr.String())
+	if err != nil || port != strconv.Itoa(int(here.Port())) {
+		return false
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.Unmap() == here.Addr().Unmap() || ip.Unmap().IsLoopback() && here.Addr().Unmap().IsLoopback()
+	}
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || v.h.names[host]
 }
 
 // splice joins an opaque tunnel with the host of no connector. Its beginning and

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/attache-proxy/attache/caddymodule/health"
@@ -111,23 +110,6 @@ func (v *visit) isOurselves(t resolver.Target) bool {
 	}
 	_, port, err := net.SplitHostPort(addr.String())
 	return err == nil && port == t.Port && v.h.isOwnName(t.Host)
-}
-
-// endsHere reports a tunnel to ourselves. A name without a dot may be another
-// container, and an address another machine: only what is certainly ours counts.
-func (v *visit) endsHere(host, port string) bool {
-	addr, ok := v.r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	if !ok {
-		return false
-	}
-	here, err := netip.ParseAddrPort(addr.String())
-	if err != nil || port != strconv.Itoa(int(here.Port())) {
-		return false
-	}
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return ip.Unmap() == here.Addr().Unmap() || ip.Unmap().IsLoopback() && here.Addr().Unmap().IsLoopback()
-	}
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || v.h.names[host]
 }
 
 // direct is a request for ourselves: the base-URL door, the host-name door, or

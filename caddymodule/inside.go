@@ -13,9 +13,6 @@ import (
 	"github.com/attache-proxy/attache/caddymodule/fieldname"
 	"github.com/attache-proxy/attache/caddymodule/forward"
 	"github.com/attache-proxy/attache/caddymodule/http1"
-	"github.com/attache-proxy/attache/providers/secret"
-	"github.com/attache-proxy/attache/resolver"
-	"github.com/attache-proxy/attache/resolver/limit"
 )
 
 // shortcut is where requests in tunnels go past the server, or nil.
@@ -132,25 +129,3 @@ func (v *visit) pass(next caddyhttp.Handler) error {
 	caddyhttp.SetVar(v.r.Context(), callKey, v.call)
 	return next.ServeHTTP(w, v.r)
 }
-
-// tunnelAgent is who opened a tunnel. It is looked up again for each request
-// inside: a token that was revoked works no more, although the tunnel is open.
-type tunnelAgent struct {
-	agent   *resolver.Agent
-	account string
-	user    string
-	token   secret.Value
-	ours    bool // the tunnel ends at our own doors: some clients heed no NO_PROXY
-}
-
-// header counts bytes of headers that are not complete, against the agent's limit.
-func (t *tunnelAgent) header(n int64) bool {
-	if n < 0 {
-		t.agent.Limit.Give(limit.Headers, -n)
-		return true
-	}
-	return t.agent.Limit.Take(limit.Headers, n)
-}
-
-// String is the agent's name, for logs.
-func (t *tunnelAgent) String() string { return t.agent.Name }

@@ -248,6 +248,33 @@ func (e *Environment) setPHP(r Request) {
 	e.Set[name] = strings.Join(append(list, r.Files.PHPDir), string(filepath.ListSeparator))
 }
 
+// setPreloads lets runtimes read a file of ours first whose clients know no variable.
+func (e *Environment) setPreloads(r Request) {
+	if !r.NoNodePreload && r.Files.Node != "" {
+		e.Set[nodeOptions] = withPreload(e.current[nodeOptions], r.Files.Node)
+	}
+	if own := e.current["R_PROFILE_USER"]; own == "" || filepath.Base(own) == filepath.Base(r.Files.R) {
+		e.Set["R_PROFILE_USER"] = r.Files.R
+	} else {
+		e.note("kept", "R_PROFILE_USER", "httr trusts the proxy once it has: httr::set_config(httr::config(cainfo = Sys.getenv(\"CURL_CA_BUNDLE\")))")
+	}
+	if slices.ContainsFunc(r.About.Connectors, func(c Connector) bool { return slices.Contains(c.Hosts, "registry.npmjs.org") }) {
+		e.Nameless[registryToken] = placeholder
+	}
+}
+
+// setGemini is for after the connectors' own variables.
+func (e *Environment) setGemini(r Request) {
+	if e.Set["GOOGLE_GEMINI_BASE_URL"] == "" {
+		return
+	}
+	if own := e.current[geminiName]; own != "" && filepath.Base(own) != filepath.Base(r.Files.Gemini) {
+		e.note("kept", geminiName, "the Gemini CLI starts once it selects gemini-api-key (security.auth.selectedType)")
+		return
+	}
+	e.Set[geminiName] = r.Files.Gemini
+}
+
 // oursForWget is a file that WriteFiles made.
 var oursForWget = regexp.MustCompile(`^ca_certificate = .*/bundle\.pem\n$`)
 
