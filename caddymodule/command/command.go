@@ -124,10 +124,9 @@ func compute(cmd *cobra.Command, environ []string) (*client.Environment, error) 
 	if err != nil {
 		return nil, err
 	}
-	plainNode, _ := cmd.Flags().GetBool("no-node-preload")
 	return client.Compute(client.Request{
 		Proxy: to.client.URL, About: about, Token: to.client.Token, Account: account, Accounts: accounts,
-		Files: files, Environ: environ, Secrets: to.secrets, NoNodePreload: plainNode,
+		Files: files, Environ: environ, Secrets: to.secrets, NoNodePreload: cmd.Flag("no-node-preload").Value.String() == "true",
 	})
 }
 
