@@ -161,7 +161,7 @@ func (v *visit) over(err *error) {
 	}
 	ref, refused := resolver.AsRefusal(*err)
 	if v.returned && refused {
-		*err = nil
+		*err, ref = nil, ref.Timely(v.r, time.Since(v.began))
 		v.refuse(ref)
 	}
 	v.observe(ref, *err)

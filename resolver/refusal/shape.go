@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -56,31 +55,6 @@ type said struct {
 	Code       any               `json:"code,omitempty"`
 	Extensions map[string]string `json:"extensions,omitempty"` // GraphQL's
 	Data       any               `json:"data,omitempty"`       // JSON-RPC's
-}
-
-// gRPC: a status in headers, without a body (Trailers-Only).
-
-func isGRPC(r *http.Request) bool {
-	return strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") && (r.ProtoMajor == 2 || strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc-web"))
-}
-
-// grpcCodes are those of google.rpc.Code, by HTTP status.
-var grpcCodes = map[int]int{400: 3, 401: 16, 403: 7, 404: 5, 407: 16, 409: 9, 413: 8, 421: 9, 429: 8, 501: 12, 503: 14, 504: 4}
-
-func writeGRPC(w http.ResponseWriter, r *http.Request, ref *Refusal, status int) {
-	code, ok := grpcCodes[status]
-	switch {
-	case ok:
-	case ref.mayHelpLater():
-		code = 14
-	default:
-		code = 13
-	}
-	h := w.Header()
-	h.Set("Content-Type", r.Header.Get("Content-Type"))
-	h.Set("Grpc-Status", fmt.Sprint(code))
-	h.Set("Grpc-Message", strings.ReplaceAll(url.QueryEscape(ref.message()), "+", "%20"))
-	w.WriteHeader(http.StatusOK)
 }
 
 // Git: the first answer's text is shown where it is text/plain, that of a later one

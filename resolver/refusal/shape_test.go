@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/attache-proxy/attache/resolver/refusal"
 )
@@ -140,5 +141,25 @@ func TestOneLine(t *testing.T) {
 	ref.Answer(w, r)
 	if strings.Count(w.Body.String(), "\n") != 1 || strings.ContainsAny(w.Body.String(), "\x1b\r") {
 		t.Errorf("%q", w.Body)
+	}
+}
+
+// TestTimely: a gRPC call that its service ended after the deadline has timed out.
+func TestTimely(t *testing.T) {
+	for _, c := range []struct {
+		contentType, timeout, code, want string
+	}{
+		{"application/grpc", "300m", "upstream_unreachable", "upstream_timeout"}, {"application/grpc+proto", "1000000u", "upstream_unreachable", "upstream_timeout"},
+		{"application/grpc", "2S", "upstream_unreachable", "upstream_unreachable"}, {"application/grpc", "99999999H", "upstream_unreachable", "upstream_unreachable"},
+		{"application/grpc", "", "upstream_unreachable", "upstream_unreachable"}, {"application/grpc", "m", "upstream_unreachable", "upstream_unreachable"}, {"application/grpc", "1x", "upstream_unreachable", "upstream_unreachable"},
+		{"application/json", "1m", "upstream_unreachable", "upstream_unreachable"}, {"application/grpc", "1m", "not_permitted", "not_permitted"},
+	} {
+		r, _ := http.NewRequest("POST", "https://grpc.test/a.B/C", nil)
+		r.ProtoMajor = 2
+		r.Header.Set("Content-Type", c.contentType)
+		r.Header.Set("Grpc-Timeout", c.timeout)
+		if got := (&refusal.Refusal{Code: c.code}).Timely(r, time.Second).Code; got != c.want {
+			t.Errorf("%v = %s, want %s", c, got, c.want)
+		}
 	}
 }
