@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -112,4 +113,52 @@ func demoAddress(t testing.TB, file string) string {
 	}
 	t.Fatal("Caddyfile.example has no upstream for its demo")
 	return ""
+}
+
+// attache run without a configuration, in a directory that has none: the built-in
+// example works, is nobody's but this machine's, and is not started twice.
+func TestExampleBuiltIn(t *testing.T) {
+	if !inWorld(t) {
+		return
+	}
+	newNames(t)
+	home := t.TempDir()
+	run := func() (*exec.Cmd, *buffer) {
+		cmd, log := exec.Command(raceBinary(t), "run"), new(buffer)
+		cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = home, cleanEnv(home), log, log
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		return cmd, log
+	}
+	cmd, log := run()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		cmd.Wait()
+		if t.Failed() {
+			t.Logf("attache said:\n%s", clip(log.String()))
+		}
+	})
+	waitFor(t, "the built-in example", func() bool {
+		return strings.TrimSpace(client{}.run(t, "curl", "-s", "http://127.0.0.1:8080/demo/whoami").Stdout) == authenticated
+	})
+	for path, want := range map[string]string{"/ui/": "200", "/readyz": "200", "/nowhere": "404"} {
+		if r := (client{}).run(t, "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "http://127.0.0.1:8081"+path); r.Stdout != want {
+			t.Errorf("%s: want %s: %v", path, want, r)
+		}
+	}
+	for _, l := range listeners(t, cmd.Process.Pid) {
+		if !strings.HasPrefix(l, "127.0.0.1:") {
+			t.Errorf("the built-in example listens on %s", l)
+		}
+	}
+	second, said := run()
+	if err := second.Run(); err == nil || !strings.Contains(said.String(), "process "+strconv.Itoa(cmd.Process.Pid)) {
+		t.Errorf("a second start: %v\n%s", err, clip(said.String()))
+	}
+	// Who can read the vault needs no token.
+	if r := (client{Env: cleanEnv(home)}).run(t, raceBinary(t), "accounts", "list"); r.Code != 0 || !strings.Contains(r.Stdout, "demo:default") {
+		t.Errorf("attache accounts list: %v", r)
+	}
 }
