@@ -577,3 +577,29 @@ func TestPendingConnectors(t *testing.T) {
 		}
 	})
 }
+
+// TestConnectorsOfAnAgent lists those of which an agent may use an account.
+func TestConnectorsOfAnAgent(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		bot, idle := w.agent("bot"), w.agent("idle")
+		c := w.want(201, "", "POST", "/connectors", `{"name":"granted","hosts":["granted.example"],"token_url":"https://granted.example/t","client_id":"good","client_secret":"good-s","agents":["`+bot+`"]}`)
+		if l := w.want(200, "", "GET", "/connectors?agent_id="+bot, ""); l.len("items") != 1 || l.str("items.0.key") != "granted" {
+			t.Errorf("bot's: %s", l.raw)
+		}
+		if l := w.want(200, "", "GET", "/connectors?agent_id="+idle, ""); l.len("items") != 0 {
+			t.Errorf("idle's: %s", l.raw)
+		}
+		w.want(404, "AGENT_NOT_FOUND", "GET", "/connectors?agent_id=agt_nobody", "")
+		if x := w.want(200, "", "GET", "/accounts/"+c.str("account_id"), ""); x.str("status") != x.str("state") || x.str("status") == "" {
+			t.Errorf("its account: %s", x.raw)
+		}
+		other := w.want(201, "", "POST", "/accounts", `{"connection_id":"granted","name":"other","identifier_type":"user_id","identifier":"ann"}`)
+		if other.str("connector") != "granted" || other.str("identifier_type") != "user" {
+			t.Errorf("in other words: %s", other.raw)
+		}
+		w.want(422, "INVALID_INPUT", "POST", "/accounts", `{"connection_id":"granted","connector":"granted","name":"both"}`)
+		if l := w.want(200, "", "GET", "/accounts?connection_id=granted&identifier_type=user_id", ""); l.len("items") != 1 {
+			t.Errorf("a list in other words: %s", l.raw)
+		}
+	})
+}

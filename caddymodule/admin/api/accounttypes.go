@@ -20,6 +20,7 @@ type Account struct {
 	IdentifierType string            `json:"identifier_type,omitempty" enum:"user,org,custom"`
 	AppID          string            `json:"app_id,omitempty" doc:"The OAuth client it was connected through."`
 	State          string            `json:"state" enum:"pending,active,expired,revoked,error,suspended"`
+	Status         string            `json:"status" enum:"pending,active,expired,revoked,error,suspended" doc:"The same as state."`
 	StateReason    *Reason           `json:"state_reason,omitempty"`
 	StateSince     *time.Time        `json:"state_since,omitempty"`
 	ConnectedAt    *time.Time        `json:"connected_at,omitempty"`
@@ -114,7 +115,7 @@ func AccountOf(a vault.Account) Account {
 	b := Account{
 		ID: a.ID, Organisation: a.Organisation, Connector: a.Connector, Option: a.Option, Name: a.Name,
 		Identifier: a.Identifier, IdentifierType: a.IdentifierType, AppID: a.AppID,
-		State: string(a.State), StateReason: &Reason{a.Reason.Code, a.Reason.Detail}, StateSince: rest.OptionalTime(a.StateSince), ConnectedAt: rest.OptionalTime(a.ConnectedAt),
+		State: string(a.State), Status: string(a.State), StateReason: &Reason{a.Reason.Code, a.Reason.Detail}, StateSince: rest.OptionalTime(a.StateSince), ConnectedAt: rest.OptionalTime(a.ConnectedAt),
 		Scopes: a.Scopes, Fields: a.Fields, Metadata: a.Metadata, TestMode: a.TestMode,
 		Settings:  Settings{a.Settings.Refreshes(), a.Settings.RateLimit, a.Settings.Timeout().Seconds(), a.Settings.RetryAttempts},
 		ExpiresAt: rest.OptionalTime(a.ExpiresAt), LastUsedAt: rest.OptionalTime(a.LastUsed), LastError: lastErrorOf(a),
@@ -153,7 +154,7 @@ func (b *Account) fill() {
 func fileAccount(d DeclaredAccount) Account {
 	b := Account{
 		ID: fileAccountID(d), Organisation: vault.DefaultOrganisation, Connector: d.Connector, Option: d.Option, Name: d.Name,
-		State: string(vault.Active), Settings: Settings{AutoRefresh: true}, ReadOnly: true,
+		State: string(vault.Active), Status: string(vault.Active), Settings: Settings{AutoRefresh: true}, ReadOnly: true,
 	}
 	b.fill()
 	return b

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"strings"
 
 	"github.com/attache-proxy/attache/caddymodule/admin/signin"
 	"github.com/attache-proxy/attache/providers"
@@ -43,5 +44,34 @@ func clients(ctx context.Context, c *signin.Caller, key string) (map[string]bool
 func (b *Connector) await(con *providers.Connector, has map[string]bool) {
 	if con != nil && b.State == "active" && needsClient(con) && !has[b.Key] {
 		b.State = "pending"
+	}
+}
+
+// grantedTo are the connectors of which an agent may use an account; nil for no agent.
+func (a *API) grantedTo(ctx context.Context, c *signin.Caller, agent string) (map[string]bool, error) {
+	if agent == "" {
+		return nil, nil
+	}
+	out := map[string]bool{}
+	if _, err := a.agent(ctx, c, agent); err != nil {
+		return nil, a.rest.Explain(err, "AGENT", c)
+	}
+	if strings.HasPrefix(agent, vault.FileAgent) {
+		for _, g := range a.fileGrants(agent) {
+			out[g.Connector] = true
+		}
+	}
+	page := vault.Page{Limit: 500}
+	for {
+		l, err := c.Grants(ctx, vault.GrantFilter{AgentID: agent}, page)
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range l.Items {
+			out[g.Connector] = true
+		}
+		if page.After = l.Next; page.After == "" {
+			return out, nil
+		}
 	}
 }

@@ -197,6 +197,7 @@ type listConnectorsIn struct {
 	Type     string `query:"type" doc:"OAUTH2, API_KEY, …"`
 	State    string `query:"state" enum:"active,inactive,pending,error"`
 	Custom   string `query:"custom" enum:"true,false"`
+	AgentID  string `query:"agent_id" maxLength:"128" doc:"Only those of which this agent may use an account."`
 	Q        string `query:"q" maxLength:"256" doc:"A name, or nearly one, another name, a host or a URL. The best come first, and there is one part."`
 }
 
@@ -210,7 +211,11 @@ func (a *API) listConnectors(ctx context.Context, c *signin.Caller, in *listConn
 	if err != nil {
 		return nil, err
 	}
-	all = slices.DeleteFunc(all, func(b Connector) bool { return !in.wants(&b) })
+	granted, err := a.grantedTo(ctx, c, in.AgentID)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(b Connector) bool { return !in.wants(&b) || granted != nil && !granted[b.Key] })
 	if strings.TrimSpace(in.Q) != "" {
 		return found(all, in.Q, in.Limit), nil
 	}
