@@ -122,7 +122,7 @@ func TestDashboardGrants(t *testing.T) {
 	}
 	b.fill("Keys", "nobody")
 	b.click("Save")
-	b.see("nobody is no connector.")
+	b.see("nobody, which is no connector")
 	b.fill("Keys", "hub, desk")
 	b.click("Save")
 	b.see("It holds from the next call on.") // also of what was saved before
