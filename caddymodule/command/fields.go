@@ -17,6 +17,7 @@ import (
 
 	"github.com/attache-proxy/attache/caddymodule/admin/api"
 	"github.com/attache-proxy/attache/caddymodule/client"
+	"github.com/attache-proxy/attache/caddymodule/command/view"
 	"github.com/attache-proxy/attache/caddymodule/config"
 )
 
@@ -169,22 +170,10 @@ func (a *asking) ask(name string, f connectField) (value string, err error) {
 	} else {
 		value, err = bufio.NewReader(os.Stdin).ReadString('\n') // a terminal gives one line at a time
 	}
-	if value = pasted(value); value == "" && (err == nil || errors.Is(err, io.EOF)) {
+	if value = view.Pasted(value); value == "" && (err == nil || errors.Is(err, io.EOF)) {
 		err = errors.New("nothing was entered")
 	}
 	return value, err
-}
-
-// pasted is what a person meant who pasted a value with spaces, a line end or quotes
-// around it.
-func pasted(value string) string {
-	value = strings.TrimSpace(value)
-	for _, q := range []string{`"`, "'", "`"} {
-		if len(value) > 2 && strings.HasPrefix(value, q) && strings.HasSuffix(value, q) {
-			return value[1 : len(value)-1]
-		}
-	}
-	return value
 }
 
 // readHidden reads a line without echo, and turns the echo on again also when

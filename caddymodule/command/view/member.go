@@ -40,3 +40,15 @@ func Member(x map[string]any, name string) string {
 	b, _ := json.Marshal(v)
 	return string(b)
 }
+
+// Pasted is what a person meant who pasted a value with spaces, a line end or quotes
+// around it.
+func Pasted(value string) string {
+	value = strings.TrimSpace(value)
+	for _, q := range []string{`"`, "'", "`"} {
+		if len(value) > 2 && strings.HasPrefix(value, q) && strings.HasSuffix(value, q) {
+			return value[1 : len(value)-1]
+		}
+	}
+	return value
+}
