@@ -122,7 +122,7 @@ func (a *App) checks(cache sharedCache) (out []health.Check) {
 	if redis, ok := cache.(interface{ Up() bool }); ok {
 		out = append(out, health.Check{Name: "cache", Degraded: true, Run: func(context.Context) error {
 			if !redis.Up() {
-				return errors.New("Redis is away")
+				return errors.New("the cache is away")
 			}
 			return nil
 		}})

@@ -44,7 +44,10 @@ func Register[I, O any](a *Server, o Operation, f func(ctx context.Context, c *s
 		Tags:          []string{tag},
 		DefaultStatus: o.Status,
 		MaxBodyBytes:  o.Body,
-		Errors:        []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable},
+		// A deadline would outlast the body and end the context of whatever waits for
+		// a token endpoint. How slowly a body may come is Caddy's to say.
+		BodyReadTimeout: -1,
+		Errors:          []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable},
 	}, func(ctx context.Context, in *I) (*O, error) {
 		c := signin.CallerOf(ctx)
 		if !o.Open && (c == nil || !c.Role.Includes(o.Role)) {
