@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/attache-proxy/attache/providers"
@@ -27,9 +26,6 @@ import (
 func (r *Resolver) Send(req *http.Request, call *Call) (*http.Response, error) {
 	call.asks(req)
 	tr, owner, plain := r.transports.of(call)
-	if bindsConnection(req.Header) && call.Agent != nil {
-		owner += " of agent " + call.Agent.ID // the agent's own authentication: not another one's
-	}
 	x := call.exchange()
 	x.r, x.tr, x.owner, x.plain, x.req, x.call = r, tr, owner, plain, req, call
 	if call.Connector == nil {
@@ -48,18 +44,6 @@ func (r *Resolver) Send(req *http.Request, call *Call) (*http.Response, error) {
 		outcome.Then(res, x.body.close)
 	}
 	return res, err
-}
-
-// bindsConnection reports an Authorization that authenticates the connection
-// and not the request (RFC 4559).
-func bindsConnection(h http.Header) bool {
-	for _, v := range h["Authorization"] {
-		scheme, _, _ := strings.Cut(strings.TrimSpace(v), " ")
-		if strings.EqualFold(scheme, "NTLM") || strings.EqualFold(scheme, "Negotiate") || strings.EqualFold(scheme, "Kerberos") {
-			return true
-		}
-	}
-	return false
 }
 
 // send signs and sends what was taken, and again where that helps.
@@ -91,7 +75,7 @@ var errUnaskedUpgrade = errors.New("the service switched to another protocol wit
 type exchange struct {
 	r      *Resolver
 	tr     *upstream.Transport
-	owner  string // of the connection
+	owner  upstream.Owner // of the connection
 	plain  bool
 	req    *http.Request
 	call   *Call

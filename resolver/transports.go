@@ -110,21 +110,25 @@ func (t Transports) transport(d *egress.Dialer, r Route) *upstream.Transport {
 }
 
 // of picks the pool for a call, and says whether it speaks plain HTTP. Owner is
-// who alone uses a connection: the account, or the agent where no connector is in
-// play. What a service ties to a connection is theirs.
-func (t *transports) of(call *Call) (tr *upstream.Transport, owner string, plain bool) {
+// who alone uses a connection: an account, in the hands of one agent. What a service
+// ties to a connection is theirs, and what one agent leaves behind on it meets no other.
+func (t *transports) of(call *Call) (tr *upstream.Transport, owner upstream.Owner, plain bool) {
+	if call.Agent != nil { // else it is a test of ours
+		owner.Agent = call.Agent.ID
+	}
 	if call.Connector == nil {
 		if call.route != nil {
 			if r, ok := t.own[call.route.Key]; ok {
-				return r.without, "agent " + call.Agent.Name, r.plain || !call.HTTPS
+				return r.without, owner, r.plain || !call.HTTPS
 			}
 		}
-		return t.shared, "agent " + call.Agent.Name, !call.HTTPS
+		return t.shared, owner, !call.HTTPS
 	}
+	owner.Account = call.Account.ID
 	if r, ok := t.own[call.Connector.Key]; ok {
-		return r.Transport, call.Account.ID, r.plain || !call.HTTPS
+		return r.Transport, owner, r.plain || !call.HTTPS
 	}
-	return t.shared, call.Account.ID, !call.HTTPS
+	return t.shared, owner, !call.HTTPS
 }
 
 // close drops what is idle; connections in use end with their requests.

@@ -29,7 +29,7 @@ var errClosed = errors.New("the answer's body was closed")
 
 // handOut makes res.Body the owner of the connection, or gives it back at once.
 func (c *conn) handOut(t *Transport, res *http.Response, req *http.Request, s *sending, m *message, broken error, stop func() bool) {
-	b := &body{c: c, t: t, ctx: req.Context(), s: s, stop: stop, keeps: !res.Close && !req.Close && broken == nil}
+	b := &body{c: c, t: t, ctx: req.Context(), s: s, stop: stop, keeps: !res.Close && !req.Close && broken == nil && !s.early()}
 	switch {
 	case res.Body == nil || res.Body == http.NoBody:
 		res.Body = http.NoBody
@@ -159,6 +159,11 @@ func (b *body) end(whole bool) {
 	c.closeReader()
 	b.t.pool.put(c)
 }
+
+// early reports that the answer came before the end of the body. A service that has
+// not read it may take the rest for the next request; only one that closes the
+// connection says that it does not (RFC 9112 §9.3).
+func (s *sending) early() bool { return s != nil && !s.all.Load() }
 
 // over waits a moment for the request's end.
 func (s *sending) over() bool {

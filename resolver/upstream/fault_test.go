@@ -360,7 +360,7 @@ func TestHangUp(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		req, _ := http.NewRequestWithContext(ctx, "POST", "http://"+svc.addr+test.path, test.body)
 		time.AfterFunc(50*time.Millisecond, func() { cancel(cause) })
-		res, err := tr.Send(req, "")
+		res, err := tr.Send(req, Owner{})
 		if err == nil {
 			_, err = io.ReadAll(res.Body)
 		}
@@ -454,7 +454,7 @@ func TestPool(t *testing.T) {
 		}
 	})
 	on := func(tr *Transport, account string) string {
-		res, err := tr.Send(svc.request("GET", nil), account)
+		res, err := tr.Send(svc.request("GET", nil), Owner{Account: account})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -468,9 +468,14 @@ func TestPool(t *testing.T) {
 	if a == b || on(tr, "a") != a || on(tr, "b") != b {
 		t.Error("two accounts share a connection, or one does not keep its own")
 	}
+	if res, err := tr.Send(svc.request("GET", nil), Owner{Account: "a", Agent: "other"}); err != nil {
+		t.Error(err)
+	} else if got, _ := io.ReadAll(res.Body); string(got) == a || string(got) == b {
+		t.Error("two agents share a connection")
+	}
 	var held []*http.Response
 	for range 5 {
-		res, err := tr.Send(svc.request("GET", nil), "a")
+		res, err := tr.Send(svc.request("GET", nil), Owner{Account: "a"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -479,8 +484,8 @@ func TestPool(t *testing.T) {
 	for _, res := range held {
 		io.ReadAll(res.Body)
 	}
-	if n := tr.idle(); n != 3 {
-		t.Errorf("%d idle connections, want two of a and one of b", n)
+	if n := tr.idle(); n != 4 {
+		t.Errorf("%d idle connections, want two of a, one of b, and one of a's other agent", n)
 	}
 	for i := range 6 {
 		on(tr, fmt.Sprint("c", i))
@@ -511,7 +516,7 @@ func TestEarlyClose(t *testing.T) {
 	tr := newTransport(t)
 	for _, path := range []string{"/length/1000000", "/chunks/100"} {
 		req, _ := http.NewRequest("GET", svc.URL+path, nil)
-		res, err := tr.Send(req, "")
+		res, err := tr.Send(req, Owner{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -522,6 +527,42 @@ func TestEarlyClose(t *testing.T) {
 		}
 		if n := tr.idle(); n != 0 {
 			t.Errorf("%s: the connection was kept", path)
+		}
+	}
+}
+
+// TestEarlyAnswerEndsConnection: what a service did not read of a body may be its next
+// request, so that nobody's next request goes behind it.
+func TestEarlyAnswerEndsConnection(t *testing.T) {
+	svc := newScript(t, func(n int, c net.Conn, r *bufio.Reader) {
+		for {
+			if _, err := readHead(r); err != nil {
+				return
+			}
+			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n%02d", n)
+		}
+	})
+	tr := newTransport(t, func(*http.Transport) {})
+	for _, length := range []int64{40 << 10, -1} {
+		body, rest := io.Pipe()
+		req := svc.request("PUT", body)
+		req.ContentLength = length
+		go rest.Write(make([]byte, 20<<10))
+		res, err := tr.Send(req, Owner{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() { rest.Write(make([]byte, 20<<10)); rest.Close() }()
+		first, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err = tr.Send(svc.request("GET", nil), Owner{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if second, _ := io.ReadAll(res.Body); string(second) == string(first) {
+			t.Errorf("%d bytes: the next request went over connection %s as well", length, second)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/net/http/httpguts"
 )
@@ -149,6 +150,7 @@ type sending struct {
 	done chan struct{} // closed when nothing more is written
 	goOn chan bool     // whether to send a body that the service was asked about
 	err  error         // readable after done
+	all  atomic.Bool   // the body's end has come from the caller, if not yet gone out
 }
 
 // finished reports whether all of the request went out.
@@ -170,21 +172,23 @@ func (c *conn) send(t *Transport, m *message, req *http.Request, s *sending) {
 		return
 	}
 	if m.length < 0 {
-		s.err = c.sendChunks(req)
+		s.err = c.sendChunks(req, s)
 	} else {
-		s.err = c.sendLength(req, m.length)
+		s.err = c.sendLength(req, m.length, s)
 	}
 	if bad := (*bodyError)(nil); errors.As(s.err, &bad) {
 		c.abort()
 	}
 }
 
-func (c *conn) sendLength(req *http.Request, length int64) error {
+func (c *conn) sendLength(req *http.Request, length int64, s *sending) error {
 	buf := chunks.Get().(*[]byte)
 	defer chunks.Put(buf)
 	for left := length; left > 0; {
 		n, err := req.Body.Read((*buf)[:min(left, chunkSize)])
-		left -= int64(n)
+		if left -= int64(n); left == 0 {
+			s.all.Store(true)
+		}
 		if n > 0 {
 			if _, err := c.rw.Write((*buf)[:n]); err != nil {
 				return err
@@ -205,7 +209,7 @@ func (c *conn) sendLength(req *http.Request, length int64) error {
 // room is for the line before a chunk: eight hex digits at most, CR and LF.
 const room = 10
 
-func (c *conn) sendChunks(req *http.Request) error {
+func (c *conn) sendChunks(req *http.Request, s *sending) error {
 	pooled := chunks.Get().(*[]byte)
 	defer chunks.Put(pooled)
 	buf := *pooled
@@ -222,6 +226,7 @@ func (c *conn) sendChunks(req *http.Request) error {
 			}
 		}
 		if err == io.EOF {
+			s.all.Store(true)
 			return c.endChunks(req.Trailer)
 		}
 		if err != nil {

@@ -7,18 +7,21 @@ import (
 
 // place is what connections are kept for.
 type place struct {
-	tls     bool
-	addr    string // host:port
-	account string
+	tls   bool
+	addr  string // host:port
+	owner Owner
 }
 
-func placeOf(req *http.Request, account string) place {
+// Owner is whose requests alone use a connection. The zero value is nobody's.
+type Owner struct{ Account, Agent string }
+
+func placeOf(req *http.Request, owner Owner) place {
 	u := req.URL
 	addr, tls := u.Host, u.Scheme == "https"
 	if u.Port() == "" {
 		addr = hostPort(u.Hostname(), tls)
 	}
-	return place{tls, addr, account}
+	return place{tls, addr, owner}
 }
 
 // version is what a place speaks over TLS.

@@ -49,20 +49,21 @@ func (t *Transport) Close() {
 }
 
 // RoundTrip implements http.RoundTripper.
-func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) { return t.Send(req, "") }
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) { return t.Send(req, Owner{}) }
 
 // Send sends a request over a connection that only requests with the same
-// account use: what a service has attached to a connection, and whatever an
-// answer leaves behind on it, meets nobody else. HTTP/2 connections are shared.
+// owner use: what a service has attached to a connection, whatever an answer leaves
+// behind on it, and what a service takes for a next request although it was a body,
+// meets nobody else. HTTP/2 connections are shared.
 //
 // Informational answers are told to the hook Got1xxResponse of the request's
 // httptrace.ClientTrace, if there is one. The caller must read the body to its
 // end or close it.
-func (t *Transport) Send(req *http.Request, account string) (*http.Response, error) {
+func (t *Transport) Send(req *http.Request, owner Owner) (*http.Response, error) {
 	if !t.own || !ordinary(req) {
 		return t.std.RoundTrip(req)
 	}
-	p := placeOf(req, account)
+	p := placeOf(req, owner)
 	if p.tls && t.seen.of(p.addr) != http1 {
 		return t.learn(req, p.addr)
 	}
