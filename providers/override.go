@@ -36,25 +36,26 @@ var (
 		"x-http-destinationurl", "request-uri", "x-backend", "x-backend-host", "x-upstream", "x-target-url", "x-accel-redirect", "x-sendfile", "x-script-name", "x-path-info", "x-waws-unencoded-url", "x-arr-url", "x-arr-ssl",
 		"x-scheme", "x-protocol", "x-url-scheme", "front-end-https", "x-real-url", "x-real-uri", "x-real-path", "x-orig-url", "x-orig-uri", "x-orig-host", "x-forward-for", "x-forward-host",
 		"forward-for", "x-originally-forwarded-for", "x-custom-ip-authorization", "fly-client-ip", "do-connecting-ip", "incap-client-ip", "remote-user", "x-webauth-user", "x-ssl-client-cert",
-		"x-ms-client-principal", "x-ms-client-principal-id", "x-ms-client-principal-name", "host-override", "base-url",
+		"x-ms-client-principal", "x-ms-client-principal-id", "client-cert", "client-cert-chain", "ssl-client-cert", "x-ssl-cert", "x-arr-clientcert", "x-client-cert", "x-ms-original-url", "x-apigateway-api-userinfo", "x-endpoint-api-userinfo", "x-ms-client-principal-name", "host-override", "base-url",
 	)
 	// originFamilies begin such names. Among them are those by which proxies in front
 	// of a service say who was signed in there (Kubernetes' X-Remote-Group).
 	originFamilies = []string{
 		"X-Forwarded-", "X-Original-", "X-Rewrite-", "X-Envoy-", "X-Vercel-Forwarded-", "X-Middleware-", "X-Ssl-Client-",
-		"X-Remote-", "X-Auth-Request-", "X-Authenticated-", "X-Consumer-", "X-Authentik-", "X-Pomerium-", "X-Goog-Authenticated-User-", "X-Amzn-Oidc-", "Tailscale-User-", "Cf-Access-Authenticated-",
+		"X-Remote-", "X-Auth-Request-", "X-Auth-Couchdb-", "Ssl-Client-", "X-Client-Cert-", "X-Authenticated-", "X-Consumer-", "X-Authentik-", "X-Pomerium-", "X-Goog-Authenticated-User-", "X-Amzn-Oidc-", "Tailscale-User-", "Cf-Access-Authenticated-",
 	}
 	// actingHeaders make a call somebody else's where the credential may do that:
 	// Kubernetes, GitLab and Gitea, Box, Smartsheet, Dynamics 365, Dropbox, Redmine,
-	// Zendesk, Greenhouse, DocuSign, Elasticsearch and OpenSearch.
+	// Zendesk, Greenhouse, DocuSign, Elasticsearch and OpenSearch, Trino, Hasura, Google,
+	// PayPal, Mimir and Loki.
 	actingHeaders = headerSet(
 		"sudo", "x-sudo", "as-user", "as-member", "assume-user", "mscrmcallerid", "callerobjectid", "dropbox-api-select-user", "dropbox-api-select-admin", "x-redmine-switch-user", "x-switch-user",
 		"on-behalf-of", "x-on-behalf-of", "x-on-behalf-of-user", "x-docusign-act-on-behalf", "x-docusign-act-as-user", "es-security-runas-user", "opendistro-security-impersonate-as", "opensearch-security-impersonate-as", "plugins-security-impersonate-as",
-		"x-act-as", "x-act-as-user", "x-acting-as", "x-acting-user", "act-as", "x-run-as", "x-run-as-user", "run-as", "x-impersonate", "impersonate", "x-delegate-user", "x-proxy-user", "doas", "x-doas",
+		"x-act-as", "x-act-as-user", "x-acting-as", "x-acting-user", "act-as", "x-run-as", "x-run-as-user", "run-as", "x-impersonate", "impersonate", "x-delegate-user", "x-proxy-user", "doas", "x-doas", "x-trino-user", "x-presto-user", "x-hasura-role", "x-hasura-user-id", "x-goog-iam-authority-selector", "paypal-auth-assertion", "x-scope-orgid",
 	)
 	actingFamilies = []string{"Impersonate-", "X-Impersonate-"}
-	// actingParameters do so in a query: GitLab and Gitea, Hadoop.
-	actingParameters = []string{"sudo", "doas"}
+	// actingParameters do so in a query: GitLab and Gitea, Hadoop, Symfony, Google.
+	actingParameters = []string{"sudo", "doas", "_switch_user", "run_as", "xoauth_requestor_id"}
 )
 
 // headerSet are headers by their canonical names.

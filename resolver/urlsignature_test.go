@@ -42,6 +42,8 @@ func TestSignedURLs(t *testing.T) {
 		{"a key and no signature", "X-Amz-Credential=OTHER%2F1&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=9", true, false, "", "", ""},
 		{"ours and another's", v4("attache") + "&AWSAccessKeyId=OTHER&Expires=1&Signature=x", true, false, "", "", ""},
 		{"ours, and presign", v4("AKIDEXAMPLE"), true, true, "", "X-Amz-Expires=3600&", ""},
+		{"ours and a part of version 2", v4("attache") + "&AWSAccessKeyId=OTHER&Signature=x", true, false, "", "", ""},
+		{"ours and a part of version 2, and presign", v4("attache") + "&AWSAccessKeyId=OTHER&Signature=x", true, true, "", "X-Amz-Expires=3600&", ""},
 		{"ours and version 2, and presign", v4("attache") + "&AWSAccessKeyId=OTHER&Expires=1&Signature=x", true, true, "", "X-Amz-Expires=3600&", ""},
 		{"version 2, and presign", "AWSAccessKeyId=attache&Expires=1&Signature=x", true, true, "", "", ""},
 		{"our own key, without a grant", v4("attache"), false, false, "", "", "not_permitted"},

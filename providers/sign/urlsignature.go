@@ -149,7 +149,7 @@ func URLUnsigned(r *http.Request, s Signer) {
 		switch {
 		case is4 && (!has[s.signature] && !has[s.key] || s.key == kept), !is4 && !(has[s.signature] && (s.key == "" || has[s.key])):
 			continue
-		case len(s.with) > 0 && !slices.ContainsFunc(s.with, func(n string) bool { return has[n] }):
+		case len(s.with) > 0 && !telling[s.key] && !slices.ContainsFunc(s.with, func(n string) bool { return has[n] }):
 			continue
 		}
 		names, v4 = append(append(names, s.signature, s.key), s.more...), v4 || is4
@@ -162,6 +162,10 @@ func URLUnsigned(r *http.Request, s Signer) {
 		unhoist(r)
 	}
 }
+
+// telling are names of keys that stand in no query but beside a signature, so that
+// also one which lacks its end goes.
+var telling = map[string]bool{"awsaccesskeyid": true, "googleaccessid": true, "ossaccesskeyid": true, "kssaccesskeyid": true, "nosaccesskeyid": true}
 
 // replaces is the name, in lower case, of the key of the signature that s will
 // make anew in r's query; empty where it will make none.

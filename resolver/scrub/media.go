@@ -29,9 +29,23 @@ var known = map[string]bool{
 	"application/vnd.docker.image.rootfs.diff.tar.gzip": true, "application/vnd.kubernetes.protobuf": true, "application/vnd.amazon.eventstream": true,
 	"application/dns-message": true, "application/ocsp-response": true, "application/pkix-cert": true, "application/pkix-crl": true,
 	"application/vnd.sqlite3": true, "application/x-sqlite3": true, "application/x-shockwave-flash": true,
-	"application/vnd.ms-excel": true, "application/vnd.ms-powerpoint": true, "application/vnd.ms-word": true, "application/vnd.ms-outlook": true,
+	"application/vnd.ms-powerpoint": true, "application/vnd.ms-word": true, "application/vnd.ms-outlook": true,
 	"application/vnd.ms-fontobject": true, "application/vnd.ms-cab-compressed": true, "application/vnd.ms-project": true,
 	"application/vnd.android.package-archive": true, "application/x-rpm": true, "application/vnd.debian.binary-package": true,
+}
+
+// textual reports a type of pictures or sounds that is text nevertheless: playlists,
+// which repeat their query, and pictures written as numbers; or one that has a charset.
+func textual(t string, params map[string]string) bool {
+	if params["charset"] != "" {
+		return true
+	}
+	for _, word := range []string{"mpegurl", "scpls", "playlist", "dash.mpd", "x-xpixmap", "x-xbitmap", "x-portable-", "vnd.dxf", "x-ms-asf", "x-ms-wax", "x-ms-wvx", "x-ms-asx"} {
+		if strings.Contains(t, word) {
+			return true
+		}
+	}
+	return false
 }
 
 // mediaOf says how a body is searched by its Content-Type, which may be missing
@@ -58,6 +72,8 @@ func mediaOf(contentType string) media {
 		return lines
 	case suffix == "zip", suffix == "gzip", suffix == "zstd", suffix == "cbor", suffix == "proto", suffix == "protobuf", suffix == "thrift", suffix == "wasm":
 		return opaque
+	case textual(t, params):
+		return lines
 	case main == "image", main == "audio", main == "video", main == "font", known[t],
 		strings.HasPrefix(t, "application/vnd.openxmlformats-"), strings.HasPrefix(t, "application/vnd.oasis.opendocument."):
 		return opaque

@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/unicode/norm"
 )
 
 const (
@@ -105,12 +108,20 @@ func blocks(v string) func(yield func(string) bool) {
 // cannot be undone by looking at one character after the other.
 func (s *Set) add(v string) {
 	s.pattern(v)
+	for _, same := range sameValues(v) {
+		if same != v && len(same) <= widest {
+			s.pattern(same)
+		}
+	}
 	for view := v; ; { // as each view has it
 		next := unescaped(view)
 		if next == view {
 			break
 		}
 		s.pattern(next)
+		if strings.Contains(v, " ") {
+			s.pattern(strings.ReplaceAll(next, "+", " ")) // as a folded view has it
+		}
 		view = next
 	}
 	for _, quote := range []string{`"`, `'`} { // CSV, SQL, YAML
@@ -128,6 +139,31 @@ func (s *Set) add(v string) {
 			s.encoded(block)
 		}
 	}
+}
+
+// sameValues are what a value becomes where it is read in another way and can be read
+// back: as Latin-1, as which many servers read headers, and with accents apart; hex
+// digits in either case, and a UUID without its dashes, which services take as well.
+func sameValues(v string) (all []string) {
+	ascii := true
+	latin := make([]rune, len(v))
+	for i := range len(v) {
+		latin[i] = rune(v[i])
+		ascii = ascii && v[i] < 0x80
+	}
+	if !ascii {
+		all = append(all, string(latin), norm.NFD.String(v), norm.NFC.String(v))
+		if b, err := charmap.ISO8859_1.NewEncoder().String(v); err == nil {
+			all = append(all, b)
+		}
+	}
+	if digits := strings.ReplaceAll(v, "-", ""); strings.Trim(digits, "0123456789abcdefABCDEF") == "" {
+		all = append(all, strings.ToUpper(v), strings.ToLower(v))
+		if len(digits) == 32 && len(v) == 36 {
+			all = append(all, strings.ToUpper(digits), strings.ToLower(digits))
+		}
+	}
+	return all
 }
 
 func (s *Set) encoded(v string) {
