@@ -117,7 +117,7 @@ func (c *Connector) Reads(d Does) bool {
 	clear := err == nil
 	pairs := parameters(d.Query)
 	for _, method := range d.Methods {
-		if !a.reads(method, path, clear, pairs, d.Upgrade) {
+		if !a.reads(method, path, clear, pairs, d) {
 			return false
 		}
 	}
@@ -132,19 +132,22 @@ func (c *Connector) Reads(d Does) bool {
 	return a.actionsRead(d, pairs) && len(d.Methods) > 0 && ActsForAnother(d.Header, d.Query) == ""
 }
 
-// reads is the first half: the method, and the list of what is reading.
-func (a *access) reads(method, path string, clear bool, pairs []parameter, upgrade bool) bool {
+// reads is the first half: the method, and the list of what is reading. A line that
+// wants a parameter lists no request with a body: that could hold the parameter, too.
+func (a *access) reads(method, path string, clear bool, pairs []parameter, d Does) bool {
 	switch method {
 	case http.MethodOptions:
-		if !upgrade {
+		if !d.Upgrade {
 			return true
 		}
 	case http.MethodGet, http.MethodHead:
-		if !a.onlyListed && !upgrade {
+		if !a.onlyListed && !d.Upgrade {
 			return true
 		}
 	}
-	return clear && slices.ContainsFunc(a.read, func(r accessRule) bool { return r.covers(method, path, pairs) })
+	return clear && slices.ContainsFunc(a.read, func(r accessRule) bool {
+		return r.covers(method, path, pairs) && (len(r.query) == 0 || !d.Body)
+	})
 }
 
 // covers reports whether a line of access.read lists the request. GET means HEAD, too.

@@ -43,7 +43,7 @@ func TestReadsAndWrites(t *testing.T) {
 		// by a parameter
 		"GET /?Action=DescribeX": true, "GET /?Action=TerminateX": false, "GET /?action=TerminateX": false, "GET /?%41ction=TerminateX": false, "GET /?Action=DescribeX&Action=TerminateX": false,
 		"GET /?a=1;Action=TerminateX": false, "GET /?Action=": false, "GET /?Action": false, "GET /?Action=GetKeyPair": false, "GET /?Action=getthings": true, "GET /?Action[]=TerminateX": false,
-		"OPTIONS /?Action=TerminateX": false, "GET /?Action=%20DescribeX": true, "GET /?Action=DescribeX\nBody: 1": false,
+		"OPTIONS /?Action=TerminateX": false, "GET /?Action=%20DescribeX": true, "GET /?Action=DescribeX\nBody: 1": false, "PUT /q?mode=reading": true, "PUT /q?mode=reading\nBody: 1": false, "POST /search\nBody: 1": true,
 		"GET /?Action=DescribeX%00": false, "GET /?Action=DescribeX,RunX": false, "GET /\nX-Tc-Action: DescribeX, RunX": false, "GET /\nX-Tunnel-Method: PUT": false,
 		// by a header
 		"GET /\nX-Tc-Action: DescribeX": true, "GET /\nX-Tc-Action: RunX": false, "GET /\nX_TC_Action: RunX": false, "GET /\nX-Tc-Action: DescribeX\nX-TC-Action: RunX": false,

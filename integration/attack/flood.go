@@ -123,7 +123,7 @@ func playFlood(s *stage, a *attack) (broken, record string) {
 	if counts["silent, closed"] < 400 {
 		broken = fmt.Sprintf("%d of 400 silent connections were closed within 25 s", counts["silent, closed"])
 	}
-	if counts["tunnel: HTTP/1.1 429 Too Many Requests"] == 0 {
+	if counts["tunnel: HTTP/1.1 429 attache: too_many_requests"] == 0 {
 		broken = "10 000 tunnels of one agent were opened"
 	}
 	return broken, fmt.Sprintf("%d MiB more; %v\n", grew>>20, counts)
