@@ -47,6 +47,9 @@ func Definitions(dir string, connectors map[string]*Connector) (*providers.Defin
 			d.AllowHTTP()
 			defs.Put(d)
 		} else if !defs.Has(key) {
+			if broken != nil {
+				return nil, broken // it may be in one of these files
+			}
 			return nil, fmt.Errorf("%s: connector %s is neither built in nor in the connectors directory; give it hosts and sign, or correct its name (attache connectors list)", c.Source, key)
 		}
 	}
