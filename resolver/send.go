@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/attache-proxy/attache/providers"
@@ -26,6 +27,9 @@ import (
 func (r *Resolver) Send(req *http.Request, call *Call) (*http.Response, error) {
 	call.asks(req)
 	tr, owner, plain := r.transports.of(call)
+	if bindsConnection(req.Header) {
+		owner.Agent += ", authenticated" // not what its other requests use
+	}
 	x := call.exchange()
 	x.r, x.tr, x.owner, x.plain, x.req, x.call = r, tr, owner, plain, req, call
 	if call.Connector == nil {
@@ -44,6 +48,18 @@ func (r *Resolver) Send(req *http.Request, call *Call) (*http.Response, error) {
 		outcome.Then(res, x.body.close)
 	}
 	return res, err
+}
+
+// bindsConnection reports an Authorization that authenticates the connection
+// and not the request (RFC 4559).
+func bindsConnection(h http.Header) bool {
+	for _, v := range h["Authorization"] {
+		scheme, _, _ := strings.Cut(strings.TrimSpace(v), " ")
+		if strings.EqualFold(scheme, "NTLM") || strings.EqualFold(scheme, "Negotiate") || strings.EqualFold(scheme, "Kerberos") {
+			return true
+		}
+	}
+	return false
 }
 
 // send signs and sends what was taken, and again where that helps.
