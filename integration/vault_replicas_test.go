@@ -102,7 +102,7 @@ func openTunnel(t *testing.T, a *attache, agent, token string) *tunnel {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM([]byte(readFile(t, a.CA)))
 	proxy, _ := url.Parse(fmt.Sprintf("http://%s:%s@%s", agent, token, a.Addr))
-	tr := &http.Transport{Proxy: http.ProxyURL(proxy), TLSClientConfig: &tls.Config{RootCAs: roots}, MaxConnsPerHost: 1}
+	tr := &http.Transport{Proxy: http.ProxyURL(proxy), TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true} // a refusal ends a connection of HTTP/1
 	t.Cleanup(tr.CloseIdleConnections)
 	return &tunnel{t: t, client: &http.Client{Transport: tr, Timeout: 10 * time.Second}}
 }
