@@ -26,7 +26,7 @@ const (
 // status line. net/http has no way to say it, so that the connection is taken over, and
 // ends. A challenge keeps its connection, since it is answered there.
 func Answer(w http.ResponseWriter, r *http.Request, text string, write func(http.ResponseWriter, *http.Request)) {
-	if r.ProtoMajor != 1 || r.ContentLength != 0 && r.Method != http.MethodConnect || flushesLate(r) {
+	if r.ProtoMajor != 1 || r.ContentLength != 0 && r.Method != http.MethodConnect || FlushesLate(r) {
 		write(w, r)
 		return
 	}
@@ -51,9 +51,10 @@ func Answer(w http.ResponseWriter, r *http.Request, text string, write func(http
 	}
 }
 
-// flushesLate reports that Caddy will flush the answer after us, at which net/http
-// panics when the connection was taken over (Caddy 2.11.9, Go 1.26).
-func flushesLate(r *http.Request) bool {
+// FlushesLate reports that Caddy will flush the answer when the handler has returned:
+// it does so after its write timeout, for answers of which it knows the status, and
+// net/http panics where the connection was taken over (Caddy 2.11.9, Go 1.26).
+func FlushesLate(r *http.Request) bool {
 	s, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	return ok && s.WriteTimeout > 0
 }

@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/attache-proxy/attache/caddymodule/http1"
 )
 
 // established is the answer to CONNECT over HTTP/1.1. A success has neither
@@ -82,21 +82,12 @@ func hijack(w http.ResponseWriter, r *http.Request) (*conn, error) {
 	// An error here is seen again by whoever reads from the connection.
 	_, _ = io.WriteString(c, established)
 	_ = c.SetWriteDeadline(time.Time{})
-	if !flushesLate(r) {
+	if !http1.FlushesLate(r) {
 		// This writes nothing any more. It tells Caddy's log and metrics the
 		// status, which is 0 otherwise.
 		w.WriteHeader(http.StatusOK)
 	}
 	return c, nil
-}
-
-// flushesLate reports that Caddy will flush the response when the handler has
-// returned. It does so after its write timeout, for responses of which it knows
-// the status; one that was hijacked makes net/http panic then (Caddy 2.11.9,
-// Go 1.26).
-func flushesLate(r *http.Request) bool {
-	s, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	return ok && s.WriteTimeout > 0
 }
 
 // Read returns what was sent ahead first.

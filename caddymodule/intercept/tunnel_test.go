@@ -255,7 +255,7 @@ func TestIdleTunnelOutlivesRequestTimeouts(t *testing.T) {
 // requests inside have theirs.
 func TestAccessLog(t *testing.T) {
 	t.Run("plain", func(t *testing.T) { testAccessLog(t, 200) })
-	// See flushesLate; what matters is that nothing panics.
+	// See http1.FlushesLate; what matters is that nothing panics.
 	t.Run("write timeout", func(t *testing.T) {
 		testAccessLog(t, 0, withServer("write_timeout", int64(100*time.Millisecond)))
 	})

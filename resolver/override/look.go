@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/attache-proxy/attache/providers/sign"
 	"github.com/attache-proxy/attache/resolver/limit"
 	"github.com/attache-proxy/attache/resolver/refusal"
 )
@@ -69,10 +70,13 @@ func For(h http.Header, onlyReads bool) (*Look, error) {
 	return l, nil
 }
 
+// contentHeaders say how a body is read. CGI and its like do not tell Content_Type
+// from Content-Type.
+var contentHeaders = []string{"Content-Type", "Content-Encoding"}
+
 func choose(h http.Header) (*Look, error) {
 	for name := range h {
-		// CGI and its like do not tell Content_Type from Content-Type.
-		if folded := strings.ToLower(strings.NewReplacer("_", "-", ".", "-").Replace(name)); (folded == "content-type" || folded == "content-encoding") && name != http.CanonicalHeaderKey(folded) {
+		if sign.IsNamed(name, contentHeaders) && !slices.Contains(contentHeaders, name) {
 			return nil, errTypes
 		}
 	}
