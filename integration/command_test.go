@@ -24,6 +24,26 @@ func (r result) String() string {
 	return fmt.Sprintf("%s: exit %d\nstdout: %s\nstderr: %s", r.Command, r.Code, clip(r.Stdout), clip(r.Stderr))
 }
 
+// background starts cmd and ends it with the test, which says what cmd wrote, as shown
+// makes of it, where it failed.
+func background(t *testing.T, cmd *exec.Cmd, shown func(string) string) *buffer {
+	t.Helper()
+	log := new(buffer)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		cmd.Wait()
+		if t.Failed() {
+			t.Logf("attache said:\n%s", shown(log.String()))
+		}
+	})
+	return log
+}
+
 // clip keeps failure messages readable; large transfers end up in stdout too.
 func clip(s string) string {
 	const most = 4000

@@ -24,19 +24,8 @@ func TestExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(raceBinary(t), "run", "--config", file, "--adapter", "caddyfile")
-	var log buffer
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = home, cleanEnv(home), &log, &log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Signal(syscall.SIGTERM)
-		cmd.Wait()
-		if t.Failed() {
-			t.Logf("attache said:\n%s", clip(log.String()))
-		}
-	})
+	cmd.Dir, cmd.Env = home, cleanEnv(home)
+	log := background(t, cmd, clip)
 	waitFor(t, "the example's listener", func() bool {
 		return client{}.run(t, "curl", "-s", "http://127.0.0.1:8080/demo/whoami").Code == 0
 	})
@@ -123,23 +112,13 @@ func TestExampleBuiltIn(t *testing.T) {
 	}
 	newNames(t)
 	home := t.TempDir()
-	run := func() (*exec.Cmd, *buffer) {
-		cmd, log := exec.Command(raceBinary(t), "run"), new(buffer)
-		cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = home, cleanEnv(home), log, log
-		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-		return cmd, log
+	run := func() *exec.Cmd {
+		cmd := exec.Command(raceBinary(t), "run")
+		cmd.Dir, cmd.Env = home, cleanEnv(home)
+		return cmd
 	}
-	cmd, log := run()
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Signal(syscall.SIGTERM)
-		cmd.Wait()
-		if t.Failed() {
-			t.Logf("attache said:\n%s", clip(log.String()))
-		}
-	})
+	cmd := run()
+	background(t, cmd, clip)
 	waitFor(t, "the built-in example", func() bool {
 		return strings.TrimSpace(client{}.run(t, "curl", "-s", "http://127.0.0.1:8080/demo/whoami").Stdout) == authenticated
 	})
@@ -153,7 +132,8 @@ func TestExampleBuiltIn(t *testing.T) {
 			t.Errorf("the built-in example listens on %s", l)
 		}
 	}
-	second, said := run()
+	second, said := run(), new(buffer)
+	second.Stdout, second.Stderr = said, said
 	if err := second.Run(); err == nil || !strings.Contains(said.String(), "process "+strconv.Itoa(cmd.Process.Pid)) {
 		t.Errorf("a second start: %v\n%s", err, clip(said.String()))
 	}

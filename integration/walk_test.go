@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -41,19 +40,8 @@ func TestWalk(t *testing.T) {
 	}
 	env := append(cleanEnv(home), "PATH="+bin+":"+os.Getenv("PATH"))
 	cmd := exec.Command(filepath.Join(bin, "attache"), "run", "--config", "Caddyfile")
-	var log buffer
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = home, env, &log, &log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Signal(syscall.SIGTERM)
-		cmd.Wait()
-		if t.Failed() {
-			t.Logf("attache said:\n%s", telling(log.String()))
-		}
-	})
+	cmd.Dir, cmd.Env = home, env
+	log := background(t, cmd, telling)
 	waitFor(t, "the API's listener", func() bool {
 		c, err := net.DialTimeout("tcp", "127.0.0.1:8081", time.Second)
 		if err == nil {
