@@ -195,6 +195,7 @@ func Place(c *providers.Connector, signer sign.Signer, out *http.Request, in *si
 	sign.Strip(out, signer.Places())
 	if c.Scrub {
 		scrub.Codings(out.Header)
+		scrub.Charsets(out.Header)
 	}
 	sign.DropHeaders(out.Header, c.Removes)
 	in.Request = out

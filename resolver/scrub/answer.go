@@ -65,8 +65,12 @@ func (s *Set) Answer(res *http.Response, o Options) error {
 	if len(res.Header.Values("Content-Type")) > 1 {
 		kind = folded // readers differ in which one counts
 	}
-	if kind != opaque && unasked(res, o) {
+	switch {
+	case kind == opaque:
+	case unasked(res, o):
 		return &Unsearchable{"it is a part that was not asked for"}
+	case !readable(res.Header["Content-Type"]):
+		return &Unsearchable{"its charset is not one that can be searched"}
 	}
 	if err := s.wrap(res, kind, cut != nil, o); err != nil {
 		return err

@@ -117,7 +117,7 @@ func hasCanary(h http.Header) bool {
 // trailers of every answer are, and the names of headers.
 func TestEveryTypeAndCoding(t *testing.T) {
 	plain := []byte(`{"a":"` + canary + `"}` + "\n" + strings.Repeat("filler text to make it long\n", 200))
-	searched := []string{"", "application/json", "text/plain", "TEXT/HTML; charset=x", "message/http", "application/http", "multipart/mixed; boundary=x", "multipart/form-data", "application/sql",
+	searched := []string{"", "application/json", "text/plain", "TEXT/HTML; charset=UTF-8", "message/http", "application/http", "multipart/mixed; boundary=x", "multipart/form-data", "application/sql",
 		"application/jwt", "application/x-pem-file", "application/vnd.api+json", "image/svg+xml", "application/problem+xml", "nonsense", "a b/c; ;=", "application/vnd.acme.thing", "model/gltf+json",
 		"text/event-stream", "application/x-ndjson", "image/png, text/plain", "image", "application/", "application/vnd.oasis.opendocument.text-flat-xml", "application/vnd.ms-x", "application/vnd.docker.raw-stream", "application/graphql-response+json", "application/javascript", "*/*", "application/x-yaml", "inode/x"}
 	for _, contentType := range searched {
@@ -329,7 +329,7 @@ func TestRanges(t *testing.T) {
 	}{
 		{"GET", http.Header{"Range": {"items=0-9"}}, http.Header{"Range": {"items=0-9"}}, "items=0-9"}, {"GET", http.Header{"Range": {"0-24"}}, http.Header{"Range": {"0-24"}}, "0-24"}, {"GET", http.Header{"Range": {"id 01..; max=10"}}, http.Header{"Range": {"id 01..; max=10"}}, "id 01..; max=10"},
 		{"GET", http.Header{"Range": {"lines=0-9"}}, http.Header{}, "lines=0-9"}, {"GET", http.Header{"Range": {"chars=0-9"}, "If-Range": {"x"}}, http.Header{}, "chars=0-9"}, {"GET", http.Header{"Range": {"x bytes=0-9"}}, http.Header{}, "x bytes=0-9"}, {"GET", http.Header{"Range": {"bytes: 0-9"}}, http.Header{}, "bytes: 0-9"}, {"GET", http.Header{"Range": {"items=0-9", "bytes=0-9"}}, http.Header{}, "items=0-9"},
-		{"GET", http.Header{"Request-Range": {"bytes=0-9"}}, http.Header{}, ""}, {"GET", http.Header{"X-Ms-Range": {"bytes=20000-20009"}, "Range": {"bytes=0-9"}}, http.Header{"X-Ms-Range": {"bytes=3616-36393"}}, "bytes=20000-20009"}, {"GET", http.Header{"X-Ms-Range": {"lines=0-9"}}, http.Header{}, "lines=0-9"},
+		{"GET", http.Header{"Request-Range": {"bytes=0-9"}}, http.Header{}, ""}, {"PUT", http.Header{"A-Im": {"vcdiff, diffe"}}, http.Header{}, ""}, {"GET", http.Header{"X-Ms-Range": {"bytes=20000-20009"}, "Range": {"bytes=0-9"}}, http.Header{"X-Ms-Range": {"bytes=3616-36393"}}, "bytes=20000-20009"}, {"GET", http.Header{"X-Ms-Range": {"lines=0-9"}}, http.Header{}, "lines=0-9"},
 		{"POST", http.Header{"Range": {"bytes=0-9"}}, http.Header{"Range": {"bytes=0-16393"}}, "bytes=0-9"}, {"PUT", http.Header{"Range": {"bytes=0-511"}}, http.Header{"Range": {"bytes=0-511"}}, ""}, {"PUT", http.Header{"X-Ms-Range": {"bytes=0-511"}}, http.Header{"X-Ms-Range": {"bytes=0-511"}}, ""},
 	} {
 		h := c.header.Clone()
@@ -337,17 +337,35 @@ func TestRanges(t *testing.T) {
 			t.Errorf("%s %v became %v, want %v; it asks for %q", c.method, c.header, h, c.widens, Asked(c.method, c.header))
 		}
 	}
+	list := []string{"application/json"}
 	for _, c := range []struct {
 		header  http.Header
 		o       Options
 		refused bool
 	}{
 		{http.Header{"Content-Range": {"bytes 100-200/1000"}}, Options{}, true}, {http.Header{"Content-Range": {"Bytes 0-9/1000"}}, Options{Range: "lines=0-1"}, true}, {http.Header{"Content-Range": {"bytes 0-9/*"}}, Options{}, true}, {http.Header{"Content-Type": {"Multipart/ByteRanges; boundary=x"}}, Options{}, true}, {http.Header{"Content-Range": {"bytes=0-9"}}, Options{}, true},
-		{http.Header{"Content-Range": {"bytes 0-0/1"}}, Options{}, false}, {http.Header{"Content-Range": {"bytes 100-200/1000"}}, Options{Numbered: true}, false}, {http.Header{"Content-Range": {"bytes 100-200/1000"}, "Content-Type": {"image/png"}}, Options{}, false}, {http.Header{"Content-Range": {"0-24/100"}}, Options{Range: "0-24"}, false}, {http.Header{"Content-Range": {"id a..b"}}, Options{}, false}, {http.Header{}, Options{}, false},
+		{http.Header{"Content-Range": {"bytes 0-0/1"}}, Options{}, false}, {http.Header{"Content-Range": {"bytes 100-200/1000"}}, Options{Numbered: true}, false}, {http.Header{"Content-Range": {"bytes 100-200/1000"}, "Content-Type": {"image/png"}}, Options{}, false}, {http.Header{"Content-Range": {"0-24/100"}, "Content-Type": list}, Options{Range: "0-24"}, false}, {http.Header{"Content-Range": {"id a..b"}, "Content-Type": list}, Options{}, false}, {http.Header{"Content-Type": list}, Options{}, false},
+		{http.Header{"Content-Type": {"text/plain"}}, Options{}, true}, {http.Header{}, Options{}, true}, {http.Header{"Content-Range": {"lines 0-9/100"}, "Content-Type": {"text/plain"}}, Options{}, true}, {http.Header{"Content-Range": {"chars 0-9/100"}, "Content-Type": list}, Options{}, true},
 	} {
 		res := &http.Response{StatusCode: 206, Header: c.header, Body: io.NopCloser(strings.NewReader("x")), ContentLength: 1}
 		if err := canaries.Answer(res, c.o); (err != nil) != c.refused {
 			t.Errorf("%v to %q = %v, want refused: %v", c.header, c.o.Range, err, c.refused)
+		}
+	}
+	for _, c := range []struct { // what says that it is a part, and is not 206
+		status  int
+		header  http.Header
+		asked   string
+		refused bool
+	}{
+		{200, http.Header{"Content-Range": {"bytes 0-9/100"}}, "", true}, {200, http.Header{"Content-Range": {"bytes 0-9/100"}}, "bytes=0-9", true}, {200, http.Header{"Content-Range": {"bytes 0-99/100"}}, "bytes=0-9", false}, {404, http.Header{"Content-Range": {"bytes 5-9/10"}}, "", true},
+		{200, http.Header{"Content-Range": {"octets 0-9/100"}}, "", true}, {200, http.Header{"Content-Range": {"posts 0-9/100"}}, "", false}, {200, http.Header{"Content-Range": {"0-24/3573"}}, "", false}, {200, http.Header{"Content-Range": {"bytes 0-9/10", "bytes 3-5/10"}}, "", true}, {200, http.Header{"Content-Range": {"bytes */10"}}, "", true}, {416, http.Header{"Content-Range": {"bytes */10"}}, "bytes=90-", false},
+		{200, http.Header{"Content-Type": {"multipart/byteranges; boundary=x"}}, "", true}, {200, http.Header{"Content-Type": {"text/plain", "Multipart/ByteRanges"}}, "bytes=0-9", true}, {200, http.Header{"Content-Type": {"multipart/mixed; boundary=x"}}, "", false},
+		{226, http.Header{}, "", true}, {226, http.Header{"Im": {"vcdiff"}}, "", true}, {200, http.Header{"Im": {"diffe"}}, "", true}, {200, http.Header{"Delta-Base": {`"a"`}}, "", true}, {226, http.Header{"Content-Type": {"image/png"}}, "", false}, {200, http.Header{"Content-Range": {"bytes 0-9/100"}, "Content-Type": {"video/mp4"}}, "", false},
+	} {
+		res := &http.Response{StatusCode: c.status, Header: c.header, Body: io.NopCloser(strings.NewReader("x")), ContentLength: 1}
+		if err := canaries.Answer(res, Options{Range: c.asked}); (err != nil) != c.refused {
+			t.Errorf("%d %v to %q = %v, want refused: %v", c.status, c.header, c.asked, err, c.refused)
 		}
 	}
 }

@@ -34,6 +34,8 @@ type body struct {
 	found   *atomic.Bool
 	blind   *atomic.Bool // becomes true where the body cannot be searched; may be nil
 
+	begun  bool   // the text has said what charset it is in
+	head   []byte // its beginning, until then
 	held   []byte // what was read and may be part of an echo
 	out    int    // of held, what patience let go
 	read   int64  // number of bytes read
@@ -76,7 +78,10 @@ func (b *body) fill(p []byte) (int, error) {
 		old := copy(p, b.held)
 		n, err := b.more(p[old:])
 		b.read += int64(n)
-		n += old
+		if n += old; !b.begun && !b.begin(p[old:n]) {
+			b.finish()
+			return 0, b.err
+		}
 		if err != nil && b.err == nil {
 			b.err = err
 		}
@@ -101,6 +106,27 @@ func (b *body) fill(p []byte) (int, error) {
 		}
 	}
 	return 0, b.err
+}
+
+// begin looks at what comes first, and reports whether it may go on.
+func (b *body) begin(fresh []byte) bool {
+	if len(b.head) > 0 {
+		b.head = append(b.head, fresh...)
+		fresh = b.head
+	}
+	ok, more := begins(fresh)
+	if b.begun = !more && len(fresh) > 0; b.begun {
+		b.head = nil
+	} else if len(b.head) == 0 {
+		b.head = bytes.Clone(fresh)
+	}
+	if !ok {
+		b.err = &Unsearchable{"its charset is not one that can be searched"}
+		if b.blind != nil {
+			b.blind.Store(true)
+		}
+	}
+	return ok
 }
 
 // broken lets go what came last before the body was broken off, as if more came:

@@ -69,10 +69,11 @@ func takesRange(method string) bool {
 // Widen makes a Range reach so far beyond what it asks for that no echo lies
 // across its ends; Answer cuts the answer again. Several ranges, and those that
 // cannot be read, are taken off, which servers may do too (RFC 9110 §14.2), and
-// so are other units than bytes but for those that count items, and Request-Range,
-// which some servers heed.
+// so are other units than bytes but for those that count items, Request-Range,
+// which some servers heed, and A-IM, which asks for a difference (RFC 3229).
 func Widen(method string, h http.Header) {
 	delete(h, "Request-Range")
+	delete(h, "A-Im")
 	if !takesRange(method) {
 		return
 	}
@@ -114,21 +115,64 @@ func countsItems(v string) bool {
 	return unit == "items" || unit == "resources" || unit == "rows" || several && all(word, func(c byte) bool { return isAlnum(c) || c == '_' }) && strings.Contains(unit, "..") && !strings.Contains(unit, "bytes")
 }
 
-// unasked reports a part of bytes that no Range asked for, nor a number of a part
-// (S3), whose ends the uploader chose.
+// unasked reports a part of a text that nobody asked for: whatever the status, one
+// that says it is a part of bytes, several in one, or a difference to an older text
+// (RFC 3229). Its ends may cut an echo. What a Range asked for is ranged's, a number of
+// a part (S3) asks for what its uploader chose, and pages of lists are whole.
 func unasked(res *http.Response, o Options) bool {
-	if _, asked := parseRange(o.Range); asked || o.Numbered || res.StatusCode != http.StatusPartialContent {
-		return false
+	for _, t := range res.Header["Content-Type"] {
+		if strings.Contains(strings.ToLower(t), "byteranges") {
+			return true
+		}
 	}
-	if strings.HasPrefix(strings.ToLower(strings.TrimSpace(res.Header.Get("Content-Type"))), "multipart/byteranges") {
+	if res.StatusCode == http.StatusIMUsed || len(res.Header["Im"])+len(res.Header["Delta-Base"]) > 0 {
 		return true
 	}
-	said := strings.ToLower(strings.TrimSpace(res.Header.Get("Content-Range")))
-	if !strings.HasPrefix(said, "bytes") {
-		return false // a page of a list
+	_, asked := parseRange(o.Range)
+	partial := res.StatusCode == http.StatusPartialContent
+	said := res.Header["Content-Range"]
+	switch {
+	case asked && partial:
+		return false
+	case len(said) == 0:
+		return partial && !structured(res.Header)
+	case len(said) > 1:
+		return true
 	}
-	got, total, ok := contentRange(said)
+	unit := strings.ToLower(strings.TrimSpace(said[0]))
+	if !strings.HasPrefix(unit, "bytes") {
+		return partial && !structured(res.Header) || cutsText(unit)
+	}
+	got, total, ok := contentRange(unit)
+	switch {
+	case o.Numbered && partial:
+		return false
+	case res.StatusCode >= http.StatusMultipleChoices && !ok: // bytes */1000
+		return false
+	}
 	return !ok || got.from > 0 || got.to != total-1
+}
+
+// structured reports a type whose parts are parts of a list.
+func structured(h http.Header) bool {
+	t, _, _ := strings.Cut(strings.ToLower(h.Get("Content-Type")), ";")
+	for _, word := range []string{"json", "xml", "yaml", "csv"} {
+		if strings.Contains(t, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// cutsText reports a Content-Range that counts what texts are made of. Other units than
+// these are names of what an API lists.
+func cutsText(said string) bool {
+	for _, unit := range []string{"byte", "octet", "char", "bit", "utf", "rune", "codepoint"} {
+		if strings.HasPrefix(said, unit) {
+			return true
+		}
+	}
+	return false
 }
 
 func (r span) String() string {
