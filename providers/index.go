@@ -39,6 +39,25 @@ type Entry struct {
 	// Port is the account's own, for hosts of accounts; empty for the scheme's
 	// default. Others have that of Host.
 	Port string
+	// Name is the account's own host in the normal form of ParseAuthority; empty for
+	// hosts that are the connector's.
+	Name string
+}
+
+// literal is how many characters of it are fixed: all of a host that an account adds.
+func (e Entry) literal() int {
+	if e.Name != "" {
+		return len(e.Name)
+	}
+	return e.Host.literal()
+}
+
+// ported is 1 for a port of its own: those of https and http are what none means.
+func (e Entry) ported() int {
+	if e.Port == "" || fitsPort("", e.Port) {
+		return 0
+	}
+	return 1
 }
 
 // claim is an entry, and who sees it.
@@ -56,8 +75,6 @@ type Binding struct {
 	Entry
 	// Organisation is the account's; only its agents see the host.
 	Organisation string
-	// Name is the host in the normal form of ParseAuthority.
-	Name string
 }
 
 // NewIndex builds an index that every organisation sees whole, but for the
@@ -131,8 +148,8 @@ func moreSpecific(a, b Entry) int {
 // port, then a longer path.
 func bySpecificity(a, b Entry) int {
 	return cmp.Or(
-		cmp.Compare(b.Host.literal(), a.Host.literal()),
-		cmp.Compare(min(1, len(b.Port)), min(1, len(a.Port))),
+		cmp.Compare(b.literal(), a.literal()),
+		cmp.Compare(b.ported(), a.ported()),
 		cmp.Compare(len(b.Host.Path), len(a.Host.Path)),
 	)
 }
@@ -177,7 +194,7 @@ func (x *Index) Connectors() []*Connector {
 }
 
 // Lookup appends the entries that a request of an organisation may be for, most
-// specific first: names, then hosts of accounts, then patterns. Host is in the
+// specific first: names and hosts of accounts, then patterns. Host is in the
 // normal form of ParseAuthority, port a number, path escaped as on the wire.
 //
 // A path that services may read in different ways is looked up as it stands; see Unclear.
@@ -216,10 +233,14 @@ func (x *Index) find(dst []Entry, of ownHost, port string, fits func(*Host) bool
 			dst = append(dst, c.Entry)
 		}
 	}
+	exact := len(dst)
 	for _, e := range x.bound[of] {
 		if fitsPort(e.Port, port) && fits(e.Host) {
 			dst = append(dst, e)
 		}
+	}
+	if exact > 0 && len(dst) > exact { // both are this very host
+		slices.SortStableFunc(dst, moreSpecific)
 	}
 	if len(x.globs) == 0 {
 		return dst

@@ -119,7 +119,7 @@ func (c *Connector) HostFor(host, port, path string, v *expr.Vars) *Host {
 func (c *Connector) hostFor(host, port, path string, v *expr.Vars) *Host {
 	var best *Host
 	for _, h := range c.Hosts {
-		if h.fitsPath(path) && h.Allows(host, port, v) && (best == nil || moreSpecific(Entry{c, h, h.Port}, Entry{c, best, best.Port}) < 0) {
+		if h.fitsPath(path) && h.Allows(host, port, v) && (best == nil || moreSpecific(Entry{Connector: c, Host: h, Port: h.Port}, Entry{Connector: c, Host: best, Port: best.Port}) < 0) {
 			best = h
 		}
 	}
@@ -174,7 +174,7 @@ func (c *Connector) Bindings(organisation string, v *expr.Vars) []Binding {
 			continue // a pattern with a * is looked up as one, and Allows decides
 		}
 		if host, port, err := h.Own(v); err == nil {
-			out = append(out, Binding{Entry{c, h, port}, organisation, host})
+			out = append(out, Binding{Entry{c, h, port, host}, organisation})
 		}
 	}
 	return out

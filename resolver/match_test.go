@@ -110,6 +110,60 @@ func (w *town) decide(org, agent, host, account string) (string, *resolver.Refus
 	return call.Account.ID, nil
 }
 
+// Whatever ways two connectors have to claim one host, an agent with grants for both
+// must choose, and one with a grant for one of them need not. A connector that claims
+// more than the host, or less of its paths, is no other for it.
+func TestEveryPairOfClaims(t *testing.T) {
+	claims := map[string][]string{ // a connector's host, and its account
+		"named": {"svc.shared.example"}, "named2": {"svc.shared.example:443"},
+		"field": {`"{fields.host}"`, "host=svc.shared.example"}, "field2": {`"{fields.host}"`, "host=SVC.shared.example:443"},
+		"tenant": {`"{fields.tenant}.shared.example"`, "tenant=svc"}, "tenant2": {`"svc.{fields.tenant}.example"`, "tenant=shared"},
+	}
+	less := map[string]string{"wide": `{host: "*.shared.example", wildcard: vendor, reason: theirs}`}
+	hosts, accounts, grants := map[string]string{}, []string{}, []string{}
+	for key, c := range claims {
+		hosts[key] = c[0]
+		accounts = append(accounts, strings.Join(append([]string{key + ":main", "a"}, c[1:]...), " "))
+		grants = append(grants, "only-"+key+" "+key+":main")
+	}
+	for key, host := range less {
+		hosts[key] = host
+		accounts = append(accounts, key+":main a")
+	}
+	type pair struct{ a, b, want string }
+	var pairs []pair
+	for a := range claims {
+		for b := range claims {
+			if a < b {
+				pairs = append(pairs, pair{a, b, "account_ambiguous"})
+			}
+		}
+		for b := range less {
+			pairs = append(pairs, pair{a, b, a + ":main"})
+		}
+	}
+	for _, p := range pairs {
+		grants = append(grants, p.a+"-"+p.b+" "+p.a+":main", p.a+"-"+p.b+" "+p.b+":main")
+	}
+	w := newTown(t, hosts, accounts, grants...)
+	for key := range claims {
+		if got, ref := w.decide("a", "only-"+key, "svc.shared.example", ""); got != key+":main" {
+			t.Errorf("with a grant for %s alone: %s (%+v)", key, got, ref)
+		}
+	}
+	for _, p := range pairs {
+		agent := p.a + "-" + p.b
+		if got, ref := w.decide("a", agent, "svc.shared.example", ""); got != p.want {
+			t.Errorf("%s and %s: %s, want %s (%+v)", p.a, p.b, got, p.want, ref)
+		}
+		for _, chosen := range []string{p.a + ":main", p.b + ":main"} {
+			if got, ref := w.decide("a", agent, "svc.shared.example", chosen); got != chosen {
+				t.Errorf("%s and %s, chosen %s: %s (%+v)", p.a, p.b, chosen, got, ref)
+			}
+		}
+	}
+}
+
 // Where several connectors claim a host, the agent's grants decide. Nobody's
 // connector or account changes anything for another organisation.
 func TestSeveralConnectorsForOneHost(t *testing.T) {
