@@ -80,6 +80,7 @@ func (a *App) buildDirectory(cache sharedCache) resolver.Directory {
 		Changed:    a.set.Changed,
 		LeaseFor:   resolver.LeaseFor(a.tokenTimeout()),
 		Refreshed:  cache.Drop,
+		Corrected:  a.credentials.Corrected,
 		Heard:      underWay.Wake,
 		Limit:      func(id string) *limit.Agent { return a.limitOf(id, limit.Limits{}) },
 		Edited: func(id string) {

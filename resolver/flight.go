@@ -53,6 +53,11 @@ func (c *Credentials) flight(a *Account) *flight {
 	return v.(*flight)
 }
 
+// Corrected lets an account's token be asked for at once, although it failed a moment
+// ago: its credentials, its OAuth client or its connector is another one now. What an
+// attempt comes to that runs already says nothing about those. Account is a cache key.
+func (c *Credentials) Corrected(account string) { c.flights.Delete(account) }
+
 // force reports whether a 401 to a credential may bring about another one.
 func (f *flight) force(rejected *secret.Credential, now time.Time, may func() bool) bool {
 	f.mu.Lock()

@@ -28,11 +28,13 @@ type Config struct {
 	// Changed hears that a connector may have come into use, or out of it, or
 	// changed; empty means any. account is the account because of which, if it is
 	// one, and organisation is whose that is. Refreshed hears that an account has a new token,
-	// Edited that it has other credentials or is gone. All are called under a
-	// lock and must be quick.
+	// Edited that it has other credentials or is gone, Corrected that it, its OAuth
+	// client or its connector was edited, so that what failed before may work now. All
+	// are called under a lock and must be quick.
 	Changed   func(connector, account, organisation string)
 	Refreshed func(account string)
 	Edited    func(account string)
+	Corrected func(account string)
 	// Heard hears that anything but a token has changed, after the others.
 	Heard func()
 	// Limit returns what an agent of the vault has in use.

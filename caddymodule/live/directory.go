@@ -143,11 +143,13 @@ func (d *Directory) forget(id string) {
 		d.accounts.Invalidate(id)
 	}
 	d.c.Edited(id)
+	d.c.Corrected(id)
 }
 
 func (d *Directory) forgetAll() {
-	for _, a := range d.accounts.All() {
+	for id, a := range d.accounts.All() {
 		a.stale.Store(true)
+		d.c.Corrected(id)
 	}
 	d.accounts.InvalidateAll()
 	d.permits.InvalidateAll()

@@ -48,6 +48,7 @@ func newReplica(t *testing.T, v *vault.Vault, c *providers.Connector, client oau
 	if err := static.AddAgent("filed", nil, nil); err != nil {
 		t.Fatal(err)
 	}
+	creds := &resolver.Credentials{Cache: mem, HTTP: func(*providers.Connector) oauth.Doer { return client }}
 	d := live.New(live.Config{
 		Vault: v, Static: static,
 		Connector:  func(key string) (*providers.Connector, bool) { return c, key == c.Key },
@@ -56,11 +57,12 @@ func newReplica(t *testing.T, v *vault.Vault, c *providers.Connector, client oau
 		LeaseFor:   resolver.LeaseFor(resolver.DefaultTokenTimeout),
 		Refreshed:  mem.Drop,
 		Edited:     mem.Drop,
+		Corrected:  creds.Corrected,
 		Heard:      func() {},
 		Limit:      func(string) *limit.Agent { return nil },
 	})
 	t.Cleanup(d.Close)
-	return &replica{d, v, &resolver.Credentials{Cache: mem, HTTP: func(*providers.Connector) oauth.Doer { return client }}}
+	return &replica{d, v, creds}
 }
 
 func keys(t *testing.T) *vault.Keyring {

@@ -77,3 +77,54 @@ func TestFailedRefreshesCount(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 	}
 }
+
+// TestCorrectedIsAskedAtOnce: after a failure the endpoint is left in peace for a
+// while, but not once the account was edited, or an app or a connector.
+func TestCorrectedIsAskedAtOnce(t *testing.T) {
+	var right atomic.Bool
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if right.Load() {
+			fmt.Fprint(w, `{"access_token":"access-1","token_type":"Bearer"}`)
+			return
+		}
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprint(w, `{"error":"invalid_request"}`)
+	}))
+	defer srv.Close()
+	c := providerstest.Connector(t, "key: svc\nhosts: [svc.example]\nauth: {oauth: {type: oauth2, authorize_url: '"+srv.URL+"/a', token_url: '"+srv.URL+"/t'}}\n")
+	v := openVault(t, filepath.Join(t.TempDir(), "v.db"), keys(t))
+	sys, now := v.System(), time.Now()
+	for what, edit := range map[string]func(id string) error{
+		"account": func(id string) error {
+			_, err := sys.UpdateAccount(t.Context(), id, 0, vault.AccountEdit{Name: new("another")})
+			return err
+		},
+		"app": func(string) error {
+			_, err := sys.CreateApp(t.Context(), vault.App{Connector: "other", Mode: vault.AppOwn, Organisation: "default", ClientID: "c"}, nil)
+			return err
+		},
+	} {
+		right.Store(false)
+		r := newReplica(t, v, c, srv.Client())
+		r.creds.Now = func() time.Time { return now } // no time passes
+		acct := newAccount(t, v, "oauth", what, vault.Credentials{Token: secret.New("access-0"), RefreshToken: secret.New("refresh-0"), ExpiresAt: now.Add(-time.Minute)})
+		ask := func() error {
+			_, err := r.creds.For(t.Context(), must[*resolver.Account](t)(r.Account(t.Context(), acct.ID)), nil)
+			return err
+		}
+		if ask() == nil {
+			t.Fatal("a token came from an endpoint that refuses")
+		}
+		right.Store(true)
+		if ask() == nil {
+			t.Error("the endpoint was asked again at once")
+		}
+		if err := edit(acct.ID); err != nil {
+			t.Fatal(err)
+		}
+		if err := ask(); err != nil {
+			t.Errorf("after an edit of the %s: %v", what, err)
+		}
+	}
+}
