@@ -34,7 +34,9 @@ type Client struct {
 	Token secret.Value
 	HTTP  *http.Client
 
-	roots []byte // of --ca
+	roots  []byte // of --ca
+	dialer *net.Dialer
+	tls    *tls.Config
 
 	mu       sync.Mutex
 	proven   bool   // it knows the token
@@ -53,10 +55,24 @@ func New(proxy *url.URL, token secret.Value, roots []byte) *Client {
 	} else if proxy.Scheme == "http" && !token.IsZero() {
 		dialer.Control = onlyLoopback
 	}
-	return &Client{URL: proxy, Token: token, roots: roots, HTTP: &http.Client{
+	return &Client{URL: proxy, Token: token, roots: roots, dialer: dialer, tls: transport.TLSClientConfig, HTTP: &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+}
+
+// Dial connects to the proxy as New says, for HTTP/1. The connection has CloseWrite.
+func (c *Client) Dial(ctx context.Context) (net.Conn, error) {
+	address := proxyWithPort(c.URL).Host
+	if c.URL.Scheme != "https" {
+		return c.dialer.DialContext(ctx, "tcp", address)
+	}
+	config := &tls.Config{}
+	if c.tls != nil {
+		config = c.tls.Clone()
+	}
+	config.NextProtos = []string{"http/1.1"}
+	return (&tls.Dialer{NetDialer: c.dialer, Config: config}).DialContext(ctx, "tcp", address)
 }
 
 // Error is a proxy that does not help: it is not there, it is none of ours, or

@@ -19,7 +19,11 @@ import (
 type Request struct {
 	// Proxy is http or https, without user information.
 	Proxy *url.URL
-	About *About
+	// Through is a loopback address of this run alone that leads to the proxy, and
+	// says there who calls: the variables name it, and hold no token. Nil where they
+	// lead to the proxy itself.
+	Through *url.URL
+	About   *About
 	// Token is the agent's; zero where the listener has an agent of its own.
 	Token secret.Value
 	// Account chooses one account by name wherever a connector has it;
@@ -135,12 +139,20 @@ func (r *Request) check() error {
 	return nil
 }
 
+// door is where the command's clients find the proxy.
+func (r *Request) door() *url.URL {
+	if r.Through != nil {
+		return r.Through
+	}
+	return r.Proxy
+}
+
 // ProxyURL is the proxy with the agent's name and token as user information.
 // Clients decode percent-encoding before they send it; some decode + as a space,
 // so that everything but letters, digits and -._~ is encoded.
 func (r *Request) ProxyURL() string {
-	if r.Token.IsZero() && r.Account == "" {
-		return r.Proxy.String()
+	if r.Through != nil || r.Token.IsZero() && r.Account == "" {
+		return r.door().String()
 	}
 	user := r.About.Agent
 	if r.Account != "" {
@@ -181,7 +193,7 @@ func (e *Environment) setProxy(r Request) (bypass string) {
 		}
 	}
 	current := strings.Join([]string{e.current["NO_PROXY"], e.current["no_proxy"]}, ",")
-	bypass, dropped := noProxy(current, r.Proxy.Hostname(), hosts)
+	bypass, dropped := noProxy(current, r.door().Hostname(), hosts)
 	for _, entry := range slices.Sorted(maps.Keys(dropped)) {
 		e.note("left out of NO_PROXY:", entry, "it would lead "+dropped[entry]+" past the proxy")
 	}
@@ -279,7 +291,7 @@ func (e *Environment) setGemini(r Request) {
 var oursForWget = regexp.MustCompile(`^ca_certificate = .*/bundle\.pem\n$`)
 
 func (e *Environment) setJava(r Request, bypass string) {
-	options, replaced := javaOptions(e.current[javaName], proxyWithPort(r.Proxy), r.Files.TrustStore, bypass)
+	options, replaced := javaOptions(e.current[javaName], proxyWithPort(r.door()), r.Files.TrustStore, bypass)
 	for _, name := range replaced {
 		e.note("replaced", name+" of "+javaName, "it would lead past the proxy, or away from its certificate")
 	}
@@ -293,14 +305,20 @@ func (e *Environment) setOurs(r Request) {
 			e.Unset[name] = "it is of the REST API, which no agent may use"
 		}
 	}
-	e.Set["ATTACHE_PROXY"] = r.Proxy.String()
+	e.Set["ATTACHE_PROXY"] = r.door().String()
 	e.Set["ATTACHE_AGENT"] = r.About.Agent
-	if !r.Token.IsZero() {
+	if r.Through != nil { // an address that is new each time is not worth remembering
+		e.Set[CAVariable] = r.Files.CA
+	}
+	if r.Through == nil && !r.Token.IsZero() {
 		e.Set["ATTACHE_TOKEN"] = r.Token.Reveal()
 	} else if e.current["ATTACHE_TOKEN"] != "" {
 		e.Unset["ATTACHE_TOKEN"] = "the proxy knows the command without a token"
 	}
 }
+
+// CAVariable names the file with the root certificate of ATTACHE_PROXY.
+const CAVariable = "ATTACHE_CA"
 
 // replace sets a variable, and notes it where the user had another value.
 func (e *Environment) replace(name, value, why string) {

@@ -96,6 +96,30 @@ func TestComputeToken(t *testing.T) {
 	}
 }
 
+// With a relay of the run's own no variable holds the token, also where the user's own do.
+func TestComputeThroughARelay(t *testing.T) {
+	r := request(t, openai, github)
+	r.Token, r.Through = secret.New("s3cret"), parseURL(t, "http://127.9.8.7:4711")
+	r.Environ = append(r.Environ, "ATTACHE_TOKEN=s3cret", "HTTPS_PROXY=http://local:s3cret@127.0.0.1:8080", "OPENAI_API_KEY=s3cret", "OPENAI_BASE_URL=http://127.0.0.1:8080/openai/v1")
+	e := compute(t, r)
+	for _, line := range e.Apply(r.Environ) {
+		if strings.Contains(line, "s3cret") {
+			t.Errorf("the token is in %s", line)
+		}
+	}
+	for name, want := range map[string]string{
+		"HTTPS_PROXY": "http://127.9.8.7:4711", "ATTACHE_PROXY": "http://127.9.8.7:4711", "ATTACHE_CA": r.Files.CA,
+		"OPENAI_API_KEY": "attache", "OPENAI_BASE_URL": "http://127.9.8.7:4711/openai/v1",
+	} {
+		if got := e.Set[name]; got != want {
+			t.Errorf("%s = %q, want %q", name, got, want)
+		}
+	}
+	if !strings.Contains(e.Set["NO_PROXY"], "127.9.8.7") || !strings.Contains(e.Set["JAVA_TOOL_OPTIONS"], "-Dhttps.proxyHost=127.9.8.7 -Dhttps.proxyPort=4711") {
+		t.Errorf("NO_PROXY = %q, JAVA_TOOL_OPTIONS = %q", e.Set["NO_PROXY"], e.Set["JAVA_TOOL_OPTIONS"])
+	}
+}
+
 func TestComputeAccounts(t *testing.T) {
 	withBase := github
 	withBase.Env = map[string]string{"GH_BASE_URL": "{base}"}

@@ -37,7 +37,7 @@ func (e *Environment) setConnector(r Request, c Connector) {
 	ours := false // the clients' requests come to the base-URL door
 	for _, name := range names {
 		if strings.Contains(c.Env[name], baseMark) && e.claim(name, c) {
-			ours = e.setBase(name, strings.ReplaceAll(c.Env[name], baseMark, base), c) || ours
+			ours = e.setBase(r, name, strings.ReplaceAll(c.Env[name], baseMark, base), c) || ours
 		}
 	}
 	for _, name := range names {
@@ -45,9 +45,12 @@ func (e *Environment) setConnector(r Request, c Connector) {
 		if strings.Contains(value, baseMark) || !e.claim(name, c) {
 			continue
 		}
-		if ours && !r.Token.IsZero() && strings.Contains(value, placeholder) {
+		if ours && r.Through == nil && !r.Token.IsZero() && strings.Contains(value, placeholder) {
 			e.setKey(name, r.Token.Reveal(), c, true)
 		} else {
+			if old := e.current[name]; old != "" && old == r.Token.Reveal() {
+				delete(e.current, name) // of attache env: the relay knows it
+			}
 			e.setKey(name, value, c, false)
 		}
 	}
@@ -59,7 +62,7 @@ func (r *Request) base(c Connector) string {
 	if account == "" && slices.Contains(c.Accounts, r.Account) {
 		account = r.Account
 	}
-	base := r.Proxy.String() + "/" + c.Key
+	base := r.door().String() + "/" + c.Key
 	if account != "" {
 		base += ":" + url.PathEscape(account)
 	}
@@ -81,12 +84,12 @@ func (e *Environment) claim(name string, c Connector) bool {
 }
 
 // setBase sets a base URL unless the user's own leads elsewhere than to the
-// service itself. It reports whether the requests come to us.
-func (e *Environment) setBase(name, value string, c Connector) bool {
+// service itself, or to this proxy, as in a command inside a command. It reports whether the requests come to us.
+func (e *Environment) setBase(r Request, name, value string, c Connector) bool {
 	old := e.current[name]
 	u, err := url.Parse(old)
 	switch {
-	case old == "" || err == nil && ownBase(u, value):
+	case old == "" || err == nil && (u.Host == r.Proxy.Host || u.Host == r.door().Host):
 	case err == nil && u.Host != "" && !c.has(u.Hostname()):
 		e.note("kept", name, "it leads to a server of your own")
 		return false
@@ -102,13 +105,6 @@ func (c *Connector) has(host string) bool {
 	return slices.ContainsFunc(c.Hosts, func(pattern string) bool {
 		return strings.EqualFold(hostOf(pattern), host) || leadsPast(host, hostOf(pattern))
 	})
-}
-
-// ownBase reports whether the user's URL is already one of this proxy's, as in
-// a command inside a command.
-func ownBase(u *url.URL, value string) bool {
-	v, err := url.Parse(value)
-	return err == nil && u.Host == v.Host
 }
 
 // setKey sets a placeholder unless the user has a value of their own there.

@@ -100,34 +100,42 @@ func environmentFlags(cmd *cobra.Command) {
 
 // compute asks the proxy and works out a command's environment.
 func compute(cmd *cobra.Command, environ []string) (*client.Environment, error) {
-	ctx, cancel := context.WithTimeout(cmd.Context(), askTimeout)
-	defer cancel()
-	to, err := reach(cmd, environ)
+	r, _, err := ask(cmd, environ)
 	if err != nil {
 		return nil, err
 	}
+	return client.Compute(r)
+}
+
+// ask asks the proxy what an environment is worked out from.
+func ask(cmd *cobra.Command, environ []string) (r client.Request, to *reached, err error) {
+	ctx, cancel := context.WithTimeout(cmd.Context(), askTimeout)
+	defer cancel()
+	if to, err = reach(cmd, environ); err != nil {
+		return r, nil, err
+	}
 	about, err := to.about(ctx)
 	if err != nil {
-		return nil, err
+		return r, nil, err
 	}
 	dir, _ := cmd.Flags().GetString("dir")
 	if len(to.ca) == 0 {
 		if err := client.Pin(dir, to.client.URL, []byte(about.CAPEM)); err != nil {
-			return nil, err
+			return r, nil, err
 		}
 	}
 	files, err := client.WriteFiles(dir, to.rootPEM(about), client.ExtraRoots(environ), client.SystemRoots(environ))
 	if err != nil {
-		return nil, err
+		return r, nil, err
 	}
 	account, accounts, err := chosenAccounts(cmd)
 	if err != nil {
-		return nil, err
+		return r, nil, err
 	}
-	return client.Compute(client.Request{
+	return client.Request{
 		Proxy: to.client.URL, About: about, Token: to.client.Token, Account: account, Accounts: accounts,
 		Files: files, Environ: environ, Secrets: to.secrets, NoNodePreload: cmd.Flag("no-node-preload").Value.String() == "true",
-	})
+	}, to, nil
 }
 
 func chosenAccounts(cmd *cobra.Command) (account string, accounts map[string]string, err error) {

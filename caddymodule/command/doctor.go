@@ -2,8 +2,6 @@ package command
 
 import (
 	"encoding/json"
-	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
@@ -73,7 +71,7 @@ func runDoctor(cmd *cobra.Command, _ []string) error {
 		enc.SetIndent("", "  ")
 		err = enc.Encode(checks)
 	} else {
-		printChecks(cmd.OutOrStdout(), checks)
+		doctor.Print(cmd.OutOrStdout(), checks)
 	}
 	for _, c := range checks {
 		if c.State == doctor.Failed {
@@ -81,20 +79,6 @@ func runDoctor(cmd *cobra.Command, _ []string) error {
 		}
 	}
 	return err
-}
-
-func printChecks(w io.Writer, checks []doctor.Check) {
-	width := 0
-	for _, c := range checks {
-		width = max(width, len(c.Name))
-	}
-	for _, c := range checks {
-		line := fmt.Sprintf("%-4s  %-*s  %s", c.State, width, c.Name, c.Detail)
-		if c.Fix != "" {
-			line += ". " + c.Fix
-		}
-		fmt.Fprintln(w, line)
-	}
 }
 
 // forDoctor is what the checks want to know of a configuration.

@@ -9,6 +9,10 @@ import (
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"github.com/attache-proxy/attache/caddymodule/client"
+	"github.com/attache-proxy/attache/caddymodule/command/process"
+	"github.com/attache-proxy/attache/caddymodule/command/relay"
 )
 
 // Exit codes of exec where no command ran, as env(1), nohup(1) and timeout(1)
@@ -39,9 +43,15 @@ proxy; -v says what was changed. With --config, the variables from which the
 proxy takes credentials ({env.NAME}) are taken away from the command;
 ATTACHE_ADMIN_TOKEN always is.
 
-The command replaces this process: its exit code, signals and terminal are its
-own. If it could not be started, the exit code is 125 (no proxy, wrong options),
-126 (not executable) or 127 (not found).
+An agent with a token is given a listener of the run's own on a loopback address
+(Linux), which leads to the proxy and says who calls: no variable holds the token,
+clients that send no proxy password work (Java, Chromium …), and what outlives the
+command is nobody. It serves this user's programs and ends with the command.
+
+The command's exit code, signals and terminal are its own; without such a
+listener (--no-relay, or no token) it replaces this process. If it could not be
+started, the exit code is 125 (no proxy, wrong options), 126 (not executable) or
+127 (not found).
 
 Examples:
 
@@ -53,6 +63,7 @@ Examples:
 `,
 	CobraFunc: func(cmd *cobra.Command) {
 		environmentFlags(cmd)
+		cmd.Flags().Bool("no-relay", false, "Put the agent's token into the command's variables instead of a listener of the run's own: for what is to outlive the command")
 		cmd.Flags().SetInterspersed(false) // the command's options are its own
 		cmd.RunE = told(runExec)
 	},
@@ -62,7 +73,20 @@ func runExec(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return withCode{exitOurs, errors.New("which command? Write it after --, for example: attache exec -- curl https://demo.localhost/whoami")}
 	}
-	env, err := compute(cmd, os.Environ())
+	request, to, err := ask(cmd, os.Environ())
+	if err != nil {
+		return withCode{exitOurs, err}
+	}
+	through, err := relayed(cmd, to, &request)
+	if err != nil {
+		return withCode{exitOurs, err}
+	}
+	start := process.Replace
+	if through != nil {
+		defer through.Close()
+		start = process.Run
+	}
+	env, err := client.Compute(request)
 	if err != nil {
 		return withCode{exitOurs, err}
 	}
@@ -75,8 +99,28 @@ func runExec(cmd *cobra.Command, args []string) error {
 	case err != nil:
 		return withCode{exitNotStarted, err}
 	}
-	if err := replaceProcess(path, args, env.Apply(os.Environ())); err != nil {
-		return err
+	err = start(path, args, env.Apply(os.Environ()))
+	var ended process.Ended
+	if errors.As(err, &ended) {
+		return exitCode(ended)
 	}
-	return nil
+	return withCode{exitNotStarted, err}
+}
+
+// relayed starts the run's own relay where it is of use: where variables would hold a
+// token or the name of an account, or clients would have to speak TLS to the proxy. It
+// is nil where there is none.
+func relayed(cmd *cobra.Command, to *reached, r *client.Request) (*relay.Relay, error) {
+	if off, _ := cmd.Flags().GetBool("no-relay"); off || r.Token.IsZero() && r.Account == "" && r.Proxy.Scheme == "http" {
+		return nil, nil
+	}
+	through, err := relay.Start(relay.Proxy{URL: r.Proxy, Dial: to.client.Dial, Agent: r.About.Agent, Account: r.Account, Token: r.Token})
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil, nil // the variables hold the token
+	}
+	if err != nil {
+		return nil, fmt.Errorf("a listener of the run's own (--no-relay does without): %w", err)
+	}
+	r.Through = through.URL
+	return through, nil
 }

@@ -50,7 +50,12 @@ func reach(cmd *cobra.Command, environ []string) (*reached, error) {
 		}
 		to.secrets = to.config.secrets
 	}
-	if file := flag("ca"); file != "" {
+	given := cmp.Or(flag("proxy"), env("ATTACHE_PROXY"))
+	rootFile := flag("ca")
+	if rootFile == "" && given == env("ATTACHE_PROXY") { // of exec, in a command inside a command
+		rootFile = env(client.CAVariable)
+	}
+	if file := rootFile; file != "" {
 		if to.ca, err = os.ReadFile(file); err != nil {
 			return nil, fmt.Errorf("--ca: %w", err)
 		}
@@ -58,7 +63,6 @@ func reach(cmd *cobra.Command, environ []string) (*reached, error) {
 			return nil, fmt.Errorf("--ca: %s holds no PEM certificate", file)
 		}
 	}
-	given := cmp.Or(flag("proxy"), env("ATTACHE_PROXY"))
 	if given == "" && to.config != nil {
 		if given, err = to.config.proxyURL(flag("agent")); err != nil {
 			return nil, err

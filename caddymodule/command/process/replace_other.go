@@ -1,6 +1,6 @@
 //go:build !unix
 
-package command
+package process
 
 import (
 	"errors"
@@ -10,8 +10,8 @@ import (
 	"os/signal"
 )
 
-// replaceProcess runs the command and ends as it does.
-func replaceProcess(path string, args, env []string) error {
+// Replace runs the command and ends as it does: with Ended.
+func Replace(path string, args, env []string) error {
 	child := exec.Command(path, args[1:]...)
 	child.Env = env
 	child.Stdin, child.Stdout, child.Stderr = os.Stdin, os.Stdout, os.Stderr
@@ -20,10 +20,10 @@ func replaceProcess(path string, args, env []string) error {
 	err := child.Run()
 	var ended *exec.ExitError
 	if errors.As(err, &ended) {
-		return exitCode(ended.ExitCode())
+		return Ended(ended.ExitCode())
 	}
 	if err != nil {
-		return withCode{exitNotStarted, fmt.Errorf("%s: %w", path, err)}
+		return fmt.Errorf("%s: %w", path, err)
 	}
-	return nil
+	return Ended(0)
 }
