@@ -22,16 +22,19 @@ func large() int64 {
 // size: the buffers of two connections and what the collector has not had yet.
 const mostGrowth = 48 << 20 // bytes
 
-// Two GiB down and up, in flat memory, intact.
+// Two GiB down and up, and half a GiB through tunnels, in flat memory, intact.
 func TestLargeBodies(t *testing.T) {
 	d := newDemo(t, func(s *setup) { s.Plain = true })
-	n := large()
-	want := patternSum(n)
 	for _, at := range []door{
 		{"base URL", d.URL + "/demo", d.plainClient(t), false},
 		{"CONNECT, HTTP1 inside", "https://demo.test", d.goClient(t, false), false},
 		{"CONNECT, HTTP2 inside", "https://demo.test", d.goClient(t, true), true},
 	} {
+		n := large()
+		if at.name != "base URL" { // the bytes are the same code's: less tells as much about the tunnel
+			n /= 4
+		}
+		want := patternSum(n)
 		transfers := map[string]func(*testing.T, door, int64) uint64{"down": downloadSum, "up": uploadSum}
 		for direction, transfer := range transfers {
 			t.Run(at.name+"/"+direction, func(t *testing.T) {
