@@ -7,11 +7,12 @@
 #	TARGETS="linux/amd64" ./release.sh v1.2.3      # those alone
 #
 # It needs Go, git and tar; zip for Windows, npm for the npm packages: what cannot be
-# made is said at the end, and the exit code is 1 then. nfpm is pinned here, and is no
-# part of go.mod.
+# made is said at the end, and the exit code is 1 then. The tools are pinned here, and
+# are no part of go.mod. packaging/check.sh tries what came of it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 nfpm=github.com/goreleaser/nfpm/v2/cmd/nfpm@${NFPM_VERSION:-v2.45.2}
+sbom=github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@${SBOM_VERSION:-v1.9.0}
 
 tag=${1:-}
 if ! [[ $tag =~ ^v[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$ ]]; then
@@ -31,8 +32,15 @@ when=$(git log -1 --format=%cI)
 export SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 archived() { tar --sort=name --mtime="$when" --owner=0 --group=0 --numeric-owner "$@"; }
 
+tool() { # name module: builds one of the tools for this machine
+	env -u GOFLAGS -u GOOS -u GOARCH GOBIN="$work/bin" go install "$2" >&2 || missing+=("$1: go install $2 failed")
+}
+tool nfpm "$nfpm"
+tool cyclonedx-gomod "$sbom"
+
+mapfile -t cold < <(sed -n 's|^[^#].*|-gcflags=&/...=-l|p' packaging/cold.txt)
 build() { # os arch file
-	CGO_ENABLED=0 GOOS=$1 GOARCH=$2 go build -trimpath -tags nobadger,nomysql \
+	CGO_ENABLED=0 GOOS=$1 GOARCH=$2 go build -trimpath -tags nobadger,nomysql "${cold[@]}" \
 		-ldflags "-s -w -X github.com/attache-proxy/attache/caddymodule/version.tag=$tag" -o "$3" ./cmd/attache
 }
 
@@ -92,7 +100,7 @@ for target in $targets; do
 	fi
 	if [ "$os" = linux ]; then
 		for format in deb rpm apk; do
-			env -u GOFLAGS ARCH="$arch" VERSION="$version" BUILT="$built" go run "$nfpm" package --config packaging/nfpm.yaml --packager $format --target "$out/" >&2 ||
+			ARCH=$arch VERSION=$version BUILT=$built "$work/bin/nfpm" package --config packaging/nfpm.yaml --packager $format --target "$out/" >&2 ||
 				missing+=("the $format of $arch: nfpm failed")
 		done
 		image "$binary" "$arch"
@@ -119,7 +127,9 @@ else
 	missing+=("npm packages: no npm here")
 fi
 
-go version -m "$work/here" >"$out/attache_${version}_modules.txt" # every module in it, with its checksum
+# Every module in it, with its checksum.
+"$work/bin/cyclonedx-gomod" bin -json -version "$tag" -noserial -output "$out/attache_${version}_sbom.cdx.json" "$work/here" >&2 ||
+	missing+=("the SBOM: cyclonedx-gomod failed")
 (cd "$out" && find . -type f ! -name checksums.txt -printf '%P\n' | sort | xargs sha256sum >checksums.txt)
 if [ ${#missing[@]} -gt 0 ]; then
 	printf 'not made: %s\n' "${missing[@]}" >&2

@@ -172,6 +172,11 @@ type Limits struct {
 	// Retries is how often a request that can be sent again is, when the
 	// service cannot be reached or answers 502, 503 or 504.
 	Retries int
+	// TokenLife is taken for a token's life where the service does not say; 0: nothing is.
+	TokenLife time.Duration
+	// Limited and Away make believe, for accounts in test mode, that the limit is
+	// reached and that the service cannot be reached.
+	Limited, Away bool
 }
 
 // Granted is an account that an agent may use, and for what.

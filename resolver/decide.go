@@ -341,7 +341,13 @@ func (call *Call) ruleHost(ask Ask, a *Account) string {
 // take counts one request against the account's limit.
 func (r *Resolver) take(ctx context.Context, a *Account) error {
 	n := a.Limits.PerMinute
-	if n <= 0 {
+	about := func() string { return fmt.Sprintf("account %s of connector %s", a.Name, a.Connector.Key) }
+	switch {
+	case a.Limits.Away:
+		return &Refusal{Code: "upstream_unreachable", Detail: about() + " is in test mode and plays that the service cannot be reached", Next: "Treat it as you would an outage."}
+	case a.Limits.Limited:
+		return &Refusal{Code: "rate_limited", RetryAfter: 60, Detail: about() + " is in test mode and plays that its limit is reached", Next: "Treat it as you would the limit: wait, then go on slower."}
+	case n <= 0:
 		return nil
 	}
 	wait, ok := r.credentials.Cache.Take(ctx, a.ID, n, time.Minute)
@@ -350,7 +356,7 @@ func (r *Resolver) take(ctx context.Context, a *Account) error {
 	}
 	seconds := int(math.Ceil(wait.Seconds()))
 	return &Refusal{Code: "rate_limited", RetryAfter: seconds,
-		Detail: fmt.Sprintf("account %s of connector %s is limited to %d requests a minute", a.Name, a.Connector.Key, n),
+		Detail: fmt.Sprintf("%s is limited to %d requests a minute", about(), n),
 		Next:   fmt.Sprintf("Wait %d seconds; then go on slower.", seconds)}
 }
 

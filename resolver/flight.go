@@ -306,6 +306,9 @@ func (c *Credentials) ask(ctx context.Context, a *Account, r oauth.Request, leas
 	r.HTTP, r.App, r.Account, r.Ambient, r.Now = guard, a.App, a.Meta, a.Ambient, c.Now
 	began := c.now()
 	tok, err := a.Option.OAuth.Token(ctx, r)
+	if life := a.Limits.TokenLife; err == nil && life > 0 && tok.Credential.Expiry.IsZero() {
+		tok.Credential.Expiry = c.now().Add(life)
+	}
 	if err != nil && guard.Missed() {
 		return tok, errors.Join(endpoint.ErrTooLate, err)
 	}

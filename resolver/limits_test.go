@@ -36,6 +36,16 @@ func TestRateLimitPerAccount(t *testing.T) {
 	}
 }
 
+// TestPlayed: what an account in test mode plays reaches no service.
+func TestPlayed(t *testing.T) {
+	for want, l := range map[string]resolver.Limits{"rate_limited": {Limited: true}, "upstream_unreachable": {Away: true}} {
+		w := newWorld(t, worldConfig{yaml: pasted, accounts: []*resolver.Account{limited(l)}, service: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the service was asked") })})
+		if _, err := w.do("GET", "/", nil); codeOf(err) != want {
+			t.Errorf("%+v = %v, want %s", l, err, want)
+		}
+	}
+}
+
 // TestRateLimitOutlivesTheValue: an account that is edited, or gets another token,
 // is a new value, and what was used of its limit stays used.
 func TestRateLimitOutlivesTheValue(t *testing.T) {

@@ -442,6 +442,50 @@ func TestExchange(t *testing.T) {
 		t.Errorf("exchange = %s", a.raw)
 	}
 	f.want(400, "STATE_UNKNOWN", "POST", path+"/exchange", body(one, q1))
+	// With a state of one's own, and no more than code and state.
+	for _, wrong := range []string{`"state":"mine-and-no-redirect-uri"`, `"redirect_uri":"https://app.example/back","state":"short"`, `"redirect_uri":"https://app.example/back","state":"with a space"`} {
+		f.want(422, "INVALID_INPUT", "POST", path+"/authorize", `{`+wrong+`}`)
+	}
+	mine := func(account, who string) url.Values {
+		a := f.want(200, "", "POST", "/accounts/"+account+"/authorize", `{"redirect_uri":"https://app.example/back","state":"user-4711-xyz"}`)
+		b := visitor()
+		b.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		u, err := url.Parse(f.visit(b, "GET", as(a.str("authorization_url"), who), nil).header.Get("Location"))
+		if err != nil || u.Query().Get("state") != "user-4711-xyz" {
+			t.Fatalf("our state comes back as %q", u)
+		}
+		return u.Query()
+	}
+	short := func(q url.Values) string { return fmt.Sprintf(`{"code":%q,"state":%q}`, q.Get("code"), q.Get("state")) }
+	third := f.newAccount("oauth")
+	f.want(400, "STATE_UNKNOWN", "POST", "/accounts/"+third+"/exchange", short(mine(f.account, "ann"))) // another account's
+	before := mine(third, "bob")
+	q4 := mine(third, "bob") // the same state again: the first sign-in is over, and its code belongs to it
+	f.wantPage(f.visit(visitor(), "GET", f.server.URL+"/oauth/callback?"+q4.Encode(), nil), 400)
+	if p := f.do("POST", "/accounts/"+third+"/exchange", short(before)); p.status == 200 {
+		t.Errorf("the code of a sign-in that was begun again = %s", p.raw)
+	}
+	q4 = mine(third, "bob")
+	if a := f.want(200, "", "POST", "/accounts/"+third+"/exchange", short(q4)); a.str("state") != "active" || a.str("provider.label") != "bob" {
+		t.Errorf("an exchange by code and state = %s", a.raw)
+	}
+	f.want(400, "STATE_UNKNOWN", "POST", "/accounts/"+third+"/exchange", short(q4))
+	f.want(422, "INVALID_INPUT", "POST", path+"/exchange", `{}`)
+	f.want(422, "INVALID_INPUT", "POST", path+"/exchange", `{"code":"x","state":"y","params":{"code":"x"}}`)
+	f.want(404, "SESSION_NOT_FOUND", "POST", "/accounts/acc_x/exchange", short(q4))
+	// Scopes of one's own, at create.
+	narrow := f.want(201, "", "POST", "/accounts", `{"connector":"cal","option":"oauth","name":"narrow","scopes":["only.this"],"settings":{"expires_in":3600}}`)
+	if narrow.str("requested_scopes.0") != "only.this" || narrow.get("settings.expires_in") != 3600.0 {
+		t.Errorf("made with scopes: %s", narrow.raw)
+	}
+	if a := f.want(200, "", "POST", "/accounts/"+narrow.str("id")+"/authorize", ""); a.len("scopes") != 1 || !strings.Contains(a.str("authorization_url"), "scope=only.this&") {
+		t.Errorf("asks for %s", a.raw)
+	}
+	if a := f.want(200, "", "POST", "/accounts/"+narrow.str("id")+"/authorize", `{"additional_scopes":["more"]}`); a.len("scopes") != 2 {
+		t.Errorf("asks for %s", a.raw)
+	}
+	f.want(422, "INVALID_INPUT", "POST", "/accounts", `{"connector":"cal","option":"oauth","name":"wrong","scopes":["two words"]}`)
+	f.want(422, "INVALID_INPUT", "POST", "/accounts", `{"connector":"cal","option":"oauth","name":"wrong","settings":{"expires_in":-1}}`)
 	// A session that ends elsewhere says which flow it is.
 	ours := f.want(200, "", "POST", path+"/authorize", "").str("session_id")
 	link := f.want(201, "", "POST", "/connect/sessions", `{"account_id":"`+f.account+`"}`).str("id")

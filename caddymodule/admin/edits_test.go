@@ -183,6 +183,66 @@ func TestTestMode(t *testing.T) {
 	})
 }
 
+// TestPlay: an account in test mode shows its made-up token and plays what can happen
+// to one; others do neither.
+func TestPlay(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		path := "/accounts/" + w.want(201, "", "POST", "/accounts", `{"connector":"desk","option":"oauth","test_mode":true}`).str("id")
+		first := w.want(200, "", "GET", path+"/test-tokens", "").str("access_token")
+		if !strings.HasPrefix(first, "test_") {
+			t.Errorf("the made-up token is %q", first)
+		}
+		kept := func() vault.Settings {
+			a, err := w.v.System().Account(t.Context(), strings.TrimPrefix(path, "/accounts/"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return a.Settings
+		}
+		w.want(200, "", "POST", path+"/refresh", "")
+		second := w.want(200, "", "GET", path+"/test-tokens", "").str("access_token")
+		w.want(200, "", "POST", path+"/play", `{"event":"refresh"}`)
+		if third := w.want(200, "", "GET", path+"/test-tokens", "").str("access_token"); second == first || third == second {
+			t.Errorf("refreshed tokens: %q, %q, %q", first, second, third)
+		}
+		for _, event := range []string{"rate_limit", "outage"} {
+			if a := w.want(200, "", "POST", path+"/play", `{"event":"`+event+`"}`); a.str("state") != "active" || kept().Play != event {
+				t.Errorf("%s: %s, plays %q", event, a.raw, kept().Play)
+			}
+		}
+		for _, state := range []string{"error", "expired"} {
+			if a := w.want(200, "", "POST", path+"/play", `{"event":"`+state+`"}`); a.str("state") != state || a.str("state_reason.code") != "played" {
+				t.Errorf("%s: %s", state, a.raw)
+			}
+		}
+		if a := w.want(200, "", "POST", path+"/play", `{"event":"active"}`); a.str("state") != "active" || kept().Play != "" {
+			t.Errorf("active: %s, plays %q", a.raw, kept().Play)
+		}
+		w.want(200, "", "POST", path+"/play", `{"event":"revoked"}`)
+		w.want(409, "ACCOUNT_REVOKED", "GET", path+"/test-tokens", "")
+		w.want(409, "ACCOUNT_REVOKED", "POST", path+"/play", `{"event":"refresh"}`)
+		w.want(409, "INVALID_STATE", "POST", path+"/play", `{"event":"expired"}`)
+		w.want(422, "INVALID_INPUT", "POST", path+"/play", `{"event":"fire"}`)
+		w.want(422, "INVALID_INPUT", "POST", path+"/play", `{}`)
+		if a := w.want(200, "", "POST", path+"/play", `{"event":"active"}`); a.str("state") != "active" {
+			t.Errorf("active after revoked: %s", a.raw)
+		}
+		if again := w.want(200, "", "GET", path+"/test-tokens", "").str("access_token"); !strings.HasPrefix(again, "test_") {
+			t.Errorf("the token after revoked is %q", again)
+		}
+		// A key that was pasted is not shown, in test mode either.
+		pasted := "/accounts/" + w.want(201, "", "POST", "/accounts", `{"connector":"hub","name":"sandbox","test_mode":true,"credentials":{"token":"good-sandbox-key"}}`).str("id")
+		if got := w.want(200, "", "GET", pasted+"/test-tokens", ""); strings.Contains(got.raw, "sandbox-key") {
+			t.Errorf("the pasted key is shown: %s", got.raw)
+		}
+		w.want(409, "NOTHING_TO_REFRESH", "POST", pasted+"/play", `{"event":"refresh"}`)
+		real := "/accounts/" + w.account("real")
+		w.want(409, "NOT_TEST_MODE", "GET", real+"/test-tokens", "")
+		w.want(409, "NOT_TEST_MODE", "POST", real+"/play", `{"event":"expired"}`)
+		w.want(404, "ACCOUNT_NOT_FOUND", "GET", "/accounts/acc_x/test-tokens", "")
+	})
+}
+
 func TestVersions(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		id := w.account("v")

@@ -117,7 +117,8 @@ Examples:
 		{option: "auto-refresh", name: "settings.auto_refresh", help: "Refresh tokens by themselves (--auto-refresh=false: not)", kind: yes},
 		{option: "rate-limit", name: "settings.rate_limit", help: "Calls a minute; 0: no limit", kind: number},
 		{option: "timeout", name: "settings.timeout", help: "Seconds until an answer must begin; 0: the default", kind: number},
-		{option: "retry-attempts", name: "settings.retry_attempts", help: "Repetitions where the service does not answer", kind: number}}},
+		{option: "retry-attempts", name: "settings.retry_attempts", help: "Repetitions where the service does not answer", kind: number},
+		{option: "expires-in", name: "settings.expires_in", help: "Seconds that a token lives where the service does not say; 0: as the connector has it", kind: number}}},
 })
 
 var usageCommand = noun("usage", "account|agents|accounts|connectors", "Counts calls", `

@@ -143,7 +143,8 @@ func (d *Directory) build(ctx context.Context, u *vault.Unsealed) (*resolver.Acc
 	a := &resolver.Account{
 		ID: row.ID, Name: row.Name, Organisation: row.Organisation, Connector: c, Option: o, Fields: u.Credential.Fields,
 		State: resolver.State(row.State), Generation: row.Generation, ConnectURL: d.c.ConnectURL(row), Meta: meta(row),
-		Limits: resolver.Limits{PerMinute: row.Settings.RateLimit, Timeout: row.Settings.Timeout(), Retries: row.Settings.RetryAttempts, NoRefresh: !row.Settings.Refreshes()},
+		Limits: resolver.Limits{PerMinute: row.Settings.RateLimit, Timeout: row.Settings.Timeout(), Retries: row.Settings.RetryAttempts, NoRefresh: !row.Settings.Refreshes(), TokenLife: time.Duration(row.Settings.TokenLife) * time.Second,
+			Limited: row.TestMode && row.Settings.Play == vault.PlayRateLimit, Away: row.TestMode && row.Settings.Play == vault.PlayOutage},
 	}
 	a.Why.Code, a.Why.Detail = row.Reason.Code, row.Reason.Detail
 	switch {

@@ -96,24 +96,26 @@ func (a *Turns) Begin(ctx context.Context, t *Subject, redirectURI string, scope
 }
 
 func (a *Turns) beginRedirect(t *Subject, b *Attempt, redirectURI string, scopes []string) (err error) {
-	state, verifier := NewState(), oauth.NewVerifier()
+	state, kept := t.states()
+	verifier := oauth.NewVerifier()
 	b.URL, err = t.OAuth.AuthorizeURL(oauth.Authorization{
 		App: t.App, Fields: t.Fields, Account: t.meta(nil), RedirectURI: redirectURI,
 		State: state.Reveal(), Verifier: verifier, Scopes: scopes,
 	})
-	b.Edit.Flow, b.Edit.State = vault.FlowRedirect, state
+	b.Edit.Flow, b.Edit.State = vault.FlowRedirect, kept
 	b.Edit.Secrets[sealedVerifier] = verifier
 	return err
 }
 
 func (a *Turns) beginOAuth1(ctx context.Context, t *Subject, b *Attempt, redirectURI string) error {
-	state, req := NewState(), a.request(t)
+	state, kept := t.states()
+	req := a.request(t)
 	req.RedirectURI = redirectURI
 	rt, err := t.OAuth.StartOAuth1(ctx, req, state.Reveal())
 	if err != nil {
 		return err
 	}
-	b.URL, b.Edit.Flow, b.Edit.State = rt.URL, vault.FlowRedirect, state
+	b.URL, b.Edit.Flow, b.Edit.State = rt.URL, vault.FlowRedirect, kept
 	b.Edit.Secrets[sealedToken], b.Edit.Secrets[sealedSecret] = rt.Token, rt.Secret
 	return nil
 }
@@ -140,6 +142,15 @@ func (a *Turns) beginDevice(ctx context.Context, t *Subject, b *Attempt, scopes 
 func webURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
+}
+
+// states are the state that is sent, and the one that it is kept as.
+func (t *Subject) states() (sent, kept secret.Value) {
+	if t.State.IsZero() {
+		sent = NewState()
+		return sent, sent
+	}
+	return t.State, OwnState(t.Account.ID, t.State)
 }
 
 // NewState is 256 random bits; only its hash is stored.

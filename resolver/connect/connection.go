@@ -35,6 +35,9 @@ func (a *Turns) finish(ctx context.Context, s vault.Session, t *Subject, tok *oa
 	c := CredentialsOf(t.Connector, t.Option, cred.Fields)
 	c.Option, c.Token, c.RefreshToken = t.Option.Name, cred.Token, tok.RefreshToken
 	c.ExpiresAt, c.Scopes, c.Captured = cred.Expiry, cred.Scopes, tok.Metadata
+	if life := t.Account.Settings.TokenLife; c.ExpiresAt.IsZero() && life > 0 {
+		c.ExpiresAt = a.v.Clock(ctx).Add(time.Duration(life) * time.Second)
+	}
 	if tok.RefreshToken.IsZero() && !tok.RefreshTokenGone {
 		if c.RefreshToken, err = a.formerRefreshToken(ctx, t); err != nil {
 			return err

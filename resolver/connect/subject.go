@@ -28,6 +28,15 @@ type Subject struct {
 	Redirects []string // redirect URIs that were registered for the app
 	// Fields are the account's values, as the option asks for them.
 	Fields secret.Values
+	// State is sent to the service instead of one of ours, for a caller whose own
+	// callback it comes back to; zero: ours. See OwnState.
+	State secret.Value
+}
+
+// OwnState is under what a caller's own state is kept: it is an account's, so that
+// nobody else's sign-in is ended by whoever guesses it.
+func OwnState(account string, state secret.Value) secret.Value {
+	return secret.New(account + "\x00" + state.Reveal())
 }
 
 // Choice is what may be chosen for one attempt to connect; zero leaves a thing as
@@ -154,12 +163,17 @@ func (t *Subject) meta(captured map[string]string) map[string]string {
 }
 
 // Scopes are those to ask for: nil leaves them to the connector. With more they
-// are the connector's, those that the account was granted, and more.
+// are the connector's, those that the account was granted, and more. An account that
+// was made with scopes of its own has those instead of the connector's.
 func (t *Subject) Scopes(more []string) []string {
-	if len(more) == 0 {
+	base := t.Account.Settings.Scopes
+	switch {
+	case len(more) > 0 && base == nil:
+		base = t.Option.OptionDef.OAuth.Scopes
+	case len(more) == 0 && base == nil:
 		return nil
 	}
-	all := slices.Concat(t.Option.OptionDef.OAuth.Scopes, t.Account.Scopes, more)
+	all := slices.Concat(base, t.Account.Scopes, more)
 	var out []string
 	for _, s := range all {
 		if s = strings.TrimSpace(s); s != "" && !slices.Contains(out, s) {

@@ -56,6 +56,11 @@ func GiveTestToken(opt *providers.Option, c *vault.Credentials) {
 
 func testToken() secret.Value { return secret.New("test_" + strings.ToLower(rand.Text())) }
 
+// MadeUp reports whether v is a token that GiveTestToken made.
+func MadeUp(v secret.Value) bool { return madeUp.MatchString(v.Reveal()) }
+
+var madeUp = regexp.MustCompile(`^test_[a-z2-7]{26}$`)
+
 // madeUpText is a value that fits a pattern: one that says what it is, where
 // there is one.
 func madeUpText(pattern string) string {

@@ -91,7 +91,21 @@ type Settings struct {
 	TimeoutMillis int64 `json:"timeout_ms,omitempty"`
 	// RetryAttempts is how often a call that can be sent again is.
 	RetryAttempts int `json:"retry_attempts,omitempty"`
+	// TokenLife is how many seconds a token is taken to live where the service does
+	// not say; 0: as the connector has it.
+	TokenLife int64 `json:"token_life,omitempty"`
+	// Scopes are asked for at the sign-in instead of the connector's; nil: those.
+	Scopes []string `json:"scopes,omitempty"`
+	// Play is what an account in test mode makes believe: PlayRateLimit, PlayOutage, or
+	// nothing.
+	Play string `json:"play,omitempty"`
 }
+
+// What accounts in test mode can make believe besides their state.
+const (
+	PlayRateLimit = "rate_limit" // the account's limit is reached
+	PlayOutage    = "outage"     // the service cannot be reached
+)
 
 // Refreshes reports whether tokens are refreshed by themselves.
 func (s Settings) Refreshes() bool { return s.AutoRefresh == nil || *s.AutoRefresh }
@@ -187,6 +201,7 @@ const (
 	maxRateLimit = 1_000_000
 	maxTimeout   = time.Hour
 	maxRetries   = 10
+	maxTokenLife = 10 * 365 * 24 * 3600 // seconds
 )
 
 // check refuses an account that a person described wrongly.
@@ -217,6 +232,8 @@ func (s Settings) check() error {
 		return database.Invalid("settings.timeout", "must be from 0 (the default) to %.0f seconds", maxTimeout.Seconds())
 	case s.RetryAttempts < 0 || s.RetryAttempts > maxRetries:
 		return database.Invalid("settings.retry_attempts", "must be from 0 to %d", maxRetries)
+	case s.TokenLife < 0 || s.TokenLife > maxTokenLife:
+		return database.Invalid("settings.expires_in", "must be from 0 (as the connector has it) to %d seconds", int64(maxTokenLife))
 	}
 	return nil
 }

@@ -164,7 +164,10 @@ func (a *API) refresh(ctx context.Context, c *signin.Caller, id string) (vault.A
 	if err != nil {
 		return vault.Account{}, err
 	}
-	if opt.Type == providers.TypeCredentials || acct.TestMode {
+	if acct.TestMode {
+		return a.made(ctx, c, acct, true)
+	}
+	if opt.Type == providers.TypeCredentials {
 		return vault.Account{}, problem.New(http.StatusConflict, "NOTHING_TO_REFRESH", "These credentials are used as they are; there is no token to refresh.")
 	}
 	if a.c.Connections == nil {
@@ -181,13 +184,6 @@ func (a *API) refresh(ctx context.Context, c *signin.Caller, id string) (vault.A
 		return vault.Account{}, problem.New(http.StatusBadGateway, "REFRESH_FAILED", "The token endpoint gave no new token; the log has the cause. The account keeps what it has.")
 	}
 	return c.Account(ctx, id)
-}
-
-// notUsable says why an account in a state cannot be worked with.
-var notUsable = map[vault.State]*problem.Problem{
-	vault.Suspended: connect.ErrSuspended,
-	vault.Revoked:   problem.New(http.StatusConflict, "ACCOUNT_REVOKED", "The account was revoked. Connect it again."),
-	vault.Pending:   problem.New(http.StatusConflict, "ACCOUNT_NOT_CONNECTED", "The account was never connected. Set its credentials or connect it."),
 }
 
 // activate lets credentials work that no test has proved.

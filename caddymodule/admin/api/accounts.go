@@ -191,6 +191,11 @@ func (a *API) makeAccount(ctx context.Context, c *signin.Caller, b *NewAccount) 
 		Organisation: b.Organisation, Connector: con.Key, Option: opt.Name, Name: b.Name, Identifier: b.Identifier, IdentifierType: b.IdentifierType,
 		AppID: b.AppID, Metadata: b.Metadata, Settings: b.Settings.over(vault.Settings{}), TestMode: b.TestMode,
 	}
+	if len(b.Scopes) > 0 {
+		if n.Settings.Scopes, err = asked(opt, b.Scopes); err != nil {
+			return vault.Account{}, err
+		}
+	}
 	if b.AppID != "" {
 		if app, err := c.App(ctx, b.AppID); err != nil || !app.Serves(con.Key, c.Placed(b.Organisation)) {
 			return vault.Account{}, connect.ErrNoSuchApp

@@ -8,6 +8,7 @@ import (
 
 	"github.com/attache-proxy/attache/caddymodule/admin/rest"
 	"github.com/attache-proxy/attache/caddymodule/admin/signin"
+	"github.com/attache-proxy/attache/resolver/connect"
 	"github.com/attache-proxy/attache/resolver/problem"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
@@ -65,4 +66,11 @@ func (a *API) accountStatus(ctx context.Context, c *signin.Caller, in *rest.Path
 		}
 	}
 	return out, nil
+}
+
+// notUsable says why an account in a state cannot be worked with.
+var notUsable = map[vault.State]*problem.Problem{
+	vault.Suspended: connect.ErrSuspended,
+	vault.Revoked:   problem.New(http.StatusConflict, "ACCOUNT_REVOKED", "The account was revoked. Connect it again."),
+	vault.Pending:   problem.New(http.StatusConflict, "ACCOUNT_NOT_CONNECTED", "The account was never connected. Set its credentials or connect it."),
 }

@@ -25,6 +25,7 @@ type Account struct {
 	StateSince     *time.Time        `json:"state_since,omitempty"`
 	ConnectedAt    *time.Time        `json:"connected_at,omitempty"`
 	Scopes         []string          `json:"scopes" nullable:"false" doc:"Granted by the service."`
+	AsksFor        []string          `json:"requested_scopes,omitempty" doc:"Asked for at the sign-in instead of the connector's."`
 	Provider       *ProviderAccount  `json:"provider,omitempty" doc:"Who the account is at the service."`
 	Fields         map[string]string `json:"fields,omitempty" doc:"The connector's fields that are not secret."`
 	Metadata       map[string]any    `json:"metadata" doc:"The operator's own."`
@@ -73,6 +74,7 @@ type Settings struct {
 	RateLimit     int     `json:"rate_limit" minimum:"0" maximum:"1000000" doc:"Calls per minute; 0 means no limit."`
 	Timeout       float64 `json:"timeout" minimum:"0" maximum:"3600" doc:"How many seconds a call may wait for its answer to begin; 0 means the default."`
 	RetryAttempts int     `json:"retry_attempts" minimum:"0" maximum:"10" doc:"How often a call that can be sent again is, where the service did not answer."`
+	ExpiresIn     int64   `json:"expires_in" minimum:"0" maximum:"315360000" doc:"How many seconds a token is taken to live where the service does not say; 0 means as the connector has it."`
 }
 
 // SettingsEdit tells a setting that was not sent from one that is zero.
@@ -81,6 +83,7 @@ type SettingsEdit struct {
 	RateLimit     *int     `json:"rate_limit,omitempty" minimum:"0" maximum:"1000000" doc:"Calls per minute; 0 means no limit."`
 	Timeout       *float64 `json:"timeout,omitempty" minimum:"0" maximum:"3600" doc:"How many seconds a call may wait for its answer to begin; 0 means the default."`
 	RetryAttempts *int     `json:"retry_attempts,omitempty" minimum:"0" maximum:"10" doc:"How often a call that can be sent again is, where the service did not answer."`
+	ExpiresIn     *int64   `json:"expires_in,omitempty" minimum:"0" maximum:"315360000" doc:"How many seconds a token is taken to live where the service does not say; 0 means as the connector has it. It holds from the next token."`
 }
 
 // over changes what was sent.
@@ -100,6 +103,9 @@ func (in *SettingsEdit) over(s vault.Settings) vault.Settings {
 	if in.RetryAttempts != nil {
 		s.RetryAttempts = *in.RetryAttempts
 	}
+	if in.ExpiresIn != nil {
+		s.TokenLife = *in.ExpiresIn
+	}
 	return s
 }
 
@@ -117,7 +123,8 @@ func AccountOf(a vault.Account) Account {
 		Identifier: a.Identifier, IdentifierType: a.IdentifierType, AppID: a.AppID,
 		State: string(a.State), Status: string(a.State), StateReason: &Reason{a.Reason.Code, a.Reason.Detail}, StateSince: rest.OptionalTime(a.StateSince), ConnectedAt: rest.OptionalTime(a.ConnectedAt),
 		Scopes: a.Scopes, Fields: a.Fields, Metadata: a.Metadata, TestMode: a.TestMode,
-		Settings:  Settings{a.Settings.Refreshes(), a.Settings.RateLimit, a.Settings.Timeout().Seconds(), a.Settings.RetryAttempts},
+		Settings:  Settings{a.Settings.Refreshes(), a.Settings.RateLimit, a.Settings.Timeout().Seconds(), a.Settings.RetryAttempts, a.Settings.TokenLife},
+		AsksFor:   a.Settings.Scopes,
 		ExpiresAt: rest.OptionalTime(a.ExpiresAt), LastUsedAt: rest.OptionalTime(a.LastUsed), LastError: lastErrorOf(a),
 		CreatedAt: rest.OptionalTime(a.CreatedAt), UpdatedAt: rest.OptionalTime(a.UpdatedAt), Version: a.Version,
 	}
@@ -171,6 +178,7 @@ type NewAccount struct {
 	Identifier     string            `json:"identifier,omitempty" maxLength:"128" doc:"Whose account it is. Default: the organisation."`
 	IdentifierType string            `json:"identifier_type,omitempty" enum:"user,org,custom" doc:"Default: user."`
 	AppID          string            `json:"app_id,omitempty" maxLength:"128"`
+	Scopes         []string          `json:"scopes,omitempty" maxItems:"100" doc:"To be asked for at the sign-in instead of the connector's."`
 	Credentials    map[string]string `json:"credentials,omitempty" writeOnly:"true" doc:"The option's fields; GET /connectors/{key}/metadata says which. Without them the account waits."`
 	Metadata       map[string]any    `json:"metadata,omitempty"`
 	Settings       *SettingsEdit     `json:"settings,omitempty"`

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"time"
@@ -20,7 +21,7 @@ func mountAuthorize(a *API) {
 		Detail: "popup_oauth: open authorization_url in a browser; the service sends it back to our callback. device_code: show user_code and verification_uri; this server asks the service until the person has decided. Either way GET /connect/sessions/{session_id} says how it ended. " +
 			"The account changes only when the person approved, the token passed the connector's test, and it is the same identity at the service as before."}, a.authorize)
 	rest.Register(a.rest, rest.Operation{ID: "exchange-code", Method: http.MethodPost, Path: "/accounts/{id}/exchange", Role: vault.RoleOperator, Noun: "SESSION", Summary: "End an authorization whose callback is your own",
-		Detail: "For a redirect_uri that was given to authorize. Send the whole query that the service's redirect brought, as params."}, a.exchange)
+		Detail: "For a redirect_uri that was given to authorize. Send the whole query that the service's redirect brought, as params; or its code and state."}, a.exchange)
 }
 
 type authorizeIn struct {
@@ -34,6 +35,7 @@ type Authorize struct {
 	AppID              string            `json:"app_id,omitempty" maxLength:"128" doc:"Another OAuth client; default: the account's, else the connector's."`
 	Fields             map[string]string `json:"fields,omitempty" writeOnly:"true" doc:"Fields of the option that the account does not have yet, such as a subdomain."`
 	RedirectURI        string            `json:"redirect_uri,omitempty" maxLength:"2048" doc:"Your own callback: one of the app's redirect_uris. Default: ours."`
+	State              string            `json:"state,omitempty" writeOnly:"true" minLength:"8" maxLength:"512" pattern:"^[!-~]+$" doc:"With a redirect_uri of your own: the state that comes back to it. One for each sign-in, and not to be guessed. Default: one of ours."`
 	AdditionalScopes   []string          `json:"additional_scopes,omitempty" maxItems:"100" doc:"Beyond the connector's and those that the account has."`
 	AllowOtherIdentity bool              `json:"allow_other_identity,omitempty" doc:"Let the account become somebody else's at the service."`
 }
@@ -61,7 +63,7 @@ func (a *API) authorize(ctx context.Context, c *signin.Caller, in *authorizeIn) 
 	if b == nil {
 		b = &Authorize{}
 	}
-	if err := knownScopes(b.AdditionalScopes); err != nil {
+	if err := knownScopes("additional_scopes", b.AdditionalScopes); err != nil {
 		return nil, err
 	}
 	t, err := a.turns.Subject(ctx, c.View, in.ID, connect.Choice{Option: b.Option, AppID: b.AppID, Fields: b.Fields})
@@ -74,6 +76,9 @@ func (a *API) authorize(ctx context.Context, c *signin.Caller, in *authorizeIn) 
 			return nil, problem.New(http.StatusUnprocessableEntity, "REDIRECT_URI_NOT_REGISTERED", "This redirect_uri is none of the app's redirect_uris. Register it there, and at the service.").At("body.redirect_uri", "is not registered")
 		}
 		uri, own = b.RedirectURI, false
+	}
+	if err := a.ownState(ctx, t, b.State, own); err != nil {
+		return nil, err
 	}
 	begun, err := a.turns.Begin(ctx, t, uri, t.Scopes(b.AdditionalScopes))
 	if err != nil {
@@ -91,6 +96,23 @@ func (a *API) authorize(ctx context.Context, c *signin.Caller, in *authorizeIn) 
 	}
 	c.ShownOnce("authorization_url", "user_code", "verification_uri_complete")
 	return &authorizationOut{authorizationOf(s, begun)}, nil
+}
+
+// ownState lets a caller's own state go to the service. A sign-in that was begun with
+// the same one before ends.
+func (a *API) ownState(ctx context.Context, t *connect.Subject, state string, ourCallback bool) error {
+	switch {
+	case state == "":
+		return nil
+	case ourCallback:
+		return problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", "A state of your own goes with a redirect_uri of your own: our callback knows ours alone.").At("body.state", "wants a redirect_uri")
+	}
+	t.State = secret.New(state)
+	_, _, err := a.v.TakeState(ctx, connect.OwnState(t.Account.ID, t.State))
+	if err == nil || errors.Is(err, vault.ErrNotFound) || errors.Is(err, vault.ErrExpired) || errors.Is(err, vault.ErrUsed) {
+		return nil
+	}
+	return err
 }
 
 // openSession stores an attempt as a session of its own.
@@ -115,35 +137,64 @@ func authorizationOf(s vault.Session, b *connect.Attempt) Authorization {
 type exchangeIn struct {
 	rest.PathID
 	Body struct {
-		SessionID string            `json:"session_id" maxLength:"128"`
-		Params    map[string]string `json:"params" writeOnly:"true" doc:"The query of the callback: state, and code or error, and iss and whatever else came."`
+		SessionID string            `json:"session_id,omitempty" maxLength:"128" doc:"Default: the session whose state it is."`
+		Params    map[string]string `json:"params,omitempty" writeOnly:"true" doc:"The query of the callback: state, and code or error, and iss and whatever else came."`
+		Code      string            `json:"code,omitempty" writeOnly:"true" maxLength:"8192" doc:"Instead of params, where there is nothing else in the query."`
+		State     string            `json:"state,omitempty" writeOnly:"true" maxLength:"8192" doc:"With code."`
 	}
+}
+
+// params are the callback's query, however it was sent.
+func (in *exchangeIn) params() (url.Values, error) {
+	b, q := &in.Body, url.Values{}
+	for name, v := range b.Params {
+		q.Set(name, v)
+	}
+	switch {
+	case b.Params == nil && b.Code == "" && b.State == "":
+		return nil, problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", "Send the query of the callback, as params; or its code and state.").At("body.params", "is missing")
+	case b.Params != nil && b.Code+b.State != "":
+		return nil, problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", "Send params, or code and state, and not both.").At("body.params", "goes without code and state")
+	case b.Params == nil:
+		q.Set("code", b.Code)
+		q.Set("state", b.State)
+	}
+	return q, nil
 }
 
 // exchange ends an authorization whose callback went to our caller. The state is
 // used up before anything else is looked at, so that it works once.
 func (a *API) exchange(ctx context.Context, c *signin.Caller, in *exchangeIn) (*accountOut, error) {
-	s, err := c.Session(ctx, in.Body.SessionID)
+	q, err := in.params()
 	if err != nil {
 		return nil, err
 	}
-	if s.AccountID != in.ID {
-		return nil, vault.ErrNotFound
+	if _, err := c.Account(ctx, in.ID); err != nil {
+		return nil, err
 	}
-	if s.Flow != vault.FlowExchange {
-		return nil, notExchanged(s)
+	if in.Body.SessionID != "" {
+		s, err := c.Session(ctx, in.Body.SessionID)
+		if err != nil {
+			return nil, err
+		}
+		if s.AccountID != in.ID {
+			return nil, vault.ErrNotFound
+		}
+		if s.Flow != vault.FlowExchange {
+			return nil, notExchanged(s)
+		}
 	}
-	taken, sealed, err := a.v.TakeState(ctx, secret.New(in.Body.Params["state"]))
+	state := secret.New(q.Get("state"))
+	taken, sealed, err := a.v.TakeState(ctx, connect.OwnState(in.ID, state))
+	if errors.Is(err, vault.ErrNotFound) {
+		taken, sealed, err = a.v.TakeState(ctx, state)
+	}
 	if err != nil {
 		return nil, connect.BadState(err)
 	}
-	if taken.ID != s.ID {
+	if taken.AccountID != in.ID || taken.Flow != vault.FlowExchange || in.Body.SessionID != "" && taken.ID != in.Body.SessionID {
 		_, _ = a.turns.Settle(ctx, taken, connect.ErrOtherSession)
 		return nil, connect.ErrOtherSession
-	}
-	q := url.Values{}
-	for name, v := range in.Body.Params {
-		q.Set(name, v)
 	}
 	if _, err := a.turns.ComeBack(ctx, taken, sealed, q); err != nil {
 		return nil, err

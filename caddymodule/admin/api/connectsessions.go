@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -11,7 +10,6 @@ import (
 	"github.com/attache-proxy/attache/caddymodule/admin/rest"
 	"github.com/attache-proxy/attache/caddymodule/admin/signin"
 	"github.com/attache-proxy/attache/resolver/connect"
-	"github.com/attache-proxy/attache/resolver/problem"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -88,7 +86,7 @@ func (a *API) createSession(ctx context.Context, c *signin.Caller, in *createSes
 	if err := a.editable(b.AccountID); err != nil {
 		return nil, err
 	}
-	if err := knownScopes(b.AdditionalScopes); err != nil {
+	if err := knownScopes("additional_scopes", b.AdditionalScopes); err != nil {
 		return nil, err
 	}
 	t, err := a.turns.Subject(ctx, c.View, b.AccountID, connect.Choice{Option: b.Option})
@@ -142,15 +140,4 @@ func (a *API) deleteSession(ctx context.Context, c *signin.Caller, in *rest.Path
 	}
 	_, err = a.v.UpdateSession(ctx, s.ID, 0, vault.SessionEdit{Stage: vault.SessionFailed, Error: "An operator took the link back.", Data: func(d *vault.SessionData) { d.ErrorCode = "TAKEN_BACK" }})
 	return &rest.Nothing{}, err
-}
-
-// knownScopes refuses what cannot be a scope (RFC 6749 §3.3).
-func knownScopes(scopes []string) error {
-	for i, s := range scopes {
-		if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == '"' || r == '\\' || r > '~' }) {
-			return problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", "A scope has printable ASCII characters but no spaces, quotes and backslashes; each is an item of its own.").
-				At(fmt.Sprintf("body.additional_scopes[%d]", i), "is no scope")
-		}
-	}
-	return nil
 }
