@@ -110,6 +110,7 @@ func TestWhatIsSearchedFor(t *testing.T) {
 		"Basic's pair":        {`{basic: {username: "u", password: "{fields.key}"}}`, "u:" + key + " $Authorization", "*"},
 		"a weak one":          {`{header: {X-Key: "{fields.word}"}}`, word + " x-key=" + word, word + " x-key=********"},
 		"a weak one's pair":   {`{basic: {username: "u", password: "{fields.word}"}}`, "dTpodW50ZXIyMg== authorization: Basic dTpodW50ZXIyMg==", "dTpodW50ZXIyMg== authorization: Basic ****************"},
+		"a weak one in a URL": {`{basic: {username: "bob", password: "{fields.word}"}}`, "https://bob:hunter22@host/ https%3A%2F%2Fbob%3Ahunter22%40host hunter22", "https://bob:********@host/ https%3A%2F%2Fbob%3A********%40host hunter22"},
 		"with space around":   {`{header: {X-Key: " {fields.key} "}}`, "<" + key + ">", "<" + strings.Repeat("*", len(key)) + ">"},
 		"a query's signature": {`{query: {sig: '{hex(hmac_sha256(fields.key, request.path))}'}}`, "?sig", "*"},
 	} {

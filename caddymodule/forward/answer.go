@@ -101,8 +101,14 @@ func flushes(res *http.Response) bool {
 	return err == nil && kind == "text/event-stream"
 }
 
-// buffers are as large as a TLS record and more.
-var buffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
+// buffers are as large as a TLS record and more; long ones, for what is longer than
+// they are, cost fewer calls of the kernel.
+var (
+	buffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
+	long    = sync.Pool{New: func() any { b := make([]byte, longBuffer); return &b }}
+)
+
+const longBuffer = 128 << 10
 
 // buffered is a body that knows how much of it can be read without waiting.
 type buffered interface{ Buffered() int }
@@ -113,8 +119,12 @@ func copyBody(w http.ResponseWriter, res *http.Response, streams bool) error {
 	if done, err := splice(w, res, streams); done {
 		return err
 	}
-	p := buffers.Get().(*[]byte)
-	defer buffers.Put(p)
+	pool := &buffers
+	if !streams && res.ContentLength > longBuffer {
+		pool = &long
+	}
+	p := pool.Get().(*[]byte)
+	defer pool.Put(p)
 	ready, _ := res.Body.(buffered)
 	rc := http.NewResponseController(w)
 	pending := streams // the head

@@ -108,11 +108,16 @@ func spellings(value string) []string {
 	return slices.Compact(all)
 }
 
+// between is what stands between the parts of a value that is wrapped or spaced out.
+var between = strings.NewReplacer("\r", "", "\n", "", ":", "", " ", "")
+
 // find names the canaries of a list that stand in a text, in any spelling.
 func find(list []canary, text string) (found []canary) {
 	text = strings.ReplaceAll(text, "\x00", "") // UTF-16
+	close := between.Replace(text)
+	low := strings.ToLower(close)
 	for _, c := range list {
-		if slices.ContainsFunc(c.forms, func(form string) bool { return strings.Contains(text, form) }) {
+		if slices.ContainsFunc(c.forms, func(form string) bool { return strings.Contains(text, form) || strings.Contains(close, form) }) || strings.Contains(low, hex.EncodeToString([]byte(c.value))) {
 			found = append(found, c)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"mime/quotedprintable"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -195,6 +196,19 @@ func spell(way, text string) string {
 			}
 		}
 		return b.String()
+	case "colons":
+		return strings.TrimSuffix(each("%02x:"), ":")
+	case "spaces":
+		return each("%02X ")
+	case "mixed": // hex in both cases
+		b := []byte(hex.EncodeToString([]byte(text)))
+		for i := 0; i < len(b); i += 3 {
+			b[i] = strings.ToUpper(string(b[i : i+1]))[0]
+		}
+		return string(b)
+	case "wrapped": // as base64(1) and PEM have it
+		b := []byte(base64.StdEncoding.EncodeToString([]byte(text)))
+		return string(bytes.Join(slices.Collect(slices.Chunk(b, 64)), []byte("\n"))) + "\n"
 	case "slashes":
 		return strings.ReplaceAll(text, "/", `\/`)
 	}

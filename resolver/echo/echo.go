@@ -120,7 +120,7 @@ func needlesOf(o *providers.Option, p sign.Placed, v *expr.Vars) []scrub.Needle 
 			all[0].Names = append(all[0].Names, field) // the halves of Basic
 		}
 		if value != p.Text && slices.ContainsFunc(append(inside, p.Text), func(s string) bool { return strings.Contains(s, value) }) {
-			all = append(all, scrub.Needle{Value: value, Names: n.Names})
+			all = append(all, scrub.Needle{Value: value, Names: append(slices.Clip(all[0].Names), users(inside, value)...)})
 		}
 	}
 	if signature {
@@ -136,6 +136,17 @@ func needlesOf(o *providers.Option, p sign.Placed, v *expr.Vars) []scrub.Needle 
 		}
 	}
 	return all
+}
+
+// users are what stands before value and a colon in pairs: the user names of Basic,
+// behind which a password stands in URLs (https://user:password@host).
+func users(pairs []string, value string) (names []string) {
+	for _, pair := range pairs {
+		if user, ok := strings.CutSuffix(pair, ":"+value); ok && user != "" && !slices.Contains(names, user) {
+			names = append(names, user)
+		}
+	}
+	return names
 }
 
 // decodings are the texts that a service may read out of a value.

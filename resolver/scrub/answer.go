@@ -103,12 +103,13 @@ func (s *Set) wrap(res *http.Response, kind media, part bool, o Options) error {
 	case coding != "":
 		return s.inflated(res, kind, coding, o)
 	}
-	res.Body = s.body(res, kind, o, res.Body, res.ContentLength)
+	res.Body = s.body(res, kind, o, res.Body, res.ContentLength, res.ContentLength)
 	return nil
 }
 
-func (s *Set) body(res *http.Response, kind media, o Options, src io.ReadCloser, length int64) io.ReadCloser {
-	return &body{src: src, length: length, search: search{set: s, lines: kind != folded}, trailer: &res.Trailer, found: o.Found, blind: o.Blind}
+// body searches src. Said is how long the answer says that it is, length how long src is.
+func (s *Set) body(res *http.Response, kind media, o Options, src io.ReadCloser, said, length int64) io.ReadCloser {
+	return &body{src: src, length: length, search: s.search(kind, said, res.Header.Get("Content-Type")), trailer: &res.Trailer, found: o.Found, blind: o.Blind}
 }
 
 // inflated searches a compressed answer. A short one is inflated beside: where
@@ -142,7 +143,7 @@ func (s *Set) inflated(res *http.Response, kind media, coding string, o Options)
 		res.Body = all
 		return nil
 	}
-	clean, err := s.clean(raw, kind, coding, keeps)
+	clean, err := s.clean(raw, s.search(kind, res.ContentLength, res.Header.Get("Content-Type")), coding, keeps)
 	switch {
 	case err != nil:
 		release()
@@ -156,11 +157,11 @@ func (s *Set) inflated(res *http.Response, kind media, coding string, o Options)
 }
 
 // clean reports whether no echo is in what raw inflates to, nor in raw.
-func (s *Set) clean(raw []byte, kind media, coding string, keeps int64) (bool, error) {
+func (s *Set) clean(raw []byte, how search, coding string, keeps int64) (bool, error) {
 	if s.whole(bytes.Clone(raw), true) {
 		return false, nil
 	}
-	b := body{src: io.NopCloser(&lazy{coding: coding, window: keeps, src: bytes.NewReader(raw)}), length: maxBeside, search: search{set: s, lines: kind != folded},
+	b := body{src: io.NopCloser(&lazy{coding: coding, window: keeps, src: bytes.NewReader(raw)}), length: maxBeside, search: how,
 		trailer: new(http.Header), found: new(atomic.Bool)}
 	buf := make([]byte, 2*room)
 	for n := 0; n < maxBeside; {
@@ -194,8 +195,9 @@ func (s *Set) stream(res *http.Response, kind media, coding string, o Options, k
 	for _, name := range []string{"Content-Encoding", "Content-Length", "Etag", "Accept-Ranges", "Content-Md5", "Digest", "Content-Digest"} {
 		res.Header.Del(name)
 	}
+	said := res.ContentLength
 	res.ContentLength = -1
-	res.Body = s.body(res, kind, o, plain, -1)
+	res.Body = s.body(res, kind, o, plain, said, -1)
 	return nil
 }
 

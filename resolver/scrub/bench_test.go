@@ -2,6 +2,7 @@ package scrub
 
 import (
 	"bytes"
+	"encoding/base64"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -25,6 +26,9 @@ func texts() map[string][]byte {
 		"lines in JSON":   []byte(strings.Repeat(`{"id":"item_1","text":"and so it goes on\nfor a while, as notes do,\nuntil it ends"},`, 1<<13)),
 		"percent-encoded": []byte(strings.Repeat(`q=a%20few%20words%2C%20percent-encoded&`, 1<<14)),
 		"random":          []byte(random(rng, 1<<20)),
+		"base64":          []byte(`{"data":"` + strings.Repeat(base64.StdEncoding.EncodeToString([]byte(random(rng, 48<<10))), 16) + `"}`),
+		"minified JS":     []byte(strings.Repeat(`function a(b,c){return b&&c?b.d("e",function(f){return f%2==0&&g["h"]>'i'||j.test(/\\d+/)}):null}var k={l:1,m:[2,3,4],n:"o"};`, 1<<13)),
+		"HTML":            []byte(strings.Repeat(`<div class="item"><a href="/x?a=1&amp;b=2">An item</a><p>and so it goes on for a while, as notes do&nbsp;&mdash; until it ends.</p></div>`+"\n", 1<<13)),
 	}
 }
 
@@ -34,7 +38,7 @@ func (endless) Close() error { return nil }
 
 func BenchmarkLongText(b *testing.B) {
 	s := New([]Needle{{Value: "sk-proj-0123456789abcdefghijABCDEFGHIJ"}})
-	p := make([]byte, 32<<10)
+	p := make([]byte, 128<<10) // as long answers are copied
 	for name, text := range texts() {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(text)))

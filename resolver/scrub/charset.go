@@ -82,7 +82,7 @@ func begins(b []byte) (ok, more bool) {
 	whole := len(b) >= most
 	text, declares := strings.CutPrefix(strings.TrimPrefix(string(b[:min(len(b), most)]), "\ufeff"), "<?xml")
 	if !declares {
-		return true, len(b) > 0 && (strings.HasPrefix("\ufeff<?xml", string(b)) || strings.HasPrefix("<?xml", string(b)) || strings.HasPrefix("\x4c\x6f\xa7\x94", string(b)))
+		return true, len(b) > 0 && len(b) < 8 && (strings.HasPrefix("\ufeff<?xml", string(b)) || strings.HasPrefix("<?xml", string(b)) || strings.HasPrefix("\x4c\x6f\xa7\x94", string(b)))
 	}
 	text, _, closed := strings.Cut(text, "?>")
 	_, label, ok := strings.Cut(text, "encoding")

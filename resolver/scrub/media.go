@@ -9,11 +9,20 @@ import (
 type media uint8
 
 const (
-	opaque media = iota // not at all
-	lines               // as text of which no echo goes over a line end
-	folded              // as text that may be wrapped, as MIME wraps base64
-	unsure              // as lines, but it passes where it is compressed or of unknown length
+	opaque  media = iota // not at all
+	lines                // as text of which no echo goes over a line end
+	folded               // as text that may be wrapped, as MIME wraps base64
+	unsure               // as lines, but it passes where it is compressed or of unknown length
+	wrapped              // as text of which an echo may be wrapped over lines
 )
+
+// search is how a text of some type and length is searched. One whose length is known
+// is waited for to its end, so that what is wrapped over lines can be found in it; JSON
+// has no line ends within a text.
+func (s *Set) search(kind media, length int64, contentType string) search {
+	wraps := kind == wrapped || kind == lines && length >= 0 && !strings.Contains(strings.ToLower(contentType), "json") && !strings.HasPrefix(contentType, "text/event-stream")
+	return search{set: s, lines: kind != folded && !wraps, wraps: wraps}
+}
 
 // known are types whose bytes are no text. Every other type is searched.
 var known = map[string]bool{

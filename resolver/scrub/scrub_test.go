@@ -73,6 +73,14 @@ func reference(s *Set, text []byte, media media) string {
 	}
 	look(text, at, to, quotable, 1)
 	look(text, at, to, r, levels)
+	whole := search{set: s, lines: media == lines, wraps: media == wrapped}
+	whole.spaced(text, 0)
+	if media == wrapped {
+		whole.wrapped(text, 0)
+	}
+	for _, m := range whole.marks {
+		mark(int(m.from), int(m.to))
+	}
 	out := bytes.Clone(text)
 	for i := range out {
 		if marked[i] {
@@ -115,7 +123,7 @@ func pieces(rng *rand.Rand, text []byte) (ps [][]byte) {
 // streamed is the text read in pieces, with a buffer of some size.
 func streamed(t testing.TB, s *Set, ps [][]byte, media media, length int64, buffer int) string {
 	t.Helper()
-	b := &body{src: &cutter{ps}, length: length, search: search{set: s, lines: media != folded}, trailer: new(http.Header), found: new(atomic.Bool)}
+	b := &body{src: &cutter{ps}, length: length, search: search{set: s, lines: media == lines, wraps: media == wrapped}, trailer: new(http.Header), found: new(atomic.Bool)}
 	var out []byte
 	p := make([]byte, buffer)
 	for {
@@ -132,7 +140,7 @@ func streamed(t testing.TB, s *Set, ps [][]byte, media media, length int64, buff
 // compare holds the stream against the reference.
 func compare(t testing.TB, s *Set, text []byte, rng *rand.Rand) {
 	t.Helper()
-	for _, media := range []media{lines, folded} {
+	for _, media := range []media{lines, folded, wrapped} {
 		want := reference(s, text, media)
 		for _, length := range []int64{-1, int64(len(text))} {
 			for _, buffer := range []int{7, 32 << 10} {
@@ -153,6 +161,9 @@ func compare(t testing.TB, s *Set, text []byte, rng *rand.Rand) {
 // search of everything at once leaves.
 func FuzzFilter(f *testing.F) {
 	for i, form := range spellings(hard) {
+		f.Add([]byte("before "+form+" after\n"), hard, "hunter22", uint64(i))
+	}
+	for i, form := range apart(hard) {
 		f.Add([]byte("before "+form+" after\n"), hard, "hunter22", uint64(i))
 	}
 	f.Add([]byte(`X-Key: hunter22`+"\n"+`{"x-key":"hunter22"}`), "0123456789abcdef0123456789abcdef", "hunter22", uint64(1))
@@ -177,7 +188,7 @@ func compareUsual(t testing.TB, strong string, text []byte, rng *rand.Rand) {
 		return
 	}
 	s.usual = false
-	slow := map[media]string{lines: reference(s, text, lines), folded: reference(s, text, folded)}
+	slow := map[media]string{lines: reference(s, text, lines), folded: reference(s, text, folded), wrapped: reference(s, text, wrapped)}
 	s.usual = true
 	for media, want := range slow {
 		if got := reference(s, text, media); got != want {
@@ -220,7 +231,7 @@ func TestStreamIsReference(t *testing.T) {
 	long := random(rng, 3000)
 	for round := range 12 {
 		s := New([]Needle{{Value: hard}, {Value: "a b c d e f g h i j k l m n o p"}, {Value: "0123456789x"}, {Value: long}, {Value: "hunter22", Names: []string{"X-Key"}, Lead: "Key "}})
-		words := append(spellings(hard), spellings(long)...)
+		words := append(append(spellings(hard), spellings(long)...), append(apart(hard), apart("0123456789x")...)...)
 		words = append(words, "0123456789x", "0123456789", "x-key", "X-Key: Key hunter22", `"x-key\": \"`, "hunter22", "a+b+c+d+e+f+g+h+i+j+k+l+m+n+o+p", "\\", "%", "&", "=", "\n", "=\r\n", "\x00", "&#", "%25", `\u00`, `\\\\`, hard[:9], hard[9:])
 		var text []byte
 		for len(text) < (round%3)*12<<10+100 {

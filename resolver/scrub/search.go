@@ -5,6 +5,7 @@ package scrub
 type search struct {
 	set   *Set
 	lines bool // what holds a line end is no echo
+	wraps bool // an echo may be wrapped over lines
 
 	base  int64   // number of the first byte that the caller still has
 	view  *view   // made when something is escaped
@@ -24,7 +25,13 @@ func (s *search) feed(b []byte, old int, end bool) {
 	if len(s.set.near) > 0 {
 		s.beside(b, old, end)
 	}
-	if s.view == nil && s.lines && !s.set.folds && indexAny(b[old:], ordinary) == len(b)-old {
+	if len(s.set.patterns) > 0 {
+		s.spaced(b, old)
+		if s.wraps {
+			s.wrapped(b, old)
+		}
+	}
+	if s.view == nil && (s.lines || s.wraps) && !s.set.folds && indexAny(b[old:], ordinary) == len(b)-old {
 		return
 	}
 	s.look(b, old, end)
@@ -42,7 +49,7 @@ func (s *search) look(b []byte, old int, end bool) {
 	mark := func(from, to int64) { s.mark(b, from, to) }
 	if s.view == nil {
 		r := escapes
-		if !s.lines {
+		if !s.lines && !s.wraps {
 			r |= unwrap
 		}
 		s.view, s.print = newView(s.set, r, levels), newView(s.set, quotable, 1)
@@ -126,5 +133,7 @@ func (s *Set) plain(b []byte) bool {
 			return false
 		}
 	}
-	return true
+	plain := true
+	spacedRuns(b, 0, func(int, int) { plain = false })
+	return plain
 }

@@ -1,0 +1,133 @@
+package scrub
+
+// Two spellings that no view undoes, since there is no byte that introduces them: hex
+// with something between its digits (de:ad:be:ef, de ad be ef) or in mixed case, and a
+// text that is wrapped over lines, as base64 is. Both are looked for in runs of bytes
+// that may stand in them. They do not depend on what was fed before, but for the text
+// that is still held.
+
+const (
+	// spacedReach bounds how long hex is with what stands between.
+	spacedReach = 4 * widest
+	// wrappedReach bounds how long a wrapped text is with its line ends.
+	wrappedReach = 3 * widest
+	// leastRun is the hex of the shortest pattern; spacedStep is how far apart places may
+	// be looked at to meet every such run with three bytes over five.
+	leastRun   = 2 * (shortWindow + 1)
+	spacedStep = 12
+)
+
+// spacing is what a byte is to a run of hex.
+var spacing = func() (t [256]uint8) {
+	for i := range t {
+		switch c := byte(i); {
+		case digitValues[c] <= 15:
+			t[i] = isHex
+		case c == ':' || c == ' ' || c == '-' || c == '.' || c == ',' || c == '_':
+			t[i] = isBetween
+		default:
+			t[i] = isOther
+		}
+	}
+	return t
+}()
+
+const (
+	isHex uint8 = 1 << iota
+	isBetween
+	isOther
+)
+
+// spacedRuns calls run for every part of b[from:] that is hex digits with at most two
+// bytes between each, is long enough, and is not hex in one case without any.
+func spacedRuns(b []byte, from int, run func(from, to int)) {
+	least := from
+	for i := from; i+5 < len(b); i += spacedStep {
+		if (spacing[b[i]]|spacing[b[i+3]]|spacing[b[i+5]])&isOther != 0 {
+			continue
+		}
+		l, r := i, i
+		for l > least && inRun(b, l-1) {
+			l--
+		}
+		for r < len(b) && inRun(b, r) {
+			r++
+		}
+		if r-l >= leastRun && isSpaced(b[l:r]) {
+			run(l, r)
+		}
+		if r > i+spacedStep {
+			i += (r - i - 1) / spacedStep * spacedStep
+			least = r
+		}
+	}
+}
+
+// inRun reports whether b[i] is a digit, or one of at most two bytes between digits.
+func inRun(b []byte, i int) bool {
+	switch spacing[b[i]] {
+	case isHex:
+		return true
+	case isOther:
+		return false
+	}
+	before := i > 0 && spacing[b[i-1]] == isBetween
+	after := i+1 < len(b) && spacing[b[i+1]] == isBetween
+	return !(before && after) && !(before && i > 1 && spacing[b[i-2]] == isBetween) && !(after && i+2 < len(b) && spacing[b[i+2]] == isBetween)
+}
+
+// isSpaced reports hex that is not simply hex: it has something between, or both cases.
+func isSpaced(b []byte) bool {
+	upper, lower := false, false
+	for _, c := range b {
+		switch {
+		case spacing[c] == isBetween:
+			return true
+		case c >= 'a':
+			lower = true
+		case c >= 'A':
+			upper = true
+		}
+	}
+	return upper && lower
+}
+
+// spaced looks for patterns in what hex with something between its digits stands for.
+func (s *search) spaced(b []byte, old int) {
+	spacedRuns(b, max(0, old-spacedReach), func(from, to int) {
+		run := b[from:to]
+		var room [2 << 10]byte
+		digits := room[:0]
+		for _, c := range run {
+			if v := digitValues[c]; v <= 15 {
+				digits = append(digits, v)
+			}
+		}
+		text := make([]byte, 0, len(digits)/2)
+		for phase := range 2 {
+			text = text[:0]
+			for i := phase; i+1 < len(digits); i += 2 {
+				text = append(text, digits[i]<<4|digits[i+1])
+			}
+			s.set.find(text, 0, func(first, last int) {
+				f, t := digitAt(run, 2*first+phase), digitAt(run, 2*last+phase-1)+1
+				if t-f <= spacedReach && from+t > old && isSpaced(run[f:t]) {
+					s.mark(b, s.base+int64(from+f), s.base+int64(from+t))
+				}
+			})
+		}
+	})
+}
+
+// digitAt is where the digit number n of a run is.
+func digitAt(run []byte, n int) int {
+	for i, c := range run {
+		if digitValues[c] <= 15 {
+			if n == 0 {
+				return i
+			}
+			n--
+		}
+	}
+	return len(run)
+}
