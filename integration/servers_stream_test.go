@@ -115,7 +115,14 @@ func trailers(w http.ResponseWriter, r *http.Request) {
 	http.NewResponseController(w).Flush()
 	w.Header().Set("X-Checksum", "abc")
 	w.Header().Set(http.TrailerPrefix+"X-Late", "yes")
+	w.Header().Set(http.TrailerPrefix+"X-Echo", r.Header.Get("Authorization"))
+	for _, name := range notTrailers {
+		w.Header().Set(http.TrailerPrefix+name, "session=1")
+	}
 }
+
+// notTrailers are what a service may not say to an agent after a body either.
+var notTrailers = []string{"Set-Cookie", "Set-Cookie2", "Attache-Error", "Attache-Connect-Url", "Proxy-Authorization"}
 
 // hints sends 103 Early Hints before its answer (RFC 8297).
 func hints(w http.ResponseWriter, r *http.Request) {

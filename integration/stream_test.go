@@ -166,6 +166,14 @@ func TestTrailers(t *testing.T) {
 		if got := res.Trailer.Get("X-Late"); got != "yes" {
 			t.Errorf("trailer X-Late that was not announced = %q, want yes; all: %v", got, res.Trailer)
 		}
+		if got := res.Trailer.Get("X-Echo"); !strings.HasPrefix(got, "Bearer ***") || strings.Contains(got, demoToken) {
+			t.Errorf("a trailer that echoes the credential = %q", got)
+		}
+		for _, name := range notTrailers {
+			if len(res.Trailer[name])+len(res.Header[name]) > 0 {
+				t.Errorf("the service's trailer %s passed: %v, head %v", name, res.Trailer, res.Header)
+			}
+		}
 	})
 }
 
