@@ -51,6 +51,8 @@ type options struct {
 	write   string
 	binary  string
 	profile string
+	before  string
+	rows    string
 	strict  bool
 }
 
@@ -64,6 +66,8 @@ func run(ctx context.Context, args []string) error {
 	f.StringVar(&o.only, "only", "", "parts to run, comma-separated: "+partNames())
 	f.StringVar(&o.write, "write", "", "also replace the results in this file, between its two markers")
 	f.StringVar(&o.binary, "attache", "", "an attache binary to measure; else ./cmd/attache is built")
+	f.StringVar(&o.before, "before", "", "an earlier attache binary, measured beside: rows with \"before\"")
+	f.StringVar(&o.rows, "rows", "", "a regular expression: of the tables of requests and of the profiles, only such rows (and those they are compared with)")
 	f.StringVar(&o.profile, "profile", "", "write CPU profiles of each door to this directory, and measure nothing")
 	f.BoolVar(&o.strict, "strict", false, "exit with an error where a floor does not hold")
 	if err := f.Parse(args); err != nil {

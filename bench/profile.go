@@ -39,6 +39,8 @@ func (w *world) profile(ctx context.Context, o options) error {
 		{"base-url", a.basePath("bench"), a.admin, a.process},
 		{"base-url-quiet", w.quiet.basePath("bench"), w.quiet.admin, w.quiet.process},
 		{"absolute", a.absolute(plainHost), a.admin, a.process},
+		{"base-url-hmac", a.signedPost("bench-hmac"), a.admin, a.process},
+		{"base-url-sigv4", a.signedPost("bench-aws"), a.admin, a.process},
 		{"caddy-https", caddyGet(c.overH1), c.admin, c.process},
 		{"base-url-https", a.basePath("bench-h1"), a.admin, a.process},
 		{"tunnel-h1", a.tunnelH1(h1Host, w.tunnel), a.admin, a.process},
@@ -46,6 +48,9 @@ func (w *world) profile(ctx context.Context, o options) error {
 		{"caddy-h2", caddyGet(c.overH2), c.admin, c.process},
 		{"tunnel-h1-to-h2", a.tunnelH1(h2Host, w.tunnel), a.admin, a.process},
 	} {
+		if !w.rows.MatchString(k.name) {
+			continue
+		}
 		c, err := k.open.profile(ctx, k.admin, k.proc, filepath.Join(dir, k.name), o.profiled())
 		if err != nil {
 			return fmt.Errorf("%s: %w", k.name, err)

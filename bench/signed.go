@@ -24,7 +24,18 @@ func steadySigned(ctx context.Context, w *world, r *report) error {
 	g.add("Caddy, pool of 256", plainOpener(w.caddy.pool, post("/v1/items", w.caddy.pool)), w.caddy.process, plainHTTP)
 	g.add("Go, httputil.ReverseProxy", plainOpener(w.goProxy.addr, post("/v1/items", w.goProxy.addr)), w.goProxy.process, plainHTTP)
 	for _, k := range []struct{ name, connector string }{{"bearer", "bench"}, {"HMAC by an expression", "bench-hmac"}, {"SigV4", "bench-aws"}} {
-		g.add("Attaché, base URL, "+k.name, plainOpener(a.addr, post("/"+k.connector+"/v1/items", a.addr, bearer(a.agentToken))), a.process, plainHTTP)
+		add := func(name string, a *attache) {
+			g.add(name+", base URL, "+k.name, a.signedPost(k.connector), a.process, plainHTTP)
+		}
+		add("Attaché", a)
+		if w.before != nil {
+			add("Attaché before", w.before)
+		}
 	}
 	return g.run(ctx, w, r)
+}
+
+// signedPost sends such a body to a connector by the base-URL door.
+func (a *attache) signedPost(connector string) opener {
+	return plainOpener(a.addr, post("/"+connector+"/v1/items", a.addr, bearer(a.agentToken)))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"slices"
 )
 
 // target is one way to the service.
@@ -38,6 +39,9 @@ func steadyHTTP(ctx context.Context, w *world, r *report) error {
 	g.add("Attaché, base URL, net/http to the service", w.std.basePath("bench"), w.std.process, plainHTTP)
 	g.add("Attaché, base URL, through reverse_proxy", a.composedPath("bench"), a.process, plainHTTP)
 	g.add("Attaché, base URL, audit off", w.quiet.basePath("bench"), w.quiet.process, plainHTTP)
+	if b := w.before; b != nil {
+		g.add("Attaché before, base URL", b.basePath("bench"), b.process, plainHTTP)
+	}
 	g.add("Attaché, host name", a.hostName("bench"), a.process, plainHTTP)
 	g.add("Attaché, absolute form", a.absolute(plainHost), a.process, plainHTTP)
 	return g.run(ctx, w, r)
@@ -55,6 +59,13 @@ func steadyHTTPS(ctx context.Context, w *world, r *report) error {
 	}), w.caddy.process, httpsH1)
 	g.add("Attaché, base URL", a.basePath("bench-h1"), a.process, httpsH1)
 	g.add("Attaché, intercepted h1", a.tunnelH1(h1Host, w.tunnel), a.process, httpsH1)
+	if b := w.before; b != nil {
+		tunnel, err := b.trust()
+		if err != nil {
+			return err
+		}
+		g.add("Attaché before, intercepted h1", b.tunnelH1(h1Host, tunnel), b.process, httpsH1)
+	}
 	g.add("Attaché, intercepted h2", a.tunnelH2(h1Host, w.tunnel, 1), a.process, httpsH1)
 	g.add("Attaché, intercepted h2, one tunnel", a.tunnelH2(h1Host, w.tunnel, 0), a.process, httpsH1)
 	g.add("Attaché, opaque tunnel", a.opaque(u, h1Host, w.service, w.token), a.process, httpsH1)
@@ -88,6 +99,7 @@ func (g *group) add(name string, open opener, p *process, k kind) {
 // run measures every target in every round, each round in another order, so
 // that what else happens on the machine meets all of them.
 func (g *group) run(ctx context.Context, w *world, r *report) error {
+	g.targets = slices.DeleteFunc(g.targets, func(t target) bool { return t.name != g.reference && !w.rows.MatchString(t.name) })
 	for _, n := range g.conns {
 		t := newTable(g, n)
 		if err := g.rounds(ctx, w, n, t); err != nil {

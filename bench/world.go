@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 )
 
@@ -31,6 +32,8 @@ type world struct {
 	attache  *attache
 	quiet    *attache // the same without audit events
 	std      *attache // the same with net/http to the services
+	before   *attache // an earlier build; nil without one
+	rows     *regexp.Regexp
 
 	serviceCA *x509.CertPool
 	service   *tls.Config // trusts the services' own authority
@@ -50,6 +53,9 @@ func newWorld(ctx context.Context, o options) (w *world, err error) {
 			w.close()
 		}
 	}()
+	if w.rows, err = regexp.Compile(o.rows); err != nil {
+		return w, err
+	}
 	if w.bin, err = attacheBinary(ctx, o.binary, w.dir); err != nil {
 		return w, err
 	}
@@ -60,7 +66,15 @@ func newWorld(ctx context.Context, o options) (w *world, err error) {
 	if err = w.startUpstream(ctx); err != nil {
 		return w, err
 	}
-	return w, w.startProxies(ctx)
+	if err = w.startProxies(ctx); err != nil || o.before == "" {
+		return w, err
+	}
+	earlier := *w
+	if earlier.bin, err = filepath.Abs(o.before); err != nil {
+		return w, err
+	}
+	w.before, err = startAttache(ctx, &earlier, "before", "")
+	return w, err
 }
 
 func (w *world) startProxies(ctx context.Context) (err error) {
@@ -96,7 +110,7 @@ func (w *world) close() {
 	if w.goProxy != nil {
 		w.goProxy.stop()
 	}
-	for _, a := range []*attache{w.attache, w.quiet, w.std} {
+	for _, a := range []*attache{w.attache, w.quiet, w.std, w.before} {
 		if a != nil {
 			a.stop()
 		}
