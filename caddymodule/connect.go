@@ -57,7 +57,7 @@ func (v *visit) connect() error {
 // access log that says how long it took. Where it announces a body, Caddy bounds
 // the reading of that when the handler returns, on what is our connection then.
 func (v *visit) detaches() bool {
-	return v.r.ContentLength == 0 && v.h.inside.forwarder() != nil
+	return v.r.ContentLength == 0 && v.h.past.forwarder() != nil
 }
 
 // endsHere reports a tunnel to ourselves. A name without a dot may be another

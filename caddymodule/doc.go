@@ -4,7 +4,8 @@
 //	app.go provision.go build.go     the app attache: what all listeners share
 //	caddyfile*.go                    the Caddyfile, as package config has it
 //	handler.go visit.go door.go      the middleware: one request, by its door
-//	connect.go inside.go identify.go tunnels, and who is calling
+//	connect.go identify.go           tunnels, and who is calling
+//	shortcut.go outside.go seat.go   past Caddy's server, where that does nothing else
 //	discovery.go presign.go          what the proxy says of itself
 //	forward.go transport.go          sending, and what came back (http1: its head)
 //	observe.go                       what is told of it (audit, metrics)

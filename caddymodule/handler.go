@@ -44,7 +44,7 @@ type Handler struct {
 
 	app         *App
 	interceptor *intercept.Interceptor
-	inside      *inside
+	past        *shortcut
 	logger      *zap.Logger
 	agent       *resolver.Agent
 	names       map[string]bool
@@ -79,15 +79,16 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if server.ReadHeaderTimeout == 0 {
 		server.ReadHeaderTimeout = caddy.Duration(headerTimeout)
 	}
-	h.inside = &inside{handler: h, server: server}
+	h.past = &shortcut{handler: h, server: server}
 	h.interceptor = intercept.New(intercept.Config{
-		Handler: h.inside, CA: app.ca, Logger: h.logger,
+		Handler: inside{h.past}, CA: app.ca, Logger: h.logger,
 		ReadHeaderTimeout: time.Duration(server.ReadHeaderTimeout), IdleTimeout: time.Duration(server.IdleTimeout), MaxHeaderBytes: max(server.MaxHeaderBytes, maxInnerHeaderBytes),
 		OnMint: app.metrics.Minted, OnTunnel: app.metrics.Tunnel,
 		OnHeader: func(t *intercept.Tunnel, n int64) bool { return t.Agent.(*tunnelAgent).header(n) },
 	})
 	server.RegisterConnContext(intercept.ConnContext)
-	fieldname.Keep(server)
+	server.RegisterConnContext(outside{h.past}.connContext)
+	fieldname.Keep(server, outside{h.past}.serve)
 	entrance.All.Guard(server)
 	server.RegisterOnShutdown(h.interceptor.Shutdown)
 	server.RegisterOnStop(h.interceptor.Wait)
@@ -119,6 +120,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	v := &visit{h: h, w: w, r: r, url: *r.URL, began: time.Now(), last: http1.FramedTwice(r)}
 	entrance.All.Serve(r.Context())
 	fieldname.Restore(r)
+	if to, ok := next.(*direct); ok {
+		v.seat = to.seat
+	}
 	defer v.over(&err)
 	if err = v.understand(); err == nil {
 		h.app.metrics.Resolved(time.Since(v.began))
@@ -169,6 +173,10 @@ func (v *visit) over(err *error) {
 
 // refuse answers with a refusal.
 func (v *visit) refuse(ref *resolver.Refusal) {
+	if v.seat != nil {
+		v.seat.boundReading(v.w)
+		v.seat.boundWriting(v.w)
+	}
 	if http1.OffersBody(v.r) || v.last || v.r.ProtoMajor == 1 && ref.Code == "too_many_requests" {
 		v.w.Header().Set("Connection", "close") // what is refused for want of room keeps none
 	}

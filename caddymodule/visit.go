@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
 	"github.com/attache-proxy/attache/caddymodule/http1"
 	"github.com/attache-proxy/attache/providers/printable"
 	"github.com/attache-proxy/attache/providers/secret"
@@ -20,9 +22,10 @@ type visit struct {
 	r *http.Request
 
 	began    time.Time
-	status   int  // what we answered ourselves, where it is audited
-	last     bool // framed in two ways: then the connection ends with the answer
-	returned bool // the rest of the route came back, and did not panic
+	status   int   // what we answered ourselves, where it is audited
+	last     bool  // framed in two ways: then the connection ends with the answer
+	returned bool  // the rest of the route came back, and did not panic
+	seat     *seat // of the connection, where Caddy's server was left out
 
 	agent     *resolver.Agent
 	presented bool         // something that could have been a token
@@ -146,4 +149,23 @@ func (v *visit) json(status int, body any) error {
 	text, _ := json.Marshal(body)
 	_, _ = v.w.Write(append(printable.JSON(text), '\n'))
 	return errServed
+}
+
+// pass hands an understood request on.
+func (v *visit) pass(next caddyhttp.Handler) error {
+	v.route()
+	var lower []string
+	if v.call.Connector != nil {
+		lower = v.call.Connector.MetaPrefixes
+	}
+	w := http1.Writer(v.w, v.r, v.last, lower)
+	if to, ok := next.(*direct); ok {
+		err := to.send(w, v.r, v.call)
+		if err == nil {
+			v.seat.over(v.w)
+		}
+		return err
+	}
+	caddyhttp.SetVar(v.r.Context(), callKey, v.call)
+	return next.ServeHTTP(w, v.r)
 }

@@ -17,11 +17,11 @@ import (
 )
 
 // Keep makes a server's requests come with what Restore gives back. HTTP/3 is not
-// reached: its server is known to nobody but Caddy.
-func Keep(server *caddyhttp.Server) {
+// reached: its server is known to nobody but Caddy. Past is Aside's.
+func Keep(server *caddyhttp.Server, past func(http.ResponseWriter, *http.Request) bool) {
 	server.RegisterConnContext(func(ctx context.Context, _ net.Conn) context.Context {
 		if s, ok := ctx.Value(http.ServerContextKey).(*http.Server); ok {
-			wrap(s)
+			wrap(s, past)
 		}
 		return ctx
 	})
@@ -31,22 +31,30 @@ func Keep(server *caddyhttp.Server) {
 // been here before the first request that it lets in reads the handler.
 var wrapping sync.Mutex
 
-func wrap(s *http.Server) {
+func wrap(s *http.Server, past func(http.ResponseWriter, *http.Request) bool) {
 	wrapping.Lock()
 	defer wrapping.Unlock()
 	if _, done := s.Handler.(Aside); !done {
-		s.Handler = Aside{s.Handler}
+		s.Handler = Aside{Next: s.Handler, Past: past}
 	}
 }
 
 // Aside is a handler before Next, which is Caddy's server: it lays the names aside
 // that would be lost there.
-type Aside struct{ Next http.Handler }
+type Aside struct {
+	Next http.Handler
+	// Past serves requests that need not go through Next at all, names and all, and
+	// reports which it did; nil serves none.
+	Past func(http.ResponseWriter, *http.Request) bool
+}
 
 type asideKey struct{}
 
 // ServeHTTP implements http.Handler.
 func (a Aside) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if a.Past != nil && a.Past(w, r) {
+		return
+	}
 	var odd http.Header
 	for name, values := range r.Header {
 		if isOdd(name) {

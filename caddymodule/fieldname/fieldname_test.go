@@ -26,7 +26,7 @@ func TestRestore(t *testing.T) {
 		if direct {
 			last.ServeHTTP(httptest.NewRecorder(), r)
 		} else {
-			Aside{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			Aside{Next: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				for name := range r.Header {
 					if isOdd(name) {
 						t.Errorf("%s comes to Caddy's server", name)
