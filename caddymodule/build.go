@@ -162,7 +162,7 @@ func (a *App) buildAgent(name string, c *config.Agent) error {
 	}
 	var grants []resolver.Grant
 	for _, g := range c.Grants {
-		grants = append(grants, resolver.Grant{Connector: g.Connector, Account: g.Account, Write: g.Write, Presign: g.Presign})
+		grants = append(grants, resolver.Grant{Connector: g.Connector, Account: g.Account, Write: g.Write, Presign: g.Presign, Placeholder: g.Placeholder})
 	}
 	if err := a.static.AddAgent(name, tokens, grants); err != nil {
 		return err

@@ -263,8 +263,10 @@ func parseGrant(d *caddyfile.Dispenser) (config.Grant, error) {
 			g.Write = true
 		case "presign":
 			g.Presign = true
+		case "placeholder":
+			g.Placeholder = true
 		default:
-			return g, d.Errf("grant %s: %q is neither read, write nor presign", args[0], word)
+			return g, d.Errf("grant %s: %q is none of read, write, presign and placeholder", args[0], word)
 		}
 	}
 	return g, nil

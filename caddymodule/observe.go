@@ -169,6 +169,8 @@ func detail(e *resolver.Observation) string {
 		return "it goes on; its end is told when it comes"
 	case e.Cut != "":
 		return "cut: " + e.Cut + ", reached: " + e.Reached
+	case e.Kept:
+		return strings.TrimSpace(e.Operation + " (client_credential_kept)")
 	case e.Echo:
 		return strings.TrimSpace(e.Operation + " (an echo of the credential was replaced)")
 	}

@@ -89,7 +89,7 @@ func (v *visit) decide(target resolver.Target, choice resolver.Choice) error {
 	http1.DropH2C(v.r.Header)
 	v.ask = resolver.AskOf(v.r, &v.url)
 	v.ask.Agent, v.ask.Target, v.ask.Connector, v.ask.Account = v.agent, target, v.connector, choice.Account()
-	v.ask.Below = v.below
+	v.ask.Below, v.ask.Token = v.below, v.token
 	call, err := v.h.app.resolver.Decide(v.r.Context(), v.ask)
 	v.call, v.ask.Method = call, call.Method
 	if err != nil {

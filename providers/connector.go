@@ -47,6 +47,7 @@ type Connector struct {
 	// TakesSignedURLs is URLSignatures, or that a signer implies it.
 	TakesSignedURLs bool
 	access          access
+	leaves          []*PathPattern // where a client's own credential may stay
 }
 
 // Option is a compiled way to connect.
@@ -126,6 +127,9 @@ func (c *Connector) compile() error {
 		return err
 	}
 	if err := c.checkPrefixes(); err != nil {
+		return err
+	}
+	if err := c.compileInject(); err != nil {
 		return err
 	}
 	return c.compileAccess()

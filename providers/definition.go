@@ -71,6 +71,8 @@ type Definition struct {
 	// Keep lists which of the agent's own Authorization and Cookie pass; by
 	// default neither does.
 	Keep []string `yaml:"keep"`
+	// Inject says where a credential of the client's own may stay; see InjectDef.
+	Inject InjectDef `yaml:"inject"`
 	// Prefixes are for clients that leave out the beginning of a path, since they
 	// take it for a part of the base URL: at the base-URL door the paths listed, and
 	// those below them, are taken for those below the prefix: {/v1: [/messages]}. The

@@ -186,6 +186,9 @@ type Granted struct {
 	Write bool
 	// Presign lets the agent have URLs that work without the proxy for a while.
 	Presign bool
+	// Placeholder leaves a credential of the client's own on a request; the account's
+	// is placed where there is none, our placeholder or the agent's token.
+	Placeholder bool
 	// Rules narrow the grant: one of them must match. None means every request.
 	Rules []Rule
 }

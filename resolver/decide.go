@@ -133,6 +133,8 @@ type Ask struct {
 	Below string
 	// Account is the agent's choice; empty means none.
 	Account string
+	// Token is what the agent presented to us; zero where it is known otherwise.
+	Token secret.Value
 }
 
 // leadsTo is where a door that names the connector leads for an account.
@@ -161,6 +163,9 @@ type Call struct {
 	Prefix string
 	// Signed is the connector whose host has a URL that somebody else signed.
 	Signed *providers.Connector
+	// Kept says that the request carries a credential of the client's own, which stays:
+	// the account's is not placed.
+	Kept bool
 
 	// Token is what the agent presented; zero where it is known otherwise.
 	Token secret.Value
@@ -223,7 +228,11 @@ func (r *Resolver) Decide(ctx context.Context, ask Ask) (*Call, error) {
 	if err := r.permit(ctx, call, ask, g); err != nil {
 		return call, err
 	}
-	return call, call.settle(ask)
+	if err := call.settle(ask); err != nil {
+		return call, err
+	}
+	call.Kept = g.Placeholder && call.carriesOwn(&ask)
+	return call, nil
 }
 
 // unclearPath refuses a path that services may read in different ways, where

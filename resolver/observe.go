@@ -42,6 +42,8 @@ type Observation struct {
 	Reached, Cut string
 	// Echo says that the service echoed the credential, and that this was replaced.
 	Echo bool
+	// Kept says that a credential of the client's own was left on the request.
+	Kept bool
 	// Count is how many refusals of this kind the event stands for; zero is one.
 	Count int64
 }

@@ -300,6 +300,7 @@ func (call *Call) Event() Observation {
 	if call.Agent != nil {
 		e.Agent, e.AgentID = call.Agent.Name, call.Agent.ID
 	}
+	e.Kept = call.Kept
 	if call.Connector != nil {
 		e.Connector = call.Connector.Key
 	}

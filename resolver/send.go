@@ -65,6 +65,12 @@ func bindsConnection(h http.Header) bool {
 // send signs and sends what was taken, and again where that helps.
 func (x *exchange) send() (*http.Response, error) {
 	r, call := x.r, x.call
+	if call.Kept {
+		out := &x.outgoing().req
+		x.body.attach(out)
+		x.keepTrailers(out)
+		return x.roundTrip(out, nil)
+	}
 	cred, err := r.credentials.For(x.req.Context(), call.Account, nil)
 	if err != nil {
 		return nil, err

@@ -36,6 +36,8 @@ type Grant struct {
 	Write              bool
 	// Presign is Granted.Presign.
 	Presign bool
+	// Placeholder is Granted.Placeholder.
+	Placeholder bool
 }
 
 // NewStatic makes a directory of accounts; agents are added one by one.
@@ -85,7 +87,7 @@ func (s *Static) grant(a *staticAgent, g Grant) error {
 			continue
 		}
 		found = true
-		a.add(Granted{Account: acct, Write: g.Write, Presign: g.Presign})
+		a.add(Granted{Account: acct, Write: g.Write, Presign: g.Presign, Placeholder: g.Placeholder})
 	}
 	if !found {
 		return fmt.Errorf("grant %s:%s: the connector has no account %q", g.Connector, g.Account, g.Account)
@@ -98,6 +100,7 @@ func (a *staticAgent) add(g Granted) {
 	for i := range list {
 		if list[i].Account == g.Account {
 			list[i].Write, list[i].Presign = list[i].Write || g.Write, list[i].Presign || g.Presign
+			list[i].Placeholder = list[i].Placeholder || g.Placeholder
 			return
 		}
 	}

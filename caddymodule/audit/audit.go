@@ -129,6 +129,9 @@ func (a *Log) line(e *resolver.Observation) {
 	if e.Count > 0 {
 		fields = append(fields, zap.Int64("count", e.Count))
 	}
+	if e.Kept {
+		fields = append(fields, zap.String("credential", "client_credential_kept"))
+	}
 	if e.Echo {
 		fields = append(fields, zap.String("echo", "replaced"))
 	}

@@ -46,6 +46,7 @@ type connectorBlock struct {
 //		header  <name> <value>
 //		env     <name> <value>
 //		keep    authorization|cookie…
+//		inject  placeholder <path pattern>…              # where a client's own credential may stay
 //		cookies pass|drop
 //		scrub, sandbox on|off
 //
@@ -102,6 +103,7 @@ var connectorOptions = map[string]func(*connectorBlock, *caddyfile.Dispenser) er
 	"header":   func(b *connectorBlock, d *caddyfile.Dispenser) error { return b.entry(d, b.def, "headers") },
 	"env":      func(b *connectorBlock, d *caddyfile.Dispenser) error { return b.entry(d, b.def, "env") },
 	"keep":     (*connectorBlock).parseKeep,
+	"inject":   (*connectorBlock).parseInject,
 	"scrub":    func(b *connectorBlock, d *caddyfile.Dispenser) error { return b.onOff(d, "scrub") },
 	"sandbox":  func(b *connectorBlock, d *caddyfile.Dispenser) error { return b.onOff(d, "sandbox") },
 	"cookies":  func(b *connectorBlock, d *caddyfile.Dispenser) error { return b.text(d, "cookies") },
@@ -164,6 +166,15 @@ func (b *connectorBlock) list(d *caddyfile.Dispenser, key string) error {
 
 func (b *connectorBlock) parseHosts(d *caddyfile.Dispenser) error { return b.list(d, "hosts") }
 func (b *connectorBlock) parseKeep(d *caddyfile.Dispenser) error  { return b.list(d, "keep") }
+
+func (b *connectorBlock) parseInject(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) < 2 || args[0] != "placeholder" {
+		return d.Err("inject wants the paths at which a client's own credential may stay: inject placeholder /v1/oauth/**")
+	}
+	b.def["inject"] = map[string][]string{"placeholder": args[1:]}
+	return nil
+}
 
 func (b *connectorBlock) parseRead(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()

@@ -45,6 +45,7 @@ Examples:
 				f.String("account", "", "What: ID or CONNECTOR:NAME")
 				f.Bool("write", false, "For writing too, not for reading alone")
 				f.Bool("presign", false, "The agent may have URLs that work without the proxy for a while")
+				f.Bool("placeholder", false, "A credential of the client's own stays; the account's is placed where there is none, or a placeholder")
 				f.StringArray("host", nil, "Only requests to this host; *.name for every name below (repeatable)")
 				f.StringArray("method", nil, "Only requests with this method (repeatable)")
 				f.StringArray("path", nil, "Only this path: * is a run of characters in one segment, ** at the end any rest (repeatable)")
@@ -114,7 +115,7 @@ func createGrant(a *asking, _ []string) error {
 		return err
 	}
 	scopes := []string{"read"}
-	for _, more := range []string{"write", "presign"} {
+	for _, more := range []string{"write", "presign", "placeholder"} {
 		if a.on(more) {
 			scopes = append(scopes, more)
 		}

@@ -77,6 +77,8 @@ type Grant struct {
 	Write bool `json:"write,omitempty"`
 	// Presign lets the agent have URLs that work without the proxy for a while.
 	Presign bool `json:"presign,omitempty"`
+	// Placeholder leaves a credential of the client's own on requests.
+	Placeholder bool `json:"placeholder,omitempty"`
 }
 
 // Audit says where audit events go. They are log lines of the logger

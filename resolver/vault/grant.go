@@ -22,7 +22,8 @@ type Grant struct {
 	AccountID    string
 	Connector    string // the account's
 	// Scopes are "read", "write" or both; "presign" beside them lets the agent
-	// have URLs that work without the proxy.
+	// have URLs that work without the proxy, "placeholder" leaves a credential of its
+	// clients' own on their requests.
 	Scopes []string
 	// Rules narrow the grant; nil means every method and path.
 	Rules     []Rule
@@ -52,17 +53,20 @@ const (
 	maxRules  = 50
 )
 
+// scopes are what a grant may say.
+var scopes = []string{"read", "write", "presign", "placeholder"}
+
 func (g *Grant) check() error {
 	if len(g.Scopes) == 0 {
 		return database.Invalid("scopes", "must name read, write or both")
 	}
 	for _, s := range g.Scopes {
-		if s != "read" && s != "write" && s != "presign" {
-			return database.Invalid("scopes", "knows read, write and presign, not %q", s)
+		if !slices.Contains(scopes, s) {
+			return database.Invalid("scopes", "knows %s, not %q", strings.Join(scopes, ", "), s)
 		}
 	}
 	if !g.Allows("read") && !g.Allows("write") {
-		return database.Invalid("scopes", "must name read or write beside presign")
+		return database.Invalid("scopes", "must name read or write beside presign and placeholder")
 	}
 	if len(g.Rules) > maxRules {
 		return database.Invalid("rules", "has %d rules, %d are allowed", len(g.Rules), maxRules)

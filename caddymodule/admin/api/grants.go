@@ -141,6 +141,9 @@ func (a *API) fileGrants(id string) (out []Grant) {
 			if g.Presign {
 				b.Scopes = append(b.Scopes, "presign")
 			}
+			if g.Placeholder {
+				b.Scopes = append(b.Scopes, "placeholder")
+			}
 			if g.Account != "" {
 				b.AccountID = fileAccountID(DeclaredAccount{Connector: g.Connector, Name: g.Account})
 			}
@@ -154,7 +157,7 @@ type createGrantIn struct {
 	rest.PathID
 	Body struct {
 		AccountID string    `json:"account_id" minLength:"1" maxLength:"128"`
-		Scopes    []string  `json:"scopes" minItems:"1" maxItems:"3" enum:"read,write,presign" doc:"read, write or both. Reading is GET, HEAD, OPTIONS and what the connector lists. With presign beside them the agent may have URLs that work without the proxy for a while."`
+		Scopes    []string  `json:"scopes" minItems:"1" maxItems:"4" enum:"read,write,presign,placeholder" doc:"read, write or both. Reading is GET, HEAD, OPTIONS and what the connector lists. With presign beside them the agent may have URLs that work without the proxy for a while; with placeholder a credential of the client's own stays on a request, and the account's is placed where there is none, or a placeholder."`
 		Rules     []Rule    `json:"rules,omitempty" maxItems:"50" doc:"A request must match one of them; absent: every request."`
 		ExpiresAt time.Time `json:"expires_at,omitzero" doc:"Absent: never."`
 	}
@@ -209,7 +212,7 @@ type patchGrantIn struct {
 	PathGrant
 	rest.IfMatch
 	Body struct {
-		Scopes    []string    `json:"scopes,omitempty" minItems:"1" maxItems:"3" enum:"read,write,presign"`
+		Scopes    []string    `json:"scopes,omitempty" minItems:"1" maxItems:"4" enum:"read,write,presign,placeholder"`
 		Rules     *[]Rule     `json:"rules,omitempty" maxItems:"50" doc:"Replaces all of them; [] allows every request."`
 		ExpiresAt rest.Ending `json:"expires_at,omitempty"`
 		Version   int64       `json:"version,omitempty" doc:"The version that is edited; or use If-Match."`

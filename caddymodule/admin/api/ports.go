@@ -63,6 +63,7 @@ type DeclaredAgent struct {
 type DeclaredGrant struct {
 	Connector, Account string
 	Write, Presign     bool
+	Placeholder        bool
 }
 
 // DeclaredAccount is an account of the configuration file.

@@ -1,0 +1,74 @@
+package resolver
+
+import (
+	"encoding/base64"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/attache-proxy/attache/providers/sign"
+)
+
+// carriesOwn reports a request with a credential of the client's own in a place where
+// the account's would go, at a path where the connector lets it stay. One that holds
+// our placeholder or the agent's token in any of them has none: that is for us to
+// replace, and must not reach the service.
+func (call *Call) carriesOwn(ask *Ask) bool {
+	if !call.Connector.LeavesOwn(ask.Path) {
+		return false
+	}
+	places := call.Connector.SignerFor(call.Account.Option, call.Host).Places()
+	headers := append(slices.Clone(places.Headers), call.Connector.Removes...)
+	found, ours := false, false
+	look := func(value string) {
+		for _, word := range words(value) {
+			found = true
+			ours = ours || call.Connector.IsPlaceholder(word) || !ask.Token.IsZero() && word == ask.Token.Reveal()
+		}
+	}
+	for name, values := range ask.Header {
+		if sign.IsNamed(name, headers) && !strings.EqualFold(name, "Cookie") {
+			for _, v := range values {
+				look(v)
+			}
+		}
+	}
+	for part := range strings.FieldsFuncSeq(ask.Query, func(c rune) bool { return c == '&' || c == ';' }) {
+		name, value, _ := strings.Cut(part, "=")
+		if decoded, err := url.QueryUnescape(name); err == nil && slices.ContainsFunc(places.Query, func(p string) bool { return strings.EqualFold(p, decoded) }) {
+			if v, err := url.QueryUnescape(value); err == nil {
+				value = v
+			}
+			look(value)
+		}
+	}
+	return found && !ours
+}
+
+// words are what a value says that could be a key: itself, what follows a scheme, and
+// the two halves of Basic; for AWS's signatures the id of the key.
+func words(value string) (out []string) {
+	add := func(s string) {
+		if s = strings.TrimSpace(s); s != "" {
+			out = append(out, s)
+		}
+	}
+	scheme, rest, ok := strings.Cut(strings.TrimSpace(value), " ")
+	if !ok {
+		add(value)
+		return out
+	}
+	if raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(rest)); err == nil && strings.EqualFold(scheme, "Basic") {
+		user, password, _ := strings.Cut(string(raw), ":")
+		add(user)
+		add(password)
+		return out
+	}
+	if _, after, ok := strings.Cut(rest, "Credential="); ok {
+		id, _, _ := strings.Cut(after, "/")
+		add(id)
+		return out
+	}
+	add(rest)
+	return out
+}
