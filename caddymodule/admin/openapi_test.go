@@ -93,6 +93,46 @@ func TestDocumentedSecrets(t *testing.T) {
 	}
 }
 
+// TestDocumentedExamples: each request with a body has an example, which the schema of
+// that body lets through.
+func TestDocumentedExamples(t *testing.T) {
+	w := newWorld(t, vaulttest.SQLite(t), nil)
+	raw, err := w.api.OpenAPI()
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("https://attache.dev/openapi.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	for path, item := range doc.(map[string]any)["paths"].(map[string]any) {
+		for method, op := range item.(map[string]any) {
+			body, has := op.(map[string]any)["requestBody"].(map[string]any)
+			if !has {
+				continue
+			}
+			media := body["content"].(map[string]any)["application/json"].(map[string]any)
+			example, has := media["example"]
+			if !has {
+				t.Errorf("%s %s has no example", method, path)
+				continue
+			}
+			at := "https://attache.dev/openapi.json#/paths/" + strings.ReplaceAll(path, "/", "~1") + "/" + method + "/requestBody/content/application~1json/schema"
+			schema, err := c.Compile(at)
+			if err == nil {
+				err = schema.Validate(example)
+			}
+			if err != nil {
+				t.Errorf("the example of %s %s: %v", method, path, err)
+			}
+		}
+	}
+}
+
 // TestSchemaAgrees: the published schema and what is enforced let the same
 // credentials through.
 func TestSchemaAgrees(t *testing.T) {

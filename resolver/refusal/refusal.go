@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -88,6 +89,9 @@ var codes = map[string]struct {
 	"echo_unsearchable":          {http.StatusBadGateway, "The answer cannot be searched for the credential"},
 	"answer_unsafe":              {http.StatusBadGateway, "The service's answer was held back"},
 }
+
+// Codes are all codes of refusals, in order.
+func Codes() []string { return slices.Sorted(maps.Keys(codes)) }
 
 // retryAfter is how many seconds it makes sense to wait, by code.
 var retryAfter = map[string]int{"vault_unavailable": 5}

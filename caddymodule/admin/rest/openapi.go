@@ -3,8 +3,10 @@ package rest
 import (
 	"bytes"
 	"io"
+	"maps"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -26,7 +28,12 @@ func humaConfig(version string) huma.Config {
 				Title: "Attaché", Version: version,
 				Description: "Connected accounts, agents and what each may use. No answer holds a secret, except for a token that was just made, this once.",
 				License:     &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
+				Contact:     &huma.Contact{Name: "The Attaché authors", URL: "https://github.com/attache-proxy/attache"},
 			},
+			Servers: []*huma.Server{{
+				URL: "{origin}", Description: "Where attache_admin listens.",
+				Variables: map[string]*huma.ServerVariable{"origin": {Default: "http://127.0.0.1:8081", Description: "Its scheme, host and port."}},
+			}},
 			Components: &huma.Components{
 				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
 				SecuritySchemes: map[string]*huma.SecurityScheme{
@@ -68,11 +75,20 @@ func finishDocument(doc *huma.OpenAPI) {
 		delete(m, "ErrorModel")
 		delete(m, "ErrorDetail")
 	}
+	var code []any
+	for _, c := range Codes() {
+		code = append(code, c)
+	}
+	schemas.Map()["Problem"].Properties["code"].Enum = code
+	doc.Tags = tags(doc)
 	ref := &huma.Schema{Ref: "#/components/schemas/Problem"}
 	for _, item := range doc.Paths {
 		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
 			if op == nil {
 				continue
+			}
+			if example, ok := requests[op.OperationID]; ok && op.RequestBody != nil {
+				op.RequestBody.Content["application/json"].Example = example
 			}
 			if op.Method == http.MethodPost {
 				op.Parameters = append(op.Parameters, idempotencyKey)
@@ -84,6 +100,22 @@ func finishDocument(doc *huma.OpenAPI) {
 			}
 		}
 	}
+}
+
+// tags names what operations are sorted by.
+func tags(doc *huma.OpenAPI) (out []*huma.Tag) {
+	found := map[string]bool{}
+	for _, item := range doc.Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
+			if op != nil {
+				found[op.Tags[0]] = true
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		out = append(out, &huma.Tag{Name: name, Description: "Operations below " + paths.API + "/" + name + "."})
+	}
+	return out
 }
 
 // inWords rewrites the messages that only Go programmers understand.
