@@ -176,6 +176,7 @@ outside() { ATTACHE_INTEGRATION=1 TMPDIR=$state plain go test -json -count=1 -ti
 # outside tests have one with the detector.
 unit_tests() {
 	local code=0
+	export ATTACHE_THOROUGH=1
 	plain go test -json -timeout 15m ./providers/... ./resolver/scrub ./cmd/... || code=1
 	go test "${race[@]}" -json -short ./resolver/scrub || code=1
 	go list ./... | grep -vE '/integration$|/(providers|cmd|resolver/scrub)(/|$)' | xargs go test "${race[@]}" -json -timeout 25m || code=1

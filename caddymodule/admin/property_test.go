@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/attache-proxy/attache/resolver/vault/vaulttest"
 )
 
 // TestRandomCalls: no sequence of calls gets a secret into an answer, breaks the
@@ -18,7 +20,7 @@ func TestRandomCalls(t *testing.T) {
 		seed, _ = strconv.ParseUint(s, 10, 64)
 	}
 	steps := 500
-	if testing.Short() {
+	if !vaulttest.Thorough() {
 		steps = 120
 	}
 	each(t, func(t *testing.T, w *world) {

@@ -120,8 +120,8 @@ func TestUnsubscribe(t *testing.T) {
 // TestPostgresGoesAway: the vault says so clearly, loses nothing, and works again
 // by itself when the server is back; what it may have missed is told.
 func TestPostgresGoesAway(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
+	if !vaulttest.Thorough() {
+		t.Skip("takes seconds: with " + vaulttest.ThoroughEnv)
 	}
 	if os.Getenv(vaulttest.AddressEnv) != "" {
 		t.Skip("needs a server that it may stop")

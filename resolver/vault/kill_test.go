@@ -102,7 +102,7 @@ func write(ctx context.Context, v *vault.Vault) error {
 func TestKill(t *testing.T) {
 	vaulttest.Each(t, func(t *testing.T, c vault.Config) {
 		rounds := 8
-		if testing.Short() {
+		if !vaulttest.Thorough() {
 			rounds = 2
 		}
 		key := vault.NewKey()

@@ -26,7 +26,7 @@ func TestNoImpossibleState(t *testing.T) {
 		seed, _ = strconv.ParseUint(s, 10, 64)
 	}
 	steps := 600
-	if testing.Short() {
+	if !vaulttest.Thorough() {
 		steps = 150
 	}
 	vaulttest.Each(t, func(t *testing.T, c vault.Config) {

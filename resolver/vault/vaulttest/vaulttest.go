@@ -3,10 +3,19 @@
 package vaulttest
 
 import (
+	"os"
 	"testing"
 
 	"github.com/attache-proxy/attache/resolver/vault"
 )
+
+// ThoroughEnv names the variable that asks tests of random steps, of killed processes
+// and of a server that goes away for as much as integration/test.sh wants of them,
+// which takes minutes.
+const ThoroughEnv = "ATTACHE_THOROUGH"
+
+// Thorough reports whether that is wanted.
+func Thorough() bool { return os.Getenv(ThoroughEnv) != "" }
 
 // Keys makes a key ring with one new key.
 func Keys(tb testing.TB) *vault.Keyring {
