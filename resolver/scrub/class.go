@@ -124,11 +124,11 @@ func (c *class) next(b []byte, i int) (int, uint64) {
 		return -1, 0
 	}
 	first, k0, k1 := binary.LittleEndian.Uint64(b[i:]), keys[0], keys[1]
-	for ; i+longWindow <= len(b); i += 8 {
-		second := binary.LittleEndian.Uint64(b[i+8:])
+	for rest := b[i+8:]; len(rest) >= 8; rest = rest[8:] { // in this way without a check of bounds
+		second := binary.LittleEndian.Uint64(rest)
 		hi, lo := bits.Mul64(first^k0, second^k1)
 		if h := hi ^ lo; c.filter[h>>57]&(1<<(h>>51%64)) != 0 {
-			return i, h
+			return len(b) - len(rest) - 8, h
 		}
 		first = second
 	}

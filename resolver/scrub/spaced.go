@@ -12,7 +12,7 @@ const (
 	// wrappedReach bounds how long a wrapped text is with its line ends.
 	wrappedReach = 3 * widest
 	// leastRun is the hex of the shortest pattern; spacedStep is how far apart places may
-	// be looked at to meet every such run with three bytes over five.
+	// be looked at to meet every such run with six bytes.
 	leastRun   = 2 * (shortWindow + 1)
 	spacedStep = 12
 )
@@ -42,8 +42,9 @@ const (
 // bytes between each, is long enough, and is not hex in one case without any.
 func spacedRuns(b []byte, from int, run func(from, to int)) {
 	least := from
-	for i := from; i+5 < len(b); i += spacedStep {
-		if (spacing[b[i]]|spacing[b[i+3]]|spacing[b[i+5]])&isOther != 0 {
+	for i := from; i+6 <= len(b); i += spacedStep {
+		w := (*[6]byte)(b[i:])
+		if spacing[w[0]]|spacing[w[3]]|spacing[w[5]] >= isOther || spacing[w[1]]|spacing[w[2]]|spacing[w[4]] >= isOther {
 			continue
 		}
 		l, r := i, i
