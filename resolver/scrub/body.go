@@ -213,7 +213,9 @@ func (b *body) release(p []byte) int {
 	tail := append(b.held[:0], p[keep:]...)
 	b.search.clean(p[b.out:out], b.search.base+int64(b.out))
 	n := out - b.out
-	copy(p, p[b.out:out])
+	if b.out > 0 {
+		copy(p, p[b.out:out])
+	}
 	b.held, b.out = tail, out-keep
 	if len(b.held) == b.out {
 		b.stamps = b.stamps[:0]
