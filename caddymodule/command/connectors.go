@@ -13,6 +13,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/attache-proxy/attache/caddymodule/command/mcp"
 	"github.com/attache-proxy/attache/caddymodule/command/view"
 	"github.com/attache-proxy/attache/caddymodule/config"
 	"github.com/attache-proxy/attache/caddymodule/schema"
@@ -46,7 +47,9 @@ For completion and checks in an editor, begin a file with:
   # yaml-language-server: $schema=connector.schema.json
 `,
 	CobraFunc: func(cmd *cobra.Command) {
-		cmd.AddCommand(listConnectorsCommand(), showConnectorCommand(), validateConnectorsCommand(), mcpConnectorCommand(), &cobra.Command{
+		ofMCP := mcp.Command()
+		ofMCP.RunE = told(ofMCP.RunE)
+		cmd.AddCommand(listConnectorsCommand(), showConnectorCommand(), validateConnectorsCommand(), ofMCP, &cobra.Command{
 			Use: "schema", Short: "Prints the JSON Schema of connector files", Args: cobra.NoArgs,
 			RunE: told(func(cmd *cobra.Command, _ []string) error {
 				_, err := cmd.OutOrStdout().Write(schema.JSON())

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"slices"
+	"sync"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
@@ -13,6 +15,7 @@ import (
 	"github.com/attache-proxy/attache/caddymodule/client"
 	"github.com/attache-proxy/attache/caddymodule/command/process"
 	"github.com/attache-proxy/attache/caddymodule/command/relay"
+	"github.com/attache-proxy/attache/caddymodule/doctor"
 )
 
 // Exit codes of exec where no command ran, as env(1), nohup(1) and timeout(1)
@@ -114,7 +117,7 @@ func relayed(cmd *cobra.Command, to *reached, r *client.Request) (*relay.Relay, 
 	if off, _ := cmd.Flags().GetBool("no-relay"); off || r.Token.IsZero() && r.Account == "" && r.Proxy.Scheme == "http" {
 		return nil, nil
 	}
-	through, err := relay.Start(relay.Proxy{URL: r.Proxy, Dial: to.client.Dial, Agent: r.About.Agent, Account: r.Account, Token: r.Token})
+	through, err := relay.Start(caller(to, r))
 	if errors.Is(err, errors.ErrUnsupported) {
 		return nil, nil // the variables hold the token
 	}
@@ -123,4 +126,41 @@ func relayed(cmd *cobra.Command, to *reached, r *client.Request) (*relay.Relay, 
 	}
 	r.Through = through.URL
 	return through, nil
+}
+
+func caller(to *reached, r *client.Request) relay.Proxy {
+	return relay.Proxy{URL: r.Proxy, Dial: to.client.Dial, Agent: r.About.Agent, Account: r.Account, Token: r.Token}
+}
+
+// watched is the environment of a command whose requests are looked at on their way,
+// where the system lets a run have a listener of its own.
+func watched(to *reached, about *client.About, account string) (env []string, seen func() []doctor.Seen, stop func(), err error) {
+	environ := os.Environ()
+	files, err := client.WriteFiles("", to.rootPEM(about), client.ExtraRoots(environ), client.SystemRoots(environ))
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	r := client.Request{Proxy: to.client.URL, About: about, Token: to.client.Token, Account: account, Files: files, Environ: environ, Secrets: to.secrets}
+	from, stop := caller(to, &r), func() {}
+	var mu sync.Mutex
+	var all []doctor.Seen
+	from.Saw = func(method, target string, opened bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, doctor.Seen{Method: method, Target: target, Opened: opened})
+	}
+	if through, err := relay.Start(from); err == nil {
+		r.Through, stop = through.URL, func() { _ = through.Close() }
+		seen = func() []doctor.Seen {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(all)
+		}
+	}
+	e, err := client.Compute(r)
+	if err != nil {
+		stop()
+		return nil, nil, nil, err
+	}
+	return e.Apply(environ), seen, stop, nil
 }

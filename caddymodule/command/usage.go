@@ -10,6 +10,8 @@ import (
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"github.com/attache-proxy/attache/caddymodule/command/spelling"
 )
 
 // exitUsage is the exit code of a command line that is wrong: an unknown command
@@ -101,43 +103,18 @@ func unknown(cmd *cobra.Command, word string) error {
 	return fmt.Errorf("there is no command %q here; there are: %s", word, strings.Join(names, ", "))
 }
 
-// near is the command that somebody may have meant: it begins so, or is two letters
-// away at most. Empty where none is like it.
+// near is the command that somebody may have meant; empty where none is like it.
 func near(cmd *cobra.Command, word string) string {
-	best, name := 3, ""
+	var names []string
 	for _, sub := range cmd.Commands() {
-		if !sub.IsAvailableCommand() {
-			continue
-		}
-		d := distance(strings.ToLower(word), sub.Name())
-		if len(word) > 1 && strings.HasPrefix(sub.Name(), strings.ToLower(word)) {
-			d = min(d, 1)
-		}
-		if d < best {
-			best, name = d, cmd.CommandPath()+" "+sub.Name()
+		if sub.IsAvailableCommand() {
+			names = append(names, sub.Name())
 		}
 	}
-	return name
-}
-
-// distance is Levenshtein's: how many letters to add, leave out or change.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+	if name := spelling.Near(word, names); name != "" {
+		return cmd.CommandPath() + " " + name
 	}
-	for i := range len(a) {
-		before := row[0] // of the row above, one to the left
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			before, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, before+cost)
-		}
-	}
-	return row[len(b)]
+	return ""
 }
 
 // Usage tells that the command line is wrong, and what would be right.

@@ -147,8 +147,9 @@ func (j *joint) request(h head) error {
 			return err
 		}
 	}
-	if switches {
-		j.answers.wait()
+	opened := switches && j.answers.wait()
+	if saw := j.relay.caller.Saw; saw != nil {
+		saw(h.method, h.target, opened)
 	}
 	return nil
 }

@@ -44,6 +44,9 @@ type Proxy struct {
 	// is zero where the proxy wants none.
 	Agent, Account string
 	Token          secret.Value
+	// Saw is told of each request; opened says that it was one for a tunnel, which was
+	// opened. Nil for nobody.
+	Saw func(method, target string, opened bool)
 }
 
 // Start listens, and serves until Close. It returns an error that is

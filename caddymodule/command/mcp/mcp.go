@@ -1,4 +1,5 @@
-package command
+// Package mcp writes the connector of a remote MCP server.
+package mcp
 
 import (
 	"fmt"
@@ -13,7 +14,8 @@ import (
 	"github.com/attache-proxy/attache/resolver/egress"
 )
 
-func mcpConnectorCommand() *cobra.Command {
+// Command is `attache connectors mcp URL`.
+func Command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "mcp URL", Short: "Writes the connector of a remote MCP server, from its URL alone", Args: cobra.ExactArgs(1),
 		Long: `
@@ -27,7 +29,7 @@ POST /api/v1/connectors with {"name": …, "mcp": URL} does all of it in one cal
 	}
 	cmd.Flags().String("key", "", "The connector's key; default: made of the server's host")
 	cmd.Flags().StringSlice("allow-address", nil, "Addresses or prefixes that may be asked although they are not public")
-	cmd.RunE = told(func(cmd *cobra.Command, args []string) error {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		key, _ := cmd.Flags().GetString("key")
 		addresses, _ := cmd.Flags().GetStringSlice("allow-address")
 		allow, err := egress.ParseAllow(addresses)
@@ -47,7 +49,7 @@ POST /api/v1/connectors with {"name": …, "mcp": URL} does all of it in one cal
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "# Found out from %s\n%s", s.URL, src)
 		return nil
-	})
+	}
 	return cmd
 }
 
