@@ -145,7 +145,9 @@ func (v *visit) serve(next caddyhttp.Handler) error {
 	if err := v.h.app.resolver.Begin(v.call, kind); err != nil {
 		return err
 	}
-	defer liftIdleTimeouts(v.r)()
+	if v.seat == nil {
+		defer liftIdleTimeouts(v.r)()
+	}
 	v.setPlaceholders()
 	v.w.Header().Del("Alt-Svc")
 	return v.pass(next)

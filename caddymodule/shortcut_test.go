@@ -25,7 +25,7 @@ const (
 
 // loadShortcut runs a configuration whose only server has a site of this text, and
 // returns the shortcut of its first handler.
-func loadShortcut(t *testing.T, global, site string) *shortcut {
+func loadShortcut(t testing.TB, global, site string) *shortcut {
 	t.Helper()
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer "+shortcutSecret {
@@ -137,7 +137,7 @@ func TestShortcutIsWhereNothingElseIs(t *testing.T) {
 }
 
 // past is a listener of our own with the handler that Caddy's server gets.
-func past(t *testing.T, s *shortcut) net.Addr {
+func past(t testing.TB, s *shortcut) net.Addr {
 	t.Helper()
 	o := outside{s}
 	l := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -151,7 +151,7 @@ func past(t *testing.T, s *shortcut) net.Addr {
 	return l.Listener.Addr()
 }
 
-func dialPast(t *testing.T, at net.Addr) (net.Conn, *bufio.Reader) {
+func dialPast(t testing.TB, at net.Addr) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	c, err := net.Dial("tcp", at.String())
 	if err != nil {
@@ -261,4 +261,30 @@ func TestOutsideIsBounded(t *testing.T) {
 			t.Errorf("%q, %v: cut by a limit that an earlier answer left behind", body, err)
 		}
 	})
+}
+
+// BenchmarkOutside is a call by the base-URL door, with client and service in the
+// same process.
+func BenchmarkOutside(b *testing.B) {
+	c, from := dialPast(b, past(b, loadShortcut(b, "", "http:// {\nBIND\nattache\n}")))
+	_ = c.SetDeadline(time.Time{})
+	request := []byte("GET /echo/v1/items HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nAccept: */*\r\n" + withToken + "\r\n")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := c.Write(request); err != nil {
+			b.Fatal(err)
+		}
+		for body := false; ; {
+			line, err := from.ReadSlice('\n')
+			if err != nil {
+				b.Fatal(err)
+			}
+			if body = body || len(line) == 2; body {
+				break
+			}
+		}
+		if _, err := from.Discard(len("answered")); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

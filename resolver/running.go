@@ -111,8 +111,8 @@ var errEnded = errors.New("the permission ended")
 
 // ends says what is to be closed when the call's permission is taken away: the
 // connection or the body that the call holds now; nil means nothing. It is closed
-// at once where that has happened already.
-func (call *Call) ends(c io.Closer) {
+// at once where that has happened already, and then false is returned.
+func (call *Call) ends(c io.Closer) bool {
 	call.run.mu.Lock()
 	before, taken := call.run.closer, call.run.taken
 	call.run.closer = c
@@ -123,10 +123,11 @@ func (call *Call) ends(c io.Closer) {
 	if taken && c != nil {
 		_ = c.Close()
 	}
+	return !taken
 }
 
 // Holds is ends, for those who join the two sides of a call themselves.
-func (call *Call) Holds(c io.Closer) { call.ends(c) }
+func (call *Call) Holds(c io.Closer) bool { return call.ends(c) }
 
 // end takes the permission away.
 func (call *Call) end() {

@@ -60,20 +60,35 @@ func worthRepeating(res *http.Response, err error) bool {
 
 // timed ends a request whose answer has not begun after d; zero is never. Once it
 // has begun, it may take as long as it likes, and as the agent is permitted.
-func (x *exchange) timed(out *http.Request, d time.Duration) (*http.Response, error) {
-	if d == 0 && x.call.run.in == nil {
-		return x.tr.Send(out, x.owner)
+func (x *exchange) timed(out *http.Request, d time.Duration) (res *http.Response, err error) {
+	began := x.call.run.in != nil
+	switch {
+	case d > 0:
+		res, err = x.within(out, d)
+	case began:
+		res, err = x.tr.Send(out, x.owner, x.call)
+	default:
+		res, err = x.tr.Send(out, x.owner, nil)
 	}
+	if err == nil && began {
+		if rw, upgraded := outcome.Upgraded(res); upgraded {
+			x.call.ends(rw) // a context ends nothing any more
+		}
+	}
+	return res, err
+}
+
+// within sends a request under a context that ends where its answer does not begin
+// after d, and with the permission.
+func (x *exchange) within(out *http.Request, d time.Duration) (*http.Response, error) {
 	began := x.call.run.in != nil
 	ctx, cancel := context.WithCancelCause(out.Context())
-	if c := (cutting{cancel}); began {
-		x.call.ends(c)
+	if began {
+		x.call.ends(cutting{cancel}) // Finish ends the context
 	}
-	if d > 0 {
-		timer := time.AfterFunc(d, func() { cancel(errSlow) })
-		defer timer.Stop()
-	}
-	res, err := x.tr.Send(out.WithContext(ctx), x.owner)
+	timer := time.AfterFunc(d, func() { cancel(errSlow) })
+	defer timer.Stop()
+	res, err := x.tr.Send(out.WithContext(ctx), x.owner, nil)
 	if err != nil {
 		if errors.Is(context.Cause(ctx), errSlow) {
 			err = slow{}
@@ -81,14 +96,17 @@ func (x *exchange) timed(out *http.Request, d time.Duration) (*http.Response, er
 		cancel(nil)
 		return nil, err
 	}
-	switch rw, upgraded := outcome.Upgraded(res); {
-	case began && upgraded:
-		x.call.ends(rw) // the context ends nothing any more
-	case began: // Finish ends the context
-	default:
+	if !began {
 		outcome.Then(res, func() { cancel(nil) })
 	}
 	return res, nil
+}
+
+// Under implements upstream.Holder.
+func (call *Call) Under(ctx context.Context) context.Context {
+	ctx, cancel := context.WithCancelCause(ctx)
+	call.ends(cutting{cancel})
+	return ctx
 }
 
 // cutting ends a request by its context.

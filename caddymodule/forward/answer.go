@@ -168,10 +168,29 @@ func splice(w http.ResponseWriter, res *http.Response, streams bool) (done bool,
 	if !ok {
 		return false, nil
 	}
-	idle, ok := w.(*caddyhttp.IdleTimeoutWriter)
-	if !ok {
+	to := socket(w)
+	if to == nil {
 		return false, nil
 	}
-	_, err = from.WriteTo(idle.ResponseWriterWrapper)
+	_, err = from.WriteTo(to)
 	return true, err
+}
+
+// socket is the writer that may hand a body over to the kernel, or nil.
+func socket(w http.ResponseWriter) io.Writer {
+	for {
+		switch in := w.(type) {
+		case *caddyhttp.IdleTimeoutWriter:
+			return in.ResponseWriterWrapper
+		case interface{ Below() http.ResponseWriter }: // package http1 looks at heads alone
+			w = in.Below()
+		case interface{ Unwrap() http.ResponseWriter }:
+			return nil
+		default:
+			if _, moves := w.(io.ReaderFrom); !moves {
+				return nil
+			}
+			return w
+		}
+	}
 }

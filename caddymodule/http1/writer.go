@@ -12,7 +12,7 @@ import (
 // sent in lower case, as S3 and the like do: net/http would write X-Amz-Meta-Note
 // for x-amz-meta-note, and boto3 shows the name as it comes.
 func Writer(w http.ResponseWriter, r *http.Request, last bool, lower []string) http.ResponseWriter {
-	a := &answer{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
+	a := &answer{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
 	if r.ProtoMajor == 1 {
 		a.offered, a.last, a.lower = OffersBody(r), last, lower
 	}
@@ -26,7 +26,7 @@ func OffersBody(r *http.Request) bool { return r.ProtoMajor == 1 && r.Header.Get
 
 // answer is a ResponseWriter that touches the head of the final answer.
 type answer struct {
-	*caddyhttp.ResponseWriterWrapper
+	caddyhttp.ResponseWriterWrapper
 	// offered is OffersBody: then the connection ends with a refusal.
 	offered bool
 	last    bool
@@ -56,3 +56,6 @@ func (w *answer) WriteHeader(status int) {
 	}
 	w.ResponseWriterWrapper.WriteHeader(status)
 }
+
+// Below is the writer for the body, of which there is nothing to be touched.
+func (w *answer) Below() http.ResponseWriter { return w.ResponseWriter }

@@ -166,6 +166,9 @@ func (r *Refusal) Answer(w http.ResponseWriter, req *http.Request) {
 
 // As finds the refusal in an error.
 func As(err error) (*Refusal, bool) {
+	if err == nil {
+		return nil, false
+	}
 	var r *Refusal
 	ok := errors.As(err, &r)
 	return r, ok

@@ -32,7 +32,10 @@ func (e *unanswered) Unwrap() error { return e.err }
 
 // exchange sends the message and reads the answer's head. The connection
 // belongs to the answer's body then, or is closed.
-func (c *conn) exchange(t *Transport, req *http.Request, m *message) (*http.Response, error) {
+func (c *conn) exchange(t *Transport, req *http.Request, m *message, held Holder) (*http.Response, error) {
+	if held != nil {
+		held.Holds(c) // where that closes it, writing fails
+	}
 	stop := context.AfterFunc(req.Context(), c.abort)
 	before := c.wire.sent
 	c.openReader()
@@ -53,7 +56,7 @@ func (c *conn) exchange(t *Transport, req *http.Request, m *message) (*http.Resp
 			closeBody(req)
 		}
 		res.TLS = c.state
-		c.handOut(t, res, req, s, m, broken, stop)
+		c.handOut(t, res, req, s, broken, stop, held)
 		return res, nil
 	}
 	stop()

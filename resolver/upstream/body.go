@@ -17,6 +17,7 @@ type body struct {
 	ctx    context.Context
 	s      *sending
 	stop   func() bool
+	held   Holder
 	src    io.Reader // net/http's reader of chunks, or of all there is
 	left   int64     // with src nil: how much of a body of known length
 	keeps  bool
@@ -28,8 +29,8 @@ type body struct {
 var errClosed = errors.New("the answer's body was closed")
 
 // handOut makes res.Body the owner of the connection, or gives it back at once.
-func (c *conn) handOut(t *Transport, res *http.Response, req *http.Request, s *sending, m *message, broken error, stop func() bool) {
-	b := &body{c: c, t: t, ctx: req.Context(), s: s, stop: stop, keeps: !res.Close && !req.Close && broken == nil && !s.early()}
+func (c *conn) handOut(t *Transport, res *http.Response, req *http.Request, s *sending, broken error, stop func() bool, held Holder) {
+	b := &body{c: c, t: t, ctx: req.Context(), s: s, stop: stop, held: held, keeps: !res.Close && !req.Close && broken == nil && !s.early()}
 	switch {
 	case res.Body == nil || res.Body == http.NoBody:
 		res.Body = http.NoBody
@@ -152,7 +153,7 @@ func (b *body) end(whole bool) {
 	c := b.c
 	stopped := b.stop()
 	sent := b.s == nil || b.s.over()
-	if !whole || !b.keeps || !stopped || !sent || c.br.Buffered() > 0 {
+	if !whole || !b.keeps || !stopped || !sent || c.br.Buffered() > 0 || b.held != nil && !b.held.Holds(nil) {
 		c.close()
 		return
 	}

@@ -29,6 +29,12 @@ func newConn(p place, raw net.Conn) *conn {
 
 func (c *conn) close() { c.abort() }
 
+// Close implements io.Closer, for who holds the request. It may be called from any goroutine.
+func (c *conn) Close() error {
+	c.abort()
+	return nil
+}
+
 // retire closes an idle connection, with TLS's word of farewell.
 func (c *conn) retire() { _ = c.rw.Close() }
 

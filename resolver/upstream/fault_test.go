@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -360,7 +361,7 @@ func TestHangUp(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		req, _ := http.NewRequestWithContext(ctx, "POST", "http://"+svc.addr+test.path, test.body)
 		time.AfterFunc(50*time.Millisecond, func() { cancel(cause) })
-		res, err := tr.Send(req, Owner{})
+		res, err := tr.Send(req, Owner{}, nil)
 		if err == nil {
 			_, err = io.ReadAll(res.Body)
 		}
@@ -454,7 +455,7 @@ func TestPool(t *testing.T) {
 		}
 	})
 	on := func(tr *Transport, account string) string {
-		res, err := tr.Send(svc.request("GET", nil), Owner{Account: account})
+		res, err := tr.Send(svc.request("GET", nil), Owner{Account: account}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -468,14 +469,14 @@ func TestPool(t *testing.T) {
 	if a == b || on(tr, "a") != a || on(tr, "b") != b {
 		t.Error("two accounts share a connection, or one does not keep its own")
 	}
-	if res, err := tr.Send(svc.request("GET", nil), Owner{Account: "a", Agent: "other"}); err != nil {
+	if res, err := tr.Send(svc.request("GET", nil), Owner{Account: "a", Agent: "other"}, nil); err != nil {
 		t.Error(err)
 	} else if got, _ := io.ReadAll(res.Body); string(got) == a || string(got) == b {
 		t.Error("two agents share a connection")
 	}
 	var held []*http.Response
 	for range 5 {
-		res, err := tr.Send(svc.request("GET", nil), Owner{Account: "a"})
+		res, err := tr.Send(svc.request("GET", nil), Owner{Account: "a"}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -516,7 +517,7 @@ func TestEarlyClose(t *testing.T) {
 	tr := newTransport(t)
 	for _, path := range []string{"/length/1000000", "/chunks/100"} {
 		req, _ := http.NewRequest("GET", svc.URL+path, nil)
-		res, err := tr.Send(req, Owner{})
+		res, err := tr.Send(req, Owner{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -548,7 +549,7 @@ func TestEarlyAnswerEndsConnection(t *testing.T) {
 		req := svc.request("PUT", body)
 		req.ContentLength = length
 		go rest.Write(make([]byte, 20<<10))
-		res, err := tr.Send(req, Owner{})
+		res, err := tr.Send(req, Owner{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -557,12 +558,113 @@ func TestEarlyAnswerEndsConnection(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		res, err = tr.Send(svc.request("GET", nil), Owner{})
+		res, err = tr.Send(svc.request("GET", nil), Owner{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if second, _ := io.ReadAll(res.Body); string(second) == string(first) {
 			t.Errorf("%d bytes: the next request went over connection %s as well", length, second)
 		}
+	}
+}
+
+// hold is a Holder for one request.
+type hold struct {
+	mu    sync.Mutex
+	on    io.Closer
+	ended bool
+}
+
+func (h *hold) Holds(c io.Closer) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.on = c; h.ended && c != nil {
+		_ = c.Close()
+	}
+	return !h.ended
+}
+
+func (h *hold) Under(ctx context.Context) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	h.Holds(closing(cancel))
+	return ctx
+}
+
+func (h *hold) end() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ended = true; h.on != nil {
+		_ = h.on.Close()
+	}
+}
+
+type closing context.CancelFunc
+
+func (c closing) Close() error { c(); return nil }
+
+// TestHeld: who permitted a request ends it while it waits for the head, in the middle
+// of the answer, and before it begins; it is not sent again, and its connection not
+// kept. Once the answer is whole, there is nothing left to be ended.
+func TestHeld(t *testing.T) {
+	var requests atomic.Int32
+	waits, gone := make(chan struct{}, 8), make(chan struct{}, 8)
+	svc := newScript(t, func(_ int, c net.Conn, r *bufio.Reader) {
+		for {
+			req, err := readHead(r)
+			if err != nil {
+				return
+			}
+			switch requests.Add(1); req.URL.Path {
+			case "/body":
+				io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart")
+			case "/whole":
+				io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody")
+				continue
+			}
+			waits <- struct{}{}
+			io.Copy(io.Discard, r)
+			gone <- struct{}{}
+			return
+		}
+	})
+	tr := newTransport(t)
+	send := func(path string, h *hold) error {
+		req := svc.request("GET", nil)
+		req.URL.Path = path
+		res, err := tr.Send(req, Owner{}, h)
+		if err == nil {
+			_, err = io.ReadAll(res.Body)
+			res.Body.Close()
+		}
+		return err
+	}
+	for _, path := range []string{"/head", "/body"} {
+		for _, kept := range []bool{true, false} {
+			whole := new(hold)
+			if kept {
+				if err := send("/whole", whole); err != nil || whole.on != nil || tr.idle() != 1 {
+					t.Fatalf("a whole answer: %v, %d connections kept, holding %v", err, tr.idle(), whole.on)
+				}
+			}
+			whole.end() // its connection is the next one's
+			h := new(hold)
+			before := requests.Load()
+			go func() { <-waits; h.end() }()
+			if err := send(path, h); err == nil {
+				t.Errorf("%s: no error", path)
+			}
+			select {
+			case <-gone:
+			case <-time.After(10 * time.Second):
+				t.Errorf("%s: the service was not told", path)
+			}
+			if n := requests.Load() - before; n != 1 || tr.idle() != 0 {
+				t.Errorf("%s on a kept connection %v: sent %d times, %d connections kept", path, kept, n, tr.idle())
+			}
+		}
+	}
+	before := requests.Load()
+	if err := send("/whole", &hold{ended: true}); err == nil || requests.Load() != before {
+		t.Errorf("ended before it began: error %v, sent %d times", err, requests.Load()-before)
 	}
 }

@@ -65,7 +65,7 @@ func FuzzAnswer(f *testing.F) {
 		}
 		at := newConn(place{addr: "service.example:80"}, c)
 		kept := false
-		res, err := at.exchange(tr, req, m)
+		res, err := at.exchange(tr, req, m, nil)
 		var body []byte
 		if err == nil {
 			body, err = io.ReadAll(res.Body)

@@ -79,7 +79,7 @@ func get(t testing.TB, tr *Transport, req *http.Request) (*http.Response, string
 	t.Helper()
 	ctx, cancel := context.WithTimeout(req.Context(), 20*time.Second)
 	defer cancel()
-	res, err := tr.Send(req.WithContext(ctx), Owner{})
+	res, err := tr.Send(req.WithContext(ctx), Owner{}, nil)
 	if err != nil {
 		return nil, "", err
 	}

@@ -49,33 +49,55 @@ func (t *Transport) Close() {
 }
 
 // RoundTrip implements http.RoundTripper.
-func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) { return t.Send(req, Owner{}) }
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	return t.Send(req, Owner{}, nil)
+}
+
+// Holder is who may end a request before its time, whatever it is waiting for. It is
+// told what to close; a context of its own for each request would cost more than that.
+type Holder interface {
+	// Holds says that c is to be closed, at once where the request was ended already:
+	// then it returns false. Nil means nothing any more.
+	Holds(c io.Closer) bool
+	// Under is ctx until the request is ended, or something else is held.
+	Under(ctx context.Context) context.Context
+}
+
+// under is the request for those who know nothing but contexts.
+func under(req *http.Request, held Holder) *http.Request {
+	if held == nil {
+		return req
+	}
+	return req.WithContext(held.Under(req.Context()))
+}
 
 // Send sends a request over a connection that only requests with the same
 // owner use: what a service has attached to a connection, whatever an answer leaves
 // behind on it, and what a service takes for a next request although it was a body,
 // meets nobody else. HTTP/2 connections are shared.
 //
+// Held may end the request, and its answer's body; nil is nobody.
+//
 // Informational answers are told to the hook Got1xxResponse of the request's
 // httptrace.ClientTrace, if there is one. The caller must read the body to its
 // end or close it.
-func (t *Transport) Send(req *http.Request, owner Owner) (*http.Response, error) {
+func (t *Transport) Send(req *http.Request, owner Owner, held Holder) (*http.Response, error) {
 	if !t.own || !ordinary(req) {
-		return t.std.RoundTrip(req)
+		return t.std.RoundTrip(under(req, held))
 	}
 	p := placeOf(req, owner)
 	if p.tls && t.seen.of(p.addr) != http1 {
-		return t.learn(req, p.addr)
+		return t.learn(under(req, held), p.addr)
 	}
 	m, err := compose(req)
 	if err != nil {
 		closeBody(req)
 		return nil, err
 	}
-	res, err := t.try(req, p, m)
+	res, err := t.try(req, p, m, held)
 	if errors.Is(err, errHTTP2) {
 		t.seen.set(p.addr, http2)
-		return t.again(req, m)
+		return t.again(under(req, held), m)
 	}
 	if err != nil {
 		m.drop()
@@ -103,22 +125,26 @@ type composed struct {
 
 // try sends over an idle connection, and where that turns out to be dead and
 // the request may be repeated, once more over a new one.
-func (t *Transport) try(req *http.Request, p place, m *message) (*http.Response, error) {
+func (t *Transport) try(req *http.Request, p place, m *message, held Holder) (*http.Response, error) {
 	if err := req.Context().Err(); err != nil {
 		return nil, err
 	}
 	if c := t.pool.take(p); c != nil {
-		res, err := c.exchange(t, req, m)
+		res, err := c.exchange(t, req, m, held)
 		var dead *unanswered
 		if !errors.As(err, &dead) || !m.again(req, dead.unsent) || req.Context().Err() != nil {
 			return res, err
 		}
 	}
-	c, err := t.dial(req.Context(), p)
+	ctx := req.Context()
+	if held != nil {
+		ctx = held.Under(ctx)
+	}
+	c, err := t.dial(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	return c.exchange(t, req, m)
+	return c.exchange(t, req, m, held)
 }
 
 // learn sends by net/http and remembers the protocol that was agreed.
