@@ -44,7 +44,10 @@ func (x *exchange) takeBody() error {
 		return nil
 	}
 	// Whether one needs it may hang on the host that the request will go to.
-	t.signer = x.signer.NeedsBody() && sign.NeedsBody(x.signer, &x.outgoing().req)
+	if x.signer.NeedsBody() {
+		x.ready = x.outgoing()
+		t.signer = sign.NeedsBody(x.signer, &x.ready.req)
+	}
 	replay := x.r.credentials.CanRefresh(call.Account) && req.ContentLength > 0 && req.ContentLength <= maxReplayBytes
 	look, err := override.For(req.Header, call.onlyReads)
 	if err != nil || !t.signer && !replay && look == nil {

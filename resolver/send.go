@@ -107,6 +107,7 @@ type exchange struct {
 	// its own. A further one has others: the transport may still read the first.
 	own   outgoing
 	begun bool
+	ready *outgoing // made before it was to be sent, to be looked at; nil when it was taken
 }
 
 // outgoing is a request of ours and what it is signed with.
@@ -170,7 +171,10 @@ func discard(res *http.Response) {
 }
 
 func (x *exchange) once(cred *secret.Credential) (*http.Response, *sign.Input, error) {
-	o := x.outgoing()
+	o := x.ready
+	if x.ready = nil; o == nil {
+		o = x.outgoing()
+	}
 	out, in := &o.req, &o.in
 	x.body.attach(out)
 	x.keepTrailers(out)

@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -104,12 +105,63 @@ type signer interface {
 	length() int // of a signature inside a chunk
 }
 
-// derive makes the key of a scope.
+// derive makes the key of a scope, or takes the one that was made before: it holds
+// for a day, and four of a signature's five MACs are for it.
 func derive(k Keys, s Scope) macSigner {
-	key := mac([]byte(s.Scheme.KeyPrefix+k.Secret), s.Time.UTC().Format(dayLayout))
+	at := s.Time.UTC()
+	of := derivation{secret: sha256.Sum256([]byte(s.Scheme.KeyPrefix + k.Secret)), region: s.Region, service: s.Service, end: s.Scheme.End}
+	of.year, of.month, of.day = at.Date()
+	if key := derived.get(of); key != nil {
+		return macSigner{key}
+	}
+	key := mac([]byte(s.Scheme.KeyPrefix+k.Secret), at.Format(dayLayout))
 	key = mac(key, s.Region)
 	key = mac(key, s.Service)
-	return macSigner{mac(key, s.Scheme.End)}
+	key = mac(key, s.Scheme.End)
+	derived.put(of, key)
+	return macSigner{key}
+}
+
+// derivation is what a key depends on. The secret itself is kept nowhere.
+type derivation struct {
+	secret               [sha256.Size]byte
+	year                 int
+	month                time.Month
+	day                  int
+	region, service, end string
+}
+
+// derived are the keys that were made lately.
+var derived derivedKeys
+
+type derivedKeys struct {
+	mu sync.RWMutex
+	m  map[derivation][]byte
+}
+
+// maxDerived bounds them, and maxDerivedName what each is for: agents may choose regions.
+const (
+	maxDerived     = 1024
+	maxDerivedName = 128
+)
+
+func (d *derivedKeys) get(of derivation) []byte {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.m[of]
+}
+
+func (d *derivedKeys) put(of derivation, key []byte) {
+	if len(of.region)+len(of.service) > maxDerivedName {
+		return
+	}
+	of.region, of.service = strings.Clone(of.region), strings.Clone(of.service) // they may be parts of a request
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.m == nil || len(d.m) >= maxDerived {
+		d.m = map[derivation][]byte{}
+	}
+	d.m[of] = key
 }
 
 func mac(key []byte, text string) []byte {
