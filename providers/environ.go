@@ -19,7 +19,7 @@ var (
 	envKey         = regexp.MustCompile(`^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*_(API_?KEY|KEY_ID|ACCESS_KEY|SECRET_KEY|SECRET|TOKEN|PAT)$`)
 	envURL         = regexp.MustCompile(`^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*_(BASE_URL|API_URL|API_BASE|API_BASE_URL|API_ENDPOINT|ENDPOINT|ENDPOINT_URL)$`)
 	envBaseValue   = regexp.MustCompile(`^\{base\}(/[A-Za-z0-9_.-]+)*/?$`)
-	envPlaceholder = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,128}$`)
+	envPlaceholder = regexp.MustCompile(`^[A-Za-z0-9_.:-]+$`)
 	envZeros       = regexp.MustCompile(`^([a-z]{1,8}[_.-])?[0-]{8,}$`)
 )
 
@@ -56,7 +56,7 @@ func envValue(name, value string) (*regexp.Regexp, error) {
 	switch {
 	case envBaseValue.MatchString(value) && !strings.Contains(value, ".."):
 		return envURL, nil
-	case envPlaceholder.MatchString(value) && (strings.Contains(strings.ToLower(value), "attache") || envZeros.MatchString(value)):
+	case len(value) <= 128 && envPlaceholder.MatchString(value) && (strings.Contains(strings.ToLower(value), "attache") || envZeros.MatchString(value)):
 		return envKey, nil
 	}
 	built, err := Catalog()

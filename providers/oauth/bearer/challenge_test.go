@@ -26,6 +26,7 @@ func TestParse(t *testing.T) {
 		{"before others", []string{`Bearer error="x", Basic realm="y"`}, bearer.Challenge{Error: "x"}, true},
 		{"named twice", []string{`Bearer error="x", error="y"`}, bearer.Challenge{Error: "x"}, true},
 		{"a scope twice", []string{`Bearer scope="s s t"`}, bearer.Challenge{Scopes: []string{"s", "t"}}, true},
+		{"a scope's length", []string{`Bearer scope="` + strings.Repeat("s", 257) + " " + strings.Repeat("t", 256) + `"`}, bearer.Challenge{Scopes: []string{strings.Repeat("t", 256)}}, true},
 		{"no scopes", []string{"Bearer scope=\"\x01 é ok\""}, bearer.Challenge{Scopes: []string{"ok"}}, true},
 		{"another scheme", []string{`Basic realm="Bearer"`}, bearer.Challenge{}, false},
 		{"none", nil, bearer.Challenge{}, false},
