@@ -489,6 +489,9 @@ func TestConnectors(t *testing.T) {
 		if named.str("key") != "by-yaml" {
 			t.Errorf("a connector whose definition says its name = %s", named.raw)
 		}
+		if spelt := w.want(201, "", "POST", "/connectors", `{"name":"MyServiceOAuth","hosts":["spelt.example"],"token_url":"https://spelt.example/token","client_id":"good"}`); spelt.str("key") != "myserviceoauth" || spelt.str("title") != "MyServiceOAuth" {
+			t.Errorf("a name in capitals = %s", spelt.raw)
+		}
 		w.want(422, "INVALID_CONNECTOR", "POST", "/connectors", `{"definition":"key: [\n"}`)
 		w.want(422, "INVALID_INPUT", "POST", "/connectors", `{"hosts":["x.example"]}`)
 

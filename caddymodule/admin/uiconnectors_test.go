@@ -69,7 +69,7 @@ func TestDashboardConnectors(t *testing.T) {
 		}
 
 		b.click("Edit")
-		b.see("Edit ui-")
+		b.see("Edit ui_") // the name as it was spelt
 		if strings.Contains(b.eval("document.body.innerHTML + [...document.querySelectorAll('input,textarea')].map((i) => i.value)"), "canary") {
 			t.Errorf("%s: the form shows a secret", c.grant)
 		}

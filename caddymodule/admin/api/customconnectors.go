@@ -40,6 +40,9 @@ func (a *API) createConnector(ctx context.Context, c *signin.Caller, in *createC
 		return nil, problem.New(http.StatusConflict, "CONNECTOR_EXISTS", "There is a connector "+key+" already, which the API cannot edit. Choose another name.")
 	}
 	f := &in.Body.ConnectorForm
+	if f.Title == nil && f.Definition == nil && f.MCP == nil {
+		f.Title = &name // the key is in lower case; people read what they wrote
+	}
 	form := f.over(map[string]any{"name": name})
 	if f.MCP != nil {
 		return a.createMCP(ctx, c, key, f, form)
