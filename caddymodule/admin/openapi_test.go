@@ -39,7 +39,7 @@ func TestDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Errorf("docs/openapi.json is out of date; go test ./caddymodule/admin -run TestDocument -update")
+		t.Errorf("docs/openapi.json is out of date; go test ./caddymodule/admin -run TestDocument -update && go run ./sdk/generate")
 	}
 	defer w.as("")()
 	served := w.want(200, "", "GET", "/openapi.json", "")

@@ -353,7 +353,9 @@ type CreateAppIn struct {
 type CreateGrantIn struct {
 	AccountID string `json:"account_id"`
 	// read, write or both. Reading is GET, HEAD, OPTIONS and what the connector lists. With presign
-	// beside them the agent may have URLs that work without the proxy for a while.
+	// beside them the agent may have URLs that work without the proxy for a while; with placeholder a
+	// credential of the client's own stays on a request, and the account's is placed where there is
+	// none, or a placeholder.
 	Scopes []string `json:"scopes"`
 	// Absent: never.
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`

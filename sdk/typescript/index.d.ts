@@ -460,8 +460,8 @@ export interface CreateAppIn {
 
 export interface CreateGrantIn {
   account_id: string;
-  /** read, write or both. Reading is GET, HEAD, OPTIONS and what the connector lists. With presign beside them the agent may have URLs that work without the proxy for a while. */
-  scopes: Array<"read" | "write" | "presign"> | null;
+  /** read, write or both. Reading is GET, HEAD, OPTIONS and what the connector lists. With presign beside them the agent may have URLs that work without the proxy for a while; with placeholder a credential of the client's own stays on a request, and the account's is placed where there is none, or a placeholder. */
+  scopes: Array<"read" | "write" | "presign" | "placeholder"> | null;
   /** Absent: never. */
   expires_at?: string;
   /** A request must match one of them; absent: every request. */
@@ -1059,7 +1059,7 @@ export interface PatchGrantIn {
   expires_at?: string | null;
   /** Replaces all of them; [] allows every request. */
   rules?: Array<Rule>;
-  scopes?: Array<"read" | "write" | "presign"> | null;
+  scopes?: Array<"read" | "write" | "presign" | "placeholder"> | null;
   /** The version that is edited; or use If-Match. */
   version?: number;
 }

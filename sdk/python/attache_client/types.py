@@ -326,7 +326,7 @@ class CreateAppIn(_CreateAppIn, total=False):
     redirect_uris: Optional[List[str]]
     secrets: Dict[str, str]
 
-_CreateGrantIn = TypedDict("_CreateGrantIn", {"account_id": str, "scopes": Optional[List[Literal["read", "write", "presign"]]]})
+_CreateGrantIn = TypedDict("_CreateGrantIn", {"account_id": str, "scopes": Optional[List[Literal["read", "write", "presign", "placeholder"]]]})
 
 
 class CreateGrantIn(_CreateGrantIn, total=False):
@@ -737,7 +737,7 @@ _PatchGrantIn = TypedDict("_PatchGrantIn", {})
 class PatchGrantIn(_PatchGrantIn, total=False):
     expires_at: Optional[str]
     rules: List["Rule"]
-    scopes: Optional[List[Literal["read", "write", "presign"]]]
+    scopes: Optional[List[Literal["read", "write", "presign", "placeholder"]]]
     version: int
 
 _PatchWebhookIn = TypedDict("_PatchWebhookIn", {})
