@@ -208,15 +208,20 @@ func TestUnaskedUpgrade(t *testing.T) {
 		_ = conn.Close()
 	})
 	acct := &resolver.Account{Name: "one", Fields: secret.Values{"key": secret.New("k-0123456789")}}
-	w := newWorld(t, worldConfig{yaml: readingYAML, accounts: []*resolver.Account{acct}, service: switches})
-	for upgrade, refused := range map[string]bool{"": true, "websocket": false} {
-		req := httptest.NewRequestWithContext(t.Context(), "GET", "https://svc.example/live/x", nil)
-		if upgrade != "" {
-			req.Header.Set("Connection", "Upgrade")
-			req.Header.Set("Upgrade", upgrade)
-		}
-		if _, err := w.send(req); (err != nil) != refused {
-			t.Errorf("a 101 to Upgrade %q = %v, want an error: %v", upgrade, err, refused)
+	for _, own := range []string{"", "Bearer of-the-clients-own"} {
+		w := newWorld(t, worldConfig{yaml: readingYAML, accounts: []*resolver.Account{acct}, grants: []resolver.Grant{{Connector: "svc", Write: true, Placeholder: own != ""}}, service: switches})
+		for upgrade, refused := range map[string]bool{"": true, "websocket": false} {
+			req := httptest.NewRequestWithContext(t.Context(), "GET", "https://svc.example/live/x", nil)
+			if own != "" {
+				req.Header.Set("Authorization", own)
+			}
+			if upgrade != "" {
+				req.Header.Set("Connection", "Upgrade")
+				req.Header.Set("Upgrade", upgrade)
+			}
+			if _, err := w.send(req); (err != nil) != refused {
+				t.Errorf("a 101 to Upgrade %q with %q = %v, want an error: %v", upgrade, own, err, refused)
+			}
 		}
 	}
 }

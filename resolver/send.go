@@ -69,7 +69,11 @@ func (x *exchange) send() (*http.Response, error) {
 		out := &x.outgoing().req
 		x.body.attach(out)
 		x.keepTrailers(out)
-		return x.roundTrip(out, nil)
+		res, err := x.roundTrip(out, nil)
+		if err != nil {
+			return nil, err
+		}
+		return x.asAsked(res)
 	}
 	cred, err := r.credentials.For(x.req.Context(), call.Account, nil)
 	if err != nil {
@@ -82,11 +86,19 @@ func (x *exchange) send() (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if res, err = x.asAsked(res); err != nil {
+		return nil, err
+	}
+	return x.enough(res)
+}
+
+// asAsked refuses an answer that switches protocols although nobody asked for it.
+func (x *exchange) asAsked(res *http.Response) (*http.Response, error) {
 	if res.StatusCode == http.StatusSwitchingProtocols && !IsUpgrade(x.req) {
 		_ = res.Body.Close()
 		return nil, errUnaskedUpgrade
 	}
-	return x.enough(res)
+	return res, nil
 }
 
 // errUnaskedUpgrade is an answer that would make a tunnel of a request that was

@@ -34,7 +34,7 @@ var groups = []struct {
 	commands  []string
 }{
 	{"run", "The proxy:", []string{"run", "start", "stop", "reload", "validate", "adapt", "fmt", "doctor"}},
-	{"agents", "Agent programs:", []string{"exec", "env", "setup", "ca"}},
+	{"agents", "Agent programs:", []string{"exec", "env", "setup", "import", "ca"}},
 	{"connect", "Services and accounts:", []string{"connect", "connectors", "accounts", "apps", "oauth", "links", "sign"}},
 	{"access", "Who may what:", []string{"agents", "grants", "audit", "usage"}},
 	{"care", "Looking after it:", []string{"admin", "tokens", "vault", "webhooks", "settings", "health"}},
