@@ -60,6 +60,23 @@ func TestUnit(t *testing.T) {
 	}
 }
 
+// TestCold: each module that releases compile without inlining is linked.
+func TestCold(t *testing.T) {
+	list, err := os.ReadFile("cold.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	deps, err := exec.Command("go", "list", "-deps", "../cmd/attache").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(list)) {
+		if line = strings.TrimSpace(line); !strings.HasPrefix(line, "#") && !strings.Contains("\n"+string(deps), "\n"+line) {
+			t.Errorf("cold.txt has %s, of which nothing is linked", line)
+		}
+	}
+}
+
 // TestReleaseRefuses: a version that is none builds nothing.
 func TestReleaseRefuses(t *testing.T) {
 	for _, version := range []string{"", "1.2.3", "v1.2", "v1.2.3; rm -rf /", "v1.2.3 "} {
