@@ -98,7 +98,7 @@ var siblings = map[string][]string{
 	"caddymodule/doctor":         {"caddymodule/client"},
 	"caddymodule/intercept":      {"caddymodule/http1"},
 	"caddymodule/start":          {"caddymodule/admin/paths", "caddymodule/admin/signin", "caddymodule/config"},
-	"providers/expr":             {"providers/secret"},
+	"providers/expr":             {"providers/secret", "providers/spelling"},
 	"providers/oauth":            {"providers/expr", "providers/secret"},
 	"providers/oauth/ambient":    {"providers/secret"},
 	"providers/oauth/mcp":        {"providers/oauth/bearer", "providers/oauth/unreached", "providers/secret"},

@@ -11,7 +11,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
-	"github.com/attache-proxy/attache/caddymodule/command/spelling"
+	"github.com/attache-proxy/attache/providers/spelling"
 )
 
 // exitUsage is the exit code of a command line that is wrong: an unknown command

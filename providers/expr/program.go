@@ -15,6 +15,8 @@ import (
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
+
+	"github.com/attache-proxy/attache/providers/spelling"
 )
 
 // program is one compiled and type-checked expression.
@@ -261,6 +263,9 @@ func wantsBefore(name string) bool {
 	return false
 }
 
+// far is how many letters make another word of one.
+const far = 3
+
 // known lists what a misspelt name could have meant.
 func (s *Scope) known(env *cel.Env, name string) string {
 	names := slices.Collect(maps.Keys(variables))
@@ -278,9 +283,9 @@ func (s *Scope) known(env *cel.Env, name string) string {
 	names = slices.Compact(names)
 	near := slices.Clone(names)
 	slices.SortStableFunc(near, func(a, b string) int {
-		return cmp.Compare(distance(name, strings.TrimSuffix(a, "()")), distance(name, strings.TrimSuffix(b, "()")))
+		return cmp.Compare(spelling.Distance(name, strings.TrimSuffix(a, "()"), far), spelling.Distance(name, strings.TrimSuffix(b, "()"), far))
 	})
-	if d := distance(name, strings.TrimSuffix(near[0], "()")); d <= 2 && d < len(name) {
+	if d := spelling.Distance(name, strings.TrimSuffix(near[0], "()"), far); d < far && d < len(name) {
 		return near[0] + " (did you mean that?) and others"
 	}
 	names = slices.DeleteFunc(names, func(n string) bool { return strings.HasSuffix(n, "()") })
@@ -354,25 +359,4 @@ func offsetOf(src string, line, column int) int {
 		column--
 	}
 	return len(src)
-}
-
-// distance is the edit distance (Levenshtein) between two short words.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

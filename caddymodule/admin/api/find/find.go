@@ -3,9 +3,10 @@
 package find
 
 import (
-	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/attache-proxy/attache/providers/spelling"
 )
 
 // Entry is what is known of one thing.
@@ -78,7 +79,7 @@ func fit(q, name string) int {
 		candidates = append(candidates, string(runes[:len([]rune(q))]))
 	}
 	for _, word := range candidates {
-		if d := distance(q, word, allowed); d <= allowed {
+		if d := spelling.Distance(q, word, allowed); d <= allowed {
 			best = max(best, 50-8*d)
 		}
 	}
@@ -136,36 +137,4 @@ func plain(s string) string {
 // words are the parts of a name between spaces and signs.
 func words(name string) []string {
 	return strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
-}
-
-// distance is how many letters were left out, put in, changed, or changed places
-// with their neighbour between two words; beyond most it is any larger number.
-func distance(a, b string, most int) int {
-	x, y := []rune(a), []rune(b)
-	if len(x)-len(y) > most || len(y)-len(x) > most {
-		return most + 1
-	}
-	var before, last []int
-	now := make([]int, len(y)+1)
-	for j := range now {
-		now[j] = j
-	}
-	for i := 1; i <= len(x); i++ {
-		before, last, now = last, now, make([]int, len(y)+1)
-		now[0] = i
-		for j := 1; j <= len(y); j++ {
-			cost := 1
-			if x[i-1] == y[j-1] {
-				cost = 0
-			}
-			now[j] = min(last[j]+1, now[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && x[i-1] == y[j-2] && x[i-2] == y[j-1] {
-				now[j] = min(now[j], before[j-2]+1)
-			}
-		}
-		if slices.Min(now) > most {
-			return most + 1
-		}
-	}
-	return now[len(y)]
 }
