@@ -17,7 +17,7 @@ import (
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
-// identifyProxy finds the agent of door 1: by proxy credentials, else by the
+// identifyProxy finds the agent at DoorForward and DoorTunnel: by proxy credentials, else by the
 // client's certificate, else the listener's. For tunnels it fills in keep.
 func (v *visit) identifyProxy(keep *tunnelAgent) (account string, err error) {
 	if value := v.r.Header.Get("Proxy-Authorization"); value != "" {
@@ -89,7 +89,7 @@ func oneName(s pkix.Name) string {
 	return s.CommonName
 }
 
-// identifyDirect finds the agent of doors 2 and 3. SDKs put what they take for
+// identifyDirect finds the agent at the other doors. SDKs put what they take for
 // the service's key into the service's own places, so the agent's token is
 // looked for there too. It is removed from the request.
 func (v *visit) identifyDirect() (account string, err error) {
