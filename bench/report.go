@@ -158,10 +158,10 @@ func (r *report) tunnels(b *strings.Builder) {
 
 func (r *report) others(b *strings.Builder) {
 	if len(r.started) > 0 {
-		fmt.Fprint(b, "\n### Start\n\n| | start to first answer | RSS a second later |\n|---|--:|--:|\n")
+		fmt.Fprint(b, "\n### Start\n\n| | start to first answer | CPU until then | RSS a second later |\n|---|--:|--:|--:|\n")
 	}
 	for _, s := range r.started {
-		fmt.Fprintf(b, "| %s | %d ms | %s |\n", s.name, s.answer.Milliseconds(), mebibytes(s.rss))
+		fmt.Fprintf(b, "| %s | %d ms | %d ms | %s |\n", s.name, s.answer.Milliseconds(), s.cpu.Milliseconds(), mebibytes(s.rss))
 	}
 	if len(r.peaks) > 0 {
 		fmt.Fprint(b, "\n### Memory after all of the above\n\n| | RSS | at most |\n|---|--:|--:|\n")

@@ -11,6 +11,7 @@ import (
 type started struct {
 	name   string
 	answer time.Duration // from start to the first answer, median
+	cpu    time.Duration // used until then, median
 	rss    int64         // a second later, median
 }
 
@@ -48,7 +49,7 @@ func measureStart(ctx context.Context, w *world, r *report) error {
 }
 
 func (w *world) startSeveral(ctx context.Context, start func(context.Context) (*process, error), fresh bool) (started, error) {
-	var answers []time.Duration
+	var answers, used []time.Duration
 	var sizes []int64
 	for range w.plan.starts {
 		if fresh {
@@ -59,10 +60,14 @@ func (w *world) startSeveral(ctx context.Context, start func(context.Context) (*
 		began := time.Now()
 		p, err := start(ctx)
 		answers = append(answers, time.Since(began))
+		var u usage
+		if err == nil {
+			u, err = p.usage()
+		}
+		used = append(used, u.CPU)
 		if err == nil {
 			err = sleep(ctx, time.Second)
 		}
-		var u usage
 		if err == nil {
 			u, err = p.usage()
 		}
@@ -72,7 +77,7 @@ func (w *world) startSeveral(ctx context.Context, start func(context.Context) (*
 		}
 		sizes = append(sizes, u.RSS)
 	}
-	return started{answer: median(answers), rss: median(sizes)}, nil
+	return started{answer: median(answers), cpu: median(used), rss: median(sizes)}, nil
 }
 
 // restart starts what measureStart has stopped. The authority may be another.

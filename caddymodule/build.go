@@ -3,12 +3,14 @@ package caddymodule
 import (
 	"cmp"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -194,15 +196,21 @@ func (a *App) routes(connectors []*providers.Connector) (map[string]resolver.Rou
 // tokenClients are guarded clients for token endpoints.
 type tokenClients struct {
 	shared oauth.Doer
-	own    map[string]oauth.Doer // by connector, where a route names addresses or a CA
+	own    map[string]func() oauth.Doer // by connector, where a route names addresses or a CA
 }
 
 func newTokenClients(guard *egress.Guard, routes map[string]resolver.Route, timeout time.Duration) tokenClients {
-	t := tokenClients{shared: (&egress.Dialer{Guard: guard}).Client(timeout, nil), own: map[string]oauth.Doer{}}
+	t := tokenClients{shared: (&egress.Dialer{Guard: guard}).Client(timeout, nil), own: map[string]func() oauth.Doer{}}
 	for key, r := range routes {
 		if len(r.Allow) > 0 || r.TLS != nil {
 			d := &egress.Dialer{Guard: &egress.Guard{Allow: slices.Concat(r.Allow, guard.Allow)}}
-			t.own[key] = d.Client(timeout, r.TLS)
+			t.own[key] = sync.OnceValue(func() oauth.Doer {
+				var conf *tls.Config
+				if r.TLS != nil {
+					conf = r.TLS()
+				}
+				return d.Client(timeout, conf)
+			})
 		}
 	}
 	return t
@@ -210,7 +218,7 @@ func newTokenClients(guard *egress.Guard, routes map[string]resolver.Route, time
 
 func (t tokenClients) of(c *providers.Connector) oauth.Doer {
 	if d, ok := t.own[c.Key]; ok {
-		return d
+		return d()
 	}
 	return t.shared
 }

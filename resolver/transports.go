@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/attache-proxy/attache/resolver/egress"
@@ -40,8 +42,9 @@ type Route struct {
 	Plain bool
 	// Allow are addresses that the operator named for this connector alone.
 	Allow []netip.Prefix
-	// TLS is the client configuration, for a private CA or a client certificate.
-	TLS *tls.Config
+	// TLS makes the client configuration, for a private CA or a client certificate,
+	// when the service is called first; nil is the usual one.
+	TLS func() *tls.Config
 }
 
 // transports keeps one pool of connections for all ordinary services and one
@@ -50,12 +53,16 @@ type transports struct {
 	guard  *egress.Guard
 	dial   func(ctx context.Context, network, addr string) (net.Conn, error)
 	shared *upstream.Transport
-	own    map[string]routed
+	own    map[string]*routed
 }
 
+// routed is made when it is used first.
 type routed struct {
+	once  sync.Once
+	ready atomic.Bool
+	route Route
+	from  Transports
 	*upstream.Transport
-	plain bool
 	// without shows no client certificate, for requests that are no account's; it
 	// is the Transport itself where that shows none.
 	without *upstream.Transport
@@ -65,25 +72,48 @@ func newTransports(t Transports) *transports {
 	if t.Guard == nil {
 		t.Guard = &egress.Guard{}
 	}
-	out := &transports{guard: t.Guard, own: map[string]routed{}}
+	out := &transports{guard: t.Guard, own: map[string]*routed{}}
 	shared := &egress.Dialer{Guard: t.Guard, Timeout: t.DialTimeout, Last: limit.Scarce}
-	out.dial, out.shared = shared.DialContext, t.transport(shared, Route{})
+	out.dial, out.shared = shared.DialContext, t.transport(shared, "", nil)
 	for key, r := range t.Routes {
-		d := &egress.Dialer{Guard: &egress.Guard{Allow: slices.Concat(r.Allow, t.Guard.Allow)}, Timeout: t.DialTimeout, Last: limit.Scarce}
-		own := routed{Transport: t.transport(d, r), plain: r.Plain}
-		own.without = own.Transport
-		if r.TLS != nil && (len(r.TLS.Certificates) > 0 || r.TLS.GetClientCertificate != nil) {
-			bare := r
-			bare.TLS = r.TLS.Clone()
-			bare.TLS.Certificates, bare.TLS.GetClientCertificate = nil, nil
-			own.without = t.transport(d, bare)
-		}
-		out.own[key] = own
+		out.own[key] = &routed{route: r, from: t}
 	}
 	return out
 }
 
-func (t Transports) transport(d *egress.Dialer, r Route) *upstream.Transport {
+// made makes the transports where this was not done yet.
+func (r *routed) made() *routed {
+	r.once.Do(func() {
+		t := r.from
+		d := &egress.Dialer{Guard: &egress.Guard{Allow: slices.Concat(r.route.Allow, t.Guard.Allow)}, Timeout: t.DialTimeout, Last: limit.Scarce}
+		var conf *tls.Config
+		if r.route.TLS != nil {
+			conf = r.route.TLS()
+		}
+		r.Transport = t.transport(d, r.route.Place, conf)
+		r.without = r.Transport
+		if conf != nil && (len(conf.Certificates) > 0 || conf.GetClientCertificate != nil) {
+			bare := conf.Clone()
+			bare.Certificates, bare.GetClientCertificate = nil, nil
+			r.without = t.transport(d, r.route.Place, bare)
+		}
+		r.ready.Store(true)
+	})
+	return r
+}
+
+// close drops what is idle.
+func (r *routed) close() {
+	if !r.ready.Load() {
+		return
+	}
+	r.Close()
+	if r.without != r.Transport {
+		r.without.Close()
+	}
+}
+
+func (t Transports) transport(d *egress.Dialer, place string, conf *tls.Config) *upstream.Transport {
 	idle := t.MaxIdlePerHost
 	if idle == 0 {
 		idle = 1024
@@ -91,7 +121,7 @@ func (t Transports) transport(d *egress.Dialer, r Route) *upstream.Transport {
 	tr := &http.Transport{
 		Proxy:                 nil, // HTTPS_PROXY may point at ourselves
 		DialContext:           d.DialContext,
-		TLSClientConfig:       r.TLS,
+		TLSClientConfig:       conf,
 		TLSHandshakeTimeout:   10 * time.Second,
 		ForceAttemptHTTP2:     true,
 		MaxIdleConns:          4 * idle, // a wildcard's names must not use up the descriptors
@@ -103,8 +133,8 @@ func (t Transports) transport(d *egress.Dialer, r Route) *upstream.Transport {
 		HTTP2: &http.HTTP2Config{MaxReceiveBufferPerStream: 512 << 10},
 		// No limit on the time to the first byte: language models take minutes.
 	}
-	if r.Place != "" {
-		tr.DialContext = d.Fixed(r.Place)
+	if place != "" {
+		tr.DialContext = d.Fixed(place)
 	}
 	return upstream.New(tr, !t.Std)
 }
@@ -119,14 +149,14 @@ func (t *transports) of(call *Call) (tr *upstream.Transport, owner upstream.Owne
 	if call.Connector == nil {
 		if call.route != nil {
 			if r, ok := t.own[call.route.Key]; ok {
-				return r.without, owner, r.plain || !call.HTTPS
+				return r.made().without, owner, r.route.Plain || !call.HTTPS
 			}
 		}
 		return t.shared, owner, !call.HTTPS
 	}
 	owner.Account = call.Account.ID
 	if r, ok := t.own[call.Connector.Key]; ok {
-		return r.Transport, owner, r.plain || !call.HTTPS
+		return r.made().Transport, owner, r.route.Plain || !call.HTTPS
 	}
 	return t.shared, owner, !call.HTTPS
 }
@@ -135,10 +165,7 @@ func (t *transports) of(call *Call) (tr *upstream.Transport, owner upstream.Owne
 func (t *transports) close() {
 	t.shared.Close()
 	for _, r := range t.own {
-		r.Close()
-		if r.without != r.Transport {
-			r.without.Close()
-		}
+		r.close()
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/resolver"
@@ -45,24 +46,23 @@ func parseUpstream(s string) (place string, plain bool, err error) {
 	return t.JoinHostPort(), u.Scheme == "http", nil
 }
 
-func (c *Connector) tls() (*tls.Config, error) {
+// tls reads what the connector names now, so that a mistake is told at start, and
+// puts the system's roots beside it when a service is called: reading them takes
+// longer than the rest of a start.
+func (c *Connector) tls() (func() *tls.Config, error) {
 	if c.TLSTrustedCA == "" && c.TLSClientCertificate == "" {
 		return nil, nil
 	}
 	conf := &tls.Config{}
+	var trusted []byte
 	if c.TLSTrustedCA != "" {
-		pool, err := x509.SystemCertPool()
-		if err != nil {
-			pool = x509.NewCertPool()
-		}
-		pem, err := os.ReadFile(c.TLSTrustedCA)
-		if err != nil {
+		var err error
+		if trusted, err = os.ReadFile(c.TLSTrustedCA); err != nil {
 			return nil, fmt.Errorf("tls_trusted_ca: %w", err)
 		}
-		if !pool.AppendCertsFromPEM(pem) {
+		if !x509.NewCertPool().AppendCertsFromPEM(trusted) {
 			return nil, fmt.Errorf("tls_trusted_ca: %s holds no PEM certificate", c.TLSTrustedCA)
 		}
-		conf.RootCAs = pool
 	}
 	if c.TLSClientCertificate != "" {
 		cert, err := tls.LoadX509KeyPair(c.TLSClientCertificate, c.TLSClientKey)
@@ -71,7 +71,22 @@ func (c *Connector) tls() (*tls.Config, error) {
 		}
 		conf.Certificates = []tls.Certificate{cert}
 	}
-	return conf, nil
+	return sync.OnceValue(func() *tls.Config {
+		if trusted != nil {
+			conf.RootCAs = besideSystem(trusted)
+		}
+		return conf
+	}), nil
+}
+
+// besideSystem are the system's roots and these.
+func besideSystem(pem []byte) *x509.CertPool {
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	pool.AppendCertsFromPEM(pem)
+	return pool
 }
 
 // NamedAddresses are the addresses that a connector of one's own names as its
