@@ -18,6 +18,10 @@ const (
 	maxSigned        = 0.85 // bodies signed on their way to plain Caddy
 	maxBulk          = 0.8  // CPU for a GiB to plain Caddy
 	maxPaced         = 1.0  // p99 of an open loop to plain Caddy
+	maxStart         = 1.0  // start to first answer to plain Caddy
+	maxStartRSS      = 64 << 20
+	maxIdleH1        = 28 << 10 // RSS of an idle tunnel
+	maxIdleH2        = 40 << 10
 	// What 20 000 closed tunnels may leave in all, since a collection never
 	// ends with exactly the same: 64 B for each in live heap, and 8 MiB of RSS.
 	maxKeptLive = 64
@@ -88,10 +92,33 @@ func (r *report) checked() []floor {
 			floor{fmt.Sprintf("live heap kept per closed tunnel, over %d", t.n), fmt.Sprintf("< %d B", maxKeptLive), fmt.Sprintf("%.0f B", live), live < maxKeptLive},
 			floor{fmt.Sprintf("RSS kept by %d closed tunnels", t.n), "< " + mebibytes(maxKeptRSS), mebibytes(rss), rss < maxKeptRSS})
 	}
+	fs = append(fs, r.startFloors()...)
 	for _, t := range r.idle {
+		most := int64(maxIdleH1)
+		if t.name != idleH1 {
+			most = maxIdleH2
+		}
+		rss := t.open.minus(t.before).RSS / int64(t.n)
+		fs = append(fs, floor{"an idle tunnel, " + t.name + ": RSS", fmt.Sprintf("≤ %d KiB", most>>10), fmt.Sprintf("%d KiB", rss>>10), rss <= most})
 		fs = append(fs, floor{fmt.Sprintf("%d idle tunnels, %s, all answer afterwards", t.n, t.name), "yes", "yes", true})
 	}
 	return fs
+}
+
+// startFloors compare Attaché's start with plain Caddy's.
+func (r *report) startFloors() (fs []floor) {
+	by := map[string]started{}
+	for _, s := range r.started {
+		by[s.name] = s
+	}
+	a, c := by["Attaché"], by["Caddy"]
+	if c.answer == 0 {
+		return nil
+	}
+	got := float64(a.answer) / float64(c.answer)
+	return append(fs,
+		floor{"Attaché, start to first answer, to Caddy", fmt.Sprintf("≤ %.2f", maxStart), fmt.Sprintf("%.2f", got), got <= maxStart},
+		floor{"Attaché, RSS a second after its start", "≤ " + mebibytes(maxStartRSS), mebibytes(a.rss), a.rss <= maxStartRSS})
 }
 
 // up is the listener of the service that a table's targets use.

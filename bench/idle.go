@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// idleH1 are the tunnels with HTTP/1.1 inside.
+const idleH1 = "HTTP/1.1 inside"
+
 // idleTunnels is what tunnels cost that wait.
 type idleTunnels struct {
 	name                 string
@@ -30,7 +33,7 @@ func measureIdleTunnels(ctx context.Context, w *world, r *report) error {
 		name string
 		open opener
 	}{
-		{"HTTP/1.1 inside", a.tunnelH1(h1Host, w.tunnel)},
+		{idleH1, a.tunnelH1(h1Host, w.tunnel)},
 		{"HTTP/2 inside", a.tunnelH2(h1Host, w.tunnel, 1)},
 	} {
 		progress("  %d tunnels, %s", n, k.name)
