@@ -57,12 +57,12 @@ type options struct {
 }
 
 // maxRun ends a run that hangs.
-const maxRun = 15 * time.Minute
+const maxRun = 30 * time.Minute
 
 func run(ctx context.Context, args []string) error {
 	var o options
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
-	f.BoolVar(&o.full, "full", false, "five rounds and full counts, 8 minutes; else two short rounds, a minute")
+	f.BoolVar(&o.full, "full", false, "five rounds and full counts, a quarter of an hour; else two short rounds, a minute")
 	f.StringVar(&o.only, "only", "", "parts to run, comma-separated: "+partNames())
 	f.StringVar(&o.write, "write", "", "also replace the results in this file, between its two markers")
 	f.StringVar(&o.binary, "attache", "", "an attache binary to measure; else ./cmd/attache is built")
