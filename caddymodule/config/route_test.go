@@ -38,7 +38,7 @@ func TestRouteTrustsACA(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = os.Remove(good) // it was read
-	if r.TLS() != r.TLS() {
+	if first, again := r.TLS(), r.TLS(); first != again {
 		t.Error("each call makes another configuration")
 	}
 	c, err := tls.Dial("tcp", s.Listener.Addr().String(), r.TLS())
