@@ -32,6 +32,7 @@ func TestStaleConnection(t *testing.T) {
 		fails    bool
 	}{
 		{"GET", "GET", nil, "", 3, false},
+		{"a GET with a long head", "GET", http.Header{"X-Long": {strings.Repeat("a", maxWhole)}}, "", 3, false},
 		{"HEAD", "HEAD", nil, "", 3, false},
 		{"PUT", "PUT", nil, "x", 3, false},
 		{"a long PUT", "PUT", nil, strings.Repeat("x", 2*maxWhole), 3, false},

@@ -113,7 +113,7 @@ func (m *message) again(req *http.Request, unsent bool) bool {
 	if m.out == nil || !unsent && !repeatable(req) {
 		return false
 	}
-	if !m.stream {
+	if !m.stream || !hasBody(req) {
 		return true
 	}
 	if req.GetBody == nil {
@@ -165,6 +165,10 @@ func (c *conn) send(t *Transport, m *message, req *http.Request, s *sending) {
 	defer closeBody(req)
 	if _, err := c.rw.Write(m.out.Bytes()); err != nil {
 		s.err = err
+		return
+	}
+	if !hasBody(req) { // it is the head that is long
+		s.all.Store(true)
 		return
 	}
 	if m.expect && !s.wanted(t.std.ExpectContinueTimeout) {

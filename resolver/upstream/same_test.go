@@ -95,6 +95,7 @@ func TestSameAsNetHTTP(t *testing.T) {
 	text := func(n int) func() io.Reader {
 		return func() io.Reader { return io.MultiReader(strings.NewReader(strings.Repeat("b", n))) }
 	}
+	long := http.Header{"X-Long": {strings.Repeat("a", maxWhole)}} // no body follows in the same piece
 	requests := []request{
 		{"GET", "/length/0", nil, 0, nil, nil},
 		{"GET", "/length/100?q=%20a+b&c", nil, 0, http.Header{"Accept": {"a", "b"}, "X-Lower": {" trimmed "}, "Te": {"trailers"}}, nil},
@@ -121,6 +122,13 @@ func TestSameAsNetHTTP(t *testing.T) {
 		{"PUT", "/length/10", text(20), 20, http.Header{"Expect": {"100-continue"}}, nil},
 		{"GET", "/length/10", text(20), 20, nil, nil},
 		{"GET", "/length/10", text(20), -1, nil, nil},
+		{"GET", "/length/10", nil, 0, long, nil},
+		{"GET", "/length/10?" + strings.Repeat("q", maxWhole), nil, 0, nil, nil},
+		{"HEAD", "/length/10", nil, 0, long, nil},
+		{"POST", "/length/10", nil, 0, long, nil},
+		{"POST", "/length/10", text(20), 20, long, nil},
+		{"POST", "/length/10", text(20), -1, long, nil},
+		{"PUT", "/length/10", nil, 0, http.Header{"Expect": {"100-continue"}}, nil},
 	}
 	for _, secure := range []bool{false, true} {
 		svc := httptest.NewUnstartedServer(http.HandlerFunc(echo))
