@@ -59,7 +59,7 @@ var siblings = map[string][]string{
 	"caddymodule/admin/paths":    {},
 	"caddymodule/command":        {"caddymodule/admin/api", "caddymodule/admin/audit", "caddymodule/client", "caddymodule/config", "caddymodule/doctor", "caddymodule/schema"},
 	"caddymodule/command/sign":   {"caddymodule/config"},
-	"caddymodule/command/relay":  {},
+	"caddymodule/command/relay":  {"caddymodule/client"},
 	"caddymodule/command/store":  {"caddymodule/config"},
 	"caddymodule/config":         {},
 	"caddymodule/blocks":         {"caddymodule/config"},

@@ -103,6 +103,7 @@ func Compute(r Request) (*Environment, error) {
 		e.setConnector(r, c)
 	}
 	e.setGemini(r)
+	e.setCloud(r)
 	for _, name := range slices.Sorted(maps.Keys(e.Set)) {
 		if strings.ContainsAny(e.Set[name], "\n\r\x00") && e.Set[name] != e.current[name] {
 			return nil, fmt.Errorf("the value of %s would have a line break in it: the proxy at %s names what no proxy would", name, r.Proxy)
@@ -315,6 +316,38 @@ func (e *Environment) setOurs(r Request) {
 	} else if e.current["ATTACHE_TOKEN"] != "" {
 		e.Unset["ATTACHE_TOKEN"] = "the proxy knows the command without a token"
 	}
+}
+
+// setCloud lets libraries find a credential that is none, where the user has none of
+// their own.
+func (e *Environment) setCloud(r Request) {
+	if e.Set["AWS_ACCESS_KEY_ID"] != "" && !e.any("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_DEFAULT_PROFILE") && !e.exists(cmp.Or(e.current["AWS_CONFIG_FILE"], "~/.aws/config")) {
+		e.Set["AWS_REGION"] = "us-east-1" // AWS SDK for JavaScript v3 does not start without one
+	}
+	if r.Through == nil {
+		return
+	}
+	gcloud := cmp.Or(e.current["CLOUDSDK_CONFIG"], "~/.config/gcloud")
+	if r.About.has("googleapis.com") && !e.any("GOOGLE_APPLICATION_CREDENTIALS", "GCE_METADATA_HOST", "GCE_METADATA_IP") && !e.exists(filepath.Join(gcloud, "application_default_credentials.json")) {
+		e.Set["GCE_METADATA_HOST"], e.Set["GCE_METADATA_IP"] = r.Through.Host, r.Through.Host
+	}
+	if r.About.has(azure...) && !e.any("IDENTITY_ENDPOINT", "MSI_ENDPOINT", "AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_FEDERATED_TOKEN_FILE") {
+		e.Set["IDENTITY_ENDPOINT"], e.Set["IDENTITY_HEADER"] = r.Through.String()+IdentityPath, placeholder
+	}
+}
+
+// any reports whether the user, or a connector, has set one of the variables.
+func (e *Environment) any(names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { return e.current[name] != "" || e.Set[name] != "" })
+}
+
+// exists reports whether the user has a file; ~ is their home.
+func (e *Environment) exists(file string) bool {
+	if rest, ok := strings.CutPrefix(file, "~"); ok {
+		file = e.current["HOME"] + rest
+	}
+	_, err := os.Stat(file)
+	return err == nil
 }
 
 // CAVariable names the file with the root certificate of ATTACHE_PROXY.

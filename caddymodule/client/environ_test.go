@@ -2,6 +2,8 @@ package client_test
 
 import (
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -117,6 +119,39 @@ func TestComputeThroughARelay(t *testing.T) {
 	}
 	if !strings.Contains(e.Set["NO_PROXY"], "127.9.8.7") || !strings.Contains(e.Set["JAVA_TOOL_OPTIONS"], "-Dhttps.proxyHost=127.9.8.7 -Dhttps.proxyPort=4711") {
 		t.Errorf("NO_PROXY = %q, JAVA_TOOL_OPTIONS = %q", e.Set["NO_PROXY"], e.Set["JAVA_TOOL_OPTIONS"])
+	}
+}
+
+// Libraries of clouds find a placeholder, unless the user has a credential of their own.
+func TestComputeCloud(t *testing.T) {
+	r := request(t, client.Connector{Key: "gcp", Accounts: []string{"a"}, Hosts: []string{"*.googleapis.com"}},
+		client.Connector{Key: "azure", Accounts: []string{"a"}, Hosts: []string{"management.azure.com"}},
+		client.Connector{Key: "aws", Accounts: []string{"a"}, Hosts: []string{"*.amazonaws.com"}, Env: map[string]string{"AWS_ACCESS_KEY_ID": "attache"}})
+	home := t.TempDir()
+	r.Environ = append(r.Environ, "HOME="+home)
+	want := map[string]string{"GCE_METADATA_HOST": "", "IDENTITY_ENDPOINT": "", "AWS_REGION": "us-east-1"}
+	check := func(why string) {
+		t.Helper()
+		e := compute(t, r)
+		for name, value := range want {
+			if got := e.Set[name]; got != value {
+				t.Errorf("%s: %s = %q, want %q", why, name, got, value)
+			}
+		}
+	}
+	check("without a listener")
+	r.Through = parseURL(t, "http://127.9.8.7:4711")
+	want["GCE_METADATA_HOST"], want["IDENTITY_ENDPOINT"] = "127.9.8.7:4711", "http://127.9.8.7:4711/.well-known/attache/identity"
+	check("with one")
+	for _, file := range []string{".aws/config", ".config/gcloud/application_default_credentials.json"} {
+		_ = os.MkdirAll(filepath.Dir(filepath.Join(home, file)), 0o700)
+		_ = os.WriteFile(filepath.Join(home, file), nil, 0o600)
+	}
+	r.Environ = append(r.Environ, "AZURE_CLIENT_SECRET=s")
+	want = map[string]string{"GCE_METADATA_HOST": "", "IDENTITY_ENDPOINT": "", "AWS_REGION": ""}
+	check("with credentials of the user's own")
+	if !r.About.NeedsListener() {
+		t.Error("no listener is needed")
 	}
 }
 

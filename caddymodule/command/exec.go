@@ -111,10 +111,10 @@ func runExec(cmd *cobra.Command, args []string) error {
 }
 
 // relayed starts the run's own relay where it is of use: where variables would hold a
-// token or the name of an account, or clients would have to speak TLS to the proxy. It
-// is nil where there is none.
+// token or the name of an account, clients would have to speak TLS to the proxy, or
+// libraries look for a cloud's machine. It is nil where there is none.
 func relayed(cmd *cobra.Command, to *reached, r *client.Request) (*relay.Relay, error) {
-	if off, _ := cmd.Flags().GetBool("no-relay"); off || r.Token.IsZero() && r.Account == "" && r.Proxy.Scheme == "http" {
+	if off, _ := cmd.Flags().GetBool("no-relay"); off || r.Token.IsZero() && r.Account == "" && r.Proxy.Scheme == "http" && !r.About.NeedsListener() {
 		return nil, nil
 	}
 	through, err := relay.Start(caller(to, r))

@@ -172,12 +172,14 @@ type response struct {
 var (
 	told       = regexp.MustCompile(`attache-doctor: (\d+) ([a-z_]*)`)
 	statusLine = regexp.MustCompile(`(?m)HTTP/[\d.]+ (\d{3})`)
+	tunnelLine = regexp.MustCompile(`(?i)HTTP/[\d.]+ 200 connection established`) // of the proxy, not of the service
 	errorLine  = regexp.MustCompile(`(?im)attache-error: ?([a-z_]+)`)
 	reasonLine = regexp.MustCompile(`attache: ([a-z_]+)`)
 )
 
 // answered reads a client's output.
 func answered(out string) (r response) {
+	out = tunnelLine.ReplaceAllString(out, "")
 	if m := told.FindAllStringSubmatch(out, -1); m != nil {
 		last := m[len(m)-1]
 		_, _ = fmt.Sscan(last[1], &r.status)

@@ -134,6 +134,10 @@ func (j *joint) request(h head) error {
 	if rest, ok := strings.CutPrefix(h.target, "http://"+j.relay.URL.Host); ok && (rest == "" || rest[0] == '/' || rest[0] == '?') {
 		h.retarget(rest)
 	}
+	if text, ok := metadata(&h); ok {
+		_, _ = io.WriteString(j.client.conn, text)
+		return io.EOF
+	}
 	h.says(&j.relay.caller)
 	switches := h.method == "CONNECT" || h.has("upgrade")
 	if switches {

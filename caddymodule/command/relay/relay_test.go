@@ -219,6 +219,43 @@ func TestTunnels(t *testing.T) {
 	})
 }
 
+// Libraries of Google's and Azure's find a placeholder where their machines have a token.
+func TestMetadata(t *testing.T) {
+	p := serve(t, func(r *bufio.Reader, w net.Conn) { _, _ = io.Copy(io.Discard, r) })
+	r := start(t, p, "")
+	for _, tt := range []struct {
+		path, header, want string
+		status             int
+	}{
+		{"/", "Metadata-Flavor: Google", "instance/", 200},
+		{"/computeMetadata/v1/instance/service-accounts/default/token?scopes=a", "Metadata-Flavor: Google", `"access_token":"attache"`, 200},
+		{"/computeMetadata/v1/instance/service-accounts/attache@placeholder.invalid/token", "Metadata-Flavor: Google", `"access_token":"attache"`, 200},
+		{"/computeMetadata/v1/instance/service-accounts/default/?recursive=true", "Metadata-Flavor: Google", `"email":"attache@placeholder.invalid"`, 200},
+		{"/computeMetadata/v1/instance/service-accounts/other/token", "Metadata-Flavor: Google", "placeholders", 404},
+		{"/computeMetadata/v1/project/project-id", "Metadata-Flavor: Google", "placeholders", 404},
+		{"/computeMetadata/v1/universe/universe-domain", "Metadata-Flavor: Google", "googleapis.com", 200},
+		{"/computeMetadata/v1/instance/service-accounts/default/token", "X: y", "missing", 403},
+		{"/.well-known/attache/identity?resource=https://vault.azure.net", "X-Identity-Header: attache", `"resource":"https://vault.azure.net"`, 200},
+		{"/.well-known/attache/identity", "X: y", "missing", 403},
+	} {
+		req, _ := http.NewRequestWithContext(t.Context(), "GET", r.URL.String()+tt.path, nil)
+		name, value, _ := strings.Cut(tt.header, ": ")
+		req.Header.Set(name, value)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(res.Body)
+		res.Body.Close()
+		if res.StatusCode != tt.status || !strings.Contains(string(body), tt.want) {
+			t.Errorf("%s: %d %s, want %d with %s", tt.path, res.StatusCode, body, tt.status, tt.want)
+		}
+	}
+	if got := p.heard(); got != "" {
+		t.Errorf("the proxy was asked: %q", got)
+	}
+}
+
 // The run's end is the end of its connections, and of its address.
 func TestClose(t *testing.T) {
 	p := serve(t, func(r *bufio.Reader, w net.Conn) { _, _ = io.Copy(w, r) })
