@@ -41,7 +41,7 @@ tool cyclonedx-gomod "$sbom"
 mapfile -t cold < <(sed -n 's|^[^#].*|-gcflags=&/...=-l|p' packaging/cold.txt)
 build() { # os arch file
 	CGO_ENABLED=0 GOOS=$1 GOARCH=$2 go build -trimpath -tags nobadger,nomysql "${cold[@]}" \
-		-ldflags "-s -w -X github.com/attache-proxy/attache/caddymodule/version.tag=$tag" -o "$3" ./cmd/attache
+		-ldflags "-s -w -funcalign=16 -X github.com/attache-proxy/attache/caddymodule/version.tag=$tag" -o "$3" ./cmd/attache
 }
 
 # What is the same everywhere is made by a binary for this machine.
