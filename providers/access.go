@@ -129,7 +129,7 @@ func (c *Connector) Reads(d Does) bool {
 			return false
 		}
 	}
-	return a.actionsRead(d, pairs) && len(d.Methods) > 0 && ActsForAnother(d.Header, d.Query) == ""
+	return a.actionsRead(d, pairs) && len(d.Methods) > 0 && ActsForAnother(d.Header, d.Query, c.KeyHeaders) == ""
 }
 
 // reads is the first half: the method, and the list of what is reading. A line that
@@ -250,7 +250,21 @@ func parameters(raw string) []parameter {
 // open bracket, and drops spaces before and what follows a NUL.
 func parameterName(raw string) string {
 	name, _, _ := strings.Cut(strings.TrimLeft(decoded(raw), " "), "\x00")
-	return strings.ToLower(strings.NewReplacer(" ", "_", ".", "_", "[", "_").Replace(strings.TrimSuffix(name, "[]")))
+	name = strings.Map(func(r rune) rune {
+		if r >= '！' && r <= '～' { // full width
+			return r - '！' + '!'
+		}
+		return r
+	}, name)
+	return strings.ToLower(strings.NewReplacer(" ", "_", ".", "_", "[", "_").Replace(withoutIndex(name)))
+}
+
+// withoutIndex is the name of a list's or a map's element without which: a[], a[0].
+func withoutIndex(name string) string {
+	if i := strings.IndexByte(name, '['); i > 0 && strings.HasSuffix(name, "]") && strings.Trim(name[i:], "[]0123456789") == "" {
+		return name[:i]
+	}
+	return name
 }
 
 func decoded(raw string) string {

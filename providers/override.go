@@ -14,7 +14,7 @@ var (
 		"x-http-method-override", "x-http-method", "x-method-override", "x-method", "x-http-override", "x-override-method", "x-request-method",
 		"http-method-override", "http-method", "http-x-http-method-override", "method-override", "x-original-method", "x-rewrite-method", "x-forwarded-method", "x-envoy-original-method",
 		"x-http-verb", "x-http-verb-override", "x-verb", "x-real-method", "x-tunneled-method", "x-tunnel-method", "x-tunneling-method", "x-original-http-method",
-		"x-http-request-method", "x-request-http-method", "x-real-http-method", "x-requested-method", "method",
+		"x-http-request-method", "x-request-http-method", "x-real-http-method", "x-requested-method", "method", "x-rest-method", "rest-method",
 	)
 	// methodParameters do so in a query or a form; names in which _ is as good as -.
 	methodParameters = []string{
@@ -26,6 +26,15 @@ var (
 	// looseParameters do so at some services, and say something else at others:
 	// they count where their value is the name of a method.
 	looseParameters = []string{"method", "verb"}
+	// squashedMethods are the names of methodHeaders without what parts their words, for
+	// which clients and services have no one way (X-HTTPMethodOverride).
+	squashedMethods = func() map[string]bool {
+		set := map[string]bool{}
+		for name := range methodHeaders {
+			set[squashed(name)] = true
+		}
+		return set
+	}()
 	// originHeaders say where a request is for or where it comes from, and are
 	// believed by services behind proxies of their own.
 	originHeaders = headerSet(
@@ -42,20 +51,26 @@ var (
 	// of a service say who was signed in there (Kubernetes' X-Remote-Group).
 	originFamilies = []string{
 		"X-Forwarded-", "X-Original-", "X-Rewrite-", "X-Envoy-", "X-Vercel-Forwarded-", "X-Middleware-", "X-Ssl-Client-",
-		"X-Remote-", "X-Auth-Request-", "X-Auth-Couchdb-", "Ssl-Client-", "X-Client-Cert-", "X-Authenticated-", "X-Consumer-", "X-Authentik-", "X-Pomerium-", "X-Goog-Authenticated-User-", "X-Amzn-Oidc-", "Tailscale-User-", "Cf-Access-Authenticated-",
+		"X-Remote-", "X-Auth-Request-", "X-Auth-Couchdb-", "Ssl-Client-", "X-Client-Cert-", "X-Authenticated-", "X-Consumer-", "X-Authentik-", "X-Pomerium-", "X-Goog-Authenticated-User-", "X-Amzn-Oidc-", "Tailscale-User-", "Cf-Access-Authenticated-", "X-Webauth-",
 	}
 	// actingHeaders make a call somebody else's where the credential may do that:
 	// Kubernetes, GitLab and Gitea, Box, Smartsheet, Dynamics 365, Dropbox, Redmine,
 	// Zendesk, Greenhouse, DocuSign, Elasticsearch and OpenSearch, Trino, Hasura, Google,
-	// PayPal, Mimir and Loki.
+	// PayPal, Mimir and Loki, Discourse, ClickHouse, Adobe Sign, NiFi, Stripe.
 	actingHeaders = headerSet(
 		"sudo", "x-sudo", "as-user", "as-member", "assume-user", "mscrmcallerid", "callerobjectid", "dropbox-api-select-user", "dropbox-api-select-admin", "x-redmine-switch-user", "x-switch-user",
 		"on-behalf-of", "x-on-behalf-of", "x-on-behalf-of-user", "x-docusign-act-on-behalf", "x-docusign-act-as-user", "es-security-runas-user", "opendistro-security-impersonate-as", "opensearch-security-impersonate-as", "plugins-security-impersonate-as",
 		"x-act-as", "x-act-as-user", "x-acting-as", "x-acting-user", "act-as", "x-run-as", "x-run-as-user", "run-as", "x-impersonate", "impersonate", "x-delegate-user", "x-proxy-user", "doas", "x-doas", "x-trino-user", "x-presto-user", "x-hasura-role", "x-hasura-user-id", "x-goog-iam-authority-selector", "paypal-auth-assertion", "x-scope-orgid",
+		"api-username", "x-clickhouse-user", "x-api-user", "x-proxiedentitieschain", "x-proxied-entities-chain", "stripe-account",
 	)
-	actingFamilies = []string{"Impersonate-", "X-Impersonate-"}
-	// actingParameters do so in a query: GitLab and Gitea, Hadoop, Symfony, Google.
-	actingParameters = []string{"sudo", "doas", "_switch_user", "run_as", "xoauth_requestor_id"}
+	// actingWords are in the names of more of them (X-Egnyte-Act-As-Email).
+	actingWords = []string{"Impersonat", "Act-As", "Acting-As", "Run-As", "Runas", "On-Behalf-Of", "Switch-User"}
+	// actingParameters do so in a query: GitLab and Gitea, Hadoop, Symfony, Google,
+	// Canvas, YouTube.
+	actingParameters = []string{
+		"sudo", "doas", "_switch_user", "run_as", "runas", "xoauth_requestor_id", "as_user_id", "as_user", "act_as", "actas", "impersonate", "impersonation",
+		"on_behalf_of", "onbehalfof", "onbehalfofcontentowner", "onbehalfofcontentownerchannel",
+	}
 )
 
 // headerSet are headers by their canonical names.
@@ -89,16 +104,28 @@ func ClaimsOrigin(name string) bool {
 }
 
 // OverridesMethod reports a header by which a request names another method.
-func OverridesMethod(name string) bool { return methodHeaders[canonicalWords(name)] }
+func OverridesMethod(name string) bool {
+	name = canonicalWords(name)
+	if methodHeaders[name] {
+		return true
+	}
+	return (strings.Contains(name, "ethod") || strings.Contains(name, "erb")) && squashedMethods[squashed(name)]
+}
+
+// squashed is a header's canonical name in small letters and digits alone.
+func squashed(name string) string { return strings.ToLower(strings.ReplaceAll(name, "-", "")) }
 
 // ActsForAnother is the header or parameter by which a request is somebody else's
 // than the account's, or empty. Which credential may do that is the service's to
-// know; for a grant for reading it is more than was granted.
-func ActsForAnother(h http.Header, query string) string {
+// know; for a grant for reading it is more than was granted. Placed are the headers that
+// the connector writes itself, and the agent's do not reach the service.
+func ActsForAnother(h http.Header, query string, placed []string) string {
 	for name := range h {
 		folded := canonicalWords(name)
-		if actingHeaders[folded] || slices.ContainsFunc(actingFamilies, func(f string) bool { return strings.HasPrefix(folded, f) }) {
-			return name
+		if actingHeaders[folded] || slices.ContainsFunc(actingWords, func(w string) bool { return strings.Contains(folded, w) }) {
+			if !slices.ContainsFunc(placed, func(p string) bool { return canonicalWords(p) == folded }) {
+				return name
+			}
 		}
 	}
 	for _, p := range parameters(query) {

@@ -100,6 +100,8 @@ func choose(h http.Header) (*Look, error) {
 	switch {
 	case holdsNoFields(kind):
 		return nil, nil
+	case kind == "application/http", kind == "message/http":
+		return nil, unreadable("it holds requests of its own")
 	case strings.Contains(kind, "urlencoded"):
 		return plain(h, params, (*Look).form)
 	case strings.HasPrefix(kind, "multipart/"):

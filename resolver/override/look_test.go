@@ -62,6 +62,8 @@ func TestBodies(t *testing.T) {
 		// Forms.
 		{form, strings.Repeat("+", 130) + "_method=x", false}, {form, "_method%00" + strings.Repeat("a", 200) + "=x", false}, {form, "%255fmethod=x", false}, {form, "%u005fmethod=x", false}, {form, "_method%zz=x&_method=x", false}, {form, "%20%09_method=x", false}, {form, "_method%5B%5D=x", false}, {form, "\ufeff_method=x", false},
 		{form, `{"_method":"DELETE"}`, false}, {form, `{'_method':'DELETE'}`, false}, {form, `/* */{"_method":"DELETE"}`, false}, {form, "\ufeff" + `[{"_method":1}]`, false}, {form + "; charset=utf-16", "a=b", false}, {form + ", text/plain", "a=b", false},
+		{form, "_method[0]=x", false}, {form, "_method%5B%5D%5B7%5D=x", false}, {form, "%EF%BC%BFmethod=x", false}, {form, "_charset_=utf-7&+AF8-method=x", false}, {form, "_charset_=UTF-8&q=1", true}, {form, "q[0]=1&q[method]=2", true},
+		{"application/http", "GET /a HTTP/1.1\r\n\r\n", false}, {"message/http", "GET /a HTTP/1.1\r\n\r\n", false},
 		// What is not read as fields.
 		{"", `{"_method":"x"}`, false}, {"", "<_method>PUT</_method>", false}, {text, "_method=DELETE", false}, {text, `{"_method":"DELETE"}`, false}, {octets, `{"_method":"DELETE"}`, false}, {octets, "_method=DELETE", false}, {octets, little, false}, {text, big, false}, {text, `{"\u005fmethod" :1}`, false}, {text, "a=1&%5fmethod=PUT", false},
 		{"application/xml", "<r><_method>PUT</_method></r>", false}, {"application/xml", `<param name="_method">PUT</param>`, false}, {"text/xml", "<r>&#95;method&#61;</r>", false}, {"application/yaml", "? _method\n: PUT", false}, {"application/yaml", `"\x5fmethod": PUT`, false},

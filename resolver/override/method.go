@@ -60,7 +60,7 @@ func Says(d providers.Does) string {
 	case d.Upgrade:
 		return "an upgrade of the connection"
 	}
-	if name := providers.ActsForAnother(d.Header, d.Query); name != "" {
+	if name := providers.ActsForAnother(d.Header, d.Query, nil); name != "" {
 		return fmt.Sprintf("%s with %.64q, by which it acts for somebody else,", d.Methods[0], name)
 	}
 	return d.Methods[0] + " here"

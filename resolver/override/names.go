@@ -40,8 +40,12 @@ func isMethod(name string) bool {
 // that, too: clients send JSON with the type of a form (curl -d), and services read it.
 func (l *Look) form(b []byte) error {
 	for pair := range bytes.FieldsFuncSeq(b, func(r rune) bool { return r == '&' || r == ';' || r == '\n' || r == '\r' }) {
-		if name, _, ok := bytes.Cut(pair, []byte{'='}); ok && isMethod(string(name)) {
+		name, value, ok := bytes.Cut(pair, []byte{'='})
+		if ok && isMethod(string(name)) {
 			return errOverride
+		}
+		if bytes.EqualFold(name, []byte("_charset_")) && !bytes.EqualFold(value, []byte("utf-8")) { // the charset of the names (HTML)
+			return unreadable("its _charset_ is not UTF-8")
 		}
 	}
 	start := bytes.TrimLeftFunc(b, func(r rune) bool { return r <= ' ' || r == '\ufeff' })

@@ -53,17 +53,17 @@ func (s *Set) Answer(res *http.Response, o Options) error {
 	if res.StatusCode == http.StatusSwitchingProtocols || res.Body == nil {
 		return nil
 	}
-	cut, err := ranged(res, o.Range)
+	kind := mediaOf(res.Header.Get("Content-Type"))
+	if len(res.Header.Values("Content-Type")) > 1 {
+		kind = folded // readers differ in which one counts
+	}
+	cut, err := ranged(res, o.Range, !s.Empty() && kind != opaque)
 	if err != nil || res.Body == http.NoBody {
 		return err
 	}
 	if s.Empty() {
 		cut.apply(res)
 		return nil
-	}
-	kind := mediaOf(res.Header.Get("Content-Type"))
-	if len(res.Header.Values("Content-Type")) > 1 {
-		kind = folded // readers differ in which one counts
 	}
 	switch {
 	case kind == opaque:

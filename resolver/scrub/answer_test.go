@@ -312,7 +312,19 @@ func TestRanges(t *testing.T) {
 			t.Errorf("%s: the whole is wrong", asked)
 		}
 	}
+	for said, want := range map[string]int{"bytes 0-%d/60000": 40000 - hold, "bytes 0-%d/*": 40000 - hold, "bytes 0-%d/40000": 30020} { // to bytes=0-30019
+		res := &http.Response{StatusCode: 206, Header: http.Header{"Content-Type": {"text/plain"}, "Content-Range": {fmt.Sprintf(said, 39999)}}, Body: io.NopCloser(bytes.NewReader(file[:40000])), ContentLength: 40000}
+		err := canaries.Answer(res, Options{Range: "bytes=0-30019"})
+		if err != nil {
+			t.Errorf("%s: %v", said, err)
+			continue
+		}
+		if body, err := io.ReadAll(res.Body); err != nil || len(body) != want || res.ContentLength != int64(want) || !strings.HasPrefix(res.Header.Get("Content-Range"), fmt.Sprintf("bytes 0-%d/", want-1)) {
+			t.Errorf("%s: %d bytes, %v, %v; want %d", said, len(body), err, res.Header, want)
+		}
+	}
 	for name, h := range map[string]http.Header{
+		"short": {"Content-Range": {"bytes 0-18/40"}}, "short, of an unknown length": {"Content-Range": {"bytes 0-18/*"}}, "twice": {"Content-Range": {"bytes 0-39/40", "bytes 0-18/40"}},
 		"no range named": {}, "another range": {"Content-Range": {"bytes 100-200/1000"}}, "nonsense": {"Content-Range": {"bytes x/y"}}, "several": {"Content-Type": {"multipart/byteranges; boundary=x"}},
 		"compressed": {"Content-Range": {"bytes 0-200/1000"}, "Content-Encoding": {"gzip"}},
 	} {
@@ -330,6 +342,7 @@ func TestRanges(t *testing.T) {
 		{"GET", http.Header{"Range": {"items=0-9"}}, http.Header{"Range": {"items=0-9"}}, "items=0-9"}, {"GET", http.Header{"Range": {"0-24"}}, http.Header{"Range": {"0-24"}}, "0-24"}, {"GET", http.Header{"Range": {"id 01..; max=10"}}, http.Header{"Range": {"id 01..; max=10"}}, "id 01..; max=10"},
 		{"GET", http.Header{"Range": {"lines=0-9"}}, http.Header{}, "lines=0-9"}, {"GET", http.Header{"Range": {"chars=0-9"}, "If-Range": {"x"}}, http.Header{}, "chars=0-9"}, {"GET", http.Header{"Range": {"x bytes=0-9"}}, http.Header{}, "x bytes=0-9"}, {"GET", http.Header{"Range": {"bytes: 0-9"}}, http.Header{}, "bytes: 0-9"}, {"GET", http.Header{"Range": {"items=0-9", "bytes=0-9"}}, http.Header{}, "items=0-9"},
 		{"GET", http.Header{"Request-Range": {"bytes=0-9"}}, http.Header{}, ""}, {"PUT", http.Header{"A-Im": {"vcdiff, diffe"}}, http.Header{}, ""}, {"GET", http.Header{"X-Ms-Range": {"bytes=20000-20009"}, "Range": {"bytes=0-9"}}, http.Header{"X-Ms-Range": {"bytes=3616-36393"}}, "bytes=20000-20009"}, {"GET", http.Header{"X-Ms-Range": {"lines=0-9"}}, http.Header{}, "lines=0-9"},
+		{"GET", http.Header{"X_Ms_Range": {"bytes=0-9"}, "X.ms.range": {"x"}, "X-Amz-Range": {"bytes=0-9"}, "X-Range": {"bytes=0-9"}, "X_range": {"x"}, "X-Upload-Content-Range": {"bytes 0-9/10"}}, http.Header{"X-Upload-Content-Range": {"bytes 0-9/10"}}, ""}, {"PUT", http.Header{"X-Amz-Copy-Source-Range": {"bytes=0-9"}}, http.Header{"X-Amz-Copy-Source-Range": {"bytes=0-9"}}, ""},
 		{"POST", http.Header{"Range": {"bytes=0-9"}}, http.Header{"Range": {"bytes=0-16393"}}, "bytes=0-9"}, {"PUT", http.Header{"Range": {"bytes=0-511"}}, http.Header{"Range": {"bytes=0-511"}}, ""}, {"PUT", http.Header{"X-Ms-Range": {"bytes=0-511"}}, http.Header{"X-Ms-Range": {"bytes=0-511"}}, ""},
 	} {
 		h := c.header.Clone()
@@ -345,7 +358,7 @@ func TestRanges(t *testing.T) {
 	}{
 		{http.Header{"Content-Range": {"bytes 100-200/1000"}}, Options{}, true}, {http.Header{"Content-Range": {"Bytes 0-9/1000"}}, Options{Range: "lines=0-1"}, true}, {http.Header{"Content-Range": {"bytes 0-9/*"}}, Options{}, true}, {http.Header{"Content-Type": {"Multipart/ByteRanges; boundary=x"}}, Options{}, true}, {http.Header{"Content-Range": {"bytes=0-9"}}, Options{}, true},
 		{http.Header{"Content-Range": {"bytes 0-0/1"}}, Options{}, false}, {http.Header{"Content-Range": {"bytes 100-200/1000"}}, Options{Numbered: true}, false}, {http.Header{"Content-Range": {"bytes 100-200/1000"}, "Content-Type": {"image/png"}}, Options{}, false}, {http.Header{"Content-Range": {"0-24/100"}, "Content-Type": list}, Options{Range: "0-24"}, false}, {http.Header{"Content-Range": {"id a..b"}, "Content-Type": list}, Options{}, false}, {http.Header{"Content-Type": list}, Options{}, false},
-		{http.Header{"Content-Type": {"text/plain"}}, Options{}, true}, {http.Header{}, Options{}, true}, {http.Header{"Content-Range": {"lines 0-9/100"}, "Content-Type": {"text/plain"}}, Options{}, true}, {http.Header{"Content-Range": {"chars 0-9/100"}, "Content-Type": list}, Options{}, true},
+		{http.Header{"Content-Type": {"text/plain"}}, Options{}, true}, {http.Header{}, Options{}, true}, {http.Header{"Content-Range": {"x 0-9/40"}}, Options{}, true}, {http.Header{"Content-Range": {"lines 0-9/100"}, "Content-Type": {"text/plain"}}, Options{}, true}, {http.Header{"Content-Range": {"chars 0-9/100"}, "Content-Type": list}, Options{}, true},
 	} {
 		res := &http.Response{StatusCode: 206, Header: c.header, Body: io.NopCloser(strings.NewReader("x")), ContentLength: 1}
 		if err := canaries.Answer(res, c.o); (err != nil) != c.refused {

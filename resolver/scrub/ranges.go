@@ -77,6 +77,11 @@ func Widen(method string, h http.Header) {
 	if !takesRange(method) {
 		return
 	}
+	for name := range h {
+		if otherRange(name) {
+			delete(h, name)
+		}
+	}
 	name := "Range"
 	if len(h[azureRange]) > 0 {
 		name = azureRange
@@ -101,6 +106,21 @@ func Widen(method string, h http.Header) {
 		r.from = max(0, r.from-hold)
 	}
 	h[name] = []string{"bytes=" + r.String()}
+}
+
+// otherRange reports a header by which some service may take a range besides Range and
+// Azure's: a vendor's, or one of these two in a spelling that gateways fold.
+func otherRange(name string) bool {
+	if name == "Range" || name == azureRange {
+		return false
+	}
+	name = strings.Map(func(c rune) rune {
+		if c == '_' || c == '.' {
+			return '-'
+		}
+		return c
+	}, strings.ToLower(name))
+	return name == "range" || strings.HasPrefix(name, "x-") && strings.HasSuffix(name, "-range") && !strings.HasSuffix(name, "-content-range") || name == "x-range"
 }
 
 // countsItems reports a Range that pages through a list, whose items come whole:
@@ -191,15 +211,20 @@ func (r span) String() string {
 type slice struct{ skip, take int64 }
 
 // ranged finds what of a 206 is to be cut out, and says so in its headers. A
-// part that lies beyond the end becomes a 416.
-func ranged(res *http.Response, asked string) (*slice, error) {
+// part that lies beyond the end becomes a 416. Where the service sent less than it was
+// asked for, its end may cut an echo: of what is searched the agent gets that much less.
+func ranged(res *http.Response, asked string, searched bool) (*slice, error) {
 	want, ok := parseRange(asked)
 	if !ok || res.StatusCode != http.StatusPartialContent {
 		return nil, nil
 	}
 	got, total, ok := contentRange(res.Header.Get("Content-Range"))
-	if !ok {
+	if !ok || len(res.Header["Content-Range"]) > 1 {
 		return nil, &Unsearchable{"it is a part, and does not say which"}
+	}
+	whole := got.to == total-1 || want.from >= 0 && want.to >= 0 && got.to >= want.to+hold
+	if searched && !whole {
+		got.to -= hold
 	}
 	if want.from < 0 {
 		if total < 0 {
@@ -213,6 +238,8 @@ func ranged(res *http.Response, asked string) (*slice, error) {
 	switch {
 	case want.from < got.from:
 		return nil, &Unsearchable{"it is another part than was asked for"}
+	case want.from > got.to && searched && !whole:
+		return nil, &Unsearchable{"it is a shorter part than was asked for"}
 	case want.from > got.to:
 		unsatisfiable(res, total)
 		return nil, nil
