@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/net/http/httpguts"
+
 	"github.com/attache-proxy/attache/providers/sign"
 )
 
@@ -26,8 +28,9 @@ func (call *Call) carriesOwn(ask *Ask) bool {
 			ours = ours || call.Connector.IsPlaceholder(word) || !ask.Token.IsZero() && word == ask.Token.Reveal()
 		}
 	}
+	hops := ask.Header["Connection"] // what is named there goes no further, and leaves the request without any
 	for name, values := range ask.Header {
-		if sign.IsNamed(name, headers) && !strings.EqualFold(name, "Cookie") {
+		if sign.IsNamed(name, headers) && !strings.EqualFold(name, "Cookie") && !httpguts.HeaderValuesContainsToken(hops, name) {
 			for _, v := range values {
 				look(v)
 			}
@@ -45,6 +48,9 @@ func (call *Call) carriesOwn(ask *Ask) bool {
 	return found && !ours
 }
 
+// schemes may stand alone, where a client had no key to put behind.
+var schemes = []string{"Bearer", "Basic", "Token", "Bot", "Key", "ApiKey", "Api-Key", "Digest", "OAuth", "DPoP"}
+
 // words are what a value says that could be a key: itself, what follows a scheme, and
 // the two halves of Basic; for AWS's signatures the id of the key.
 func words(value string) (out []string) {
@@ -55,7 +61,9 @@ func words(value string) (out []string) {
 	}
 	scheme, rest, ok := strings.Cut(strings.TrimSpace(value), " ")
 	if !ok {
-		add(value)
+		if !slices.ContainsFunc(schemes, func(s string) bool { return strings.EqualFold(s, scheme) }) {
+			add(value)
+		}
 		return out
 	}
 	if raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(rest)); err == nil && strings.EqualFold(scheme, "Basic") {

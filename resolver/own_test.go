@@ -23,6 +23,7 @@ func TestClientsOwnCredential(t *testing.T) {
 		authorization string
 		want          string // Authorization at the service
 		key, wantsKey string // X-Key, which is another place
+		connection    string
 	}{
 		{name: "its own", authorization: "Bearer " + own, want: "Bearer " + own},
 		{name: "its own, in Basic", authorization: basic("me:" + own), want: basic("me:" + own)},
@@ -33,6 +34,9 @@ func TestClientsOwnCredential(t *testing.T) {
 		{name: "a connector's placeholder", authorization: "Bearer sk-ant-attache", want: "Bearer " + account},
 		{name: "the agent's token", authorization: "Bearer " + token, want: "Bearer " + account},
 		{name: "the agent's token as a user", authorization: basic(token + ":"), want: "Bearer " + account},
+		{name: "a scheme alone", authorization: "Bearer", want: "Bearer " + account},
+		{name: "a scheme and blanks", authorization: "bearer  ", want: "Bearer " + account},
+		{name: "for the next hop alone", authorization: "Bearer " + own, connection: "close, authorization", want: "Bearer " + account},
 		{name: "Basic of nothing", authorization: basic(":"), want: "Bearer " + account},
 		{name: "its own beside our placeholder", authorization: "Bearer " + own, key: "attache", want: "Bearer " + account},
 		{name: "its own beside the agent's token", authorization: "Bearer " + own, key: token, want: "Bearer " + account},
@@ -61,6 +65,9 @@ func TestClientsOwnCredential(t *testing.T) {
 			req, _ := http.NewRequestWithContext(t.Context(), "GET", "https://svc.example"+path, nil)
 			if tt.authorization != "" {
 				req.Header.Set("Authorization", tt.authorization)
+			}
+			if tt.connection != "" {
+				req.Header.Set("Connection", tt.connection)
 			}
 			if tt.key != "" {
 				req.Header.Set("X-Key", tt.key)
