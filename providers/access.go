@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/attache-proxy/attache/providers/headers"
 )
 
 // Does is what a request does, as far as its head tells: what Reads judges.
@@ -59,7 +61,7 @@ func (c *Connector) compileAccess() (err error) {
 	if c.access.write, err = accessRules("write", d.Write); err != nil {
 		return err
 	}
-	c.access.query, c.access.header = actionRules(d.Query, parameterName), actionRules(d.Header, headerWords)
+	c.access.query, c.access.header = actionRules(d.Query, parameterName), actionRules(d.Header, headers.Words)
 	for _, name := range d.MethodQuery {
 		c.access.methodQuery = append(c.access.methodQuery, parameterName(name))
 	}
@@ -204,7 +206,7 @@ func (a *access) actionsRead(d Does, pairs []parameter) bool {
 	}
 	for _, r := range a.header {
 		for name, values := range d.Header {
-			if headerWords(name) == r.name && slices.ContainsFunc(values, func(v string) bool { return !r.reads(v) }) {
+			if headers.Words(name) == r.name && slices.ContainsFunc(values, func(v string) bool { return !r.reads(v) }) {
 				return false
 			}
 		}
@@ -272,20 +274,6 @@ func decoded(raw string) string {
 		return s
 	}
 	return raw
-}
-
-// headerWords is a header's name as CGI, WSGI and their like fold it: in lower
-// case, with - for everything that is no letter or digit.
-func headerWords(name string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'A' && r <= 'Z':
-			return r + ('a' - 'A')
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
-			return r
-		}
-		return '-'
-	}, name)
 }
 
 // DotSegments reports whether a service may see . or .. as a segment of the

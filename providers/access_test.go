@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/providers/headers"
 )
 
 // does reads "METHOD /path?query", with headers behind it.
@@ -131,7 +132,7 @@ func TestClaimsOrigin(t *testing.T) {
 		"X-Http-Host-Override": true, "True-Client-Ip": true, "Cf-Connecting-Ip": true, "X-Envoy-Original-Path": true, "X-Forwarded_Host": true, "Client-Ip": true, "X-Script-Name": true,
 		"Accept": false, "X-Api-Key": false, "X-Amz-Date": false, "X-Forward": false, "X-Http-Method-Override": false, "X-Original-Method": false, "Host": false, "X-Request-Id": false, "Origin": false, "Referer": false,
 	} {
-		if got := providers.ClaimsOrigin(name); got != want {
+		if got := headers.ClaimsOrigin(name); got != want {
 			t.Errorf("ClaimsOrigin(%s) = %v, want %v", name, got, want)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/expr"
+	"github.com/attache-proxy/attache/providers/headers"
 	"github.com/attache-proxy/attache/providers/sign"
 )
 
@@ -238,7 +239,7 @@ func (p *Presigning) checkHeader() error {
 			return cannotPresign("%.40q is no name of a header", name)
 		}
 		key := http.CanonicalHeaderKey(name)
-		if slices.Contains(unsignable, key) || providers.OverridesMethod(key) {
+		if slices.Contains(unsignable, key) || headers.OverridesMethod(key) {
 			return cannotPresign("the header %s is not one to sign", key)
 		}
 		if _, twice := out[key]; twice {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/expr"
+	"github.com/attache-proxy/attache/providers/headers"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/providers/sign"
 	"github.com/attache-proxy/attache/resolver/answer"
@@ -237,7 +238,7 @@ func (x *exchange) outgoing() *outgoing {
 	sign.DropHeaders(out.Header, dropped)
 	if x.call.Connector != nil {
 		for name := range out.Header {
-			if providers.ClaimsOrigin(name) {
+			if headers.ClaimsOrigin(name) {
 				delete(out.Header, name)
 			}
 		}

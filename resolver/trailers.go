@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
-	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/providers/headers"
 	"github.com/attache-proxy/attache/providers/sign"
 )
 
@@ -37,7 +37,7 @@ func (x *exchange) keepTrailers(out *http.Request) {
 func (x *exchange) mayTrail(name string) bool {
 	c := x.call.Connector
 	return httpguts.ValidTrailerHeader(name) && !sign.IsNamed(name, c.KeyHeaders) && !sign.IsNamed(name, c.Removes) && !sign.IsNamed(name, x.signer.Places().Headers) &&
-		!providers.ClaimsOrigin(name) && !providers.OverridesMethod(name) && !sign.IsNamed(name, dropped)
+		!headers.ClaimsOrigin(name) && !headers.OverridesMethod(name) && !sign.IsNamed(name, dropped)
 }
 
 // trailing is a body after which the trailers are known.

@@ -111,7 +111,8 @@ func Widen(method string, h http.Header) {
 // otherRange reports a header by which some service may take a range besides Range and
 // Azure's: a vendor's, or one of these two in a spelling that gateways fold.
 func otherRange(name string) bool {
-	if name == "Range" || name == azureRange {
+	const word = "range"
+	if name == "Range" || name == azureRange || len(name) < len(word) || !strings.EqualFold(name[len(name)-len(word):], word) {
 		return false
 	}
 	name = strings.Map(func(c rune) rune {
@@ -120,7 +121,7 @@ func otherRange(name string) bool {
 		}
 		return c
 	}, strings.ToLower(name))
-	return name == "range" || strings.HasPrefix(name, "x-") && strings.HasSuffix(name, "-range") && !strings.HasSuffix(name, "-content-range") || name == "x-range"
+	return name == word || strings.HasPrefix(name, "x-") && strings.HasSuffix(name, "-"+word) && !strings.HasSuffix(name, "-content-"+word)
 }
 
 // countsItems reports a Range that pages through a list, whose items come whole:
