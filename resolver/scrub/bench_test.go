@@ -36,7 +36,12 @@ type endless struct{ *bytes.Reader }
 
 func (endless) Close() error { return nil }
 
-func BenchmarkLongText(b *testing.B) {
+func BenchmarkLongText(b *testing.B) { benchmarkLong(b, lines) }
+
+// BenchmarkWaitedText is the same for texts that are waited for.
+func BenchmarkWaitedText(b *testing.B) { benchmarkLong(b, wrapped) }
+
+func benchmarkLong(b *testing.B, kind media) {
 	s := New([]Needle{{Value: "sk-proj-0123456789abcdefghijABCDEFGHIJ"}})
 	p := make([]byte, 128<<10) // as long answers are copied
 	for name, text := range texts() {
@@ -48,7 +53,7 @@ func BenchmarkLongText(b *testing.B) {
 				b.ReportMetric(float64(len(text))*float64(b.N)/(userTime()-began).Seconds()/1e9, "GB/user-s")
 			}()
 			for range b.N {
-				r := body{src: endless{bytes.NewReader(text)}, length: int64(len(text)), search: search{set: s, lines: true}, trailer: new(http.Header), found: new(atomic.Bool)}
+				r := body{src: endless{bytes.NewReader(text)}, length: int64(len(text)), search: search{set: s, lines: kind == lines, wraps: kind == wrapped}, trailer: new(http.Header), found: new(atomic.Bool)}
 				for {
 					if _, err := r.Read(p); err == io.EOF {
 						break

@@ -16,11 +16,16 @@ const (
 	wrapped              // as text of which an echo may be wrapped over lines
 )
 
+// joinable is up to what length a text is also searched as one word, which takes as long
+// again as all the rest.
+const joinable = 256 << 10
+
 // search is how a text of some type and length is searched. One whose length is known
 // is waited for to its end, so that what is wrapped over lines can be found in it; JSON
 // has no line ends within a text.
 func (s *Set) search(kind media, length int64, contentType string) search {
-	wraps := kind == wrapped || kind == lines && length >= 0 && !strings.Contains(strings.ToLower(contentType), "json") && !strings.HasPrefix(contentType, "text/event-stream")
+	wraps := kind == wrapped || kind == lines && length >= 0 && length <= joinable &&
+		!strings.Contains(strings.ToLower(contentType), "json") && !strings.HasPrefix(contentType, "text/event-stream")
 	return search{set: s, lines: kind != folded && !wraps, wraps: wraps}
 }
 
@@ -81,6 +86,8 @@ func mediaOf(contentType string) media {
 		return lines
 	case suffix == "zip", suffix == "gzip", suffix == "zstd", suffix == "cbor", suffix == "proto", suffix == "protobuf", suffix == "thrift", suffix == "wasm":
 		return opaque
+	case main == "text" && folds(sub):
+		return wrapped
 	case textual(t, params):
 		return lines
 	case main == "image", main == "audio", main == "video", main == "font", known[t],
@@ -94,6 +101,16 @@ func mediaOf(contentType string) media {
 		return folded
 	}
 	return lines
+}
+
+// folds reports types whose lines are folded: calendars and cards (RFC 5545 §3.1, RFC
+// 6350 §3.2). Nobody waits for their lines.
+func folds(sub string) bool {
+	switch sub {
+	case "calendar", "x-vcalendar", "vcard", "x-vcard", "directory":
+		return true
+	}
+	return false
 }
 
 // isStream reports a multipart body that comes part by part while a person

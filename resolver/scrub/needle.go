@@ -135,6 +135,7 @@ func (s *Set) add(v string) {
 		s.pattern(strings.ReplaceAll(v, "+", " ")) // as a folded view has it
 	}
 	for _, form := range wireForms(v) {
+		s.pattern(form) // which views undo, but not where it is wrapped
 		for block := range blocks(form) {
 			s.encoded(block)
 		}
@@ -215,6 +216,9 @@ func (s *Set) pattern(p string) {
 		}
 	}
 	s.patterns = append(s.patterns, []byte(p))
+	if short := joinedUp(p); short != p && Bits(short) >= Guessable {
+		s.pattern(short)
+	}
 }
 
 // lowered is the Set for text in lower case: names of headers lose their case.

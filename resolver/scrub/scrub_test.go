@@ -73,13 +73,10 @@ func reference(s *Set, text []byte, media media) string {
 	}
 	look(text, at, to, quotable, 1)
 	look(text, at, to, r, levels)
-	whole := search{set: s, lines: media == lines, wraps: media == wrapped}
-	whole.spaced(text, 0)
-	if media == wrapped {
-		whole.wrapped(text, 0)
-	}
-	for _, m := range whole.marks {
-		mark(int(m.from), int(m.to))
+	if media == lines {
+		s.spaced(text, 0, mark)
+	} else {
+		without(s, text, mark)
 	}
 	out := bytes.Clone(text)
 	for i := range out {
@@ -88,6 +85,33 @@ func reference(s *Set, text []byte, media media) string {
 		}
 	}
 	return string(out)
+}
+
+// without looks for patterns in a text without what is left out, and for spaced hex.
+func without(s *Set, text []byte, mark func(from, to int)) {
+	var kept []byte
+	var at []int
+	for i := 0; i < len(text); {
+		n, _ := leftOut(text[i:])
+		if n == 0 {
+			kept, at = append(kept, text[i]), append(at, i)
+			n = 1
+		}
+		i += n
+	}
+	hit := func(from, to int) {
+		if f, t := at[from], at[to-1]+1; t-f <= joinedReach {
+			mark(f, t)
+		}
+	}
+	for _, p := range s.patterns {
+		for i := 0; i+len(p) <= len(kept); i++ {
+			if bytes.Equal(kept[i:i+len(p)], p) {
+				hit(i, i+len(p))
+			}
+		}
+	}
+	s.spaced(kept, 0, hit)
 }
 
 // cutter gives out a text in pieces, and then its end.
@@ -273,6 +297,7 @@ func spellings(v string) (all []string) {
 	}
 	jsonText := jsonOf(v)
 	all = append(all, v, printf("%%%02X"), printf("%%%02x"), runes(`\u%04x`), runes(`\u%04X`), runes("&#%d;"), runes("&#x%x;"), printf("=%02X"), printf("%02x"), printf("%02X"), printf(`\x%02x`),
+		runes(`\u{%x}`), runes(`\x{%x}`), runes(`\x{%08x}`), runes(`\o{%o}`), runes(`\N{U+%04X}`),
 		each(func(c byte) string {
 			if c%3 == 0 || strings.IndexByte(`%&\"+`, c) >= 0 {
 				return fmt.Sprintf("%%%02x", c)

@@ -7,11 +7,12 @@ type search struct {
 	lines bool // what holds a line end is no echo
 	wraps bool // an echo may be wrapped over lines
 
-	base  int64   // number of the first byte that the caller still has
-	view  *view   // made when something is escaped
-	print *view   // of quoted-printable; likewise
-	marks []marks // what to overwrite, in any order
-	found bool
+	base   int64   // number of the first byte that the caller still has
+	view   *view   // made when something is escaped
+	print  *view   // of quoted-printable; likewise
+	joined joined  // unless lines
+	marks  []marks // what to overwrite, in any order
+	found  bool
 }
 
 // marks are bytes that belong to an echo.
@@ -26,9 +27,10 @@ func (s *search) feed(b []byte, old int, end bool) {
 		s.beside(b, old, end)
 	}
 	if len(s.set.patterns) > 0 {
-		s.spaced(b, old)
-		if s.wraps {
-			s.wrapped(b, old)
+		if s.lines {
+			s.set.spaced(b, old, here)
+		} else {
+			s.joins(b, end)
 		}
 	}
 	if s.view == nil && (s.lines || s.wraps) && !s.set.folds && indexAny(b[old:], ordinary) == len(b)-old {

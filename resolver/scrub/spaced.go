@@ -1,16 +1,18 @@
 package scrub
 
-// Two spellings that no view undoes, since there is no byte that introduces them: hex
-// with something between its digits (de:ad:be:ef, de ad be ef) or in mixed case, and a
-// text that is wrapped over lines, as base64 is. Both are looked for in runs of bytes
-// that may stand in them. They do not depend on what was fed before, but for the text
-// that is still held.
+import "strings"
+
+// A spelling that no view undoes, since there is no byte that introduces it: hex with
+// something between its digits (de:ad:be:ef, de ad be ef) or in mixed case. It is looked
+// for in runs of bytes that may stand in it, and does not depend on what was fed before,
+// but for the text that is still held.
 
 const (
 	// spacedReach bounds how long hex is with what stands between.
 	spacedReach = 4 * widest
-	// wrappedReach bounds how long a wrapped text is with its line ends.
-	wrappedReach = 3 * widest
+	// mostBetween is how many bytes may stand between two digits: a comma and three
+	// blanks, or two that do not break, each of two bytes.
+	mostBetween = 4
 	// leastRun is the hex of the shortest pattern; spacedStep is how far apart places may
 	// be looked at to meet every such run with six bytes.
 	leastRun   = 2 * (shortWindow + 1)
@@ -23,7 +25,7 @@ var spacing = func() (t [256]uint8) {
 		switch c := byte(i); {
 		case digitValues[c] <= 15:
 			t[i] = isHex
-		case c == ':' || c == ' ' || c == '-' || c == '.' || c == ',' || c == '_':
+		case strings.IndexByte("\t :-.,_|/;+\xc2\xa0", c) >= 0: // the last two are a blank
 			t[i] = isBetween
 		default:
 			t[i] = isOther
@@ -38,8 +40,8 @@ const (
 	isOther
 )
 
-// spacedRuns calls run for every part of b[from:] that is hex digits with at most two
-// bytes between each, is long enough, and is not hex in one case without any.
+// spacedRuns calls run for every part of b[from:] that is hex digits with at most
+// mostBetween bytes between each, is long enough, and is not hex in one case without any.
 func spacedRuns(b []byte, from int, run func(from, to int)) {
 	least := from
 	for i := from; i+6 <= len(b); i += spacedStep {
@@ -64,7 +66,8 @@ func spacedRuns(b []byte, from int, run func(from, to int)) {
 	}
 }
 
-// inRun reports whether b[i] is a digit, or one of at most two bytes between digits.
+// inRun reports whether b[i] is a digit, or one of at most mostBetween bytes between
+// digits.
 func inRun(b []byte, i int) bool {
 	switch spacing[b[i]] {
 	case isHex:
@@ -72,9 +75,14 @@ func inRun(b []byte, i int) bool {
 	case isOther:
 		return false
 	}
-	before := i > 0 && spacing[b[i-1]] == isBetween
-	after := i+1 < len(b) && spacing[b[i+1]] == isBetween
-	return !(before && after) && !(before && i > 1 && spacing[b[i-2]] == isBetween) && !(after && i+2 < len(b) && spacing[b[i+2]] == isBetween)
+	n := 1
+	for k := i - 1; k >= 0 && spacing[b[k]] == isBetween && n <= mostBetween; k-- {
+		n++
+	}
+	for k := i + 1; k < len(b) && spacing[b[k]] == isBetween && n <= mostBetween; k++ {
+		n++
+	}
+	return n <= mostBetween
 }
 
 // isSpaced reports hex that is not simply hex: it has something between, or both cases.
@@ -93,8 +101,9 @@ func isSpaced(b []byte) bool {
 	return upper && lower
 }
 
-// spaced looks for patterns in what hex with something between its digits stands for.
-func (s *search) spaced(b []byte, old int) {
+// spaced calls hit for every pattern that ends in b after old in what hex with something
+// between its digits stands for.
+func (s *Set) spaced(b []byte, old int, hit func(from, to int)) {
 	spacedRuns(b, max(0, old-spacedReach), func(from, to int) {
 		run := b[from:to]
 		var room [2 << 10]byte
@@ -110,10 +119,10 @@ func (s *search) spaced(b []byte, old int) {
 			for i := phase; i+1 < len(digits); i += 2 {
 				text = append(text, digits[i]<<4|digits[i+1])
 			}
-			s.set.find(text, 0, func(first, last int) {
+			s.find(text, 0, func(first, last int) {
 				f, t := digitAt(run, 2*first+phase), digitAt(run, 2*last+phase-1)+1
 				if t-f <= spacedReach && from+t > old && isSpaced(run[f:t]) {
-					s.mark(b, s.base+int64(from+f), s.base+int64(from+t))
+					hit(from+f, from+t)
 				}
 			})
 		}

@@ -109,7 +109,7 @@ func passedOver(b []byte) escape {
 	return escape{length: n}
 }
 
-// backslash is an escape of JSON, JavaScript, YAML, Python, C or a shell.
+// backslash is an escape of JSON, JavaScript, YAML, Python, Perl, C or a shell.
 func backslash(b []byte) (escape, verdict) {
 	if len(b) < 2 {
 		return escape{}, needsMore
@@ -122,10 +122,17 @@ func backslash(b []byte) (escape, verdict) {
 	case 'b', 'f', 'v', 'a':
 		return escape{length: 2}, isEscape
 	case 'x':
+		if len(b) > 2 && b[2] == '{' { // Perl, PCRE
+			return braced(b, 3, 16)
+		}
 		v, n, what := digits(b[2:], 16, 2, 2)
 		return whenRead(what, n+2, func(l int) (escape, verdict) { return one(l, byte(v)) })
 	case 'u':
 		return unicodeEscape(b)
+	case 'o':
+		return named(b, `\o{`, 8)
+	case 'N':
+		return named(b, `\N{U+`, 16)
 	case 'U':
 		v, n, what := digits(b[2:], 16, 8, 8)
 		return whenRead(what, n+2, func(l int) (escape, verdict) { return char(l, rune(min(v, utf8.MaxRune+1))) })
@@ -147,19 +154,34 @@ func whenRead(v verdict, length int, f func(int) (escape, verdict)) (escape, ver
 	return f(length)
 }
 
+// braced is a number in braces, whose first digit is at at. Zeros before it are allowed.
+func braced(b []byte, at int, base uint64) (escape, verdict) {
+	v, n, what := digits(b[at:], base, 1, maxEscape-at-1)
+	switch {
+	case what != isEscape:
+		return escape{}, what
+	case len(b) == at+n:
+		return escape{}, needsMore
+	case b[at+n] != '}':
+		return escape{}, isLiteral
+	}
+	return char(at+n+1, rune(min(v, utf8.MaxRune+1)))
+}
+
+// named is braced behind what introduces it.
+func named(b []byte, intro string, base uint64) (escape, verdict) {
+	if n := min(len(b), len(intro)); string(b[:n]) != intro[:n] {
+		return escape{}, isLiteral
+	} else if n < len(intro) {
+		return escape{}, needsMore
+	}
+	return braced(b, len(intro), base)
+}
+
 // unicodeEscape is \uXXXX, two of them for a character outside the BMP, or \u{X…}.
 func unicodeEscape(b []byte) (escape, verdict) {
 	if len(b) > 2 && b[2] == '{' {
-		v, n, what := digits(b[3:], 16, 1, 6)
-		switch {
-		case what != isEscape:
-			return escape{}, what
-		case len(b) == 3+n:
-			return escape{}, needsMore
-		case b[3+n] != '}':
-			return escape{}, isLiteral
-		}
-		return char(4+n, rune(v))
+		return braced(b, 3, 16)
 	}
 	v, _, what := digits(b[2:], 16, 4, 4)
 	if what != isEscape {
