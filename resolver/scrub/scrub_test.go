@@ -297,7 +297,7 @@ func spellings(v string) (all []string) {
 	}
 	jsonText := jsonOf(v)
 	all = append(all, v, printf("%%%02X"), printf("%%%02x"), runes(`\u%04x`), runes(`\u%04X`), runes("&#%d;"), runes("&#x%x;"), printf("=%02X"), printf("%02x"), printf("%02X"), printf(`\x%02x`),
-		runes(`\u{%x}`), runes(`\x{%x}`), runes(`\x{%08x}`), runes(`\o{%o}`), runes(`\N{U+%04X}`),
+		runes(`\u{%x}`), runes(`\x{%x}`), runes(`\x{%04x}`), runes(`\o{%o}`), runes(`\N{U+%04X}`),
 		each(func(c byte) string {
 			if c%3 == 0 || strings.IndexByte(`%&\"+`, c) >= 0 {
 				return fmt.Sprintf("%%%02x", c)
