@@ -67,7 +67,7 @@ func (s *stage) furnish() error {
 	for name, value := range map[string]string{"thief": s.Thief, "trap": s.Trap, "listen": s.Listen, "open": s.Open, "admin": s.Admin, "dir": s.Dir,
 		"modern": strings.TrimPrefix(s.Modern, "https://"), "raw": strings.TrimPrefix(s.Raw, "http://"), "weak": weak,
 		"thief-port": s.Thief[strings.LastIndex(s.Thief, ":")+1:], "today": time.Now().UTC().Format("20060102"),
-		"long": strings.Repeat("long", 256<<10), "long64": strings.Repeat("long", 16<<10), "many": strings.Repeat("a=1&", 10_000)} {
+		"long": strings.Repeat("long", 256<<10), "long64": strings.Repeat("long", 16<<10), "long16": strings.Repeat("a", 16<<10-100), "long17": strings.Repeat("a", 17_000), "long28": strings.Repeat("a", 28_000), "many": strings.Repeat("a=1&", 10_000)} {
 		s.vars[name] = value
 	}
 	for _, c := range append(secrets, marks...) {
