@@ -3,7 +3,9 @@ package resolver_test
 import (
 	"encoding/base64"
 	"fmt"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -90,5 +92,34 @@ func TestClientsOwnCredential(t *testing.T) {
 				t.Errorf("audited: %+v, want kept %v", e, kept)
 			}
 		})
+	}
+}
+
+// What the agent is known by here goes to no host of a stranger.
+func TestAgentsTokenStays(t *testing.T) {
+	const token = "tester-token-0123456789"
+	got := make(chan http.Header, 1)
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got <- r.Header }))
+	defer srv.Close()
+	acct := &resolver.Account{Name: "a", Fields: secret.Values{"key": secret.New("account-key-0123456789")}}
+	w := newWorld(t, worldConfig{yaml: readingYAML, accounts: []*resolver.Account{acct}})
+	req, _ := http.NewRequestWithContext(t.Context(), "GET", srv.URL+"/x", nil)
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("X-Api-Key", "its-own-0123456789")
+	host, port, _ := net.SplitHostPort(req.URL.Host)
+	ask := resolver.AskOf(req, req.URL)
+	ask.Agent, ask.Target = w.agent, resolver.Target{Host: host, Port: port, Plain: true}
+	call, err := w.Decide(t.Context(), ask)
+	if err != nil || call.Connector != nil {
+		t.Fatalf("%v, %v", call, err)
+	}
+	call.Token = secret.New(token)
+	res, err := w.Send(req, call)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if h := <-got; h.Get("Authorization") != "" || h.Get("X-Api-Key") != "its-own-0123456789" {
+		t.Errorf("the stranger got %v", h)
 	}
 }

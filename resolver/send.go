@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -239,6 +240,12 @@ func (x *exchange) outgoing() *outgoing {
 	if x.call.Connector != nil {
 		for name := range out.Header {
 			if headers.ClaimsOrigin(name) {
+				delete(out.Header, name)
+			}
+		}
+	} else if token := x.call.Token; !token.IsZero() { // a stranger has no business with what the agent is known by here
+		for name, values := range out.Header {
+			if slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, token.Reveal()) }) {
 				delete(out.Header, name)
 			}
 		}
