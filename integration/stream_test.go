@@ -126,32 +126,41 @@ type uploaded struct {
 // A chunked upload goes on as its parts are written, with its trailer.
 func TestChunkedUpload(t *testing.T) {
 	eachDoorAndProtocol(t, func(t *testing.T, at door) {
-		r, w := io.Pipe()
-		go func() {
-			for range 4 {
-				io.WriteString(w, "some part of it ")
-				time.Sleep(150 * time.Millisecond)
-			}
-			w.Close()
-		}()
-		res := at.do(t, http.MethodPost, "/upload", r, func(r *http.Request) {
-			r.ContentLength = -1
-			r.Trailer = http.Header{"X-Sum": {"abc"}}
-		})
-		var got uploaded
-		if s := body(t, res); json.Unmarshal([]byte(s), &got) != nil {
-			t.Fatalf("status %s, body %s", res.Status, s)
+		got := uploadParts(t, at)
+		for try := 0; got.Spread < 100 && try < 4; try++ { // of 450; less where the first connection took its time
+			got = uploadParts(t, at)
 		}
-		if got.Bytes != 64 || got.Length != -1 {
-			t.Errorf("the service got %d bytes with length %d, want 64 of unknown length", got.Bytes, got.Length)
-		}
-		if got.Spread < 100 { // of 450, on a machine that has time
+		if got.Spread < 100 {
 			t.Errorf("the parts reached the service within %d ms, want at least 100: the upload was buffered", got.Spread)
 		}
-		if got.Trailer["X-Sum"] != "abc" {
-			t.Errorf("trailers of the request = %v, want X-Sum: abc", got.Trailer)
-		}
 	})
+}
+
+// uploadParts sends four parts, apart in time, and says what the service saw.
+func uploadParts(t *testing.T, at door) (got uploaded) {
+	t.Helper()
+	r, w := io.Pipe()
+	go func() {
+		for range 4 {
+			io.WriteString(w, "some part of it ")
+			time.Sleep(150 * time.Millisecond)
+		}
+		w.Close()
+	}()
+	res := at.do(t, http.MethodPost, "/upload", r, func(r *http.Request) {
+		r.ContentLength = -1
+		r.Trailer = http.Header{"X-Sum": {"abc"}}
+	})
+	if s := body(t, res); json.Unmarshal([]byte(s), &got) != nil {
+		t.Fatalf("status %s, body %s", res.Status, s)
+	}
+	if got.Bytes != 64 || got.Length != -1 {
+		t.Errorf("the service got %d bytes with length %d, want 64 of unknown length", got.Bytes, got.Length)
+	}
+	if got.Trailer["X-Sum"] != "abc" {
+		t.Errorf("trailers of the request = %v, want X-Sum: abc", got.Trailer)
+	}
+	return got
 }
 
 func TestTrailers(t *testing.T) {
