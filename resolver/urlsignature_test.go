@@ -41,6 +41,8 @@ func TestSignedURLs(t *testing.T) {
 		{"a placeholder, version 2 in other letters", "awsaccesskeyid=attache&expires=1&SIGNATURE=x", true, false, "", "", ""},
 		{"a key and no signature", "X-Amz-Credential=OTHER%2F1&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=9", true, false, "", "", ""},
 		{"ours and another's", v4("attache") + "&AWSAccessKeyId=OTHER&Expires=1&Signature=x", true, false, "", "", ""},
+		{"version 2 behind a semicolon", "a=1;AWSAccessKeyId=OTHER&Expires=1&Signature=x", true, false, "", "", ""},
+		{"a session's token alone", "a=1&X-Amz-Security-Token=signature-of-another", true, false, "", "", ""},
 		{"ours, and presign", v4("AKIDEXAMPLE"), true, true, "", "X-Amz-Expires=3600&", ""},
 		{"ours and a part of version 2", v4("attache") + "&AWSAccessKeyId=OTHER&Signature=x", true, false, "", "", ""},
 		{"ours and a part of version 2, and presign", v4("attache") + "&AWSAccessKeyId=OTHER&Signature=x", true, true, "", "X-Amz-Expires=3600&", ""},

@@ -139,7 +139,7 @@ func URLUnsigned(r *http.Request, s Signer) {
 	}
 	kept := replaces(s, r)
 	has := map[string]bool{}
-	for _, p := range expr.ParsePairs(r.URL.RawQuery) {
+	for _, p := range expr.ParsePairs(strings.ReplaceAll(r.URL.RawQuery, ";", "&")) { // some services part by both
 		has[strings.ToLower(p.Name)] = true
 	}
 	var names []string
@@ -147,7 +147,7 @@ func URLUnsigned(r *http.Request, s Signer) {
 	for i, s := range urlSchemes {
 		is4 := i < len(v4Vendors)
 		switch {
-		case is4 && (!has[s.signature] && !has[s.key] || s.key == kept), !is4 && !(has[s.signature] && (s.key == "" || has[s.key])):
+		case is4 && (!has[s.signature] && !has[s.key] && (kept != "" || !has["x-"+v4Vendors[i]+"security-token"]) || s.key == kept), !is4 && !(has[s.signature] && (s.key == "" || has[s.key])):
 			continue
 		case len(s.with) > 0 && !telling[s.key] && !slices.ContainsFunc(s.with, func(n string) bool { return has[n] }):
 			continue
