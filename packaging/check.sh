@@ -131,10 +131,10 @@ else
 	export -f installed answers
 	export deb work version
 	unshare -m bash -euc '
-		mount -t tmpfs none "$work/over" && mkdir -p "$work/over"/{upper,work,root}
-		mount -t overlay overlay -o "lowerdir=/,upperdir=$work/over/upper,workdir=$work/over/work" "$work/over/root"
-		mount -t proc proc "$work/over/root/proc"
-		mount --rbind /dev "$work/over/root/dev"
-		cp "$deb" "$work/over/root/attache.deb"
-		chroot "$work/over/root" bash -uc "mkdir -p $work; installed /attache.deb $work"' || fail "the Debian package (without mount namespaces here: INSTALL=here)"
+		mount -t tmpfs none "$work/over" && mkdir -p "$work/over"/{upper,work,system}
+		mount -t overlay overlay -o "lowerdir=/,upperdir=$work/over/upper,workdir=$work/over/work" "$work/over/system"
+		mount -t proc proc "$work/over/system/proc"
+		mount --rbind /dev "$work/over/system/dev"
+		cp "$deb" "$work/over/system/attache.deb"
+		chroot "$work/over/system" bash -uc "mkdir -p $work; installed /attache.deb $work"' || fail "the Debian package (without mount namespaces here: INSTALL=here)"
 fi
