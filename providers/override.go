@@ -8,8 +8,8 @@ import (
 	"github.com/attache-proxy/attache/providers/headers"
 )
 
-// Parameters by which one request asks to be taken for another. A
-// service may heed any of them, or none.
+// Parameters by which one request asks to be taken for another. A service may heed any
+// of them, or none.
 var (
 	// methodParameters do so in a query or a form; names in which _ is as good as -.
 	methodParameters = []string{

@@ -126,8 +126,15 @@ func (call *Call) ends(c io.Closer) bool {
 	return !taken
 }
 
-// Holds is ends, for those who join the two sides of a call themselves.
+// Holds implements upstream.Holder.
 func (call *Call) Holds(c io.Closer) bool { return call.ends(c) }
+
+// Under implements upstream.Holder.
+func (call *Call) Under(ctx context.Context) context.Context {
+	ctx, cancel := context.WithCancelCause(ctx)
+	call.ends(cutting{cancel})
+	return ctx
+}
 
 // end takes the permission away.
 func (call *Call) end() {

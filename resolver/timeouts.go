@@ -102,13 +102,6 @@ func (x *exchange) within(out *http.Request, d time.Duration) (*http.Response, e
 	return res, nil
 }
 
-// Under implements upstream.Holder.
-func (call *Call) Under(ctx context.Context) context.Context {
-	ctx, cancel := context.WithCancelCause(ctx)
-	call.ends(cutting{cancel})
-	return ctx
-}
-
 // cutting ends a request by its context.
 type cutting struct{ cancel context.CancelCauseFunc }
 

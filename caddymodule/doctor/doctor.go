@@ -134,24 +134,28 @@ func (x *examination) credentials(ctx context.Context) {
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			results[i] = x.credential(ctx, j.c, j.account)
+			results[i], _ = x.credential(ctx, j.c, j.account)
 		})
 	}
 	wg.Wait()
 	x.checks = append(x.checks, results...)
 }
 
-func (x *examination) credential(ctx context.Context, c client.Connector, account string) Check {
+// credential lets the proxy send the connector's test, which wants that status.
+func (x *examination) credential(ctx context.Context, c client.Connector, account string) (check Check, want int) {
 	name := c.Key
 	if len(c.Accounts) > 1 || account != "default" {
 		name += ":" + account
 	}
-	check := Check{Name: "credential " + name}
+	check = Check{Name: "credential " + name}
 	if !c.Test {
 		check.State, check.Detail = Skipped, "the connector has no test request"
-		return check
+		return check, 0
 	}
 	res, err := x.Client.Test(ctx, c.Key, account)
+	if err == nil {
+		want = res.Expected
+	}
 	switch {
 	case err != nil:
 		check.State, check.Detail, check.Fix = Failed, cmp.Or(err.Error(), "the proxy gave no answer to the test"), "Look into the proxy's log."
@@ -167,5 +171,5 @@ func (x *examination) credential(ctx context.Context, c client.Connector, accoun
 		check.State, check.Detail = Failed, cmp.Or(res.Error, "no answer came, and the proxy does not say why")
 		check.Fix = "Look into the proxy's log; correct the account or the connector."
 	}
-	return check
+	return check, want
 }

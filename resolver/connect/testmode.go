@@ -13,7 +13,7 @@ import (
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
-// madeUp fills in the fields of an account in test mode.
+// TestFields fills in the fields of an account in test mode.
 func TestFields(opt *providers.Option, pasted map[string]string) map[string]string {
 	out := maps.Clone(pasted)
 	if out == nil {

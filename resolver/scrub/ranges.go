@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/attache-proxy/attache/providers/headers"
 )
 
 // span is what a Range asks for: from a byte to a byte, to the end (to is -1),
@@ -115,12 +117,7 @@ func otherRange(name string) bool {
 	if name == "Range" || name == azureRange || len(name) < len(word) || !strings.EqualFold(name[len(name)-len(word):], word) {
 		return false
 	}
-	name = strings.Map(func(c rune) rune {
-		if c == '_' || c == '.' {
-			return '-'
-		}
-		return c
-	}, strings.ToLower(name))
+	name = headers.Words(name)
 	return name == word || strings.HasPrefix(name, "x-") && strings.HasSuffix(name, "-"+word) && !strings.HasSuffix(name, "-content-"+word)
 }
 

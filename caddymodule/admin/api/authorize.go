@@ -63,7 +63,7 @@ func (a *API) authorize(ctx context.Context, c *signin.Caller, in *authorizeIn) 
 	if b == nil {
 		b = &Authorize{}
 	}
-	if err := knownScopes("additional_scopes", b.AdditionalScopes); err != nil {
+	if err := scopeTokens("additional_scopes", b.AdditionalScopes); err != nil {
 		return nil, err
 	}
 	t, err := a.turns.Subject(ctx, c.View, in.ID, connect.Choice{Option: b.Option, AppID: b.AppID, Fields: b.Fields})

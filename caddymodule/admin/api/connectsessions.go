@@ -86,7 +86,7 @@ func (a *API) createSession(ctx context.Context, c *signin.Caller, in *createSes
 	if err := a.editable(b.AccountID); err != nil {
 		return nil, err
 	}
-	if err := knownScopes("additional_scopes", b.AdditionalScopes); err != nil {
+	if err := scopeTokens("additional_scopes", b.AdditionalScopes); err != nil {
 		return nil, err
 	}
 	t, err := a.turns.Subject(ctx, c.View, b.AccountID, connect.Choice{Option: b.Option})

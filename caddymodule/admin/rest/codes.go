@@ -2,7 +2,6 @@ package rest
 
 import (
 	_ "embed"
-	"encoding/json"
 	"slices"
 	"strings"
 
@@ -25,15 +24,3 @@ func Codes() []string {
 	slices.Sort(all)
 	return slices.Compact(all)
 }
-
-// examples.json has a request's body by operation.
-//
-//go:embed examples.json
-var examplesText []byte
-
-var requests = func() (out map[string]any) {
-	if err := json.Unmarshal(examplesText, &out); err != nil {
-		panic("examples.json: " + err.Error())
-	}
-	return out
-}()

@@ -87,7 +87,7 @@ func finishDocument(doc *huma.OpenAPI) {
 			if op == nil {
 				continue
 			}
-			if example, ok := requests[op.OperationID]; ok && op.RequestBody != nil {
+			if example, ok := examples()[op.OperationID]; ok && op.RequestBody != nil {
 				op.RequestBody.Content["application/json"].Example = example
 			}
 			if op.Method == http.MethodPost {

@@ -42,14 +42,14 @@ func Caddyfile(rules []Rule, agent string) (text string, variables []Variable) {
 				continue
 			}
 			field := strings.Trim(notWord.ReplaceAllString(strings.ToLower(name), "_"), "_")
-			before, secret, after := split(value)
+			before, secret := split(value)
 			v := Variable{Name: variableOf(r.Host, name), Value: secret}
 			if n := named.FindStringSubmatch(secret); n != nil {
 				v = Variable{Name: n[1] + n[2] + n[3]}
 			} else if strings.Contains(secret, "${") || strings.Contains(secret, "{{") {
 				v.Value = "" // made of several: whoever sets it puts them together
 			}
-			fmt.Fprintf(&b, "\t\tfield %s {env.%s}\n\t\tsign header %s %s\n", field, v.Name, name, quoted(before+"{fields."+field+"}"+after))
+			fmt.Fprintf(&b, "\t\tfield %s {env.%s}\n\t\tsign header %s %s\n", field, v.Name, name, quoted(before+"{fields."+field+"}"))
 			if !slices.Contains(variables, v) {
 				variables = append(variables, v)
 			}
@@ -81,9 +81,9 @@ var (
 
 // split takes the scheme off a value: it is no secret. Braces in the rest would be
 // placeholders, so it is the variable's as a whole.
-func split(value string) (before, secret, after string) {
+func split(value string) (before, secret string) {
 	before = scheme.FindString(value)
-	return before, value[len(before):], ""
+	return before, value[len(before):]
 }
 
 // quoted is a word of a Caddyfile.

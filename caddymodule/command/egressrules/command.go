@@ -85,8 +85,12 @@ func read(stdin io.Reader, name string) ([]byte, error) {
 		in = f
 	}
 	var b bytes.Buffer
-	if n, err := io.Copy(&b, io.LimitReader(in, maxFile+1)); err != nil || n > maxFile {
-		return nil, fmt.Errorf("%s: at most %d bytes are read: %v", name, maxFile, err)
+	n, err := io.Copy(&b, io.LimitReader(in, maxFile+1))
+	if err == nil && n > maxFile {
+		err = fmt.Errorf("it is longer than %d bytes", maxFile)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return b.Bytes(), nil
 }

@@ -26,13 +26,12 @@ const (
 	maxScopes = 50
 )
 
-// maxScope is how long a scope may be.
-const maxScope = 256
+// maxScopeLen is how long a scope may be.
+const maxScopeLen = 256
 
-// isScope reports a scope-token of RFC 6749 §3.3. A regular expression that counts so
-// far takes 200 KiB, at every start.
-func isScope(s string) bool {
-	if s == "" || len(s) > maxScope {
+// IsScope reports a scope-token of RFC 6749 §3.3, of any length.
+func IsScope(s string) bool {
+	if s == "" {
 		return false
 	}
 	for i := range len(s) {
@@ -68,7 +67,7 @@ type challenge struct {
 func (c *challenge) bearer() Challenge {
 	b := Challenge{Error: c.params["error"], ResourceMetadata: c.params["resource_metadata"]}
 	for _, s := range strings.Fields(c.params["scope"]) {
-		if len(b.Scopes) < maxScopes && isScope(s) && !slices.Contains(b.Scopes, s) {
+		if len(b.Scopes) < maxScopes && len(s) <= maxScopeLen && IsScope(s) && !slices.Contains(b.Scopes, s) {
 			b.Scopes = append(b.Scopes, s)
 		}
 	}
