@@ -100,7 +100,8 @@ func TestLimitsOfMemoryAndDisk(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := start(t, "limits {\n\t"+c.limits+"\n}\n")
-			// Two bodies that are counted at the same moment may both be refused: then once more.
+			// What was written of the first may still lie in sockets when the second comes, and two that are
+			// counted at the same moment may both be refused: then once more.
 			for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 				finish := hold(a, c.size)
 				res, err := http.Post(a.URL+"/signed/x", "text/plain", bytes.NewReader(make([]byte, c.size)))
@@ -110,7 +111,8 @@ func TestLimitsOfMemoryAndDisk(t *testing.T) {
 				body, _ := io.ReadAll(res.Body)
 				res.Body.Close()
 				first := finish()
-				if first == 429 && time.Now().Before(deadline) {
+				early := first == 200 && res.StatusCode == 200
+				if (early || first == 429) && time.Now().Before(deadline) {
 					continue
 				}
 				if res.StatusCode != 429 || res.Header.Get("Attache-Error") != "too_many_requests" || !strings.Contains(string(body), name) || res.Header.Get("Retry-After") == "" {
