@@ -72,13 +72,24 @@ func userTime() time.Duration {
 	return time.Duration(u.Utime.Nano())
 }
 
-// BenchmarkAnswer is what a usual answer of 1 KiB costs.
+// BenchmarkAnswer is what usual answers of 1 KiB cost.
 func BenchmarkAnswer(b *testing.B) {
+	for name, text := range map[string]string{
+		"hex":    `{"id":"item_1","object":"item","created":1700000000,"note":"` + strings.Repeat("a", 960) + `"}`,
+		"words":  `{"items":[` + strings.Repeat(`{"id":"item_1","object":"item","created":1700000000,"note":"and so it goes"},`, 12) + `{"id":"item_13","object":"item"},{}]}`,
+		"quotes": `{"items":[` + strings.Repeat(`{"id":"item_1","object":"item","created":1700000000,"note":"so \"it\" goes"},`, 12) + `{"id":"item_13"}]}`,
+		"lines":  "{\n  \"items\": [\n" + strings.Repeat("    {\n      \"id\": \"item_1\",\n      \"created\": 1700000000\n    },\n", 15) + "    {}\n  ]\n}\n",
+	} {
+		b.Run(name, func(b *testing.B) { benchmarkAnswer(b, []byte(text)) })
+	}
+}
+
+func benchmarkAnswer(b *testing.B, text []byte) {
 	s := New([]Needle{{Value: "sk-proj-0123456789abcdefghijABCDEFGHIJ"}})
-	text := []byte(`{"id":"item_1","object":"item","created":1700000000,"note":"` + strings.Repeat("a", 960) + `"}`)
 	p := make([]byte, 32<<10)
 	h := http.Header{"Content-Type": {"application/json"}, "Content-Length": {"1024"}, "Date": {"Mon, 29 Nov 2027 10:00:00 GMT"}, "Etag": {`W/"0123456789abcdef"`}, "X-Request-Id": {"0123456789abcdef"}, "Vary": {"Accept-Encoding"}}
 	found := new(atomic.Bool)
+	b.SetBytes(int64(len(text)))
 	b.ReportAllocs()
 	began := userTime()
 	defer func() { b.ReportMetric(float64(userTime()-began)/float64(b.N), "user-ns/op") }()

@@ -23,8 +23,12 @@ const (
 var spacing = func() (t [256]uint8) {
 	for i := range t {
 		switch c := byte(i); {
-		case digitValues[c] <= 15:
-			t[i] = isHex
+		case c >= '0' && c <= '9':
+			t[i] = isNumber
+		case c >= 'a' && c <= 'f':
+			t[i] = isLower
+		case c >= 'A' && c <= 'F':
+			t[i] = isUpper
 		case strings.IndexByte("\t :-.,_|/;+\xc2\xa0", c) >= 0: // the last two are a blank
 			t[i] = isBetween
 		default:
@@ -35,9 +39,12 @@ var spacing = func() (t [256]uint8) {
 }()
 
 const (
-	isHex uint8 = 1 << iota
+	isNumber uint8 = 1 << iota
+	isLower
+	isUpper
 	isBetween
 	isOther
+	isHex = isNumber | isLower | isUpper
 )
 
 // spacedRuns calls run for every part of b[from:] that is hex digits with at most
@@ -49,14 +56,20 @@ func spacedRuns(b []byte, from int, run func(from, to int)) {
 		if spacing[w[0]]|spacing[w[3]]|spacing[w[5]] >= isOther || spacing[w[1]]|spacing[w[2]]|spacing[w[4]] >= isOther {
 			continue
 		}
-		l, r := i, i
+		l, r, seen := i, i, uint8(0)
 		for l > least && inRun(b, l-1) {
 			l--
+			seen |= spacing[b[l]]
 		}
-		for r < len(b) && inRun(b, r) {
+		for r < len(b) {
+			kind := spacing[b[r]]
+			if kind&isHex == 0 && !fewBetween(b, r) {
+				break
+			}
+			seen |= kind
 			r++
 		}
-		if r-l >= leastRun && isSpaced(b[l:r]) {
+		if r-l >= leastRun && notSimply(seen) {
 			run(l, r)
 		}
 		if r > i+spacedStep {
@@ -69,10 +82,11 @@ func spacedRuns(b []byte, from int, run func(from, to int)) {
 // inRun reports whether b[i] is a digit, or one of at most mostBetween bytes between
 // digits.
 func inRun(b []byte, i int) bool {
-	switch spacing[b[i]] {
-	case isHex:
-		return true
-	case isOther:
+	return spacing[b[i]]&isHex != 0 || fewBetween(b, i)
+}
+
+func fewBetween(b []byte, i int) bool {
+	if spacing[b[i]] == isOther {
 		return false
 	}
 	n := 1
@@ -85,20 +99,18 @@ func inRun(b []byte, i int) bool {
 	return n <= mostBetween
 }
 
-// isSpaced reports hex that is not simply hex: it has something between, or both cases.
+// notSimply reports hex that is not simply hex: it has something between, or both cases.
+func notSimply(seen uint8) bool {
+	return seen&isBetween != 0 || seen&(isLower|isUpper) == isLower|isUpper
+}
+
+// isSpaced is notSimply of a run's part.
 func isSpaced(b []byte) bool {
-	upper, lower := false, false
+	var seen uint8
 	for _, c := range b {
-		switch {
-		case spacing[c] == isBetween:
-			return true
-		case c >= 'a':
-			lower = true
-		case c >= 'A':
-			upper = true
-		}
+		seen |= spacing[c]
 	}
-	return upper && lower
+	return notSimply(seen)
 }
 
 // spaced calls hit for every pattern that ends in b after old in what hex with something
