@@ -73,13 +73,7 @@ const (
 // postgres makes a database until the test ends, as a copy of another.
 func postgres(tb testing.TB, from func(admin string) (string, error)) string {
 	tb.Helper()
-	admin, err := address()
-	if errors.Is(err, errNoPostgres) && os.Getenv("CI") == "" {
-		tb.Skip(err)
-	}
-	if err != nil {
-		tb.Fatal(err)
-	}
+	admin := reach(tb)
 	original, err := from(admin)
 	if err != nil {
 		tb.Fatal(err)
@@ -96,6 +90,19 @@ func postgres(tb testing.TB, from func(admin string) (string, error)) string {
 		})
 	}
 	return in(admin, name)
+}
+
+// reach returns the address of the server, or ends the test.
+func reach(tb testing.TB) string {
+	tb.Helper()
+	admin, err := address()
+	if errors.Is(err, errNoPostgres) && os.Getenv("CI") == "" {
+		tb.Skip(err)
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return admin
 }
 
 // copyDatabase copies files, as all versions before 15 did, where the default now is

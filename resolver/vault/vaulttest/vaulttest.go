@@ -40,13 +40,14 @@ func SQLite(tb testing.TB) vault.Config {
 // The package's TestMain must be TestMain(m) { os.Exit(vaulttest.Main(m)) }.
 func Postgres(tb testing.TB) vault.Config {
 	tb.Helper()
-	return vault.Config{Driver: "postgres", Source: postgres(tb, tables), Keys: Keys(tb)}
+	return vault.Config{Driver: "postgres", Source: emptyTables(tb), Keys: Keys(tb)}
 }
 
-// Each runs f once per database.
+// Each runs f once per database, both at once, after the calling function has returned:
+// f shares nothing that it changes.
 func Each(t *testing.T, f func(t *testing.T, c vault.Config)) {
-	t.Run("sqlite", func(t *testing.T) { f(t, SQLite(t)) })
-	t.Run("postgres", func(t *testing.T) { f(t, Postgres(t)) })
+	t.Run("sqlite", func(t *testing.T) { t.Parallel(); f(t, SQLite(t)) })
+	t.Run("postgres", func(t *testing.T) { t.Parallel(); f(t, Postgres(t)) })
 }
 
 // EachEmpty runs f once per database, in which there is nothing yet, no tables either.
