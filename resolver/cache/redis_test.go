@@ -367,20 +367,39 @@ func TestOneRoundTrip(t *testing.T) {
 	listening(t, a, b)
 	a.Put(t.Context(), "warm", cachetest.Credential("zero"))
 	b.Fetch(t.Context(), "warm", nil) // connects
-	a.Put(t.Context(), "x", cachetest.Credential("one"))
 	admin := s.admin()
-	before, sent := commands(t, admin.Info(t.Context(), "commandstats").Val()), front.sent.Load()
-	if _, ok := b.Fetch(t.Context(), "x", nil); !ok {
-		t.Fatal("no hit")
-	}
-	after := commands(t, admin.Info(t.Context(), "commandstats").Val())
-	if after != before+1 || front.sent.Load() != sent+1 {
-		t.Errorf("a hit in Redis: %d GETs in %d round trips, want 1 and 1", after-before, front.sent.Load()-sent)
-	}
-	b.Fetch(t.Context(), "x", nil)
-	b.Near("x")
-	if n := front.sent.Load(); n != sent+1 {
-		t.Errorf("hits in memory went over the wire %d times, want never", n-sent-1)
+	undisturbed(t, func(key string) string {
+		a.Put(t.Context(), key, cachetest.Credential("one"))
+		before, sent := commands(t, admin.Info(t.Context(), "commandstats").Val()), front.sent.Load()
+		if _, ok := b.Fetch(t.Context(), key, nil); !ok {
+			t.Fatal("no hit")
+		}
+		after, passed := commands(t, admin.Info(t.Context(), "commandstats").Val()), front.sent.Load()
+		if after != before+1 || passed != sent+1 {
+			return fmt.Sprintf("a hit in Redis: %d GETs in %d round trips, want 1 and 1", after-before, passed-sent)
+		}
+		b.Fetch(t.Context(), key, nil)
+		b.Near(key)
+		if n := front.sent.Load(); n != passed {
+			return fmt.Sprintf("hits in memory went over the wire %d times, want never", n-passed)
+		}
+		return ""
+	})
+}
+
+// undisturbed calls f, each time with another key, until it finds nothing wrong: what
+// connections do of their own, such as a ping, may come between what it counts.
+func undisturbed(t *testing.T, f func(key string) string) {
+	t.Helper()
+	for i := range 10 {
+		wrong := f(fmt.Sprint("x", i))
+		switch {
+		case wrong == "":
+			return
+		case i == 9:
+			t.Error(wrong)
+		}
+		time.Sleep(50 * time.Millisecond)
 	}
 }
 
@@ -390,17 +409,19 @@ func TestTakeIsOneRoundTrip(t *testing.T) {
 	front := newCounter(t, s.addr)
 	r, _ := openRedis(t, cache.RedisOptions{URL: front.addr})
 	r.Take(t.Context(), "warm", 5, time.Minute) // connects, and loads the script
-	time.Sleep(100 * time.Millisecond)          // its subscription is there
-	sent := front.sent.Load()
-	for range 5 {
-		r.Take(t.Context(), "x", 5, time.Minute)
-	}
-	if got := front.sent.Load() - sent; got != 5 {
-		t.Errorf("5 takes went over the wire %d times, want 5", got)
-	}
-	if _, ok := r.Take(t.Context(), "x", 5, time.Minute); ok || front.sent.Load() != sent+5 {
-		t.Errorf("a take beyond the limit = %v, over the wire %d times; want false and never", ok, front.sent.Load()-sent-5)
-	}
+	undisturbed(t, func(key string) string {
+		sent := front.sent.Load()
+		for range 5 {
+			r.Take(t.Context(), key, 5, time.Minute)
+		}
+		if got := front.sent.Load() - sent; got != 5 {
+			return fmt.Sprintf("5 takes went over the wire %d times, want 5", got)
+		}
+		if _, ok := r.Take(t.Context(), key, 5, time.Minute); ok || front.sent.Load() != sent+5 {
+			return fmt.Sprintf("a take beyond the limit = %v, over the wire %d times; want false and never", ok, front.sent.Load()-sent-5)
+		}
+		return ""
+	})
 }
 
 // TestTakeWithRedisAway: each replica goes on with what it has counted itself.
