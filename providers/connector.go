@@ -47,6 +47,7 @@ type Connector struct {
 	// TakesSignedURLs is URLSignatures, or that a signer implies it.
 	TakesSignedURLs bool
 	access          access
+	spoken          []spoken
 	leaves          []*PathPattern // where a client's own credential may stay
 }
 
@@ -130,6 +131,9 @@ func (c *Connector) compile() error {
 		return err
 	}
 	if err := c.compileInject(); err != nil {
+		return err
+	}
+	if err := c.compileSpeaks(); err != nil {
 		return err
 	}
 	return c.compileAccess()

@@ -63,6 +63,8 @@ type Definition struct {
 	Identity IdentityDef `yaml:"identity"`
 	// Access says what counts as reading besides GET, HEAD and OPTIONS.
 	Access AccessDef `yaml:"access"`
+	// Speaks says where requests are known by their bodies: GraphQL, MCP, JSON-RPC.
+	Speaks SpeaksDef `yaml:"speaks"`
 	// URLSignatures says that services of these hosts take URLs which are signed in
 	// their query (object storage). One that is signed with a key other than the
 	// account's passes as it is, without a credential. Signers of the kind sigv4

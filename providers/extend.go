@@ -53,6 +53,9 @@ func (d *Definition) extend(base *Definition) *Definition {
 	if out.Access.Read == nil && !out.Access.OnlyListed {
 		out.Access = base.Access
 	}
+	if out.Speaks.isZero() {
+		out.Speaks = base.Speaks
+	}
 	if out.Inject.Placeholder == nil {
 		out.Inject = base.Inject
 	}

@@ -17,7 +17,7 @@ func TestMCPDefinition(t *testing.T) {
 		Issuer: "https://as.example", AuthorizeURL: "https://as.example/authorize?tenant=a", TokenURL: "https://as.example/token", RevokeURL: "https://as.example/revoke",
 		Scopes: []string{"read", "offline_access"}, NamesItself: true, Prompt: "consent",
 	}
-	src, err := providers.MCPDefinition("files", "", &server, "post")
+	src, err := mcp.Definition("files", "", &server, "post")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestMCPHosts(t *testing.T) {
 		"http://127.0.0.1:9/mcp":    "127.0.0.1:9/mcp",
 		"https://[2001:db8::1]/mcp": "2001:db8::1/mcp",
 	} {
-		src, err := providers.MCPDefinition("h", "", &mcp.Server{URL: server, Resource: server, AuthorizeURL: "https://as.example/a", TokenURL: "https://as.example/t"}, "none")
+		src, err := mcp.Definition("h", "", &mcp.Server{URL: server, Resource: server, AuthorizeURL: "https://as.example/a", TokenURL: "https://as.example/t"}, "none")
 		if err != nil {
 			t.Fatal(err)
 		}

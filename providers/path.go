@@ -254,6 +254,13 @@ func (p *PathPattern) touches(path string) bool {
 		matchSegments(p.loose.lower, split(strings.TrimSuffix(loose, "/")))
 }
 
+// Touches reports whether some service may read a path, escaped as on the wire, as one
+// of the pattern: it is looser than Matches, for what is not to be permitted.
+func (p *PathPattern) Touches(escaped string) bool {
+	path, err := NormalPath(escaped)
+	return err != nil || p.touches(path)
+}
+
 // split is a path's segments; of one without a slash in front there are none.
 func split(path string) []string {
 	if !strings.HasPrefix(path, "/") {

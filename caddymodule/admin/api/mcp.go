@@ -61,7 +61,7 @@ func (a *API) ofMCP(ctx context.Context, c *signin.Caller, key string, f *Connec
 	if err != nil {
 		return nil, err
 	}
-	src, err := providers.MCPDefinition(key, text(form, "title"), s, auth)
+	src, err := mcp.Definition(key, text(form, "title"), s, auth)
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/providers/oauth/mcp"
 	"github.com/attache-proxy/attache/resolver/connect"
 	"github.com/attache-proxy/attache/resolver/egress"
 )
@@ -43,7 +43,7 @@ POST /api/v1/connectors with {"name": …, "mcp": URL} does all of it in one cal
 		if key == "" {
 			key = keyOfHost(s.URL)
 		}
-		src, err := providers.MCPDefinition(key, "", s, "")
+		src, err := mcp.Definition(key, "", s, "")
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,120 @@
+package providers
+
+import (
+	"fmt"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/attache-proxy/attache/providers/headers"
+	"github.com/attache-proxy/attache/providers/strictyaml"
+)
+
+// SpeaksDef says at which paths a service speaks a protocol that has one method for
+// everything, so that a request there is known by what its body says. A path may have
+// a host before it: api.example.com/graphql.
+type SpeaksDef struct {
+	// GraphQL are the paths of GraphQL over HTTP.
+	GraphQL []string `yaml:"graphql"`
+	// MCP are the paths of the Model Context Protocol.
+	MCP []string `yaml:"mcp"`
+	// JSONRPC are the paths of JSON-RPC.
+	JSONRPC []string `yaml:"jsonrpc"`
+}
+
+// UnmarshalYAML refuses unknown keys.
+func (d *SpeaksDef) UnmarshalYAML(n *yaml.Node) error {
+	type plain SpeaksDef
+	return strictyaml.Decode(n, (*plain)(d))
+}
+
+func (d *SpeaksDef) isZero() bool { return d.GraphQL == nil && d.MCP == nil && d.JSONRPC == nil }
+
+// Protocol is how a request's body says what it does.
+type Protocol uint8
+
+// The protocols. In Plain ones method and path say it.
+const (
+	Plain Protocol = iota
+	GraphQL
+	MCP
+	JSONRPC
+)
+
+type spoken struct {
+	protocol Protocol
+	host     string // empty means any
+	path     *PathPattern
+}
+
+func (c *Connector) compileSpeaks() error {
+	for _, l := range []struct {
+		name     string
+		protocol Protocol
+		places   []string
+	}{{"graphql", GraphQL, c.Speaks.GraphQL}, {"mcp", MCP, c.mcpPaths()}, {"jsonrpc", JSONRPC, c.Speaks.JSONRPC}} {
+		for _, place := range l.places {
+			host, path := place, "/"
+			if slash := strings.IndexByte(place, '/'); slash >= 0 {
+				host, path = place[:slash], place[slash:]
+			}
+			p, err := ParsePath(path)
+			if err != nil {
+				return fmt.Errorf("speaks.%s %q: %w", l.name, place, err)
+			}
+			c.spoken = append(c.spoken, spoken{l.protocol, strings.ToLower(host), p})
+		}
+	}
+	return nil
+}
+
+// mcpPaths are also those of connectors that were made of an MCP server's URL.
+func (c *Connector) mcpPaths() []string {
+	paths := c.Speaks.MCP
+	for i := range c.Auth {
+		if c.Auth[i].Type == TypeMCP && c.Test != nil && strings.HasPrefix(c.Test.Post, "/") {
+			path, _, _ := strings.Cut(c.Test.Post, "?")
+			paths = append(paths[:len(paths):len(paths)], path)
+		}
+	}
+	return paths
+}
+
+// Spoken is the protocol of a request. Path is escaped, as on the wire; one that
+// services may read in different ways is Plain.
+func (c *Connector) Spoken(host, path string) Protocol {
+	for i := range c.spoken {
+		s := &c.spoken[i]
+		below, wildcard := strings.CutPrefix(s.host, "*")
+		if (s.host == "" || s.host == host || wildcard && len(host) > len(below) && strings.HasSuffix(host, below)) && s.path.Matches(path) {
+			return s.protocol
+		}
+	}
+	return Plain
+}
+
+// Actions are the values that the parameters and headers have which name the action
+// here (access.query, access.header); query is raw, of the URL or of a form. Read reports
+// that all of them read.
+func (c *Connector) Actions(d Does, query string) (actions []string, read bool) {
+	pairs := parameters(query)
+	for _, r := range c.access.query {
+		for _, p := range pairs {
+			if p.name == r.name {
+				actions = append(actions, p.value)
+			}
+		}
+	}
+	for _, r := range c.access.header {
+		for name, values := range d.Header {
+			if headers.Words(name) == r.name {
+				actions = append(actions, values...)
+			}
+		}
+	}
+	d.Methods, d.Body = nil, false
+	return actions, len(actions) > 0 && c.access.actionsRead(d, pairs)
+}
+
+// NamesActions reports that parameters or headers name the action here.
+func (c *Connector) NamesActions() bool { return len(c.access.query)+len(c.access.header) > 0 }

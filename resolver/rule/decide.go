@@ -1,0 +1,179 @@
+package rule
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/attache-proxy/attache/providers/operations"
+)
+
+// Request is what is known of a request.
+type Request struct {
+	// Methods are the method on the wire and those that override it.
+	Methods []string
+	// Path is escaped, as on the wire; Unclear says that services may read it in
+	// different ways.
+	Path    string
+	Unclear bool
+	Upgrade bool
+	// Does is what it does: all of it must be permitted. None means that it is not
+	// known, and Why says why.
+	Does []Does
+	Why  string
+}
+
+// Does is one of the operations of a request.
+type Does struct {
+	operations.Operation
+	// Unsure says that the operation may have another name, which is not known here: a
+	// request that is not in the connector's table.
+	Unsure bool
+}
+
+// Decision is what rules come to.
+type Decision struct {
+	Allowed bool
+	// Unknown says that it is refused because what it does is not known.
+	Unknown bool
+	// Rule is the text of the rule that decided, and Number which it is, from 1; empty
+	// and 0 where none matched.
+	Rule   string
+	Number int
+	// Operation is which one was refused, of a request that is several.
+	Operation operations.Operation
+}
+
+// verdict is whether a rule's pattern is of a request.
+type verdict uint8
+
+const (
+	no verdict = iota
+	perhaps
+	yes
+)
+
+// Everything reports that the rules permit every request, whatever it does.
+func (s *Set) Everything() bool { return s != nil && s.everything }
+
+// Decide judges a request.
+func (s *Set) Decide(r *Request) Decision {
+	if s == nil {
+		return Decision{}
+	}
+	if len(r.Does) == 0 {
+		return s.decide(r, nil)
+	}
+	var d Decision
+	for i := range r.Does {
+		if d = s.decide(r, &r.Does[i]); !d.Allowed {
+			return d
+		}
+	}
+	return d
+}
+
+// decide judges one of the operations; nil is one that is not known.
+func (s *Set) decide(r *Request, does *Does) Decision {
+	var d Decision
+	if does != nil {
+		d.Operation = does.Operation
+	}
+	d.Unknown = does == nil
+	for i := range s.rules {
+		rule := &s.rules[i]
+		v := rule.matches(r, does)
+		if v == no || rule.allow && v == perhaps {
+			continue
+		}
+		d.Rule, d.Number = rule.text, i+1
+		d.Allowed = rule.allow
+		d.Unknown = v == perhaps
+		return d
+	}
+	return d
+}
+
+func (p *rule) matches(r *Request, does *Does) verdict {
+	best := no
+	for i := range p.patterns {
+		if best = max(best, p.patterns[i].matches(r, does, p.allow)); best == yes {
+			break
+		}
+	}
+	if len(p.resources) == 0 || best == no {
+		return best
+	}
+	return min(best, p.on(does))
+}
+
+// on compares the resource. Services differ in whether case matters, so a rule that
+// denies is for every case.
+func (p *rule) on(does *Does) verdict {
+	switch {
+	case does == nil || does.Resource == "":
+		return perhaps
+	case slices.ContainsFunc(p.resources, func(glob string) bool { return fits(glob, does.Resource) }):
+		return yes
+	case !p.allow && slices.ContainsFunc(p.resources, func(glob string) bool {
+		return fits(strings.ToLower(glob), strings.ToLower(does.Resource))
+	}):
+		return yes
+	}
+	return no
+}
+
+func (p *pattern) matches(r *Request, does *Does, allow bool) verdict {
+	switch p.kind {
+	case everything:
+		return yes
+	case upgrade:
+		return when(r.Upgrade)
+	case byPath:
+		return p.onPath(r, allow)
+	}
+	if does == nil {
+		return perhaps
+	}
+	switch p.kind {
+	case byEffect:
+		if does.Effect == operations.Unknown && p.effect != operations.Unknown {
+			return perhaps
+		}
+		return when(does.Effect == p.effect)
+	case changes:
+		if does.Effect == operations.Unknown {
+			return perhaps
+		}
+		return when(does.Effect != operations.Read)
+	}
+	if does.Name != "" && fits(p.name, does.Name) {
+		return yes
+	}
+	if does.Unsure {
+		return perhaps
+	}
+	return no
+}
+
+// onPath compares method and path. What allows must be of all the methods that the request
+// may be taken for, and says nothing of an upgrade; what denies, of any.
+func (p *pattern) onPath(r *Request, allow bool) verdict {
+	of := func(m string) bool {
+		return p.method == "*" || p.method == m || p.method == http.MethodGet && m == http.MethodHead || !allow && strings.EqualFold(p.method, m)
+	}
+	if !allow {
+		if r.Unclear {
+			return perhaps
+		}
+		return when(slices.ContainsFunc(r.Methods, of) && p.path.Touches(r.Path))
+	}
+	return when(!r.Unclear && !r.Upgrade && len(r.Methods) > 0 && !slices.ContainsFunc(r.Methods, func(m string) bool { return !of(m) }) && p.path.Matches(r.Path))
+}
+
+func when(is bool) verdict {
+	if is {
+		return yes
+	}
+	return no
+}
