@@ -178,7 +178,7 @@ unit_tests() {
 	local code=0
 	export ATTACHE_THOROUGH=1
 	plain go test -json -timeout 15m ./providers/... ./resolver/scrub ./cmd/... || code=1
-	go test "${race[@]}" -json -short ./resolver/scrub || code=1
+	go test "${race[@]}" -json -skip '^(TestPassingIsNotMissing|TestStreamIsReference)$' ./resolver/scrub || code=1
 	go list ./... | grep -vE '/integration$|/(providers|cmd|resolver/scrub)(/|$)' | xargs go test "${race[@]}" -json -timeout 25m || code=1
 	return "$code"
 }
@@ -198,7 +198,24 @@ all_tests() {
 		outside -skip "$patient" || touch "$state/bad"
 		wait
 		cat "$state/unit.json" "$state/patient.json" "$state/composed.json"
-	} | summarise -passed "$passed" -failed "$failed" && [ ! -e "$state/bad" ]
+	} | summarise -passed "$passed" -failed "$failed" -again "$state/again" || { second_try; return; }
+	[ ! -e "$state/bad" ]
+}
+
+# second_try runs the outside tests that failed once more, one by one and with the
+# machine to themselves: two cores with all of this at once keep a process waiting for
+# seconds. A test that only passes then is unsteady, which is a fault to mend, and is
+# named at the end of every run that it happens in. Nothing else has a second try: no
+# package's own test, no data race, no panic, no more than three tests.
+second_try() {
+	local name names
+	[ -s "$state/again" ] || return 1
+	mapfile -t names <"$state/again"
+	say "once more, alone: ${names[*]}"
+	for name in "${names[@]}"; do
+		outside -run "^$name\$" | summarise || return 1
+	done
+	echo "unsteady: ${names[*]}"
 }
 
 some_tests() { outside -parallel 32 "$@" | summarise; }

@@ -14,6 +14,10 @@
 // checks that are not Go tests stand in the same line. With -strict a skipped
 // test is a failure: where everything is installed nothing may be skipped.
 //
+// With -again FILE it writes into FILE the names of the outside tests that failed, a
+// line each, if they are all that failed and a second try may tell more: at most three,
+// no data race, no panic.
+//
 // It exits with 1 if anything failed.
 package main
 
@@ -32,6 +36,7 @@ import (
 func main() {
 	passed := flag.Int("passed", 0, "checks that passed elsewhere")
 	failed := flag.Int("failed", 0, "checks that failed elsewhere")
+	again := flag.String("again", "", "file for the names of the tests to try once more")
 	strict := flag.Bool("strict", false, "count a skipped test as a failure")
 	flag.Parse()
 
@@ -42,6 +47,12 @@ func main() {
 		os.Exit(1)
 	}
 	s.slowest(10)
+	if *again != "" {
+		if err := os.WriteFile(*again, []byte(strings.Join(s.mayTryAgain(), "")), 0o600); err != nil {
+			fmt.Fprintf(os.Stderr, "summary: %v\n", err)
+			os.Exit(1)
+		}
+	}
 	fmt.Fprintf(s.out, "%d passed, %d failed\n", s.passed, s.failed)
 	if s.failed > 0 {
 		os.Exit(1)
@@ -71,6 +82,8 @@ type summary struct {
 
 	output   map[test][]string // kept until the test ends
 	failedIn map[string]int    // failing top-level tests by package
+	certain  bool              // a failure that a second try would not excuse
+	unclear  []string          // outside tests that failed, each a line
 	took     []duration        // of top-level tests
 }
 
@@ -119,7 +132,8 @@ func (s *summary) end(t test, e event) {
 		s.endPackage(e, output)
 		return
 	}
-	if e.Action == "skip" {
+	skipped := e.Action == "skip"
+	if skipped {
 		fmt.Fprintf(s.out, "skipped: %s: %s\n", t.name, reason(output))
 		if s.strict {
 			e.Action = "fail"
@@ -127,6 +141,9 @@ func (s *summary) end(t test, e event) {
 	}
 	if e.Action == "fail" {
 		fmt.Fprint(s.out, output)
+		if strings.Contains(output, "DATA RACE") || strings.Contains(output, "panic:") || strings.Contains(output, "goroutine ") {
+			s.certain = true
+		}
 	}
 	if !t.topLevel() {
 		return
@@ -138,7 +155,18 @@ func (s *summary) end(t test, e event) {
 	case "fail":
 		s.failed++
 		s.failedIn[t.pkg]++
+		if strings.HasSuffix(t.pkg, "/integration") && !skipped {
+			s.unclear = append(s.unclear, t.name+"\n")
+		}
 	}
+}
+
+// mayTryAgain is the outside tests that failed, or nothing where anything else did.
+func (s *summary) mayTryAgain() []string {
+	if s.certain || len(s.unclear) != s.failed || len(s.unclear) > 3 {
+		return nil
+	}
+	return s.unclear
 }
 
 func (s *summary) endPackage(e event, output string) {

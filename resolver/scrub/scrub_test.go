@@ -224,9 +224,6 @@ func compareUsual(t testing.TB, strong string, text []byte, rng *rand.Rand) {
 
 // TestPassingIsNotMissing tries texts in which escapes pass without a view.
 func TestPassingIsNotMissing(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes long with the race detector, and has one goroutine")
-	}
 	rng := rand.New(rand.NewPCG(3, 4))
 	for round := range 20 {
 		needle := []string{"Abcdefgh1jkl+nopqr", "0123/5678", "sk-proj-0123456789abcdefghijABCDEFGHIJ", `back\slash%41&amp;x`}[round%4]
@@ -248,9 +245,6 @@ const hard = `s3cr/et+"k&y=0123456789<é%41>\n`
 // TestStreamIsReference tries texts made of needles, parts of needles and
 // escapes, longer than what is held back.
 func TestStreamIsReference(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes long with the race detector, and has one goroutine")
-	}
 	rng := rand.New(rand.NewPCG(1, 2))
 	long := random(rng, 3000)
 	for round := range 12 {
