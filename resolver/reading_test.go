@@ -213,7 +213,7 @@ func TestUnaskedUpgrade(t *testing.T) {
 	acct := &resolver.Account{Name: "one", Fields: secret.Values{"key": secret.New("k-0123456789")}}
 	for _, own := range []string{"", "Bearer of-the-clients-own"} {
 		w := newWorld(t, worldConfig{yaml: readingYAML, accounts: []*resolver.Account{acct}, grants: []resolver.Grant{{Connector: "svc", Write: true, Placeholder: own != ""}}, service: switches})
-		for upgrade, refused := range map[string]bool{"": true, "websocket": false} {
+		for upgrade, refused := range map[string]bool{"": true, "websocket": true, "x": false, "websocket, X": false} {
 			req := httptest.NewRequestWithContext(t.Context(), "GET", "https://svc.example/live/x", nil)
 			if own != "" {
 				req.Header.Set("Authorization", own)

@@ -94,18 +94,32 @@ func (x *exchange) send() (*http.Response, error) {
 	return x.enough(res)
 }
 
-// asAsked refuses an answer that switches protocols although nobody asked for it.
+// asAsked refuses an answer that switches protocols although nobody asked for it, or to
+// another one than was asked for: nobody would speak it (RFC 9110 section 7.8).
 func (x *exchange) asAsked(res *http.Response) (*http.Response, error) {
-	if res.StatusCode == http.StatusSwitchingProtocols && !IsUpgrade(x.req) {
+	if res.StatusCode == http.StatusSwitchingProtocols && !(IsUpgrade(x.req) && wants(x.req, res.Header.Get("Upgrade"))) {
 		_ = res.Body.Close()
 		return nil, errUnaskedUpgrade
 	}
 	return res, nil
 }
 
+// wants reports whether a request asks for a protocol: HTTP/1.1 in a list, with or
+// without a version; the extended CONNECT of HTTP/2 and HTTP/3 by its name (RFC 8441).
+func wants(r *http.Request, protocol string) bool {
+	for _, line := range append(r.Header["Upgrade"], r.Header[":protocol"]...) {
+		for each := range strings.SplitSeq(line, ",") {
+			if each = strings.TrimSpace(each); each != "" && strings.EqualFold(each, strings.TrimSpace(protocol)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // errUnaskedUpgrade is an answer that would make a tunnel of a request that was
 // permitted as something less.
-var errUnaskedUpgrade = errors.New("the service switched to another protocol without being asked")
+var errUnaskedUpgrade = errors.New("the service switched to a protocol that was not asked for")
 
 // exchange is one request on its way to a service, perhaps in several attempts.
 type exchange struct {
