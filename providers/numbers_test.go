@@ -11,11 +11,11 @@ import (
 
 // atLeast is what of the catalogue was reached, so that it is not lost again.
 var atLeast = map[string]int{
-	"connectors":                          720,
-	"have an identity":                    334,
-	"have environments":                   80,
-	"were checked on a day that they say": 409,
-	"say what reads besides GET, or what of it does not read": 127,
+	"connectors":                          842,
+	"have an identity":                    401,
+	"have environments":                   127,
+	"were checked on a day that they say": 533,
+	"say what reads besides GET, or what of it does not read": 136,
 }
 
 // What the catalogue holds, counted; docs/connectors.md says what the words mean.

@@ -25,6 +25,8 @@ var tenants = [][2]string{
 	{"ours.workday.com", "theirs.workday.com"}, {"api-ours.duosecurity.com", "api-theirs.duosecurity.com"}, {"ours.luna.akamaiapis.net", "theirs.luna.akamaiapis.net"},
 	{"ours.myfreshworks.com", "theirs.myfreshworks.com"}, {"ours.sentinelone.net", "theirs.sentinelone.net"}, {"ours.p.rapidapi.com", "theirs.p.rapidapi.com"},
 	{"ours-default-rtdb.firebaseio.com", "theirs-default-rtdb.firebaseio.com"},
+	{"ours.us1.dbt.com", "theirs.us1.dbt.com"}, {"qualysapi.qg2.apps.qualys.com", "qualysapi.qg3.apps.qualys.com"}, {"ours.serverless.cloud.zilliz.com", "theirs.serverless.cloud.zilliz.com"},
+	{"na1", "eu1"}, {"us", "eu"},
 }
 
 // filled gives an option's fields values of which one host is made, and others
@@ -37,9 +39,16 @@ func filled(t *testing.T, c *providers.Connector, o *providers.Option) (ours, th
 	}
 	for _, f := range o.Fields {
 		for _, pair := range tenants {
-			one := secret.Values{f.Name: secret.New(pair[0])}
-			got, err := o.Validate(one)
-			if err != nil && strings.Contains(err.Error(), "field "+f.Name+" ") || got.Get(f.Name).Reveal() == "" {
+			admitted := false
+			for _, environment := range environmentsOf(c) {
+				one := secret.Values{f.Name: secret.New(pair[0])}
+				if environment != "" && f.Name != providers.EnvironmentField {
+					one[providers.EnvironmentField] = secret.New(environment)
+				}
+				got, err := o.Validate(one)
+				admitted = admitted || (err == nil || !strings.Contains(err.Error(), "field "+f.Name+" ")) && got.Get(f.Name).Reveal() != ""
+			}
+			if !admitted {
 				continue
 			}
 			values[0][f.Name], values[1][f.Name] = secret.New(pair[0]), secret.New(pair[1])
@@ -48,6 +57,15 @@ func filled(t *testing.T, c *providers.Connector, o *providers.Option) (ours, th
 	}
 	vars := func(v secret.Values) *expr.Vars { return &expr.Vars{Cred: &secret.Credential{Fields: v}} }
 	return vars(values[0]), vars(values[1])
+}
+
+// environmentsOf are the environments of a connector, and that an account names none.
+func environmentsOf(c *providers.Connector) []string {
+	names := []string{""}
+	for _, e := range c.Environments {
+		names = append(names, e.Name)
+	}
+	return names
 }
 
 var templateInHost = regexp.MustCompile(`\{[^{}]*\}`)
