@@ -1,6 +1,6 @@
 package sign
 
-import "gopkg.in/yaml.v3"
+import "go.yaml.in/yaml/v3"
 
 // kinds are the signers with a name of their own, for schemes that a template
 // cannot express because of a state, a stream or their size. To add one: write

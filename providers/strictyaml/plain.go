@@ -1,6 +1,6 @@
 package strictyaml
 
-import "gopkg.in/yaml.v3"
+import "go.yaml.in/yaml/v3"
 
 // Plain is the tree below n without aliases and merge keys (<<), which stand for what
 // they name. It has at most nodes nodes: aliases of aliases make a short file endless.

@@ -1,5 +1,5 @@
 // Package strictyaml decodes YAML into structs and refuses what it does not
-// know, naming the line. gopkg.in/yaml.v3 can be strict only for types that do
+// know, naming the line. go.yaml.in/yaml/v3 can be strict only for types that do
 // not decode themselves; ours often may be a word or a map.
 package strictyaml
 
@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 )
 
 // Error is a mistake at a place of a YAML file. Line and Column start at 1.
