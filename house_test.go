@@ -108,6 +108,9 @@ var siblings = map[string][]string{
 	"providers/providerstest":    {"providers"},
 	"providers/sign":             {"providers/expr", "providers/strictyaml"},
 	"providers/sign/sigv4":       {"providers/expr"},
+
+	"providers/operations":        {"providers/normal"},
+	"providers/operations/import": {"providers", "providers/operations"},
 }
 
 // TestRoomsImportTheirOwn holds the direction between the rooms of a floor.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/attache-proxy/attache/providers/normal"
 )
 
 // Index finds the connectors of a host, most specific first. It is built once
@@ -209,7 +211,7 @@ func (x *Index) Lookup(dst []Entry, organisation, host, port, path string) []Ent
 // where all readings of it lead to the same, or only the host decides.
 func (x *Index) Unclear(organisation, host, port, path string) error {
 	of := ownHost{organisation, host}
-	err := unclear(path, func(a, b string) bool { return slices.Equal(x.lookup(nil, of, port, a), x.lookup(nil, of, port, b)) })
+	err := normal.Unclear(path, func(a, b string) bool { return slices.Equal(x.lookup(nil, of, port, a), x.lookup(nil, of, port, b)) })
 	if err != nil && len(x.find(nil, of, port, func(h *Host) bool { return h.Path != "/" })) == 0 {
 		return nil
 	}

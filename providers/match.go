@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/attache-proxy/attache/providers/expr"
+	"github.com/attache-proxy/attache/providers/normal"
 )
 
 // Allows reports whether the credential of an account may go to host and port,
@@ -132,7 +133,7 @@ func (c *Connector) Unclear(host, port, path string, v *expr.Vars) error {
 	if !c.ByPath {
 		return nil
 	}
-	err := unclear(path, func(a, b string) bool { return c.hostFor(host, port, a, v) == c.hostFor(host, port, b, v) })
+	err := normal.Unclear(path, func(a, b string) bool { return c.hostFor(host, port, a, v) == c.hostFor(host, port, b, v) })
 	if err != nil && !slices.ContainsFunc(c.Hosts, func(h *Host) bool { return h.Path != "/" && h.Allows(host, port, v) }) {
 		return nil
 	}

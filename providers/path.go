@@ -1,194 +1,14 @@
 package providers
 
 import (
-	"errors"
 	"fmt"
-	"net/url"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
-	"golang.org/x/text/unicode/norm"
+	"github.com/attache-proxy/attache/providers/normal"
 )
 
-// encodedSlash stands in a normal path for an encoded slash, which services
-// take for a slash or for a character of its segment. A backslash itself never
-// stands in a normal path.
-const encodedSlash = `\`
-
-// NormalPath brings a path, escaped as on the wire, to the form in which hosts'
-// prefixes, grants' rules and connectors' lists are compared: decoded, with
-// \ for each encoded slash.
-//
-// It returns an error, which says why, for a path that services may read in
-// different ways. Such a path is refused wherever the path decides.
-func NormalPath(escaped string) (string, error) {
-	if plainPath(escaped) {
-		return escaped, nil
-	}
-	if !strings.HasPrefix(escaped, "/") {
-		return "", fmt.Errorf("it does not begin with /")
-	}
-	if strings.Contains(escaped, encodedSlash) {
-		return "", fmt.Errorf("it has a backslash")
-	}
-	path, err := withoutLayer(escaped)
-	if err != nil {
-		return "", err
-	}
-	if encodedTwice(path) {
-		return "", errTwice
-	}
-	return path, oddSegments(slashes.Replace(path))
-}
-
-var (
-	errTwice = errors.New("it is percent-encoded twice")
-	errSlash = errors.New("it has an encoded slash")
-)
-
-// unclear says why services may read a path in ways that are not the same; nil
-// where there is one way, or all are.
-func unclear(escaped string, same func(a, b string) bool) error {
-	normal, err := NormalPath(escaped)
-	ways := []string{normal, slashes.Replace(normal)}
-	switch {
-	case err == nil && ways[0] == ways[1]:
-		return nil
-	case err == nil:
-		err = errSlash
-	case err == errTwice:
-		ways = readings(escaped)
-	default:
-		return err
-	}
-	for _, way := range ways {
-		if !same(ways[0], way) {
-			return err
-		}
-	}
-	if len(ways) == 0 {
-		return err
-	}
-	return nil
-}
-
-// withoutLayer takes one layer of percent encoding off.
-func withoutLayer(escaped string) (string, error) {
-	path, err := url.PathUnescape(escapedSlashes.Replace(escaped))
-	if err != nil {
-		return "", fmt.Errorf("it is not percent-encoded correctly")
-	}
-	if strings.Contains(strings.ToLower(escaped), "%5c") {
-		return "", fmt.Errorf("it has an encoded backslash")
-	}
-	return path, oddCharacters(path)
-}
-
-// readings are those of a path that is percent-encoded more than once, as keys of
-// objects may be: as it stands, and with each layer taken off. There are none
-// where one of them has something else that services read in different ways.
-func readings(escaped string) []string {
-	out := []string{escaped}
-	for path := escaped; len(out) < 7; {
-		var err error
-		if path, err = withoutLayer(path); err != nil || oddSegments(slashes.Replace(path)) != nil {
-			return nil
-		}
-		out = append(out, path, slashes.Replace(path))
-		if !encodedTwice(path) {
-			return out
-		}
-	}
-	return nil
-}
-
-var escapedSlashes = strings.NewReplacer("%2f", "%5C", "%2F", "%5C")
-
-// plainPath reports a path that is its own normal form, without allocating: most are.
-func plainPath(s string) bool {
-	if s == "" || s[0] != '/' {
-		return false
-	}
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_', c == ':', c == ',', c == '@', c == '=':
-		case c == '/' && (i == 0 || s[i-1] != '/'):
-		case c == '.' && s[i-1] != '/' && s[i-1] != '.' && i+1 < len(s) && s[i+1] != '/':
-		default:
-			return false
-		}
-	}
-	return true
-}
-
-// oddCharacters refuses what some services drop or fold.
-func oddCharacters(path string) error {
-	if !utf8.ValidString(path) {
-		return fmt.Errorf("it is not UTF-8, or in an overlong form")
-	}
-	for _, r := range path {
-		switch {
-		case r < ' ' || r == 0x7f || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Cc):
-			return fmt.Errorf("it has a control character or one that is not seen")
-		case r == ';', r == '?', r == '#':
-			return fmt.Errorf("it has a %c in a segment", r)
-		case r >= utf8.RuneSelf && foldsToASCII(r):
-			return fmt.Errorf("it has %q, which some services take for another character", r)
-		}
-	}
-	return nil
-}
-
-// encodedTwice reports a decoded path with an escape in it, %2e or %u002e, which
-// some services decode once more.
-func encodedTwice(path string) bool {
-	isHex := func(c byte) bool { return strings.IndexByte("0123456789abcdefABCDEF", c) >= 0 }
-	for rest := path; ; {
-		_, s, found := strings.Cut(rest, "%")
-		if !found {
-			return false
-		}
-		if len(s) >= 2 && isHex(s[0]) && isHex(s[1]) || s != "" && (s[0] == 'u' || s[0] == 'U') {
-			return true
-		}
-		rest = s
-	}
-}
-
-// lookalikes are taken for ASCII punctuation by code pages' best-fit tables,
-// beside what Unicode itself calls compatible.
-const lookalikes = "\u2044\u2215\u2216\u29f5\u29f8\u29f9\u3002\uff61\u00b7\u037e\u0130\u0131\u2010\u2011\u2012\u2013\u2212"
-
-// foldsToASCII reports a character that some service may turn into an ASCII
-// letter, digit or separator: full-width forms, ligatures, the Kelvin sign.
-func foldsToASCII(r rune) bool {
-	if strings.ContainsRune(lookalikes, r) {
-		return true
-	}
-	for _, f := range norm.NFKC.String(string(r)) {
-		if f < utf8.RuneSelf && (f >= '0' && f <= '9' || f >= 'a' && f <= 'z' || f >= 'A' && f <= 'Z' || strings.ContainsRune(`./\%;?#_-:`, f)) {
-			return true
-		}
-	}
-	return false
-}
-
-// oddSegments refuses segments that services remove or join.
-func oddSegments(path string) error {
-	segs := strings.Split(path[1:], "/")
-	for i, seg := range segs {
-		switch trimmed := strings.TrimSpace(seg); {
-		case seg == "" && i < len(segs)-1:
-			return fmt.Errorf("it has an empty segment (//)")
-		case trimmed == "." || trimmed == "..":
-			return fmt.Errorf("it has dot segments (. or ..)")
-		case trimmed != seg, strings.HasSuffix(seg, "."):
-			return fmt.Errorf("a segment ends with a dot, or begins or ends with white space")
-		}
-	}
-	return nil
-}
+// NormalPath is normal.Path.
+func NormalPath(escaped string) (string, error) { return normal.Path(escaped) }
 
 // PathPattern matches paths: * is any run of characters in one segment, and **
 // any number of segments.
@@ -212,28 +32,25 @@ func ParsePath(pattern string) (*PathPattern, error) {
 	if strings.Contains(pattern, "//") {
 		return nil, fmt.Errorf("the path %q cannot match anything: it has an empty segment (//)", pattern)
 	}
-	var normal strings.Builder
+	var text strings.Builder
 	for seg := range strings.SplitSeq(pattern[1:], "/") {
 		if strings.Contains(seg, "**") && seg != "**" {
 			return nil, fmt.Errorf("in the path %q ** must be a segment of its own", pattern)
 		}
-		n, err := NormalPath("/" + seg)
+		n, err := normal.Path("/" + seg)
 		if err != nil {
 			return nil, fmt.Errorf("the path %q cannot match anything: %w", pattern, err)
 		}
-		normal.WriteString(n)
+		text.WriteString(n)
 	}
-	exact := normal.String()
-	return &PathPattern{segmentsOf(exact), segmentsOf(slashes.Replace(exact))}, nil
+	exact := text.String()
+	return &PathPattern{segmentsOf(exact), segmentsOf(normal.Slashes.Replace(exact))}, nil
 }
-
-// slashes makes slashes of encoded ones.
-var slashes = strings.NewReplacer(encodedSlash, "/")
 
 // Matches reports whether the pattern covers a path, escaped as on the wire,
 // however a service may read it.
 func (p *PathPattern) Matches(escaped string) bool {
-	path, err := NormalPath(escaped)
+	path, err := normal.Path(escaped)
 	return err == nil && p.covers(path)
 }
 
@@ -241,7 +58,7 @@ func (p *PathPattern) Matches(escaped string) bool {
 // and as a slash.
 func (p *PathPattern) covers(path string) bool {
 	return matchSegments(p.exact.own, split(path)) &&
-		(!strings.Contains(path, encodedSlash) || matchSegments(p.loose.own, split(slashes.Replace(path))))
+		(!strings.Contains(path, normal.EncodedSlash) || matchSegments(p.loose.own, split(normal.Slashes.Replace(path))))
 }
 
 // touches reports whether some service may read a normal path as one of the
@@ -249,7 +66,7 @@ func (p *PathPattern) covers(path string) bool {
 // without a slash at the end.
 func (p *PathPattern) touches(path string) bool {
 	path = strings.ToLower(path)
-	loose := slashes.Replace(path)
+	loose := normal.Slashes.Replace(path)
 	return matchSegments(p.exact.lower, split(path)) || matchSegments(p.loose.lower, split(loose)) ||
 		matchSegments(p.loose.lower, split(strings.TrimSuffix(loose, "/")))
 }
