@@ -17,6 +17,7 @@ import (
 	"github.com/attache-proxy/attache/providers/sign"
 	"github.com/attache-proxy/attache/resolver/echo"
 	"github.com/attache-proxy/attache/resolver/limit"
+	"github.com/attache-proxy/attache/resolver/rule"
 )
 
 // Agent is who calls through the proxy.
@@ -191,6 +192,8 @@ type Granted struct {
 	Placeholder bool
 	// Rules narrow the grant: one of them must match. None means every request.
 	Rules []Rule
+	// Operations decide what it may do; nil means reading, or with Write everything.
+	Operations *rule.Set
 }
 
 // Rule is a narrowing of a grant.

@@ -10,6 +10,7 @@ import (
 	"github.com/attache-proxy/attache/providers/expr"
 	"github.com/attache-proxy/attache/providers/sign"
 	"github.com/attache-proxy/attache/resolver/limit"
+	"github.com/attache-proxy/attache/resolver/operation"
 	"github.com/attache-proxy/attache/resolver/override"
 	"github.com/attache-proxy/attache/resolver/spool"
 )
@@ -39,8 +40,12 @@ type taken struct {
 // make us send it again. Otherwise it streams.
 func (x *exchange) takeBody() error {
 	req, call, t := x.req, x.call, &x.body
+	judged := call.deed.waits()
 	if req.Body == nil || req.Body == http.NoBody {
 		t.held, t.replayable = true, true
+		if judged {
+			return call.judgeBody(nil, nil)
+		}
 		return nil
 	}
 	// Whether one needs it may hang on the host that the request will go to.
@@ -50,10 +55,13 @@ func (x *exchange) takeBody() error {
 	}
 	replay := x.r.credentials.CanRefresh(call.Account) && req.ContentLength > 0 && req.ContentLength <= maxReplayBytes
 	look, err := override.For(req.Header, call.onlyReads)
-	if err != nil || !t.signer && !replay && look == nil {
+	if err != nil || !t.signer && !replay && look == nil && !judged {
 		return err
 	}
 	most := look.Most(x.r.maxBody)
+	if judged {
+		most = operation.MaxBody
+	}
 	if req.ContentLength > most {
 		return x.tooLarge(most)
 	}
@@ -63,6 +71,9 @@ func (x *exchange) takeBody() error {
 	n, err := t.read(req.Body, req.ContentLength, most)
 	if err == nil && n <= most && look != nil {
 		err = look.Check(t.reader(), n, t.agent)
+	}
+	if err == nil && n <= most && judged {
+		err = call.judgeBody(t.buffered, t.agent)
 	}
 	var disk *spool.Error
 	var full *limit.FullError
@@ -88,6 +99,9 @@ func (x *exchange) takeBody() error {
 }
 
 func (x *exchange) tooLarge(most int64) error {
+	if x.call.deed.waits() {
+		return x.call.bodyTooLong()
+	}
 	if most < x.r.maxBody {
 		return override.TooLarge()
 	}

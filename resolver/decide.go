@@ -11,6 +11,7 @@ import (
 
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/operation"
 	"github.com/attache-proxy/attache/resolver/override"
 	"github.com/attache-proxy/attache/resolver/refusal"
 	"github.com/attache-proxy/attache/resolver/reindex"
@@ -29,6 +30,7 @@ type Resolver struct {
 	maxBody     int64
 	inflate     func(*Call, int64) (func(), error)
 	running     *Running
+	operations  Tables
 
 	// renewal of the index; nil where it never changes.
 	renewal *reindex.Renewal
@@ -64,11 +66,13 @@ type Config struct {
 	Running *Running
 	// SignURL presigns for service accounts of Google; nil means not.
 	SignURL URLSigner
+	// Operations finds connectors' tables; nil means that none has one.
+	Operations Tables
 }
 
 // New makes a Resolver.
 func New(c Config) *Resolver {
-	r := &Resolver{directory: c.Directory, credentials: c.Credentials, observer: c.Observer, transports: newTransports(c.Transports), moreURL: c.MoreURL, signURL: c.SignURL, maxBody: c.SignedBody, inflate: c.Inflate, running: c.Running}
+	r := &Resolver{directory: c.Directory, credentials: c.Credentials, observer: c.Observer, transports: newTransports(c.Transports), moreURL: c.MoreURL, signURL: c.SignURL, maxBody: c.SignedBody, inflate: c.Inflate, running: c.Running, operations: c.Operations}
 	if r.maxBody == 0 {
 		r.maxBody = DefaultSignedBody
 	}
@@ -183,10 +187,14 @@ type Call struct {
 	// methods are the method on the wire and those by which it is overridden.
 	methods    []string
 	mayPresign bool
-	// onlyReads says that the grant is for reading: then a body is watched.
+	// onlyReads says that the method decides what it may do: then a body is watched.
 	onlyReads bool
 	// writes says that it needs a grant for more than reading.
 	writes bool
+	// deed is what the grant's rules decide on; nil where it has none, and then operation is
+	// the name that the table has.
+	deed      *deed
+	operation string
 	// route is whose way of reaching the service is taken where Connector is nil.
 	route *providers.Connector
 	// sending is the first request that is sent for it.
@@ -318,7 +326,13 @@ func (r *Resolver) permit(ctx context.Context, call *Call, ask Ask, g Granted) e
 	if err := override.CheckMethods(does.Methods); err != nil {
 		return err
 	}
-	if call.writes = !c.Reads(does); call.writes && !g.Write {
+	call.writes = !c.Reads(does)
+	head := r.head(call, &ask, g.Account, does)
+	if g.Operations != nil {
+		if err := call.judge(head, g.Operations); err != nil {
+			return err
+		}
+	} else if call.operation = operation.Name(&head); call.writes && !g.Write {
 		return &Refusal{Code: "not_permitted",
 			Detail: fmt.Sprintf("agent %s may only read with connector %s, account %s; %s is writing", ask.Agent.Name, c.Key, g.Account.Name, override.Says(does)),
 			Next:   "Do not repeat this request. If writing is needed, ask the operator for: grant " + c.Key + " write."}

@@ -161,6 +161,8 @@ func (r *Resolver) agentsCall(ctx context.Context, p *Presigning, ask Ask) (*Cal
 			return call, err
 		case call.Connector == nil:
 			return call, cannotPresign("%s is no host of a connector", ask.Target.Host)
+		case call.deed.waits():
+			return call, cannotPresign("the grant's rules decide by the body of such a request")
 		case !call.mayPresign:
 			return call, &Refusal{Code: "not_permitted",
 				Detail: fmt.Sprintf("the grant of agent %s for account %s of connector %s does not let it have presigned URLs", p.Agent.Name, call.Account.Name, call.Connector.Key),
@@ -175,6 +177,9 @@ func (r *Resolver) agentsCall(ctx context.Context, p *Presigning, ask Ask) (*Cal
 	}
 	if err := r.permit(ctx, call, ask, g); err != nil {
 		return call, err
+	}
+	if call.deed.waits() {
+		return call, cannotPresign("the grant's rules decide by the body of such a request")
 	}
 	return call, call.at(ask)
 }

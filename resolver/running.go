@@ -271,7 +271,7 @@ func (r *Resolver) stillMay(ctx context.Context, call *Call) bool {
 	}
 	for i := range granted {
 		if g := &granted[i]; g.Account.ID == call.Account.ID {
-			return g.Account.State == StateActive && (g.Write || !call.writes) && g.Allows(call.Target.Host, call.methods, call.Path)
+			return g.Account.State == StateActive && call.mayStill(g) && g.Allows(call.Target.Host, call.methods, call.Path)
 		}
 	}
 	return false
@@ -308,7 +308,7 @@ func (call *Call) Event() Observation {
 	if call.Agent != nil {
 		e.Agent, e.AgentID = call.Agent.Name, call.Agent.ID
 	}
-	e.Kept = call.Kept
+	e.Kept, e.Operation = call.Kept, call.Operation()
 	if call.Connector != nil {
 		e.Connector = call.Connector.Key
 	}

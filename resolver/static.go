@@ -10,6 +10,7 @@ import (
 
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver/limit"
+	"github.com/attache-proxy/attache/resolver/rule"
 )
 
 // MinTokenLen is how short an agent's token may be.
@@ -38,6 +39,8 @@ type Grant struct {
 	Presign bool
 	// Placeholder is Granted.Placeholder.
 	Placeholder bool
+	// Operations is Granted.Operations.
+	Operations *rule.Set
 }
 
 // NewStatic makes a directory of accounts; agents are added one by one.
@@ -87,7 +90,9 @@ func (s *Static) grant(a *staticAgent, g Grant) error {
 			continue
 		}
 		found = true
-		a.add(Granted{Account: acct, Write: g.Write, Presign: g.Presign, Placeholder: g.Placeholder})
+		if err := a.add(Granted{Account: acct, Write: g.Write, Presign: g.Presign, Placeholder: g.Placeholder, Operations: g.Operations}); err != nil {
+			return err
+		}
 	}
 	if !found {
 		return fmt.Errorf("grant %s:%s: the connector has no account %q", g.Connector, g.Account, g.Account)
@@ -95,16 +100,20 @@ func (s *Static) grant(a *staticAgent, g Grant) error {
 	return nil
 }
 
-func (a *staticAgent) add(g Granted) {
+func (a *staticAgent) add(g Granted) error {
 	list := a.granted[g.Account.Connector.Key]
 	for i := range list {
 		if list[i].Account == g.Account {
+			if list[i].Operations != nil || g.Operations != nil {
+				return fmt.Errorf("grant %s: account %s is granted twice, and one of the grants has rules; write them into one", g.Account.Connector.Key, g.Account.Name)
+			}
 			list[i].Write, list[i].Presign = list[i].Write || g.Write, list[i].Presign || g.Presign
 			list[i].Placeholder = list[i].Placeholder || g.Placeholder
-			return
+			return nil
 		}
 	}
 	a.granted[g.Account.Connector.Key] = append(list, g)
+	return nil
 }
 
 // TokenDigests implements Directory.

@@ -51,7 +51,8 @@ type Operation struct {
 // Table finds the operation of a request. It is safe for concurrent use.
 type Table interface {
 	// Find looks a request up by its method, in capitals, and its path, escaped as
-	// on the wire and without query, after the connector's base URL.
+	// on the wire and without query. One that may be one operation or another, as services
+	// read paths, is found without a name.
 	Find(method, path string) (Operation, bool)
 }
 

@@ -24,9 +24,10 @@ const MaxBody = 64 << 10
 type Head struct {
 	providers.Does
 	Connector *providers.Connector
-	// Host is the service's, in lower case; Base is the path of the connector's base
-	// URL, after which those of the table begin.
-	Host, Base string
+	// Host is the service's, in lower case; OnBase says that it is that of the connector's
+	// base URL.
+	Host   string
+	OnBase bool
 	// Table is the connector's; nil where it has none.
 	Table operations.Table
 }
@@ -55,10 +56,6 @@ func Of(h *Head) (r rule.Request, more bool) {
 	}
 	if h.Connector.NamesActions() && !h.isStore() {
 		return h.action(r)
-	}
-	if why := h.twoWays(); why != "" {
-		r.Why = why
-		return r, false
 	}
 	r.Does = h.byPath()
 	return r, false
@@ -140,7 +137,11 @@ func (h *Head) byPath() []rule.Does {
 
 func (h *Head) byMethod(method string) rule.Does {
 	does := rule.Does{Unsure: true}
-	if op, ok := h.find(method); ok {
+	op, ok := h.find(method)
+	if ok && op.Name == "" { // it may be one or another
+		return does
+	}
+	if ok {
 		does.Operation, does.Unsure = op, false
 	} else if name, ok := rpcName(h.Header, h.Path); ok {
 		does.Name = name
@@ -165,41 +166,30 @@ func (h *Head) byMethod(method string) rule.Does {
 	return does
 }
 
-// find looks the table up; HEAD is as GET where it is not an operation of its own.
-func (h *Head) find(method string) (operations.Operation, bool) {
-	if h.Table == nil {
-		return operations.Operation{}, false
-	}
-	return h.findAt(method, h.Path)
+// located is a table that tells hosts and queries apart, too, and knows operations by the
+// names that headers and forms give them.
+type located interface {
+	At(host, method, path, query string) (operations.Operation, bool)
+	Action(host, name string) (operations.Operation, bool)
 }
 
-func (h *Head) findAt(method, path string) (operations.Operation, bool) {
-	path, below := strings.CutPrefix(path, strings.TrimSuffix(h.Base, "/"))
-	if !below {
-		return operations.Operation{}, false
+// find looks the table up; HEAD is as GET where it is not an operation of its own.
+func (h *Head) find(method string) (op operations.Operation, ok bool) {
+	if at, tells := h.Table.(located); tells {
+		op, ok = at.At(h.Host, method, h.Path, h.Query)
+		if !ok && method == http.MethodHead {
+			op, ok = at.At(h.Host, http.MethodGet, h.Path, h.Query)
+		}
+		return op, ok
 	}
-	op, ok := h.Table.Find(method, path)
+	if h.Table == nil || !h.OnBase {
+		return op, false
+	}
+	op, ok = h.Table.Find(method, h.Path)
 	if !ok && method == http.MethodHead {
-		op, ok = h.Table.Find(http.MethodGet, path)
+		op, ok = h.Table.Find(http.MethodGet, h.Path)
 	}
 	return op, ok
-}
-
-// twoWays says why a path with an encoded slash is two operations: with it as a
-// character, and as a slash.
-func (h *Head) twoWays() string {
-	if h.Table == nil || !strings.Contains(h.Path, "%2F") && !strings.Contains(h.Path, "%2f") {
-		return ""
-	}
-	loose := strings.NewReplacer("%2F", "/", "%2f", "/").Replace(h.Path)
-	for _, method := range h.Methods {
-		a, known := h.findAt(method, h.Path)
-		b, other := h.findAt(method, loose)
-		if other && (!known || a.Name != b.Name || a.Effect != b.Effect) {
-			return "its path has an encoded slash, and with a slash there it is another operation"
-		}
-	}
-	return ""
 }
 
 // isStore reports S3, which knows no actions: a header or form that names one is not
@@ -243,10 +233,10 @@ func (h *Head) action(r rule.Request) (rule.Request, bool) {
 		r.Does = []rule.Does{does}
 		return r, false
 	}
-	if does.Name = h.actionName(names[0]); does.Effect == operations.Read && !read {
+	if does.Effect == operations.Read && !read {
 		does.Effect = operations.Write
 	}
-	does.Effect = deletes(names[0], does.Effect)
+	h.named(&does, names[0], does.Effect == operations.Read)
 	r.Does = []rule.Does{does}
 	return r, false
 }
@@ -261,7 +251,6 @@ func (h *Head) actionOf(kind string, body []byte) ([]rule.Does, string) {
 		return nil, "its body holds what others may take for the name of another action"
 	}
 	names, read := h.Connector.Actions(h.Does, form)
-	read = read && h.Path == "/" && (isForm || h.Query == "" && whole(body)) && providers.ActsForAnother(h.Header, h.Query, h.Connector.KeyHeaders) == ""
 	does := h.byMethod(http.MethodPost)
 	switch {
 	case !does.Unsure || len(names) == 0:
@@ -269,12 +258,27 @@ func (h *Head) actionOf(kind string, body []byte) ([]rule.Does, string) {
 	case len(names) > 1:
 		return nil, "it names its action more than once"
 	}
-	does.Name, does.Unsure = h.actionName(names[0]), h.Path != "/"
-	if read {
+	does.Unsure = h.Path != "/"
+	plain := h.Path == "/" && (isForm || h.Query == "" && whole(body)) && providers.ActsForAnother(h.Header, h.Query, h.Connector.KeyHeaders) == ""
+	if read && plain {
 		does.Effect = operations.Read
 	}
-	does.Effect = deletes(names[0], does.Effect)
+	h.named(&does, names[0], plain)
 	return []rule.Does{does}, ""
+}
+
+// named gives an operation the name and the effect of an action. May says that it may be
+// reading.
+func (h *Head) named(d *rule.Does, action string, may bool) {
+	if t, ok := h.Table.(located); ok {
+		if op, ok := t.Action(h.Host, action[strings.LastIndexByte(action, '.')+1:]); ok && op.Name != "" {
+			if d.Operation = op; op.Effect == operations.Read && !may {
+				d.Effect = operations.Write
+			}
+			return
+		}
+	}
+	d.Name, d.Effect = h.actionName(action), deletes(action, d.Effect)
 }
 
 // actionName is the action as IAM writes it where the service is one of AWS.
@@ -295,4 +299,14 @@ func deletes(name string, effect operations.Effect) operations.Effect {
 		return operations.Delete
 	}
 	return effect
+}
+
+// Name is the table's name for what a request's head says, and that of gRPC; empty
+// where it has none. It costs no more than to look it up.
+func Name(h *Head) string {
+	if op, ok := h.find(h.Methods[0]); ok {
+		return op.Name
+	}
+	name, _ := rpcName(h.Header, h.Path)
+	return name
 }

@@ -42,7 +42,7 @@ func refused(err error) error {
 	if errors.Is(err, errOverride) {
 		next = "Do not repeat this request. Send the body without that field."
 	}
-	return &refusal.Refusal{Code: "not_permitted", Detail: "the agent may only read, and " + err.Error(), Next: next}
+	return &refusal.Refusal{Code: "not_permitted", Detail: "what the agent may do here hangs on the method, and " + err.Error(), Next: next}
 }
 
 // TooLarge is the refusal of a body that is longer than MaxBody.
@@ -57,10 +57,10 @@ type Look struct {
 }
 
 // For chooses by the head of a request how its body is looked through: nil where
-// the agent may not only read, or the type holds no fields (images, gRPC, git). Its
+// the method does not decide what the agent may do, or the type holds no fields (images, gRPC, git). Its
 // error is a *refusal.Refusal.
-func For(h http.Header, onlyReads bool) (*Look, error) {
-	if !onlyReads {
+func For(h http.Header, decides bool) (*Look, error) {
+	if !decides {
 		return nil, nil
 	}
 	l, err := choose(h)

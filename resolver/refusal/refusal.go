@@ -28,6 +28,9 @@ type Refusal struct {
 	Accounts []string
 	// Scopes are what the service wants of the token beyond what it has.
 	Scopes []string
+	// Operation is what was refused, where the grant's rules decided, and Rule is the one
+	// that did; empty where none allows it.
+	Operation, Rule string
 	// Status overrides the code's status; zero means that of the table.
 	Status int
 	// RetryAfter is in how many seconds it makes sense to ask again; zero means
@@ -69,6 +72,8 @@ var codes = map[string]struct {
 	"no_connector":               {http.StatusForbidden, "No connector for that host"},
 	"unknown_connector":          {http.StatusNotFound, "No such connector"},
 	"not_permitted":              {http.StatusForbidden, "The agent may not do this"},
+	"operation_denied":           {http.StatusForbidden, "The grant's rules do not allow this"},
+	"operation_unknown":          {http.StatusForbidden, "What the request does is not known"},
 	"account_ambiguous":          {http.StatusConflict, "Several accounts, and none was chosen"},
 	"account_unknown":            {http.StatusNotFound, "No such account"},
 	"account_not_connected":      {http.StatusForbidden, "The account is not connected"},
@@ -125,6 +130,8 @@ type problem struct {
 	ConnectURL string   `json:"connect_url,omitempty"`
 	Accounts   []string `json:"accounts,omitempty"`
 	Scopes     []string `json:"scopes,omitempty"`
+	Operation  string   `json:"operation,omitempty"`
+	Rule       string   `json:"rule,omitempty"`
 
 	JSONRPC string `json:"jsonrpc,omitempty"`
 	Message string `json:"message"`
@@ -137,7 +144,7 @@ func (r *Refusal) problem(status int) problem {
 	return problem{
 		Type:  "https://attache.dev/errors/" + r.Code,
 		Title: codes[r.Code].title, Status: status, Code: r.Code,
-		Detail: r.Detail, Next: r.Next, ConnectURL: r.ConnectURL, Accounts: r.Accounts, Scopes: r.Scopes,
+		Detail: r.Detail, Next: r.Next, ConnectURL: r.ConnectURL, Accounts: r.Accounts, Scopes: r.Scopes, Operation: r.Operation, Rule: r.Rule,
 		Message: text, Error: &said{Message: text, Type: "attache_refusal", Code: r.Code},
 		Errors: []said{{Message: text, Extensions: map[string]string{"code": r.Code}}},
 	}

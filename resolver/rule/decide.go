@@ -177,3 +177,25 @@ func when(is bool) verdict {
 	}
 	return no
 }
+
+// reading stands before the rules of a grant that is for reading.
+var reading = rule{text: "the grant is for reading", patterns: []pattern{{kind: changes}}}
+
+// OnlyReading is the set with everything denied that is not reading.
+func (s *Set) OnlyReading() *Set {
+	return &Set{rules: append([]rule{reading}, s.rules...)}
+}
+
+// Name is what the request does, in a word: the names of its operations.
+func (r *Request) Name() string {
+	if len(r.Does) == 1 {
+		return r.Does[0].Name
+	}
+	var names []string
+	for _, d := range r.Does {
+		if d.Name != "" && !slices.Contains(names, d.Name) {
+			names = append(names, d.Name)
+		}
+	}
+	return strings.Join(names, " + ")
+}
