@@ -80,6 +80,7 @@ var siblings = map[string][]string{
 	"resolver/vault/audit":       {"resolver/vault/database"},
 	"resolver/vault/transfer":    {"resolver/vault/database"},
 	"resolver/vault/access":      {"resolver/vault/audit", "resolver/vault/database", "resolver/vault/seal"},
+	"resolver/vault/narrowing":   {"resolver/rule", "resolver/vault/database"},
 	"resolver/vault/session":     {"resolver/vault/audit", "resolver/vault/database", "resolver/vault/seal"},
 	"resolver/vault/webhook":     {"resolver/vault/audit", "resolver/vault/database", "resolver/vault/seal"},
 	"resolver/egress":            {},

@@ -66,8 +66,8 @@ func (h *AdminHandler) Provision(ctx caddy.Context) error {
 	h.api = admin.New(admin.Config{
 		Vault: app.vault, Catalogue: office, Tester: office, Connections: office, Storage: office, Declared: office, MCP: connect.MCPFinder(app.guard), Egress: *app.guard,
 		HTTP: app.guardedClient(30 * time.Second), Hosts: h.Hosts, TrustSocket: h.TrustSocket, OIDC: people,
-		SigningKeys: app.signingKeys,
-		PublicURL:   app.publicURL, Links: app.ConnectLinks,
+		SigningKeys: app.signingKeys, Operations: operationsOf,
+		PublicURL: app.publicURL, Links: app.ConnectLinks,
 		Version: version.Get().Version, WebhookFailed: app.metrics.Webhook, Log: slog.New(zapslog.NewHandler(ctx.Logger().Core())),
 	})
 	var run context.Context

@@ -19,6 +19,7 @@ import (
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/providers/oauth/ambient"
+	"github.com/attache-proxy/attache/providers/operations"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/egress"
@@ -164,7 +165,11 @@ func (a *App) buildAgent(name string, c *config.Agent) error {
 	}
 	var grants []resolver.Grant
 	for _, g := range c.Grants {
-		grants = append(grants, resolver.Grant{Connector: g.Connector, Account: g.Account, Write: g.Write, Presign: g.Presign, Placeholder: g.Placeholder})
+		rules, err := config.Rules(&g, a.operationsBy(g.Connector))
+		if err != nil {
+			return fmt.Errorf("agent %s: %w", name, err)
+		}
+		grants = append(grants, resolver.Grant{Connector: g.Connector, Account: g.Account, Write: g.Write, Presign: g.Presign, Placeholder: g.Placeholder, Operations: rules})
 	}
 	if err := a.static.AddAgent(name, tokens, grants); err != nil {
 		return err
@@ -267,6 +272,20 @@ func checkValueNames(o *providers.Option, acct config.Account) error {
 			continue
 		}
 		return fmt.Errorf("option %s has no field %q; it has: %s", o.Name, name, o.FieldNames())
+	}
+	return nil
+}
+
+// operationsOf is a connector's table of operations; nil where none is known.
+func operationsOf(*providers.Connector) operations.Table { return nil }
+
+// operationsBy is the same by the key of a connector that has an account of the
+// configuration.
+func (a *App) operationsBy(key string) operations.Table {
+	for _, acct := range a.accounts {
+		if acct.Connector.Key == key {
+			return operationsOf(acct.Connector)
+		}
 	}
 	return nil
 }

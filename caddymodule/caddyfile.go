@@ -14,6 +14,7 @@ import (
 	"github.com/attache-proxy/attache/caddymodule/blocks"
 	"github.com/attache-proxy/attache/caddymodule/config"
 	"github.com/attache-proxy/attache/resolver/cache"
+	"github.com/attache-proxy/attache/resolver/rule"
 )
 
 func init() {
@@ -201,7 +202,9 @@ func parseRetention(d *caddyfile.Dispenser, into *caddy.Duration) error {
 //
 //	agent <name> {
 //		token <placeholder>                          # repeatable
-//		grant <connector>[:<account>] [read] [write] # repeatable; read alone by default
+//		grant <connector>[:<account>] [read] [write] { # repeatable; read alone by default
+//			allow|deny <operation…> [on <resource…>] # the first that matches decides; then read and write need not be said
+//		}
 //		limits { … }
 //	}
 func (a *App) parseAgent(d *caddyfile.Dispenser) error {
@@ -254,11 +257,12 @@ func parseGrant(d *caddyfile.Dispenser) (config.Grant, error) {
 	if len(args) == 0 {
 		return config.Grant{}, d.Err("grant wants a connector: grant github read")
 	}
-	g := config.Grant{}
+	g, reads := config.Grant{}, false
 	g.Connector, g.Account = cutAccount(args[0])
 	for _, word := range args[1:] {
 		switch word {
 		case "read":
+			reads = true
 		case "write":
 			g.Write = true
 		case "presign":
@@ -269,6 +273,16 @@ func parseGrant(d *caddyfile.Dispenser) (config.Grant, error) {
 			return g, d.Errf("grant %s: %q is none of read, write, presign and placeholder", args[0], word)
 		}
 	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		g.Operations = append(g.Operations, rule.Line(append([]string{d.Val()}, d.RemainingArgs()...)))
+		if _, err := rule.New(g.Operations, nil); err != nil {
+			return g, d.Errf("grant %s: %v", args[0], err)
+		}
+	}
+	if len(g.Operations) == 0 && d.Val() == "}" {
+		return g, d.Errf("grant %s: the block has no rule; leave it out, or say what is allowed: allow read", args[0])
+	}
+	g.Write = g.Write || len(g.Operations) > 0 && !reads // then the rules alone decide
 	return g, nil
 }
 

@@ -28,8 +28,9 @@ func init() {
 // handler: Forward, or a reverse_proxy with the upstream source and the transport
 // of this package. It never touches a credential of a service.
 //
-// It sets the placeholders {attache.agent}, {attache.connector} and
-// {attache.account}, and {http.auth.user.id} to the agent.
+// It sets the placeholders {attache.agent}, {attache.connector},
+// {attache.account} and {attache.operation}, the last once more when the body was
+// read, and {http.auth.user.id} to the agent.
 type Handler struct {
 	// Agent is who calls without presenting anything: this listener's agent.
 	Agent string `json:"agent,omitempty"`
@@ -237,6 +238,7 @@ func (v *visit) setPlaceholders() {
 	if v.call != nil && v.call.Connector != nil {
 		repl.Set("attache.connector", v.call.Connector.Key)
 		repl.Set("attache.account", v.call.Account.Name)
+		repl.Set("attache.operation", v.call.Operation())
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
@@ -64,6 +65,9 @@ func (v *visit) observe(ref *resolver.Refusal, err error) {
 	var e resolver.Observation
 	if v.call != nil {
 		e = v.call.Event()
+		if repl, ok := v.r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok && e.Operation != "" {
+			repl.Set("attache.operation", e.Operation) // for the access log, which is written after this
+		}
 		e.Reached, e.Cut = v.cut(err)
 		if e.Echo = v.call.Outcome.Scrubbed.Load(); e.Echo {
 			v.h.app.metrics.Echo(e.Connector)

@@ -159,7 +159,7 @@ func (o office) Agents() []api.DeclaredAgent {
 	for name, c := range o.app.Agents {
 		a := api.DeclaredAgent{Name: name, Tokens: len(c.Tokens)}
 		for _, g := range c.Grants {
-			a.Grants = append(a.Grants, api.DeclaredGrant{Connector: g.Connector, Account: g.Account, Write: g.Write, Presign: g.Presign, Placeholder: g.Placeholder})
+			a.Grants = append(a.Grants, api.DeclaredGrant{Connector: g.Connector, Account: g.Account, Write: g.Write, Presign: g.Presign, Placeholder: g.Placeholder, Operations: g.Operations})
 		}
 		out = append(out, a)
 	}

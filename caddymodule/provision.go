@@ -96,6 +96,7 @@ func (a *App) buildResolver(base []*providers.Connector) error {
 		SignURL:     gcs.SignedURL,
 		SignedBody:  a.SignedBody,
 		Running:     &underWay,
+		Operations:  operationsOf,
 	})
 	a.health = &health.Health{Checks: a.checks(cache)}
 	return nil

@@ -446,11 +446,16 @@ func TestAgents(t *testing.T) {
 		w.want(422, "INVALID_INPUT", "POST", grants, `{"account_id":"`+acct+`","scopes":["read"],"rules":[{"path":"x"}]}`)
 		w.want(422, "INVALID_INPUT", "POST", grants, `{"account_id":"`+acct+`","scopes":["read"],"rules":[{"path":"/%zz"}]}`)
 		w.want(404, "ACCOUNT_NOT_FOUND", "POST", grants, `{"account_id":"acc_x","scopes":["read"]}`)
-		g := w.want(201, "", "POST", grants, `{"account_id":"`+acct+`","scopes":["read"],"rules":[{"methods":["GET"],"path":"/a/**"}],"expires_at":"2099-01-01T00:00:00Z"}`)
+		for _, bad := range []string{"permit read", "ask pulls/merge", "allow read when true", ""} {
+			if a := w.want(422, "INVALID_INPUT", "POST", grants, `{"account_id":"`+acct+`","scopes":["read"],"operations":["`+bad+`"]}`); !strings.Contains(a.raw, "operations") {
+				t.Errorf("%q: %s", bad, a.raw)
+			}
+		}
+		g := w.want(201, "", "POST", grants, `{"account_id":"`+acct+`","scopes":["read"],"operations":["deny effect:delete","allow read"],"rules":[{"methods":["GET"],"path":"/a/**"}],"expires_at":"2099-01-01T00:00:00Z"}`)
 		if a := w.want(409, "GRANT_EXISTS", "POST", grants, `{"account_id":"`+acct+`","scopes":["read"]}`); !strings.Contains(a.raw, "Edit that one") {
 			t.Errorf("a second grant = %s", a.raw)
 		}
-		if a := w.want(200, "", "PATCH", grants+"/"+g.str("id"), `{"scopes":["read","write"],"rules":[]}`, "If-Match", g.header.Get("ETag")); a.len("scopes") != 2 || a.get("rules") != nil {
+		if a := w.want(200, "", "PATCH", grants+"/"+g.str("id"), `{"scopes":["read","write"],"rules":[]}`, "If-Match", g.header.Get("ETag")); a.len("scopes") != 2 || a.get("rules") != nil || a.str("operations.0") != "deny effect:delete" {
 			t.Errorf("an edited grant = %s", a.raw)
 		}
 		other := w.agent("other")

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +28,7 @@ Examples:
   attache grants list --agent research
   attache grants create --agent research --account github:work
   attache grants create --agent research --account github:work --write --method POST --path '/repos/*/issues/**'
+  attache grants create --agent research --account github:work --rule 'allow read' --rule 'allow issues/create on acme/*'
   attache grants create --agent research --account acc_0sgcas6yb073d30fdcwgd2k734 --until 12h
   attache grants delete grt_0sgcas726jbkd4vts96p74w2b0
 ` + howToReach,
@@ -46,6 +48,7 @@ Examples:
 				f.Bool("write", false, "For writing too, not for reading alone")
 				f.Bool("presign", false, "The agent may have URLs that work without the proxy for a while")
 				f.Bool("placeholder", false, "A credential of the client's own stays; the account's is placed where there is none, or a placeholder")
+				f.StringArray("rule", nil, "What the agent may do, as often as there are rules; the first that matches decides: \"allow read\", \"deny effect:delete\", \"allow issues/create on acme/*\"")
 				f.StringArray("host", nil, "Only requests to this host; *.name for every name below (repeatable)")
 				f.StringArray("method", nil, "Only requests with this method (repeatable)")
 				f.StringArray("path", nil, "Only this path: * is a run of characters in one segment, ** at the end any rest (repeatable)")
@@ -88,13 +91,13 @@ func listGrants(a *asking, _ []string) error {
 		if g.ReadOnly {
 			id = "in the Caddyfile"
 		}
-		return []string{id, a.name("agents", g.AgentID), account, strings.Join(g.Scopes, " "), shownRules(g.Rules), cmp.Or(shownTime(g.ExpiresAt), "for ever")}
+		return []string{id, a.name("agents", g.AgentID), account, strings.Join(g.Scopes, " "), shownRules(g.Rules, g.Operations), cmp.Or(shownTime(g.ExpiresAt), "for ever")}
 	})
 }
 
 // shownRules is what a grant is narrowed to.
-func shownRules(rules []api.Rule) string {
-	var out []string
+func shownRules(rules []api.Rule, operations []string) string {
+	out := slices.Clone(operations)
 	for _, r := range rules {
 		out = append(out, strings.Join(strings.Fields(strings.Join(r.Methods, ",")+" "+strings.Join(r.Hosts, ",")+r.Path), " "))
 	}
@@ -114,18 +117,22 @@ func createGrant(a *asking, _ []string) error {
 	if err != nil {
 		return err
 	}
-	scopes := []string{"read"}
+	scopes, operations := []string{"read"}, a.flags("rule")
+	if len(operations) > 0 && !a.on("write") {
+		scopes = append(scopes, "write") // the rules alone decide
+	}
 	for _, more := range []string{"write", "presign", "placeholder"} {
 		if a.on(more) {
 			scopes = append(scopes, more)
 		}
 	}
 	item, err := client.Ask[api.Grant](a.ctx, a.api, http.MethodPost, client.Path("agents", agent, "grants"), nil, struct {
-		AccountID string     `json:"account_id"`
-		Scopes    []string   `json:"scopes"`
-		Rules     []api.Rule `json:"rules,omitempty"`
-		ExpiresAt time.Time  `json:"expires_at,omitzero"`
-	}{account, scopes, rules(a.flags("host"), a.flags("method"), a.flags("path")), end})
+		AccountID  string     `json:"account_id"`
+		Scopes     []string   `json:"scopes"`
+		Rules      []api.Rule `json:"rules,omitempty"`
+		Operations []string   `json:"operations,omitempty"`
+		ExpiresAt  time.Time  `json:"expires_at,omitzero"`
+	}{account, scopes, rules(a.flags("host"), a.flags("method"), a.flags("path")), operations, end})
 	if err != nil {
 		return err
 	}

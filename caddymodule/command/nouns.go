@@ -188,6 +188,6 @@ var (
 	}
 	grantCalls = []call{
 		{use: "update AGENT GRANT", short: "Edits a grant", method: http.MethodPatch, path: "/agents/{}/grants/{}", data: true, sends: []member{
-			{option: "scope", name: "scopes", help: "read, write, presign or placeholder; replaces them", kind: list}, {option: "until", name: "expires_at", help: "When it ends", kind: when}}},
+			{option: "scope", name: "scopes", help: "read, write, presign or placeholder; replaces them", kind: list}, {option: "rule", name: "operations", help: "What the agent may do; replaces the rules", kind: list}, {option: "until", name: "expires_at", help: "When it ends", kind: when}}},
 	}
 )

@@ -79,6 +79,9 @@ type Grant struct {
 	Presign bool `json:"presign,omitempty"`
 	// Placeholder leaves a credential of the client's own on requests.
 	Placeholder bool `json:"placeholder,omitempty"`
+	// Operations decide what the agent may do, rule by rule; none means whatever
+	// Write says.
+	Operations []string `json:"operations,omitempty"`
 }
 
 // Audit says where audit events go. They are log lines of the logger

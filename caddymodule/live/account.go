@@ -11,6 +11,7 @@ import (
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/limit"
+	"github.com/attache-proxy/attache/resolver/rule"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -68,6 +69,14 @@ func (d *Directory) addPermit(ctx context.Context, e *permitEntry, p *vault.Open
 			}
 		}
 		g.Rules = append(g.Rules, rule)
+	}
+	if lines := p.Grant.Operations; len(lines) > 0 {
+		if g.Operations, err = rule.New(lines, nil); err != nil {
+			g.Operations = rule.Nothing() // of another version
+		}
+		if !g.Write {
+			g.Operations = g.Operations.OnlyReading()
+		}
 	}
 	e.granted = append(e.granted, g)
 	e.accounts = append(e.accounts, a)

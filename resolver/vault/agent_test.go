@@ -180,6 +180,7 @@ func TestBadGrants(t *testing.T) {
 			"dots":            {AgentID: agent.ID, AccountID: acc.ID, Scopes: read, Rules: []vault.Rule{{Path: "/x/../y"}}},
 			"** inside":       {AgentID: agent.ID, AccountID: acc.ID, Scopes: read, Rules: []vault.Rule{{Path: "/x/**/y"}}},
 			"** in a segment": {AgentID: agent.ID, AccountID: acc.ID, Scopes: read, Rules: []vault.Rule{{Path: "/x**"}}},
+			"an operation":    {AgentID: agent.ID, AccountID: acc.ID, Scopes: read, Operations: []string{"permit read"}},
 			"too many":        {AgentID: agent.ID, AccountID: acc.ID, Scopes: read, Rules: make([]vault.Rule, 51)},
 		} {
 			_, err := s.CreateGrant(ctx, n)

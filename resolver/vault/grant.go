@@ -2,16 +2,13 @@ package vault
 
 import (
 	"context"
-	"fmt"
-	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/resolver/vault/audit"
 	"github.com/attache-proxy/attache/resolver/vault/database"
+	"github.com/attache-proxy/attache/resolver/vault/narrowing"
 )
 
 // Grant lets an agent use an account.
@@ -26,21 +23,14 @@ type Grant struct {
 	// clients' own on their requests.
 	Scopes []string
 	// Rules narrow the grant; nil means every method and path.
-	Rules     []Rule
-	ExpiresAt time.Time // zero: never
+	Rules []Rule
+	// Operations decide what the agent may do, as package rule has them; nil means
+	// whatever the scopes allow.
+	Operations []string
+	ExpiresAt  time.Time // zero: never
 
 	CreatedAt, UpdatedAt time.Time
 	Version              int64
-}
-
-// Rule is what a request must match: one of the hosts and one of the methods, if
-// there are any, and the path.
-type Rule struct {
-	// Hosts are names in lower case, or *.name for every name below.
-	Hosts   []string `json:"hosts,omitempty"`
-	Methods []string `json:"methods,omitempty"`
-	// Path is a pattern: * is one segment, ** any rest; empty means any path.
-	Path string `json:"path,omitempty"`
 }
 
 // Allows reports whether the grant has the scope.
@@ -50,7 +40,6 @@ const (
 	// FileAgent begins the ids of agents that the Caddyfile declares. They
 	// belong to the default organisation.
 	FileAgent = "file:"
-	maxRules  = 50
 )
 
 // scopes are what a grant may say.
@@ -68,64 +57,7 @@ func (g *Grant) check() error {
 	if !g.Allows("read") && !g.Allows("write") {
 		return database.Invalid("scopes", "must name read or write beside presign and placeholder")
 	}
-	if len(g.Rules) > maxRules {
-		return database.Invalid("rules", "has %d rules, %d are allowed", len(g.Rules), maxRules)
-	}
-	for i, r := range g.Rules {
-		if err := r.check(fmt.Sprintf("rules[%d]", i)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *Rule) check(field string) error {
-	for _, m := range r.Methods {
-		if m == "" || len(m) > 32 || strings.ToUpper(m) != m || strings.ContainsAny(m, " \t\r\n,;:/") {
-			return database.Invalid(field+".methods", "%q is not an HTTP method in capitals", m)
-		}
-	}
-	for _, h := range r.Hosts {
-		if !isRuleHost(h) {
-			return database.Invalid(field+".hosts", "%q is not a host name in lower case, such as api.example.com or *.example.com", h)
-		}
-	}
-	switch {
-	case r.Path == "" && len(r.Methods) == 0 && len(r.Hosts) == 0:
-		return database.Invalid(field, "narrows nothing")
-	case r.Path != "" && r.Path[0] != '/':
-		return database.Invalid(field+".path", "must begin with /")
-	case len(r.Path) > database.MaxText || strings.ContainsAny(r.Path, "?#\x00\\"):
-		return database.Invalid(field+".path", "must be a path without ? # or \\")
-	}
-	if _, err := url.PathUnescape(r.Path); err != nil {
-		return database.Invalid(field+".path", "holds a %% that does not begin an escape such as %%20")
-	}
-	if r.Path != "" {
-		if _, err := providers.ParsePath(r.Path); err != nil {
-			return database.Invalid(field+".path", "%v", err)
-		}
-	}
-	for segment := range strings.SplitSeq(r.Path, "/") {
-		if segment == "**" && !strings.HasSuffix(r.Path, "/**") || strings.Contains(segment, "**") && segment != "**" {
-			return database.Invalid(field+".path", "** stands alone, as the last segment")
-		}
-	}
-	return nil
-}
-
-// ruleName is a name or an IPv4 address, and ruleAddress an IPv6 address without
-// brackets. A regular expression that counted would take 200 KiB.
-var (
-	ruleName    = regexp.MustCompile(`^(\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$`)
-	ruleAddress = regexp.MustCompile(`^[0-9a-f:.]*:[0-9a-f:.]*$`)
-)
-
-// maxRuleName is how long a name may be, without the star.
-const maxRuleName = 252
-
-func isRuleHost(h string) bool {
-	return len(strings.TrimPrefix(h, "*.")) <= maxRuleName && ruleName.MatchString(h) || ruleAddress.MatchString(h)
+	return narrowing.Check(g.Rules, g.Operations)
 }
 
 // NewGrant is what CreateGrant makes a grant of.
@@ -133,13 +65,14 @@ type NewGrant struct {
 	AgentID, AccountID string
 	Scopes             []string
 	Rules              []Rule
+	Operations         []string
 	ExpiresAt          time.Time
 }
 
-const grantColumns = `r.id, r.organisation, r.agent_id, r.account_id, r.connector, r.scopes, r.rules, r.expires_at, r.created_at, r.updated_at, r.version`
+const grantColumns = `r.id, r.organisation, r.agent_id, r.account_id, r.connector, r.scopes, r.rules, r.operations, r.expires_at, r.created_at, r.updated_at, r.version`
 
 func (g *Grant) into() []any {
-	return []any{&g.ID, &g.Organisation, &g.AgentID, &g.AccountID, &g.Connector, database.JSON(&g.Scopes), database.JSON(&g.Rules), database.Time(&g.ExpiresAt),
+	return []any{&g.ID, &g.Organisation, &g.AgentID, &g.AccountID, &g.Connector, database.JSON(&g.Scopes), database.JSON(&g.Rules), database.JSON(&g.Operations), database.Time(&g.ExpiresAt),
 		database.Time(&g.CreatedAt), database.Time(&g.UpdatedAt), &g.Version}
 }
 
@@ -154,7 +87,7 @@ func scanGrant(s database.Scanner) (g Grant, err error) {
 func (s *View) CreateGrant(ctx context.Context, n NewGrant) (Grant, error) {
 	now := s.v.db.Now()
 	g := Grant{
-		ID: database.NewID("grt", now), AgentID: n.AgentID, AccountID: n.AccountID, Scopes: sorted(n.Scopes), Rules: n.Rules,
+		ID: database.NewID("grt", now), AgentID: n.AgentID, AccountID: n.AccountID, Scopes: sorted(n.Scopes), Rules: n.Rules, Operations: n.Operations,
 		ExpiresAt: database.Whole(n.ExpiresAt), CreatedAt: now, UpdatedAt: now, Version: 1,
 	}
 	if err := g.check(); err != nil {
@@ -164,9 +97,9 @@ func (s *View) CreateGrant(ctx context.Context, n NewGrant) (Grant, error) {
 		if err := s.join(ctx, t, &g); err != nil {
 			return err
 		}
-		_, err := t.Exec(ctx, `INSERT INTO grants (id, organisation, agent_id, account_id, connector, scopes, rules, expires_at, created_at, updated_at, version)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			g.ID, g.Organisation, g.AgentID, g.AccountID, g.Connector, database.JSONText(g.Scopes), database.JSONText(g.Rules), database.Micros(g.ExpiresAt), database.Micros(now), database.Micros(now), g.Version)
+		_, err := t.Exec(ctx, `INSERT INTO grants (id, organisation, agent_id, account_id, connector, scopes, rules, operations, expires_at, created_at, updated_at, version)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			g.ID, g.Organisation, g.AgentID, g.AccountID, g.Connector, database.JSONText(g.Scopes), database.JSONText(g.Rules), database.JSONText(g.Operations), database.Micros(g.ExpiresAt), database.Micros(now), database.Micros(now), g.Version)
 		if err != nil {
 			return err
 		}
@@ -242,9 +175,11 @@ var grantList = database.Listing[Grant]{
 
 // GrantEdit is what may be changed; nil leaves a thing as it is.
 type GrantEdit struct {
-	Scopes    []string
-	Rules     *[]Rule
-	ExpiresAt *time.Time
+	Scopes []string
+	Rules  *[]Rule
+	// Operations replace all of them; an empty list means none.
+	Operations *[]string
+	ExpiresAt  *time.Time
 }
 
 // UpdateGrant edits a grant that is at version, or at any if version is 0.
@@ -254,6 +189,7 @@ func (s *View) UpdateGrant(ctx context.Context, id string, version int64, e Gran
 			g.Scopes = sorted(e.Scopes)
 		}
 		set(&g.Rules, e.Rules)
+		set(&g.Operations, e.Operations)
 		set(&g.ExpiresAt, e.ExpiresAt)
 		g.ExpiresAt = database.Whole(g.ExpiresAt)
 		if err := g.check(); err != nil {
@@ -261,8 +197,8 @@ func (s *View) UpdateGrant(ctx context.Context, id string, version int64, e Gran
 		}
 		g.Version++
 		g.UpdatedAt = s.v.db.Now()
-		_, err := t.Exec(ctx, "UPDATE grants SET scopes = ?, rules = ?, expires_at = ?, updated_at = ?, version = ? WHERE id = ?",
-			database.JSONText(g.Scopes), database.JSONText(g.Rules), database.Micros(g.ExpiresAt), database.Micros(g.UpdatedAt), g.Version, id)
+		_, err := t.Exec(ctx, "UPDATE grants SET scopes = ?, rules = ?, operations = ?, expires_at = ?, updated_at = ?, version = ? WHERE id = ?",
+			database.JSONText(g.Scopes), database.JSONText(g.Rules), database.JSONText(g.Operations), database.Micros(g.ExpiresAt), database.Micros(g.UpdatedAt), g.Version, id)
 		if err != nil {
 			return err
 		}

@@ -33,6 +33,9 @@ func (im *importer) putRow(ctx context.Context, t *tx, table string, r transfer.
 			return 0, err
 		}
 	}
+	if table == "grants" && im.schema < database.GrantOperations {
+		r["operations"] = "null" // there were none
+	}
 	args, err := r.Values(x.Columns)
 	if err != nil {
 		return 0, err

@@ -7,6 +7,7 @@ import (
 	"github.com/attache-proxy/attache/resolver/vault/access"
 	"github.com/attache-proxy/attache/resolver/vault/audit"
 	"github.com/attache-proxy/attache/resolver/vault/database"
+	"github.com/attache-proxy/attache/resolver/vault/narrowing"
 	"github.com/attache-proxy/attache/resolver/vault/seal"
 	"github.com/attache-proxy/attache/resolver/vault/session"
 	"github.com/attache-proxy/attache/resolver/vault/transfer"
@@ -20,6 +21,7 @@ type (
 	Kind        = database.Kind
 	Setting     = access.Setting
 	Page        = database.Page
+	Rule        = narrowing.Rule
 	List[T any] = database.List[T]
 	Keyring     = seal.Keyring
 	SecretInfo  = seal.Info

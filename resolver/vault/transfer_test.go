@@ -188,7 +188,7 @@ func TestImportBeside(t *testing.T) {
 		must[vault.Unsealed](t)(w.Unseal(ctx, mine.ID))
 
 		// A file that joins organisations is refused.
-		forged := strings.Replace(file.String(), `"id":"`+g.ID+`","organisation":"default"`, `"id":"`+g.ID+`","organisation":"acme"`, 1)
+		forged := strings.Replace(file.String(), `"id":"`+g.ID+`","operations":"null","organisation":"default"`, `"id":"`+g.ID+`","operations":"null","organisation":"acme"`, 1)
 		if forged == file.String() {
 			t.Fatal("the test forges nothing")
 		}

@@ -75,6 +75,8 @@ const (
 	CodeNoAuthorization          Code = "NO_AUTHORIZATION"
 	CodeNoConnector              Code = "NO_CONNECTOR"
 	CodeNoSession                Code = "NO_SESSION"
+	CodeOperationDenied          Code = "OPERATION_DENIED"
+	CodeOperationUnknown         Code = "OPERATION_UNKNOWN"
 	CodeOptionNotFound           Code = "OPTION_NOT_FOUND"
 	CodeOrganisationMismatch     Code = "ORGANISATION_MISMATCH"
 	CodeOrganisationNotFound     Code = "ORGANISATION_NOT_FOUND"

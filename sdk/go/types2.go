@@ -144,10 +144,11 @@ type Grant struct {
 	Organisation string   `json:"organisation"`
 	Scopes       []string `json:"scopes"`
 	// Absent for grants of the configuration file that are of every account.
-	AccountID string     `json:"account_id,omitempty"`
-	CreatedAt *time.Time `json:"created_at,omitempty"`
-	ExpiresAt *time.Time `json:"expires_at,omitempty"`
-	ID        string     `json:"id,omitempty"`
+	AccountID  string     `json:"account_id,omitempty"`
+	CreatedAt  *time.Time `json:"created_at,omitempty"`
+	ExpiresAt  *time.Time `json:"expires_at,omitempty"`
+	ID         string     `json:"id,omitempty"`
+	Operations []string   `json:"operations,omitempty"`
 	// Declared in the configuration file.
 	ReadOnly  *bool      `json:"read_only,omitempty"`
 	Rules     []Rule     `json:"rules,omitempty"`

@@ -161,6 +161,8 @@ type PatchConnectorIn struct {
 type PatchGrantIn struct {
 	// null: never.
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	// Replaces all of them; [] leaves what the scopes say.
+	Operations []string `json:"operations,omitempty"`
 	// Replaces all of them; [] allows every request.
 	Rules  []Rule   `json:"rules,omitempty"`
 	Scopes []string `json:"scopes,omitempty"`

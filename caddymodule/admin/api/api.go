@@ -8,6 +8,7 @@ import (
 
 	"github.com/attache-proxy/attache/caddymodule/admin/rest"
 	"github.com/attache-proxy/attache/caddymodule/admin/signin"
+	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/connect"
 	"github.com/attache-proxy/attache/resolver/egress"
 	"github.com/attache-proxy/attache/resolver/vault"
@@ -32,6 +33,8 @@ type Config struct {
 	// operator named, also by plain HTTP.
 	Egress egress.Guard
 	Log    *slog.Logger
+	// Operations finds connectors' tables; nil means that none has one.
+	Operations resolver.Tables
 
 	Guard *signin.Guard
 	Turns *connect.Turns

@@ -11,6 +11,7 @@ import (
 	"github.com/attache-proxy/attache/caddymodule/admin/rest"
 	"github.com/attache-proxy/attache/caddymodule/admin/signin"
 	"github.com/attache-proxy/attache/resolver/problem"
+	"github.com/attache-proxy/attache/resolver/rule"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -33,6 +34,7 @@ type Grant struct {
 	Connector    string     `json:"connector"`
 	Scopes       []string   `json:"scopes"`
 	Rules        []Rule     `json:"rules,omitempty"`
+	Operations   []string   `json:"operations,omitempty"`
 	ExpiresAt    *time.Time `json:"expires_at,omitempty"`
 	CreatedAt    *time.Time `json:"created_at,omitempty"`
 	UpdatedAt    *time.Time `json:"updated_at,omitempty"`
@@ -47,7 +49,7 @@ type Rule struct {
 }
 
 func grantOf(g vault.Grant) Grant {
-	b := Grant{ID: g.ID, Organisation: g.Organisation, AgentID: g.AgentID, AccountID: g.AccountID, Connector: g.Connector, Scopes: g.Scopes,
+	b := Grant{ID: g.ID, Organisation: g.Organisation, AgentID: g.AgentID, AccountID: g.AccountID, Connector: g.Connector, Scopes: g.Scopes, Operations: g.Operations,
 		ExpiresAt: rest.OptionalTime(g.ExpiresAt), CreatedAt: rest.OptionalTime(g.CreatedAt), UpdatedAt: rest.OptionalTime(g.UpdatedAt), Version: g.Version}
 	for _, r := range g.Rules {
 		b.Rules = append(b.Rules, Rule{r.Hosts, r.Methods, r.Path})
@@ -61,6 +63,18 @@ func rulesOf(in []Rule) []vault.Rule {
 		out = append(out, vault.Rule{Hosts: r.Hosts, Methods: r.Methods, Path: r.Path})
 	}
 	return out
+}
+
+// rules refuses those that name what the connector has no operation of.
+func (a *API) rules(operations []string, connector string) error {
+	con, ok := a.c.Catalogue.Connector(connector)
+	if len(operations) == 0 || a.c.Operations == nil || !ok {
+		return nil
+	}
+	if _, err := rule.New(operations, a.c.Operations(con)); err != nil {
+		return problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", problem.Sentence(err.Error())).At("body.operations", err.Error())
+	}
+	return nil
 }
 
 type grantOut struct {
@@ -134,7 +148,7 @@ func (a *API) fileGrants(id string) (out []Grant) {
 			continue
 		}
 		for _, g := range d.Grants {
-			b := Grant{Organisation: vault.DefaultOrganisation, AgentID: id, Connector: g.Connector, Scopes: []string{"read"}, ReadOnly: true}
+			b := Grant{Organisation: vault.DefaultOrganisation, AgentID: id, Connector: g.Connector, Scopes: []string{"read"}, Operations: g.Operations, ReadOnly: true}
 			if g.Write {
 				b.Scopes = append(b.Scopes, "write")
 			}
@@ -156,10 +170,12 @@ func (a *API) fileGrants(id string) (out []Grant) {
 type createGrantIn struct {
 	rest.PathID
 	Body struct {
-		AccountID string    `json:"account_id" minLength:"1" maxLength:"128"`
-		Scopes    []string  `json:"scopes" minItems:"1" maxItems:"4" enum:"read,write,presign,placeholder" doc:"read, write or both. Reading is GET, HEAD, OPTIONS and what the connector lists. With presign beside them the agent may have URLs that work without the proxy for a while; with placeholder a credential of the client's own stays on a request, and the account's is placed where there is none, or a placeholder."`
-		Rules     []Rule    `json:"rules,omitempty" maxItems:"50" doc:"A request must match one of them; absent: every request."`
-		ExpiresAt time.Time `json:"expires_at,omitzero" doc:"Absent: never."`
+		AccountID string   `json:"account_id" minLength:"1" maxLength:"128"`
+		Scopes    []string `json:"scopes" minItems:"1" maxItems:"4" enum:"read,write,presign,placeholder" doc:"read, write or both. Reading is GET, HEAD, OPTIONS and what the connector lists. With presign beside them the agent may have URLs that work without the proxy for a while; with placeholder a credential of the client's own stays on a request, and the account's is placed where there is none, or a placeholder."`
+		Rules     []Rule   `json:"rules,omitempty" maxItems:"50" doc:"A request must match one of them; absent: every request."`
+		// Operations are rules as package rule has them.
+		Operations []string  `json:"operations,omitempty" maxItems:"100" doc:"Rules of what the agent may do: allow or deny, operations, on and resources. The first that matches decides, and what none matches is refused. With read alone among the scopes they allow reading at most. Absent: whatever the scopes say." example:"[\"allow read\", \"allow issues/create on acme/*\"]"`
+		ExpiresAt  time.Time `json:"expires_at,omitzero" doc:"Absent: never."`
 	}
 }
 
@@ -174,13 +190,17 @@ func (a *API) createGrant(ctx context.Context, c *signin.Caller, in *createGrant
 	if strings.HasPrefix(in.Body.AccountID, vault.FileAgent) {
 		return nil, problem.New(http.StatusConflict, "READ_ONLY", "An account of the configuration file is granted there.").At("body.account_id", "is declared in the configuration file")
 	}
-	if _, err := c.Account(ctx, in.Body.AccountID); err != nil {
+	acct, err := c.Account(ctx, in.Body.AccountID)
+	if err != nil {
 		return nil, a.rest.Explain(err, "ACCOUNT", c)
+	}
+	if err := a.rules(in.Body.Operations, acct.Connector); err != nil {
+		return nil, err
 	}
 	if err := rest.Ahead(in.Body.ExpiresAt); err != nil {
 		return nil, err
 	}
-	g, err := c.CreateGrant(ctx, vault.NewGrant{AgentID: in.ID, AccountID: in.Body.AccountID, Scopes: in.Body.Scopes, Rules: rulesOf(in.Body.Rules), ExpiresAt: in.Body.ExpiresAt})
+	g, err := c.CreateGrant(ctx, vault.NewGrant{AgentID: in.ID, AccountID: in.Body.AccountID, Scopes: in.Body.Scopes, Rules: rulesOf(in.Body.Rules), Operations: in.Body.Operations, ExpiresAt: in.Body.ExpiresAt})
 	if err != nil {
 		return nil, err
 	}
@@ -212,10 +232,11 @@ type patchGrantIn struct {
 	PathGrant
 	rest.IfMatch
 	Body struct {
-		Scopes    []string    `json:"scopes,omitempty" minItems:"1" maxItems:"4" enum:"read,write,presign,placeholder"`
-		Rules     *[]Rule     `json:"rules,omitempty" maxItems:"50" doc:"Replaces all of them; [] allows every request."`
-		ExpiresAt rest.Ending `json:"expires_at,omitempty"`
-		Version   int64       `json:"version,omitempty" doc:"The version that is edited; or use If-Match."`
+		Scopes     []string    `json:"scopes,omitempty" minItems:"1" maxItems:"4" enum:"read,write,presign,placeholder"`
+		Rules      *[]Rule     `json:"rules,omitempty" maxItems:"50" doc:"Replaces all of them; [] allows every request."`
+		Operations *[]string   `json:"operations,omitempty" maxItems:"100" doc:"Replaces all of them; [] leaves what the scopes say."`
+		ExpiresAt  rest.Ending `json:"expires_at,omitempty"`
+		Version    int64       `json:"version,omitempty" doc:"The version that is edited; or use If-Match."`
 	}
 }
 
@@ -224,19 +245,25 @@ func (a *API) patchGrant(ctx context.Context, c *signin.Caller, in *patchGrantIn
 	if err != nil {
 		return nil, err
 	}
-	if _, err := in.grant(ctx, c); err != nil {
+	g, err := in.grant(ctx, c)
+	if err != nil {
 		return nil, err
+	}
+	if in.Body.Operations != nil {
+		if err := a.rules(*in.Body.Operations, g.Connector); err != nil {
+			return nil, err
+		}
 	}
 	end, err := in.Body.ExpiresAt.Edit()
 	if err != nil {
 		return nil, err
 	}
-	e := vault.GrantEdit{Scopes: in.Body.Scopes, ExpiresAt: end}
+	e := vault.GrantEdit{Scopes: in.Body.Scopes, ExpiresAt: end, Operations: in.Body.Operations}
 	if in.Body.Rules != nil {
 		rules := rulesOf(*in.Body.Rules)
 		e.Rules = &rules
 	}
-	g, err := c.UpdateGrant(ctx, in.GrantID, version, e)
+	g, err = c.UpdateGrant(ctx, in.GrantID, version, e)
 	return shownGrant(g), err
 }
 

@@ -64,6 +64,7 @@ type DeclaredGrant struct {
 	Connector, Account string
 	Write, Presign     bool
 	Placeholder        bool
+	Operations         []string
 }
 
 // DeclaredAccount is an account of the configuration file.

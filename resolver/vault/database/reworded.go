@@ -14,6 +14,9 @@ import (
 // what it says in package reworded.
 const PayloadReworded = 6
 
+// GrantOperations is the version from which on grants have rules of operations.
+const GrantOperations = 7
+
 // rewording are the migrations that need more than SQL.
 func (d *DB) rewording() []*goose.Migration {
 	return []*goose.Migration{goose.NewGoMigration(PayloadReworded, &goose.GoFunc{RunTx: d.rewordConnectors}, nil)}
