@@ -11,11 +11,11 @@ import (
 
 // atLeast is what of the catalogue was reached, so that it is not lost again.
 var atLeast = map[string]int{
-	"connectors":                          842,
-	"have an identity":                    401,
-	"have environments":                   127,
-	"were checked on a day that they say": 533,
-	"say what reads besides GET, or what of it does not read": 136,
+	"connectors":                          911,
+	"have an identity":                    450,
+	"have environments":                   134,
+	"were checked on a day that they say": 602,
+	"say what reads besides GET, or what of it does not read": 139,
 }
 
 // What the catalogue holds, counted; docs/connectors.md says what the words mean.
