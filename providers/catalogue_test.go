@@ -115,3 +115,29 @@ func TestMentions(t *testing.T) {
 		}
 	}
 }
+
+// A list of scopes to choose from holds those that are asked for by default.
+func TestScopesToChooseFrom(t *testing.T) {
+	lists := 0
+	for _, c := range catalogue(t) {
+		for _, o := range c.Options {
+			if len(o.ScopeList) == 0 {
+				continue
+			}
+			lists++
+			for _, scope := range o.OptionDef.OAuth.Scopes {
+				if !slices.ContainsFunc(o.ScopeList, func(s providers.ScopeDef) bool { return s.Name == scope }) {
+					t.Errorf("%s, option %s: %s is asked for and not in scope_list", c.Key, o.Name, scope)
+				}
+			}
+			for _, s := range o.ScopeList {
+				if s.Allows == "" {
+					t.Errorf("%s, option %s: scope_list does not say what %s allows", c.Key, o.Name, s.Name)
+				}
+			}
+		}
+	}
+	if lists < 25 {
+		t.Errorf("%d options have scopes to choose from; is this test blind?", lists)
+	}
+}
