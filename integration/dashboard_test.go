@@ -6,7 +6,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 )
 
 // TestDashboardBundle: what is embedded is what the sources make, byte for byte.
@@ -65,4 +70,49 @@ func contents(t *testing.T, dir string) map[string][]byte {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// leastStates is in how many states of its pages axe looks at the dashboard.
+const leastStates = 60
+
+// TestDashboardWalk walks the ways of docs/dashboard.md in a browser, at the built
+// binary, and lets axe look at every page in both themes and widths. The script says
+// what is wrong, a line each.
+func TestDashboardWalk(t *testing.T) {
+	dir := os.Getenv("ATTACHE_NODE_DIR")
+	if dir == "" {
+		missing(t, "npm packages (ATTACHE_NODE_DIR, set by ./integration/test.sh)")
+	}
+	node, chromium := program(t, "node"), program(t, "chromium")
+	c := newConnecting(t)
+	const canary = "canary-5e0c-of-the-dashboard"
+	cmd := exec.Command(node, "dashboard.mjs")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "CHROMIUM="+chromium, "ADMIN="+c.base, "TOKEN="+c.token, "PROXY="+c.URL, "CANARY="+canary)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	kill := time.AfterFunc(9*time.Minute, func() { _ = cmd.Process.Kill() })
+	err := cmd.Wait()
+	kill.Stop()
+	for line := range strings.Lines(out.String()) {
+		if strings.HasPrefix(line, "FAIL") {
+			t.Error(strings.TrimSpace(line))
+		}
+	}
+	if err != nil {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+	m := regexp.MustCompile(`(?m)^states (\d+)$`).FindStringSubmatch(out.String())
+	if m == nil {
+		t.Fatalf("the walk did not come to its end:\n%s", out.String())
+	}
+	if n, _ := strconv.Atoi(m[1]); n < leastStates {
+		t.Errorf("axe looked at %d states, want %d", n, leastStates)
+	}
+	if strings.Contains(out.String(), canary) || slices.ContainsFunc([]string{c.Log.String()}, func(s string) bool { return strings.Contains(s, canary) }) {
+		t.Error("a secret is in what was printed or logged")
+	}
 }

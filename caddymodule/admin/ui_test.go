@@ -32,6 +32,34 @@ func TestDashboardFiles(t *testing.T) {
 			t.Errorf("GET %s = %v", path, res.Header)
 		}
 	}
+	// All that the first paint needs is small, as it is sent.
+	sent := 0
+	for _, path := range []string{"/ui/", "/ui/app.js", "/ui/style.css", "/ui/icon.svg"} {
+		req, _ := http.NewRequest("GET", w.server.URL+path, nil)
+		req.Header.Set("Accept-Encoding", "gzip")
+		res, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := io.ReadAll(res.Body)
+		res.Body.Close()
+		sent += len(b)
+	}
+	if sent < 10_000 || sent > 100_000 {
+		t.Errorf("the first paint takes %d bytes, want at most 100 000", sent)
+	}
+	for path, want := range map[string]int{"github.svg": 200, "nobody-knows-it.svg": 200, "..%2fapp.js": 404, "%3Cb%3E.svg": 404, "github": 404} {
+		res, err := http.Get(w.server.URL + "/ui/logos/" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := io.ReadAll(res.Body)
+		res.Body.Close()
+		if res.StatusCode != want || !strings.Contains(res.Header.Get("Content-Security-Policy"), "default-src 'none'") || want == 200 &&
+			(res.Header.Get("Content-Type") != "image/svg+xml" || !strings.Contains(res.Header.Get("Cache-Control"), "max-age") || !strings.HasPrefix(string(b), "<svg")) {
+			t.Errorf("GET /ui/logos/%s = %d %v", path, res.StatusCode, res.Header)
+		}
+	}
 	err := filepath.WalkDir("ui/src", func(name string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err

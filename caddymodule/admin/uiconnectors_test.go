@@ -152,7 +152,7 @@ func TestDashboardUntested(t *testing.T) {
 	b.click("Store")
 	b.see("Waiting")
 	b.click("Use without a test")
-	b.see("activated_by_operator")
+	b.see("activated by operator")
 	b.fill("Calls per minute", "7")
 	b.click("Save")
 	b.see("It holds from the next call on.")

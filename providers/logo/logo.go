@@ -55,7 +55,8 @@ var hues = []string{"0F766E", "1D4ED8", "6D28D9", "9D174D", "9A3412", "3F6212", 
 func SVG(connector, title string) []byte {
 	const head = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" role="img">`
 	if l, ok := Of(connector); ok {
-		return fmt.Appendf(nil, `%s<path fill="#%s" d="%s"/></svg>`, head, l.Colour, l.Path)
+		// On white, with a margin: many are nearly black, and pages may be dark.
+		return fmt.Appendf(nil, `%s<rect width="24" height="24" rx="5" fill="#fff"/><path fill="#%s" transform="translate(4.2 4.2) scale(.65)" d="%s"/></svg>`, head, l.Colour, l.Path)
 	}
 	letter := '?'
 	for _, r := range title + connector {

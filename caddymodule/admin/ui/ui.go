@@ -81,7 +81,12 @@ func Handler() http.Handler {
 			http.Redirect(w, r, paths.UI+"/", http.StatusMovedPermanently)
 			return
 		}
-		f := files()[strings.TrimPrefix(r.URL.Path, paths.UI)]
+		name := strings.TrimPrefix(r.URL.Path, paths.UI)
+		if key, ok := strings.CutPrefix(name, "/logos/"); ok {
+			serveLogo(w, r, key)
+			return
+		}
+		f := files()[name]
 		if f == nil {
 			http.NotFound(w, r)
 			return

@@ -4,6 +4,7 @@ import { type ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { Button, cx, Icon, Loading, Trouble } from './ui';
 import type { Rows } from './load';
+import { count } from './words';
 
 export type Column<T> = {
   name: string; cell: (row: T) => ComponentChildren;
@@ -87,6 +88,7 @@ export function Table<T>({ rows, columns, id, caption, empty, sort, onSort, sele
           {columns.filter(sortable).flatMap((c) => [<option key={c.name} value={`${c.name}|0`}>{c.name} ↑</option>, <option key={`${c.name}d`} value={`${c.name}|1`}>{c.name} ↓</option>])}
         </select></label></div>
       )}
+      <p class="soft count" role="status">{rows.complete ? `${count(items.length)} in all` : `${count(items.length)} so far`}{selected?.size ? `, ${count(selected.size)} selected` : ''}</p>
       <table class={cx('table', selected && 'selectable')} aria-rowcount={rows.complete ? items.length + 1 : -1}>
         <caption class="hidden">{caption}</caption>
         <thead><tr>

@@ -28,7 +28,7 @@ export type Connector = {
   key: string; title: string; category?: string; type: string; state: string; active: boolean; custom: boolean; organisation?: string; docs?: string;
   hosts: string[]; shares_hosts_with?: string[]; base_url?: string; options: Option[]; definition?: string; form?: Record<string, any>;
   account_id?: string; agents?: string[]; last_error?: string; version?: number;
-  description?: string; aliases?: string[]; logo?: string; matched?: string;
+  description?: string; aliases?: string[]; matched?: string;
 };
 export type FieldSchema = { title: string; description?: string; pattern?: string; format?: string; default?: string; enum?: string[]; writeOnly?: boolean };
 export type MetadataOption = Option & {

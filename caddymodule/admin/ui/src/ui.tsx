@@ -140,12 +140,12 @@ export function Facts({ of }: { of: [string, ComponentChildren][] }) {
   return <dl class="facts">{of.filter(([, v]) => v !== undefined && v !== null && v !== false && v !== '').map(([k, v]) => <div key={k}><dt>{k}</dt><dd dir="auto">{v}</dd></div>)}</dl>;
 }
 
-// Logo is the service's, or its first letter on one of eight colours.
-export function Logo({ id, title, src, large }: { id: string; title?: string; src?: string; large?: boolean }) {
-  const [broken, setBroken] = useState(false);
-  const sum = [...id].reduce((n, c) => (n * 31 + c.charCodeAt(0)) >>> 0, 7);
-  if (src && !broken) return <span class={cx('logo', large && 'large', 'pic')} aria-hidden="true"><img src={src} alt="" loading="lazy" onError={() => setBroken(true)} /></span>;
-  return <span class={cx('logo', large && 'large', `hue${sum % 8}`)} aria-hidden="true">{[...(title || id)][0]?.toUpperCase()}</span>;
+// Logo is the service's mark, which this server draws, or the first letter of its key.
+export function Logo({ id, large }: { id: string; large?: boolean }) {
+  const [broken, setBroken] = useState('');
+  const size = large ? 44 : 32;
+  if (broken === id) return <span class={cx('logo', large && 'large')} aria-hidden="true">{[...id][0]?.toUpperCase()}</span>;
+  return <img key={id} class={cx('logo', large && 'large')} src={`./logos/${encodeURIComponent(id)}.svg`} alt="" width={size} height={size} loading="lazy" onError={() => setBroken(id)} />;
 }
 
 const paths: Record<string, string> = {

@@ -67,8 +67,9 @@ export const categoryName = (c: string) => (c ? c[0].toUpperCase() + c.slice(1).
 
 const access = (scopes: string[]) => [
   scopes.includes('write') ? 'read and change' : 'only read',
-  scopes.includes('presign') ? 'and make URLs that work without the proxy' : '',
-].filter(Boolean).join(' ');
+  scopes.includes('presign') ? 'make URLs that work without the proxy' : '',
+  scopes.includes('placeholder') ? 'bring a credential of its own' : '',
+].filter(Boolean).join(', and ');
 
 // may says a grant in words.
 export const may = (g: Pick<Grant, 'scopes'>) => `May ${access(g.scopes)}`;

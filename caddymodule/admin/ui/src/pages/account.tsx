@@ -7,7 +7,7 @@ import { connectNow, link, Popup, usePopup } from '../popup';
 import { go, href } from '../router';
 import { Button, Check, Empty, Facts, Field, Fold, Form, Link, Logo, mayEdit, Mono, notice, Once, Page, Section, Show, State, sure, Time } from '../ui';
 import type { Account, Agent, AuditEvent, Connector, Grant, List, Metadata, Slot } from '../types';
-import { bytes, count, exact, headline, may, narrowed, percent, plural, scopeWords, why } from '../words';
+import { bytes, count, exact, headline, may, narrowed, percent, plural, said, scopeWords, why } from '../words';
 import { owner } from './accounts';
 
 const revoked: Record<string, string> = {
@@ -41,7 +41,7 @@ function Detail({ a, again }: { a: Account; again: () => Promise<void> }) {
       <div class="columns">
         <Section title="About">
           <Facts of={[
-            ['State', <><State of={a.state} />{a.state_reason?.code && <span class="soft"> {a.state_reason.code}{a.state_reason.detail && `: ${a.state_reason.detail}`}</span>}</>], ['Since', <Time at={a.state_since} />],
+            ['State', <><State of={a.state} />{a.state_reason?.code && <span class="soft"> {said(a.state_reason.code)}{a.state_reason.detail && `: ${a.state_reason.detail}`}</span>}</>], ['Since', <Time at={a.state_since} />],
             ['Connector', <a href={href('connectors', a.connector)}>{a.connector}</a>], ['Way to connect', a.option],
             ['Owner', owner(a)], ['At the service', a.provider && [a.provider.label, a.provider.email, a.provider.id].filter(Boolean).join(' · ')],
             ['Token ends', a.expires_at && <Time at={a.expires_at} />], ['Last used', <Time at={a.last_used_at} />],
@@ -233,7 +233,7 @@ export function Timeline({ filter }: { filter: Record<string, string> }) {
   return (
     <Section title="What happened" actions={<Link small href={`${href('audit')}${query(filter)}`}>All in the audit</Link>}>
       <Show of={t} what="What happened">{(items) => (items.length ? <ol class="timeline">{items.map((e) => (
-        <li key={e.id} class={`k-${e.kind}`}><Time at={e.at} /><div><span dir="auto">{headline(e)}</span><p class="soft" dir="auto">{[e.actor || e.actor_kind, e.connector, e.detail].filter(Boolean).join(' · ')}</p></div></li>))}</ol> : <Empty title="Nothing yet." />)}</Show>
+        <li key={e.id} class={`k-${e.kind}`}><Time at={e.at} /><div><span dir="auto">{headline(e)}</span><p class="soft" dir="auto">{[e.actor || e.actor_kind, e.connector, e.detail && (/^[a-z]+(_[a-z]+)+$/.test(e.detail) ? said(e.detail) : e.detail)].filter(Boolean).join(' · ')}</p></div></li>))}</ol> : <Empty title="Nothing yet." />)}</Show>
     </Section>
   );
 }

@@ -4,7 +4,7 @@ import { Bars } from '../charts';
 import { Commands } from '../commands';
 import { useLoad } from '../load';
 import { go, href } from '../router';
-import { Button, Empty, everywhere, Facts, Field, Fold, Form, Link, Logo, mayEdit, Mono, notice, Once, Page, Section, Show, State, sure, Time } from '../ui';
+import { Button, Check, Empty, everywhere, Facts, Field, Fold, Form, Link, Logo, mayEdit, Mono, notice, Once, Page, Section, Show, State, sure, Time } from '../ui';
 import type { Account, Agent, Grant, List, Slot, TokenInfo, Usage } from '../types';
 import { count, may, narrowed, percent } from '../words';
 import { Timeline } from './account';
@@ -82,6 +82,8 @@ function GiveAccess({ a, has, again }: { a: Agent; has: string[]; again: () => P
   const [account, setAccount] = useState('');
   const chosen = list.some((x) => x.id === account) ? account : list[0]?.id || '';
   const [scopes, setScopes] = useState('read');
+  const [presign, setPresign] = useState(false);
+  const [placeholder, setPlaceholder] = useState(false);
   const [until, setUntil] = useState('');
   const [methods, setMethods] = useState('');
   const [at, setAt] = useState('');
@@ -90,16 +92,20 @@ function GiveAccess({ a, has, again }: { a: Agent; has: string[]; again: () => P
   if (accounts.data && !list.length && !q) return <p class="soft pad">{has.length ? 'It may use every account of its organisation.' : <>There is no account to give yet. <a href={href('connect')}>Connect a service.</a></>}</p>;
   return (
     <Form yes="Give access" names={['account_id', 'scopes', 'expires_at']} send={async () => {
-      await create(`/agents/${enc(a.id)}/grants`, { account_id: chosen, scopes: scopes.split(' '), ...(until && { expires_at: new Date(until).toISOString() }), ...(Object.keys(rule).length && { rules: [rule] }) });
+      await create(`/agents/${enc(a.id)}/grants`, { account_id: chosen, scopes: [...scopes.split(' '), ...(presign ? ['presign'] : []), ...(placeholder ? ['placeholder'] : [])], ...(until && { expires_at: new Date(until).toISOString() }), ...(Object.keys(rule).length && { rules: [rule] }) });
       notice('It holds from the next call on.');
-      setMethods(''); setAt(''); setUntil('');
+      setMethods(''); setAt(''); setUntil(''); setPresign(false); setPlaceholder(false);
       await again();
     }}>
       {(w) => <>
         <h3>Give access</h3>
         {many && <Field label="Find an account" type="search" value={q} set={setQ} placeholder="Name, owner, e-mail" />}
         <Field label="Account" name="account_id" value={chosen} set={setAccount} required options={list.map((x) => [x.id, `${x.connector}: ${x.name}${x.identifier && x.identifier !== x.organisation ? ` (${x.identifier})` : ''}`])} error={w.fields.account_id} />
-        <Field label="It may" name="scopes" value={scopes} set={setScopes} options={[['read', 'Only read'], ['read write', 'Read and change'], ['read presign', 'Read, and make URLs that work without the proxy'], ['read write presign', 'Read, change, and make such URLs']]} />
+        <Field label="It may" name="scopes" value={scopes} set={setScopes} options={[['read', 'Only read'], ['read write', 'Read and change']]} />
+        <Fold title="More it may">
+          <Check label="Make URLs that work without the proxy" value={presign} set={setPresign} hint="Presigned URLs of object storage, for a while. Whoever has one can use it." />
+          <Check label="Bring a credential of its own" value={placeholder} set={setPlaceholder} hint="One that its client has already stays on a request. The account’s is placed where there is none, or the word attache." />
+        </Fold>
         <Fold title="Narrow it further">
           <Field label="Until" name="expires_at" type="datetime-local" value={until} set={setUntil} optional error={w.fields.expires_at} />
           <Field label="Methods" value={methods} set={setMethods} placeholder="any: GET POST" optional mono />

@@ -6,7 +6,7 @@ import { Table, type Column } from '../table';
 import { alarm, Button, Command, Empty, Field, Form, mayEdit, Mono, notice, Page, Section, Show, State, sure, Time } from '../ui';
 import type { App, List } from '../types';
 
-const whose = (a: App) => (a.mode === 'managed' ? 'the operator’s, for everybody' : a.organisation);
+const whose = (a: App) => (a.mode === 'managed' ? 'everybody’s' : a.organisation);
 
 export function Apps() {
   const rows = useList<App>('/apps');
@@ -17,7 +17,7 @@ export function Apps() {
     { name: 'Whose', w: 170, by: whose, cell: (a) => <span class="clip" dir="auto">{whose(a)}</span> },
     { name: 'State', w: 90, by: (a) => String(a.active), cell: (a) => <State of={a.active ? 'active' : 'inactive'} /> },
     { name: 'Created', w: 124, by: (a) => a.created_at, phone: false, cell: (a) => <Time at={a.created_at} /> },
-    ...(mayEdit() ? [{ name: 'Actions', w: 176, cell: (a: App) => <AppActions a={a} again={async () => rows.reload()} /> }] : []),
+    ...(mayEdit() ? [{ name: 'Actions', w: 206, cell: (a: App) => <AppActions a={a} again={async () => rows.reload()} /> }] : []),
   ];
   const [sort, setSort] = useState({ column: 'Connector', down: false });
   return (

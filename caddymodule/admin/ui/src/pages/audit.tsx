@@ -54,7 +54,7 @@ export function Audit() {
   const items = [...fresh, ...rows.items.filter((e) => !seen.has(e.id))];
   const columns: Column<AuditEvent>[] = [
     { name: 'What', main: true, cell: (e) => <button type="button" class="plain named" aria-expanded={open === e.id} onClick={() => setOpen(open === e.id ? '' : e.id)}><span class={cx('dot', tone(e))} aria-hidden="true" /><span class={cx('clip', e.kind === 'use' && 'mono')} dir="auto" title={headline(e)}>{headline(e)}{e.kind !== 'use' && e.detail && <span class="soft"> · {e.detail}</span>}</span></button> },
-    { name: 'Outcome', w: 124, cell: (e) => <Outcome e={e} /> },
+    { name: 'Outcome', w: 136, cell: (e) => <Outcome e={e} /> },
     { name: 'Who', w: 130, cell: (e) => <span class="clip" dir="auto">{e.actor || e.agent_id || e.actor_kind || ''}</span> },
     { name: 'Connector', w: 130, cell: (e) => <span class="clip" dir="auto">{e.connector || ''}</span> },
     { name: 'Took', w: 84, num: true, phone: false, cell: (e) => (e.duration_ms ? millis(e.duration_ms) : '') },

@@ -8,7 +8,16 @@ import { everywhere, Empty, Field, Link, Logo, mayEdit, Page, Trouble, Loading, 
 import type { Connector, List, Usage } from '../types';
 import { categoryName, plural, typeName } from '../words';
 
-export const everyConnector = (q: string, s: AbortSignal) => get<List<Connector>>(`/connectors${query({ limit: 1000, q })}`, s);
+// everyConnector reads all that there are, however many parts the list has.
+export async function everyConnector(q: string, s: AbortSignal): Promise<List<Connector>> {
+  const items: Connector[] = [];
+  for (let after = ''; ;) {
+    const l = await get<List<Connector>>(`/connectors${query({ limit: 1000, q, after })}`, s);
+    items.push(...l.items);
+    if (!l.next) return { items };
+    after = l.next;
+  }
+}
 
 export function Connect() {
   const asked = route.value.search;
@@ -76,7 +85,7 @@ function Gallery({ items, counts }: { items: Connector[]; counts: Map<string, nu
       <ul style={{ gridTemplateColumns: `repeat(${perRow}, minmax(0, 1fr))` }}>
         {items.slice(w.from * perRow, w.to * perRow).map((c) => (
           <li key={c.key}><a class="service" href={href('connect', c.key)} title={c.matched ? `Found by ${c.matched}` : undefined}>
-            <Logo id={c.key} title={c.title} src={c.logo} />
+            <Logo id={c.key} />
             <span class="text"><strong dir="auto">{c.title}</strong><span class="soft clip" dir="auto">{c.description || c.hosts.slice(0, 2).join(', ')}</span>
               <span class="tags"><Tag>{typeName(c.options[0].type)}</Tag>{c.custom && <Tag>yours</Tag>}{counts.get(c.key) ? <Tag><b class="good">{plural(counts.get(c.key)!, 'account')}</b></Tag> : null}</span></span>
           </a></li>

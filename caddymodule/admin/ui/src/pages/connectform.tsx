@@ -16,7 +16,7 @@ export function ConnectForm({ connector }: { connector: string }) {
   const c = meta.data?.c;
   return (
     <Page title={c ? `Connect ${c.title}` : 'Connect'} back={[href('connect'), 'All services']}
-      lead={c && <span class="with"><Logo id={c.key} title={c.title} src={c.logo} />{c.description ? <span dir="auto">{c.description}</span> : <span>Goes to <span class="mono">{c.hosts.slice(0, 3).join(', ')}</span>{c.hosts.length > 3 && ` and ${c.hosts.length - 3} more`}, and nowhere else.</span>}</span>}>
+      lead={c && <span class="with"><Logo id={c.key} />{c.description ? <span dir="auto">{c.description}</span> : <span>Goes to <span class="mono">{c.hosts.slice(0, 3).join(', ')}</span>{c.hosts.length > 3 && ` and ${c.hosts.length - 3} more`}, and nowhere else.</span>}</span>}>
       {meta.error?.status === 404 ? <Trouble error={new Problem({ detail: 'There is no such service.' }, 404)} what="The service" />
         : <Show of={meta} what="The service">{({ c, m }) => (mayEdit() ? <Options c={c} m={m} /> : <p>Your role may look, and change nothing.</p>)}</Show>}
     </Page>
@@ -47,15 +47,19 @@ function OptionForm({ c, option, docs }: { c: Connector; option: MetadataOption;
   const [identifier, setIdentifier] = useState('');
   const [untested, setUntested] = useState(false);
   const [grants, setGrants] = useState<Record<string, string>>({});
+  const asks = option.scopes || [];
+  const [scopes, setScopes] = useState<Set<string>>(new Set(asks));
   const popup = usePopup();
   const agents = useLoad('agents', (s) => get<List<Agent>>('/agents?limit=50', s));
   const person = option.flow !== 'credentials';
   const set = (f: string) => (v: string) => setValues((old) => ({ ...old, [f]: v }));
 
   const send = async () => {
+    if (asks.length && !scopes.size) throw new Problem({ detail: 'Nothing is left to ask for.', errors: [{ location: 'body.scopes', message: 'Leave at least one' }] }, 422);
     const credentials = Object.fromEntries(Object.entries(values).filter(([, v]) => v));
     const body: Record<string, unknown> = { connector: c.key, option: option.name, ...(name && { name }), ...(identifier && { identifier }) };
     if (!person) Object.assign(body, { credentials, test: !untested });
+    else if (scopes.size < asks.length) body.scopes = asks.filter((s) => scopes.has(s));
     const window = person ? popup.open() : null; // a browser lets a click open one, and nothing later
     let made: Account;
     try {
@@ -82,7 +86,7 @@ function OptionForm({ c, option, docs }: { c: Connector; option: MetadataOption;
   const own = (agents.data?.items || []).filter((a) => !a.read_only || a.id);
   return (
     <>
-      <Form yes={person ? `Continue to ${c.title}` : untested ? 'Store' : 'Connect'} send={send} cancel={() => go('connect')} prefix="body.credentials." names={[...fields, 'name', 'identifier']} explain={explained}>
+      <Form yes={person ? `Continue to ${c.title}` : untested ? 'Store' : 'Connect'} send={send} cancel={() => go('connect')} prefix="body.credentials." names={[...fields, 'name', 'identifier', 'scopes']} explain={explained}>
         {(wrong) => (
           <>
             {!person && fields.map((f, i) => {
@@ -92,7 +96,7 @@ function OptionForm({ c, option, docs }: { c: Connector; option: MetadataOption;
             })}
             {option.help?.startsWith('https://') && <p><a href={option.help} target="_blank" rel="noreferrer">Where to get it</a></p>}
             {person && <p>{option.flow === 'device_code' ? `You get a code, and type it at ${c.title}.` : `A window opens, where you sign in at ${c.title}. Attaché never sees the password.`}</p>}
-            {option.scopes && option.scopes.length > 0 && <div class="scopes"><p class="label">It asks {c.title} to let it</p><ul>{option.scopes.map((s) => <li key={s}><span>{scopeWords(s)}</span> <span class="mono soft">{s}</span></li>)}</ul><p class="hint">What each agent may do with it is narrower: you choose that below, and can change it any time.</p></div>}
+            {asks.length > 0 && <Scopes title={c.title} asks={asks} chosen={scopes} set={setScopes} error={wrong.fields.scopes} />}
             {own.length > 0 && (
               <Fold title={`Who may use it${Object.values(grants).filter(Boolean).length ? ` (${Object.values(grants).filter(Boolean).length})` : ''}`} open={own.length <= 5}>
                 {own.map((a) => <Field key={a.id} label={a.name} value={grants[a.id] || ''} set={(v) => setGrants((old) => ({ ...old, [a.id]: v }))} options={[['', 'May not use it'], ['read', 'May only read'], ['read write', 'May read and change']]} />)}
@@ -110,6 +114,17 @@ function OptionForm({ c, option, docs }: { c: Connector; option: MetadataOption;
       <Popup of={popup} />
       {docs?.startsWith('https://') && <p class="soft"><a href={docs} target="_blank" rel="noreferrer">{c.title}’s documentation</a></p>}
     </>
+  );
+}
+
+// Scopes are what the service is asked for, each in words, to be left out one by one.
+function Scopes({ title, asks, chosen, set, error }: { title: string; asks: string[]; chosen: Set<string>; set: (s: Set<string>) => void; error?: string }) {
+  return (
+    <fieldset class="scopes"><legend>It asks {title} to let it</legend>
+      {asks.map((s) => <Check key={s} label={<>{scopeWords(s)} <span class="mono soft">{s}</span></>} value={chosen.has(s)} set={(on) => { const next = new Set(chosen); if (on) next.add(s); else next.delete(s); set(next); }} />)}
+      {error && <p class="error">{error}</p>}
+      <p class="hint">Leave out what no agent needs. What each agent may do is narrower still: you choose that below, and can change it any time.</p>
+    </fieldset>
   );
 }
 

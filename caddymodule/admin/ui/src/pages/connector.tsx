@@ -16,7 +16,7 @@ export function ConnectorPage({ id, edit }: { id: string; edit: boolean }) {
   const d = c.data;
   if (edit && d) return <Page title={`Edit ${d.title}`} back={[href('connectors', id), d.title]}><ConnectorForm c={d} done={async () => { await c.reload(); go('connectors', id); }} /></Page>;
   return (
-    <Page title={d?.title || 'Connector'} back={[href('connectors'), 'Connectors']} lead={d && <span class="with"><Logo id={d.key} title={d.title} src={d.logo} />{d.state !== 'active' && <State of={d.state} />}<span dir="auto">{d.description || d.hosts.slice(0, 2).join(', ')}</span></span>}
+    <Page title={d?.title || 'Connector'} back={[href('connectors'), 'Connectors']} lead={d && <span class="with"><Logo id={d.key} />{d.state !== 'active' && <State of={d.state} />}<span dir="auto">{d.description || d.hosts.slice(0, 2).join(', ')}</span></span>}
       actions={d?.active && mayEdit() && <Link kind="main" href={href('connect', id)}>Connect</Link>}>
       <Show of={c} what="The connector">{(d) => <Detail c={d} again={c.reload} />}</Show>
     </Page>

@@ -28,7 +28,7 @@ export function Connectors() {
   const items = last.filter((c) => (!category || (c.category || '') === category) && (!only || (only === 'used' ? Boolean(usage.get(c.key)?.accounts) : only === 'yours' ? c.custom : !c.active || c.state === 'error')));
   const categories = [...new Set(last.map((c) => c.category || ''))].filter(Boolean).sort();
   const columns: Column<Connector>[] = [
-    { name: 'Connector', main: true, by: (c) => c.title.toLowerCase(), cell: (c) => <a class="named" href={href('connectors', c.key)}><Logo id={c.key} title={c.title} src={c.logo} /><span class="two"><b class="clip" dir="auto">{c.title}</b><span class="soft mono clip">{c.key}</span></span>{c.state !== 'active' ? <State of={c.state} /> : c.custom ? <Tag>yours</Tag> : null}</a> },
+    { name: 'Connector', main: true, by: (c) => c.title.toLowerCase(), cell: (c) => <a class="named" href={href('connectors', c.key)}><Logo id={c.key} /><span class="two"><b class="clip" dir="auto">{c.title}</b><span class="soft mono clip">{c.key}</span></span>{c.state !== 'active' ? <State of={c.state} /> : c.custom ? <Tag>yours</Tag> : null}</a> },
     { name: 'Category', w: 150, by: (c) => c.category || '', cell: (c) => <span class="clip">{categoryName(c.category || '')}</span> },
     { name: 'Way', w: 160, by: (c) => c.type, cell: (c) => <span class="clip">{typeName(c.type)}</span> },
     { name: 'Accounts', w: 130, num: true, by: (c) => usage.get(c.key)?.accounts || 0, cell: (c) => <span>{count(usage.get(c.key)?.accounts || 0)}{usage.get(c.key)?.failing ? <span class="badtext"> · {usage.get(c.key)!.failing} failing</span> : null}</span> },
@@ -58,7 +58,6 @@ export function Connectors() {
         </Bulk>
       )}
       {done && <p class="note" role="status">{done}</p>}
-      <p class="soft" role="status">{all.data ? `${count(items.length)} connectors` : ''}</p>
       <Trouble error={all.error} again={all.reload} what="The list of connectors" />
       {(all.data || last.length > 0 || !all.error) && <Table rows={{ items, complete: true, loading: !all.data && !last.length, more: () => {}, reload: all.reload, change: () => {} }} columns={columns} id={(c) => c.key} caption="Connectors" sort={sort} onSort={setSort}
         selected={mayMake() ? chosen : undefined} onSelect={setChosen} pick={(c) => go('connectors', c.key)} tall empty={all.data ? <Empty title={q ? `No connector is called “${q}”.` : 'No connector fits.'} /> : null} />}

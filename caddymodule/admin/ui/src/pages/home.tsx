@@ -51,10 +51,10 @@ function Numbers({ d }: { d: Overview }) {
     <>
       <Needs d={d} />
       <div class="tiles" role="group" aria-label="The last 24 hours">
-        <Tile name="Calls, 24 hours" value={count(d.calls)} href={href('audit')} />
+        <Tile name="Calls, 24 h" value={count(d.calls)} href={href('audit')} />
         <Tile name="Failed" value={percent(d.errors, d.calls)} note={plural(d.errors, 'call')} bad={d.errors > d.calls / 20} href={`${href('audit')}?outcome=failed`} />
         <Tile name="Refused" value={count(d.refusals)} href={`${href('audit')}?outcome=refused`} />
-        <Tile name="95 % took up to" value={d.p95_ms ? millis(d.p95_ms) : '–'} note={d.p50_ms ? `half up to ${millis(d.p50_ms)}` : ''} />
+        <Tile name="95 % within" value={d.p95_ms ? millis(d.p95_ms) : '–'} note={d.p50_ms ? `half within ${millis(d.p50_ms)}` : ''} />
         <Tile name="Refreshes failed" value={count(d.refresh_failures)} note={`of ${count(d.refreshes + d.refresh_failures)}`} bad={d.refresh_failures > 0} href={`${href('audit')}?kind=refresh&outcome=failed`} />
         <Tile name="Accounts" value={count(accounts)} note={`${count(d.accounts.active || 0)} active`} href={href('accounts')} />
         <Tile name="Agents" value={count(d.agents)} note={plural(d.grants, 'grant')} href={href('agents')} />

@@ -5,7 +5,7 @@ import { Table, type Column } from '../table';
 import { Button, Empty, everywhere, Field, Form, Mono, notice, Once, Page, Section, sure, Time } from '../ui';
 import type { AdminToken } from '../types';
 
-const roles: [string, string][] = [['viewer', 'Viewer: may look'], ['operator', 'Operator: connects accounts, makes agents, gives access'], ['admin', 'Admin: everything']];
+const roles: [string, string][] = [['viewer', 'Viewer: may look'], ['operator', 'Operator: accounts, agents, access'], ['admin', 'Admin: everything']];
 
 export function Tokens() {
   const rows = useList<AdminToken>('/tokens');

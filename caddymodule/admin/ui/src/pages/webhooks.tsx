@@ -3,11 +3,12 @@ import { call, create, enc, get } from '../api';
 import { useList, useLoad } from '../load';
 import { go, href } from '../router';
 import { Table, type Column } from '../table';
-import { Button, Check, Empty, everywhere, Facts, Field, Form, mayAdmin, Mono, notice, Once, Page, Section, Show, State, sure, Time } from '../ui';
+import { Button, Check, Empty, Facts, Field, Form, mayAdmin, Mono, notice, Once, Page, Section, Show, State, sure, Time } from '../ui';
 import type { Delivery, List, Webhook } from '../types';
 
 const events = ['account.created', 'account.updated', 'account.credentials_set', 'account.deleted', 'account.pending', 'account.active', 'account.expired', 'account.revoked', 'account.error', 'account.suspended'];
 const eventWords = (e: string) => e.replace('account.', '').replace(/_/g, ' ');
+const told = (list: string[]) => (list.includes('*') ? 'every change of an account' : `an account that is ${list.map(eventWords).join(', ')}`);
 
 export function Webhooks() {
   const l = useLoad<List<Webhook>>('webhooks', (s) => get('/webhooks?limit=200', s));
@@ -17,7 +18,7 @@ export function Webhooks() {
       {made?.secret && <Once title={`Key of the signatures to ${made.url}`} secret={made.secret} done={() => go('webhooks', made.id)} />}
       <Section title="Webhooks">
         <Show of={l} what="The list of webhooks">{(d) => (d.items.length ? <ul class="lines">{d.items.map((w) => (
-          <li key={w.id}><span class="grow"><a class="mono" href={href('webhooks', w.id)}>{w.url}</a><span class="soft block">{w.events.join(', ')} · {w.organisation === '*' ? 'every organisation' : w.organisation}</span></span><State of={w.active ? 'active' : 'inactive'} /></li>))}</ul> : <Empty title="No webhooks yet." />)}</Show>
+          <li key={w.id}><span class="grow"><a class="mono" href={href('webhooks', w.id)}>{w.url}</a><span class="soft block">{told(w.events)} · {w.organisation === '*' ? 'every organisation' : w.organisation}</span></span><State of={w.active ? 'active' : 'inactive'} /></li>))}</ul> : <Empty title="No webhooks yet." />)}</Show>
       </Section>
       {mayAdmin() && <NewWebhook done={async (w) => { setMade(w); await l.reload(); }} />}
     </Page>
@@ -62,8 +63,8 @@ function Detail({ w, again }: { w: Webhook; again: () => Promise<void> }) {
   const [edit, setEdit] = useState(false);
   const columns: Column<Delivery>[] = [
     { name: 'Event', main: true, cell: (d) => <button type="button" class="plain" aria-expanded={open === d.id} onClick={() => setOpen(open === d.id ? '' : d.id)}><Mono>{d.event}</Mono></button> },
-    { name: 'State', w: 110, cell: (d) => <span class={`state ${d.state === 'delivered' ? 'active' : d.state === 'failed' ? 'error' : 'pending'}`}>{d.state}</span> },
-    { name: 'Answer', w: 120, cell: (d) => <span class="clip" dir="auto" title={d.error}>{d.status || d.error || '–'}</span> },
+    { name: 'State', w: 110, cell: (d) => <State of={d.state} /> },
+    { name: 'Answer', w: 170, cell: (d) => <span class="clip" dir="auto" title={d.error}>{d.status || d.error || '–'}</span> },
     { name: 'Attempts', w: 96, num: true, cell: (d) => d.attempts },
     { name: 'When', w: 124, cell: (d) => <Time at={d.created_at} /> },
     { name: 'Next attempt', w: 124, phone: false, cell: (d) => <Time at={d.next_at} none="–" /> },
@@ -79,11 +80,10 @@ function Detail({ w, again }: { w: Webhook; again: () => Promise<void> }) {
         <Button kind="danger" onClick={() => sure('Delete this webhook?', 'Nothing more is sent to it; the log of what was sent goes too.', 'Delete', async () => { await call('DELETE', path); go('webhooks'); })}>Delete</Button>
       </div></section>}
       {edit && <Edit w={w} done={async () => { setEdit(false); await again(); }} />}
-      <Section title="About"><Facts of={[['State', <State of={w.active ? 'active' : 'inactive'} />], ['Events', w.events.join(', ')], ['Organisation', w.organisation === '*' ? 'every one' : w.organisation], ['Created', <Time at={w.created_at} />]]} /></Section>
+      <Section title="About"><Facts of={[['State', <State of={w.active ? 'active' : 'inactive'} />], ['Told of', told(w.events)], ['Organisation', w.organisation === '*' ? 'every one' : w.organisation], ['Created', <Time at={w.created_at} />]]} /></Section>
       <h2>Deliveries</h2>
       {shown && <section class="card detail" aria-label="The delivery"><div class="cardhead"><h2>{shown.event}</h2><Button small onClick={() => setOpen('')}>Close</Button></div>{shown.error && <p class="error" dir="auto">{shown.error}</p>}<pre class="mono source" tabIndex={0}>{JSON.stringify(shown.payload, null, 2)}</pre></section>}
       <Table rows={rows} columns={columns} id={(d) => d.id} caption="Deliveries" empty={<Empty title="Nothing was sent yet.">Send a ping to try it.</Empty>} />
-      {!everywhere() && null}
     </>
   );
 }
