@@ -62,9 +62,9 @@ func (h *AdminHandler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.app = app
-	office := office{app}
+	backend := backend{app}
 	h.api = admin.New(admin.Config{
-		Vault: app.vault, Catalogue: office, Tester: office, Connections: office, Storage: office, Declared: office, MCP: connect.MCPFinder(app.guard), Egress: *app.guard,
+		Vault: app.vault, Catalogue: backend, Tester: backend, Connections: backend, Storage: backend, Declared: backend, MCP: connect.MCPFinder(app.guard), Egress: *app.guard,
 		HTTP: app.guardedClient(30 * time.Second), Hosts: h.Hosts, TrustSocket: h.TrustSocket, OIDC: people,
 		SigningKeys: app.signingKeys, Operations: operationsOf,
 		PublicURL: app.publicURL, Links: app.ConnectLinks,

@@ -23,15 +23,15 @@ func (a *App) guardedClient(timeout time.Duration) *http.Client {
 	return (&egress.Dialer{Guard: a.guard}).Client(timeout, nil)
 }
 
-// office is what the REST API asks of the app.
-type office struct{ app *App }
+// backend is what the REST API asks of the app.
+type backend struct{ app *App }
 
 // Connectors implements connect.Catalogue: everything that could be connected,
 // not only what is in use.
-func (o office) Connectors() []*providers.Connector { return o.app.set.All() }
+func (o backend) Connectors() []*providers.Connector { return o.app.set.All() }
 
 // Connector implements connect.Catalogue.
-func (o office) Connector(key string) (*providers.Connector, bool) {
+func (o backend) Connector(key string) (*providers.Connector, bool) {
 	all := o.app.set.All()
 	i, ok := slices.BinarySearchFunc(all, key, func(c *providers.Connector, key string) int { return strings.Compare(c.Key, key) })
 	if !ok {
@@ -41,7 +41,7 @@ func (o office) Connector(key string) (*providers.Connector, bool) {
 }
 
 // Check implements connect.Catalogue.
-func (o office) Check(def *providers.Definition) (*providers.Connector, error) {
+func (o backend) Check(def *providers.Definition) (*providers.Connector, error) {
 	defs, broken := o.app.definitions()
 	if defs == nil {
 		return nil, broken
@@ -56,7 +56,7 @@ func (o office) Check(def *providers.Definition) (*providers.Connector, error) {
 }
 
 // Sharing implements admin.Catalogue.
-func (o office) Sharing(organisation string, con *providers.Connector) (keys []string) {
+func (o backend) Sharing(organisation string, con *providers.Connector) (keys []string) {
 	x := o.app.resolver.Index()
 	for _, c := range x.Connectors() {
 		_, seen := x.For(organisation, c.Key)
@@ -68,7 +68,7 @@ func (o office) Sharing(organisation string, con *providers.Connector) (keys []s
 }
 
 // Test implements connect.Tester.
-func (o office) Test(ctx context.Context, t connect.Trial) (connect.Verdict, error) {
+func (o backend) Test(ctx context.Context, t connect.Trial) (connect.Verdict, error) {
 	acct, err := o.trialAccount(ctx, t)
 	if err != nil {
 		return connect.Verdict{}, err
@@ -102,7 +102,7 @@ func (o office) Test(ctx context.Context, t connect.Trial) (connect.Verdict, err
 
 // askToken asks for a token where nothing else can be tried: unless there is none to
 // ask for, the operator wants none to be asked for, or only a person can.
-func (o office) askToken(ctx context.Context, acct *resolver.Account) (asked bool, err error) {
+func (o backend) askToken(ctx context.Context, acct *resolver.Account) (asked bool, err error) {
 	if !o.app.credentials.CanRefresh(acct) || acct.Limits.NoRefresh {
 		return false, nil
 	}
@@ -116,7 +116,7 @@ func (o office) askToken(ctx context.Context, acct *resolver.Account) (asked boo
 }
 
 // trialAccount is the vault's account, or one that exists for the trial alone.
-func (o office) trialAccount(ctx context.Context, t connect.Trial) (*resolver.Account, error) {
+func (o backend) trialAccount(ctx context.Context, t connect.Trial) (*resolver.Account, error) {
 	if t.AccountID != "" {
 		return o.app.directory.Account(ctx, t.AccountID)
 	}
@@ -131,10 +131,10 @@ func (o office) trialAccount(ctx context.Context, t connect.Trial) (*resolver.Ac
 }
 
 // Client implements connect.Connections.
-func (o office) Client(c *providers.Connector) oauth.Doer { return o.app.tokenClient(c) }
+func (o backend) Client(c *providers.Connector) oauth.Doer { return o.app.tokenClient(c) }
 
 // Refresh implements connect.Connections.
-func (o office) Refresh(ctx context.Context, accountID string) error {
+func (o backend) Refresh(ctx context.Context, accountID string) error {
 	acct, err := o.app.directory.Account(ctx, accountID)
 	if err != nil {
 		return err
@@ -143,7 +143,7 @@ func (o office) Refresh(ctx context.Context, accountID string) error {
 }
 
 // Revocation implements connect.Connections.
-func (o office) Revocation(ctx context.Context, accountID string) (connect.Revocation, error) {
+func (o backend) Revocation(ctx context.Context, accountID string) (connect.Revocation, error) {
 	acct, err := o.app.directory.Account(ctx, accountID)
 	if err != nil {
 		return nil, err
@@ -154,7 +154,7 @@ func (o office) Revocation(ctx context.Context, accountID string) (connect.Revoc
 }
 
 // Agents implements api.Declared.
-func (o office) Agents() []api.DeclaredAgent {
+func (o backend) Agents() []api.DeclaredAgent {
 	var out []api.DeclaredAgent
 	for name, c := range o.app.Agents {
 		a := api.DeclaredAgent{Name: name, Tokens: len(c.Tokens)}
@@ -168,7 +168,7 @@ func (o office) Agents() []api.DeclaredAgent {
 }
 
 // Accounts implements api.Declared.
-func (o office) Accounts() []api.DeclaredAccount {
+func (o backend) Accounts() []api.DeclaredAccount {
 	var out []api.DeclaredAccount
 	for _, a := range o.app.accounts {
 		out = append(out, api.DeclaredAccount{Connector: a.Connector.Key, Option: a.Option.Name, Name: a.Name, Default: a.Default})
@@ -178,8 +178,8 @@ func (o office) Accounts() []api.DeclaredAccount {
 
 // Interface guards
 var (
-	_ connect.Catalogue   = office{}
-	_ connect.Tester      = office{}
-	_ connect.Connections = office{}
-	_ api.Declared        = office{}
+	_ connect.Catalogue   = backend{}
+	_ connect.Tester      = backend{}
+	_ connect.Connections = backend{}
+	_ api.Declared        = backend{}
 )

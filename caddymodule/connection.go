@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// seat is what a connection's requests have in common. They come one by one.
-type seat struct {
+// connection is what a connection's requests have in common. They come one by one.
+type connection struct {
 	to    direct
 	idle  struct{ read, write time.Duration }
 	timed bool // a time limit on writing was left behind
 }
 
-type seatKey struct{}
+type connectionKey struct{}
 
 // begin makes ready for a request: an answer may take as long as it likes.
-func (s *seat) begin(w http.ResponseWriter, f *Forward) {
+func (s *connection) begin(w http.ResponseWriter, f *Forward) {
 	s.to.Forward = f
 	if s.timed {
 		s.timed = false
@@ -27,14 +27,14 @@ func (s *seat) begin(w http.ResponseWriter, f *Forward) {
 // refused. Nobody's limits count such a connection, so the same holds here:
 
 // boundReading limits the reading of what is left of a body.
-func (s *seat) boundReading(w http.ResponseWriter) {
+func (s *connection) boundReading(w http.ResponseWriter) {
 	if s.idle.read > 0 { // net/http takes it away before the next request
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.idle.read))
 	}
 }
 
 // boundWriting limits the writing of what is left of an answer.
-func (s *seat) boundWriting(w http.ResponseWriter) {
+func (s *connection) boundWriting(w http.ResponseWriter) {
 	if s.idle.write > 0 {
 		s.timed = true
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.idle.write))
@@ -43,7 +43,7 @@ func (s *seat) boundWriting(w http.ResponseWriter) {
 
 // over ends an answer that was copied. One of known length is whole, and goes out
 // while the call still counts; what net/http adds to others is limited.
-func (s *seat) over(w http.ResponseWriter) {
+func (s *connection) over(w http.ResponseWriter) {
 	if s == nil {
 		return
 	}
@@ -58,7 +58,7 @@ func (s *seat) over(w http.ResponseWriter) {
 // one by one.
 type direct struct {
 	*Forward
-	seat *seat // of the listener's connection; nil inside tunnels
+	connection *connection // of the listener's connection; nil inside tunnels
 }
 
 // ServeHTTP implements caddyhttp.Handler. visit.pass calls send instead.

@@ -122,7 +122,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	entrance.All.Serve(r.Context())
 	fieldname.Restore(r)
 	if to, ok := next.(*direct); ok {
-		v.seat = to.seat
+		v.connection = to.connection
 	}
 	defer v.over(&err)
 	if err = v.understand(); err == nil {
@@ -138,7 +138,6 @@ var errServed = errors.New("served")
 
 // serve runs the rest of the route for a request that was understood.
 func (v *visit) serve(next caddyhttp.Handler) error {
-	http1.DropH2C(v.r.Header)
 	kind := limit.Requests
 	if resolver.IsUpgrade(v.r) {
 		kind = limit.Upgrades
@@ -146,7 +145,7 @@ func (v *visit) serve(next caddyhttp.Handler) error {
 	if err := v.h.app.resolver.Begin(v.call, kind); err != nil {
 		return err
 	}
-	if v.seat == nil {
+	if v.connection == nil {
 		defer liftIdleTimeouts(v.r)()
 	}
 	v.setPlaceholders()
@@ -176,9 +175,9 @@ func (v *visit) over(err *error) {
 
 // refuse answers with a refusal.
 func (v *visit) refuse(ref *resolver.Refusal) {
-	if v.seat != nil {
-		v.seat.boundReading(v.w)
-		v.seat.boundWriting(v.w)
+	if v.connection != nil {
+		v.connection.boundReading(v.w)
+		v.connection.boundWriting(v.w)
 	}
 	if http1.OffersBody(v.r) || v.last || v.r.ProtoMajor == 1 && ref.Code == "too_many_requests" {
 		v.w.Header().Set("Connection", "close") // what is refused for want of room keeps none

@@ -19,7 +19,7 @@ type outside struct{ *shortcut }
 
 // serve serves r, and reports whether it did.
 func (o outside) serve(w http.ResponseWriter, r *http.Request) bool {
-	s, ok := r.Context().Value(seatKey{}).(*seat)
+	s, ok := r.Context().Value(connectionKey{}).(*connection)
 	if !ok {
 		return false
 	}
@@ -64,10 +64,10 @@ func (t *tail) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// connContext gives each connection its seat.
+// connContext makes a connection for each that is accepted.
 func (o outside) connContext(ctx context.Context, _ net.Conn) context.Context {
-	s := new(seat)
-	s.to.seat = s
+	s := new(connection)
+	s.to.connection = s
 	s.idle.read, s.idle.write = time.Duration(o.server.ReadIdleTimeout), time.Duration(o.server.WriteIdleTimeout)
-	return context.WithValue(ctx, seatKey{}, s)
+	return context.WithValue(ctx, connectionKey{}, s)
 }

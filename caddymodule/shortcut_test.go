@@ -205,10 +205,10 @@ func TestOutside(t *testing.T) {
 			t.Errorf("%v, %v: the name was lost", res, err)
 		}
 	})
-	t.Run("a connection from before", func(t *testing.T) { // without a seat: accepted by somebody else
+	t.Run("a connection from before", func(t *testing.T) { // with none: accepted by somebody else
 		w := httptest.NewRecorder()
 		if (outside{s}).serve(w, httptest.NewRequest(http.MethodGet, "/echo/v1", nil)) {
-			t.Error("a request without a seat was served")
+			t.Error("a request of no connection of ours was served")
 		}
 	})
 }

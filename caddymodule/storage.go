@@ -15,7 +15,7 @@ import (
 )
 
 // accountByID finds an account of the vault, or of the Caddyfile.
-func (o office) accountByID(ctx context.Context, id string) (*resolver.Account, error) {
+func (o backend) accountByID(ctx context.Context, id string) (*resolver.Account, error) {
 	if name, ok := strings.CutPrefix(id, vault.FileAgent); ok {
 		for _, a := range o.app.accounts {
 			if a.Connector.Key+":"+a.Name == name {
@@ -28,7 +28,7 @@ func (o office) accountByID(ctx context.Context, id string) (*resolver.Account, 
 }
 
 // Presign implements api.Storage.
-func (o office) Presign(ctx context.Context, p api.Presigning) (out api.Presigned, err error) {
+func (o backend) Presign(ctx context.Context, p api.Presigning) (out api.Presigned, err error) {
 	acct, err := o.accountByID(ctx, p.AccountID)
 	if err != nil {
 		return out, err
@@ -50,7 +50,7 @@ func (o office) Presign(ctx context.Context, p api.Presigning) (out api.Presigne
 }
 
 // SetAccess implements api.Storage.
-func (o office) SetAccess(ctx context.Context, b api.BucketAccess) (bool, error) {
+func (o backend) SetAccess(ctx context.Context, b api.BucketAccess) (bool, error) {
 	acct, err := o.accountByID(ctx, b.AccountID)
 	if err != nil {
 		return false, err
@@ -79,4 +79,4 @@ func headerOf(m map[string]string) http.Header {
 }
 
 // Interface guard
-var _ api.Storage = office{}
+var _ api.Storage = backend{}

@@ -21,11 +21,11 @@ type visit struct {
 	w http.ResponseWriter
 	r *http.Request
 
-	began    time.Time
-	status   int   // what we answered ourselves, where it is audited
-	last     bool  // framed in two ways: then the connection ends with the answer
-	returned bool  // the rest of the route came back, and did not panic
-	seat     *seat // of the connection, where Caddy's server was left out
+	began      time.Time
+	status     int         // what we answered ourselves, where it is audited
+	last       bool        // framed in two ways: then the connection ends with the answer
+	returned   bool        // the rest of the route came back, and did not panic
+	connection *connection // where Caddy's server was left out
 
 	agent     *resolver.Agent
 	presented bool         // something that could have been a token
@@ -86,7 +86,7 @@ func (v *visit) choice(address, user string) resolver.Choice {
 
 // decide asks the resolver.
 func (v *visit) decide(target resolver.Target, choice resolver.Choice) error {
-	http1.DropH2C(v.r.Header)
+	v.r = http1.WithoutH2C(v.r)
 	v.ask = resolver.AskOf(v.r, &v.url)
 	v.ask.Agent, v.ask.Target, v.ask.Connector, v.ask.Account = v.agent, target, v.connector, choice.Account()
 	v.ask.Below, v.ask.Token = v.below, v.token
@@ -134,7 +134,10 @@ func (v *visit) maxForwards() error {
 		return nil
 	}
 	if n > 0 {
-		v.r.Header.Set("Max-Forwards", strconv.FormatUint(n-1, 10))
+		counted := *v.r
+		counted.Header = v.r.Header.Clone()
+		counted.Header.Set("Max-Forwards", strconv.FormatUint(n-1, 10))
+		v.r = &counted
 		return nil
 	}
 	v.w.Header().Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, CONNECT")
@@ -162,7 +165,7 @@ func (v *visit) pass(next caddyhttp.Handler) error {
 	if to, ok := next.(*direct); ok {
 		err := to.send(w, v.r, v.call)
 		if err == nil {
-			v.seat.over(v.w)
+			v.connection.over(v.w)
 		}
 		return err
 	}

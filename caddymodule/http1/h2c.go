@@ -8,22 +8,30 @@ import (
 	"strings"
 )
 
-// DropH2C declines the upgrade to cleartext HTTP/2 that Java's client offers
+// WithoutH2C declines the upgrade to cleartext HTTP/2 that Java's client offers
 // with its first request (RFC 7540 §3.2, gone from RFC 9113), alone or in a list.
 // Passed on, it would be an upgrade that nobody here speaks, and past which
-// nothing is looked at.
-func DropH2C(h http.Header) {
-	offered := false
+// nothing is looked at. It returns r itself where nothing is offered.
+func WithoutH2C(r *http.Request) *http.Request {
+	if !offersH2C(r.Header) {
+		return r
+	}
+	without := *r
+	without.Header = r.Header.Clone()
+	for _, name := range []string{"Upgrade", "Http2-Settings", "Connection"} {
+		delete(without.Header, name)
+	}
+	return &without
+}
+
+func offersH2C(h http.Header) bool {
 	for _, v := range h["Upgrade"] {
 		for p := range strings.SplitSeq(v, ",") {
 			name, _, _ := strings.Cut(strings.TrimSpace(p), "/")
-			offered = offered || strings.EqualFold(name, "h2c") || strings.EqualFold(name, "h2")
+			if strings.EqualFold(name, "h2c") || strings.EqualFold(name, "h2") {
+				return true
+			}
 		}
 	}
-	if !offered {
-		return
-	}
-	for _, name := range []string{"Upgrade", "Http2-Settings", "Connection"} {
-		delete(h, name)
-	}
+	return false
 }

@@ -5,13 +5,14 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-func TestDropH2C(t *testing.T) {
+func TestWithoutH2C(t *testing.T) {
 	for _, c := range []struct {
 		upgrade []string
 		gone    bool
@@ -20,8 +21,12 @@ func TestDropH2C(t *testing.T) {
 		if c.upgrade != nil {
 			h["Upgrade"] = c.upgrade
 		}
-		if DropH2C(h); (len(h) == 0) != c.gone {
-			t.Errorf("Upgrade %q: %v remains", c.upgrade, h)
+		r := &http.Request{Header: h.Clone()}
+		if got := WithoutH2C(r).Header; (len(got) == 0) != c.gone {
+			t.Errorf("Upgrade %q: %v remains", c.upgrade, got)
+		}
+		if !reflect.DeepEqual(r.Header, h) {
+			t.Errorf("Upgrade %q: the request was changed, to %v", c.upgrade, r.Header)
 		}
 	}
 }

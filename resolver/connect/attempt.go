@@ -104,7 +104,7 @@ func (a *Turns) redeem(ctx context.Context, s vault.Session, sealed secret.Value
 // badCallback is for answers that bring no code. Their texts hold no value of
 // the query.
 func (a *Turns) badCallback(t *Subject, err error) error {
-	if p := (*problem.Problem)(nil); errors.As(a.flowProblem(t, err), &p) && p.Code == "AUTHORIZATION_DENIED" {
+	if p := a.flowProblem(t, err); p.Code == "AUTHORIZATION_DENIED" {
 		return p
 	}
 	return problem.New(http.StatusBadRequest, "BAD_CALLBACK", problem.Sentence(err.Error()))

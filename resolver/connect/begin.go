@@ -162,7 +162,7 @@ func NewState() secret.Value {
 
 // flowProblem makes a problem of what a service said to the beginning or the end
 // of a flow. An *oauth.Error holds no secret.
-func (a *Turns) flowProblem(t *Subject, err error) error {
+func (a *Turns) flowProblem(t *Subject, err error) *problem.Problem {
 	var p *problem.Problem
 	if errors.As(err, &p) {
 		return p
