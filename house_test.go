@@ -110,8 +110,9 @@ var siblings = map[string][]string{
 	"providers/sign":             {"providers/expr", "providers/strictyaml"},
 	"providers/sign/sigv4":       {"providers/expr"},
 
-	"providers/operations":        {"providers/normal"},
-	"providers/operations/import": {"providers", "providers/operations"},
+	"caddymodule/admin/operations": {"caddymodule/admin/rest", "caddymodule/admin/signin"},
+	"providers/operations":         {"providers/normal"},
+	"providers/operations/import":  {"providers", "providers/operations"},
 }
 
 // TestRoomsImportTheirOwn holds the direction between the rooms of a floor.

@@ -88,7 +88,7 @@ func (c *Connector) compile() error {
 	if !keyShape.MatchString(c.Key) {
 		errs = append(errs, fmt.Errorf("key %q: want lower-case letters, digits and hyphens, at most 63", c.Key))
 	}
-	errs = append(errs, webPage("docs", c.Docs), c.checkAbout())
+	errs = append(errs, webPage("docs", c.Docs), c.checkAbout(), c.checkDescribed())
 	if len(c.Definition.Hosts) == 0 {
 		errs = append(errs, fmt.Errorf("hosts are missing: name at least one host that the credential may go to"))
 	}

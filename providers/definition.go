@@ -20,6 +20,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/attache-proxy/attache/providers/oauth"
+	"github.com/attache-proxy/attache/providers/operations"
 	"github.com/attache-proxy/attache/providers/sign"
 	"github.com/attache-proxy/attache/providers/strictyaml"
 )
@@ -65,6 +66,10 @@ type Definition struct {
 	Access AccessDef `yaml:"access"`
 	// Speaks says where requests are known by their bodies: GraphQL, MCP, JSON-RPC.
 	Speaks SpeaksDef `yaml:"speaks"`
+	// Operations is an OpenAPI document (3.0, 3.1, Swagger 2.0; JSON or YAML) that says
+	// which requests there are: a file beside the connector's or below it. By default the
+	// table counts that is built in for the connector.
+	Operations string `yaml:"operations"`
 	// URLSignatures says that services of these hosts take URLs which are signed in
 	// their query (object storage). One that is signed with a key other than the
 	// account's passes as it is, without a credential. Signers of the kind sigv4
@@ -100,6 +105,10 @@ type Definition struct {
 	source string
 	// digest is the SHA-256 of the text.
 	digest string
+	// described is the document that Operations names, once it was read.
+	described *operations.Index
+	// tables are itself and what it extends, as far as that is built in.
+	tables []string
 	// inline says that it was one line of JSON: its line number says nothing.
 	inline bool
 }

@@ -96,7 +96,11 @@ func builtIn(key string) (*Definition, error) {
 	read, ok := parsed.Load(key)
 	if !ok {
 		read, _ = parsed.LoadOrStore(key, sync.OnceValues(func() (*Definition, error) {
-			return readFS(catalogFS, path.Join("catalog", key+".yaml"), catalogDir, parse)
+			d, err := readFS(catalogFS, path.Join("catalog", key+".yaml"), catalogDir, parse)
+			if err == nil {
+				d.tables = []string{key}
+			}
+			return d, err
 		}))
 	}
 	return read.(func() (*Definition, error))()

@@ -1,6 +1,9 @@
 package providers
 
-import "maps"
+import (
+	"maps"
+	"slices"
+)
 
 // Over returns d with everything that it does not give from base.
 func (d *Definition) Over(base *Definition) *Definition {
@@ -68,6 +71,10 @@ func (d *Definition) extend(base *Definition) *Definition {
 	if out.Sandbox == nil {
 		out.Sandbox = base.Sandbox
 	}
+	if out.Operations == "" {
+		out.Operations, out.described = base.Operations, base.described
+	}
+	out.tables = append(slices.Clone(d.tables), base.tables...)
 	out.URLSignatures = out.URLSignatures || base.URLSignatures
 	if out.Scrub == nil {
 		out.Scrub = base.Scrub

@@ -67,6 +67,9 @@ func readFS(fsys fs.FS, name, shown string, parse func(string, []byte) (*Definit
 	if err == nil && d.Key != strings.TrimSuffix(file, path.Ext(file)) {
 		err = fmt.Errorf("%s: key is %q; the file must be named %s.yaml", d.source, d.Key, d.Key)
 	}
+	if err == nil {
+		err = d.describe(fsys, name, shown)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/attache-proxy/attache/caddymodule/admin/api"
 	"github.com/attache-proxy/attache/caddymodule/admin/audit"
 	"github.com/attache-proxy/attache/caddymodule/admin/keydirectory"
+	"github.com/attache-proxy/attache/caddymodule/admin/operations"
 	"github.com/attache-proxy/attache/caddymodule/admin/overview"
 	"github.com/attache-proxy/attache/caddymodule/admin/paths"
 	"github.com/attache-proxy/attache/caddymodule/admin/rest"
@@ -108,6 +109,7 @@ func New(c Config) *Admin {
 		Log: c.Log, Guard: guard, Turns: a.turns, Rest: a.rest})
 	audit.Mount(a.rest, audit.Config{Vault: c.Vault, Log: c.Log})
 	overview.Mount(a.rest, overview.Config{Catalogue: c.Catalogue, Declared: c.Declared})
+	operations.Mount(a.rest, a.turns)
 	webhooks.Mount(a.rest)
 	a.rest.Finish()
 	a.handler = a.rooms(c, guard)

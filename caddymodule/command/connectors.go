@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/attache-proxy/attache/caddymodule/command/mcp"
+	"github.com/attache-proxy/attache/caddymodule/command/operations"
 	"github.com/attache-proxy/attache/caddymodule/command/view"
 	"github.com/attache-proxy/attache/caddymodule/config"
 	"github.com/attache-proxy/attache/caddymodule/schema"
@@ -24,7 +25,7 @@ import (
 
 var connectorsCommand = caddycmd.Command{
 	Name:  "connectors",
-	Usage: "list|show|create|update|delete|metadata|validate|schema|mcp",
+	Usage: "list|show|operations|operation|create|update|delete|metadata|validate|schema|mcp",
 	Short: "Lists, shows and checks connectors",
 	Long: `
 Connectors say what services look like. Most are built in; one's own are YAML
@@ -37,6 +38,7 @@ Examples:
   attache connectors list --ending 90d        # what services take away in the next 90 days
   attache connectors show github              # fields, and what to write into the Caddyfile
   attache connectors show zendesk --json
+  attache connectors operations github        # what requests to it do
   attache connectors validate connectors/ more/mine.yaml
   attache connectors validate                 # the built-in ones
   attache connectors schema > connector.schema.json
@@ -56,6 +58,7 @@ For completion and checks in an editor, begin a file with:
 				return err
 			}),
 		})
+		cmd.AddCommand(operations.Commands(operations.Room{Load: loadCatalog, Told: told, JSON: PrintJSON, Flags: dirFlag})...)
 		cmd.AddCommand(commands(connectorCalls)...)
 	},
 }

@@ -38,7 +38,7 @@ func TestTables(t *testing.T) {
 }
 
 const (
-	leastConnectors = 100
+	leastConnectors = 150
 	leastOperations = 20_000
 	mostBytes       = 2_000_000
 )

@@ -22,6 +22,12 @@ func (n ConnectorsCalls) Delete(ctx context.Context, key string, options ...Opti
 	return n.c.call(ctx, http.MethodDelete, path("/api/v1/connectors/", segment(key)), nil, nil, nil, options)
 }
 
+// FindOperation: What one request does, by its method and path.
+func (n ConnectorsCalls) FindOperation(ctx context.Context, key string, query url.Values, options ...Option) (out FindOut, err error) {
+	err = n.c.call(ctx, http.MethodGet, path("/api/v1/connectors/", segment(key), "/operation"), query, nil, &out, options)
+	return out, err
+}
+
 // Get: Read a connector.
 func (n ConnectorsCalls) Get(ctx context.Context, key string, options ...Option) (out Connector, err error) {
 	err = n.c.call(ctx, http.MethodGet, path("/api/v1/connectors/", segment(key)), nil, nil, &out, options)
@@ -49,6 +55,12 @@ func (n ConnectorsCalls) List(ctx context.Context, query url.Values, options ...
 // ListMetadata: What each connector needs.
 func (n ConnectorsCalls) ListMetadata(ctx context.Context, options ...Option) (out MetadataListOut, err error) {
 	err = n.c.call(ctx, http.MethodGet, path("/api/v1/connectors/metadata"), nil, nil, &out, options)
+	return out, err
+}
+
+// ListOperations: What requests to a service do.
+func (n ConnectorsCalls) ListOperations(ctx context.Context, key string, query url.Values, options ...Option) (out ListOut, err error) {
+	err = n.c.call(ctx, http.MethodGet, path("/api/v1/connectors/", segment(key), "/operations"), query, nil, &out, options)
 	return out, err
 }
 

@@ -137,6 +137,15 @@ type FieldError struct {
 	Message string `json:"message"`
 }
 
+// FindOut is what the document calls FindOutBody.
+type FindOut struct {
+	Effect string `json:"effect"`
+	// Empty where the path can be read in ways that are different operations.
+	Name string `json:"name"`
+	// What it is done to, as far as the path says it.
+	Resource string `json:"resource,omitempty"`
+}
+
 // Grant is what the document calls Grant.
 type Grant struct {
 	AgentID      string   `json:"agent_id"`
@@ -276,6 +285,19 @@ type WebhookList struct {
 	Items []Webhook `json:"items"`
 	// Send it as after to read on; absent on the last part.
 	Next string `json:"next,omitempty"`
+}
+
+// ListOut is what the document calls ListOutBody.
+type ListOut struct {
+	Items []Shown `json:"items"`
+	// How many the whole table has.
+	Total int64 `json:"total"`
+	// The day on which a built-in table was made.
+	Checked string `json:"checked,omitempty"`
+	// Send it as after to read on; absent on the last part.
+	Next string `json:"next,omitempty"`
+	// The packages whose descriptions a built-in table was made of.
+	Sources []Source `json:"sources,omitempty"`
 }
 
 // MeOut is what the document calls MeOutBody.
@@ -420,15 +442,4 @@ type NewConnector struct {
 	// Why every name that fits a host with a * belongs to the service itself, and none to another
 	// customer of it. Needed with such hosts.
 	WildcardReason string `json:"wildcard_reason,omitempty"`
-}
-
-// NewToken is what the document calls NewToken.
-type NewToken struct {
-	CreatedAt time.Time `json:"created_at"`
-	ID        string    `json:"id"`
-	Last4     string    `json:"last4"`
-	Name      string    `json:"name"`
-	// Shown this once; null when the request is repeated.
-	Token     *string    `json:"token"`
-	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 }

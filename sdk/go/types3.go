@@ -4,6 +4,17 @@ package attache
 
 import "time"
 
+// NewToken is what the document calls NewToken.
+type NewToken struct {
+	CreatedAt time.Time `json:"created_at"`
+	ID        string    `json:"id"`
+	Last4     string    `json:"last4"`
+	Name      string    `json:"name"`
+	// Shown this once; null when the request is repeated.
+	Token     *string    `json:"token"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+}
+
 // NewWebhookOut is what the document calls NewWebhookOutBody.
 type NewWebhookOut struct {
 	Active    bool      `json:"active"`
@@ -324,12 +335,34 @@ type SettingsEdit struct {
 	Timeout *float64 `json:"timeout,omitempty"`
 }
 
+// Shown is what the document calls Shown.
+type Shown struct {
+	Effect string `json:"effect"`
+	// ACTION where a header or the body names the operation.
+	Method string `json:"method"`
+	Name   string `json:"name"`
+	// Its template, on the service's host; what stands behind a ? must be in the query.
+	Path string `json:"path"`
+	// Where it is, a * for one label; absent for all hosts of the connector.
+	Hosts []string `json:"hosts,omitempty"`
+	// The part of the path that names what it is done to.
+	Resource string `json:"resource,omitempty"`
+}
+
 // Slot is what the document calls Slot.
 type Slot struct {
 	// When it begins, UTC.
 	At     time.Time `json:"at"`
 	Calls  int64     `json:"calls"`
 	Errors int64     `json:"errors"`
+}
+
+// Source is what the document calls Source.
+type Source struct {
+	License  string `json:"license"`
+	Package  string `json:"package"`
+	Version  string `json:"version"`
+	Registry string `json:"registry,omitempty"`
 }
 
 // StatusOut is what the document calls StatusOutBody.
@@ -406,31 +439,4 @@ type Usage struct {
 	Failing *int64 `json:"failing,omitempty"`
 	// Of accounts: who may use it. Of agents: what it may use.
 	Grants *int64 `json:"grants,omitempty"`
-}
-
-// UsageDay is what the document calls UsageDay.
-type UsageDay struct {
-	// Answers 401.
-	AuthErrors int64  `json:"auth_errors"`
-	BytesIn    int64  `json:"bytes_in"`
-	BytesOut   int64  `json:"bytes_out"`
-	Calls      int64  `json:"calls"`
-	Day        string `json:"day"`
-	Errors     int64  `json:"errors"`
-}
-
-// UsageOut is what the document calls UsageOutBody.
-type UsageOut struct {
-	// Of requests' bodies.
-	BytesIn int64 `json:"bytes_in"`
-	// Of answers' bodies.
-	BytesOut int64 `json:"bytes_out"`
-	Calls    int64 `json:"calls"`
-	// Days without calls are left out.
-	Days   []UsageDay `json:"days"`
-	End    string     `json:"end"`
-	Errors int64      `json:"errors"`
-	// The most used first; ids in paths are *.
-	Paths []PathUsage `json:"paths"`
-	Start string      `json:"start"`
 }

@@ -4,6 +4,33 @@ package attache
 
 import "time"
 
+// UsageDay is what the document calls UsageDay.
+type UsageDay struct {
+	// Answers 401.
+	AuthErrors int64  `json:"auth_errors"`
+	BytesIn    int64  `json:"bytes_in"`
+	BytesOut   int64  `json:"bytes_out"`
+	Calls      int64  `json:"calls"`
+	Day        string `json:"day"`
+	Errors     int64  `json:"errors"`
+}
+
+// UsageOut is what the document calls UsageOutBody.
+type UsageOut struct {
+	// Of requests' bodies.
+	BytesIn int64 `json:"bytes_in"`
+	// Of answers' bodies.
+	BytesOut int64 `json:"bytes_out"`
+	Calls    int64 `json:"calls"`
+	// Days without calls are left out.
+	Days   []UsageDay `json:"days"`
+	End    string     `json:"end"`
+	Errors int64      `json:"errors"`
+	// The most used first; ids in paths are *.
+	Paths []PathUsage `json:"paths"`
+	Start string      `json:"start"`
+}
+
 // VaultStatusOut is what the document calls VaultStatusOutBody.
 type VaultStatusOut struct {
 	// By state.

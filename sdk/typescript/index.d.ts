@@ -661,6 +661,14 @@ export interface FieldError {
   message: string;
 }
 
+export interface FindOut {
+  effect: "unknown" | "read" | "write" | "delete" | "admin" | "money";
+  /** Empty where the path can be read in ways that are different operations. */
+  name: string;
+  /** What it is done to, as far as the path says it. */
+  resource?: string;
+}
+
 export interface Grant {
   agent_id: string;
   connector: string;
@@ -784,6 +792,18 @@ export interface WebhookList {
   items: Array<Webhook> | null;
   /** Send it as after to read on; absent on the last part. */
   next?: string;
+}
+
+export interface ListOut {
+  items: Array<Shown> | null;
+  /** How many the whole table has. */
+  total: number;
+  /** The day on which a built-in table was made. */
+  checked?: string;
+  /** Send it as after to read on; absent on the last part. */
+  next?: string;
+  /** The packages whose descriptions a built-in table was made of. */
+  sources?: Array<Source> | null;
 }
 
 export interface MeOut {
@@ -1207,11 +1227,31 @@ export interface SettingsEdit {
   timeout?: number;
 }
 
+export interface Shown {
+  effect: "unknown" | "read" | "write" | "delete" | "admin" | "money";
+  /** ACTION where a header or the body names the operation. */
+  method: string;
+  name: string;
+  /** Its template, on the service's host; what stands behind a ? must be in the query. */
+  path: string;
+  /** Where it is, a * for one label; absent for all hosts of the connector. */
+  hosts?: Array<string> | null;
+  /** The part of the path that names what it is done to. */
+  resource?: string;
+}
+
 export interface Slot {
   /** When it begins, UTC. */
   at: string;
   calls: number;
   errors: number;
+}
+
+export interface Source {
+  license: string;
+  package: string;
+  version: string;
+  registry?: string;
 }
 
 export interface StatusOut {
@@ -1449,6 +1489,8 @@ export interface ConnectorsCalls {
   create(body: NewConnector, options?: Options): Promise<Connector>;
   /** Delete a custom connector. */
   delete(key: string, options?: Options): Promise<void>;
+  /** What one request does, by its method and path. */
+  findOperation(key: string, query?: { method?: string; path?: string; host?: string }, options?: Options): Promise<FindOut>;
   /** Read a connector. */
   get(key: string, options?: Options): Promise<Connector>;
   /** Which OAuth clients a connector's accounts are connected through. */
@@ -1459,6 +1501,8 @@ export interface ConnectorsCalls {
   list(query?: { after?: string; limit?: number; category?: string; type?: string; state?: "active" | "inactive" | "pending" | "error"; custom?: "true" | "false"; agent_id?: string; q?: string }, options?: Options): Promise<ConnectorList>;
   /** What each connector needs. */
   listMetadata(options?: Options): Promise<MetadataListOut>;
+  /** What requests to a service do. */
+  listOperations(key: string, query?: { after?: string; limit?: number; q?: string; effect?: "read" | "write" | "delete" | "admin" | "money" }, options?: Options): Promise<ListOut>;
   /** Choose which OAuth clients a connector's accounts are connected through. */
   setAppMode(key: string, body: AppMode, options?: Options): Promise<AppModeOut>;
   /** Edit a custom connector. */

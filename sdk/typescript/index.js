@@ -76,11 +76,13 @@ class Connectors {
   constructor(caller) { this.#caller = caller; }
   create(body, options) { return this.#caller.call('POST', `/api/v1/connectors`, undefined, body, options); }
   delete(key, options) { return this.#caller.call('DELETE', `/api/v1/connectors/${segment(key)}`, undefined, undefined, options); }
+  findOperation(key, query, options) { return this.#caller.call('GET', `/api/v1/connectors/${segment(key)}/operation`, query, undefined, options); }
   get(key, options) { return this.#caller.call('GET', `/api/v1/connectors/${segment(key)}`, undefined, undefined, options); }
   getAppMode(key, options) { return this.#caller.call('GET', `/api/v1/connectors/${segment(key)}/app-mode`, undefined, undefined, options); }
   getMetadata(key, options) { return this.#caller.call('GET', `/api/v1/connectors/${segment(key)}/metadata`, undefined, undefined, options); }
   list(query, options) { return this.#caller.call('GET', `/api/v1/connectors`, query, undefined, options); }
   listMetadata(options) { return this.#caller.call('GET', `/api/v1/connectors/metadata`, undefined, undefined, options); }
+  listOperations(key, query, options) { return this.#caller.call('GET', `/api/v1/connectors/${segment(key)}/operations`, query, undefined, options); }
   setAppMode(key, body, options) { return this.#caller.call('PUT', `/api/v1/connectors/${segment(key)}/app-mode`, undefined, body, options); }
   update(key, body, options) { return this.#caller.call('PATCH', `/api/v1/connectors/${segment(key)}`, undefined, body, options); }
 }

@@ -27,12 +27,12 @@ var dialects = map[string]dialect{
 		method: regexp.MustCompile(`\bmethod: "([A-Z]+)"`),
 	},
 	"stainless": {
-		both:    regexp.MustCompile(`_client\s*\.(get|post|put|patch|delete|getAPIList)\(\s*(?:path)?["'\x60](/[^"'\x60]*)`),
-		name:    regexp.MustCompile(`^  (?:async )?([a-zA-Z]\w*)\(`),
+		both:    regexp.MustCompile(`(?:_client|httpClient)\s*\.(get|post|put|patch|delete|getAPIList)(?:<[^>]*>)?\(\s*(?:path|\(0, path_\d+\.path\)\s*)?["'\x60](/[^"'\x60]*)`),
+		name:    regexp.MustCompile(`^ {2,4}(?:async )?([a-zA-Z]\w*)\(`),
 		folders: true,
 	},
 	"fern": {
-		path:    regexp.MustCompile(`(?:join\(.*,\s*|^\s*|url: )["'\x60](/?[A-Za-z0-9_.-]+(?:/[^"'\x60\s]*)?)["'\x60]\s*\)?,?\s*(?:\)|$)`),
+		path:    regexp.MustCompile(`(?:join\(.*,\s*|\.base,\s*|^\s*|url: )["'\x60](/?[A-Za-z0-9_.-]+(?:/[^"'\x60\s]*)?)["'\x60]\s*\)?,?\s*(?:\)|$)`),
 		name:    regexp.MustCompile(`^    (?:async )?_*([a-zA-Z]\w*)\(`),
 		method:  regexp.MustCompile(`\bmethod: "([A-Z]+)"`),
 		folders: true,
@@ -42,10 +42,19 @@ var dialects = map[string]dialect{
 		name:   regexp.MustCompile(`^\s+(?:public |static )?(?:async )?([a-z]\w*)(?:: async )?\(`),
 		method: regexp.MustCompile(`(?:HttpMethod\.|\bmethod: ?["'])([A-Z]+)`),
 	},
+	"fetch": {
+		path:   regexp.MustCompile(`\bpath: ["'\x60](/[^"'\x60]*)`),
+		name:   regexp.MustCompile(`^    (?:async )?([a-z]\w+)\(`),
+		method: regexp.MustCompile(`\bmethod: ["']([A-Z]+)["']`),
+	},
 	"swagger-ts": {
 		path:   regexp.MustCompile(`\bpath: ["'\x60](/[^"'\x60]*)`),
 		name:   regexp.MustCompile(`^\s+(?:this\.)?([a-z]\w*)(?: = |: |\s*=\s*)(?:async )?\(`),
 		method: regexp.MustCompile(`\bmethod: ["']([A-Z]+)["']`),
+	},
+	"dropbox": {
+		path:   regexp.MustCompile(`this\.request\('([a-z0-9_/]+)'`),
+		method: regexp.MustCompile(`this\.request\('`),
 	},
 	"types": {
 		path: regexp.MustCompile(`^\s{2,4}["'](/[^"']*)["']: \{`),
@@ -81,6 +90,7 @@ func (d *dialect) read(kind, prefix, src string) (out []operations.Described) {
 	emit := func(method, path, id string) {
 		path = template(path)
 		if strings.HasPrefix(path, "/") && id != "" {
+			id = strings.TrimSuffix(strings.TrimSuffix(id, "WithHttpInfo"), "Raw")
 			out = append(out, operations.Described{Method: strings.ToUpper(method), Path: path, ID: id})
 		}
 	}
@@ -127,6 +137,10 @@ func (d *dialect) read(kind, prefix, src string) (out []operations.Described) {
 		}
 		if g := d.method.FindStringSubmatch(line); g != nil && path != "" {
 			id := name
+			if kind == "dropbox" { // all are POST
+				emit("POST", "/"+path, path)
+				continue
+			}
 			emit(g[1], "/"+strings.TrimPrefix(path, "/"), id)
 			path = ""
 		}
@@ -167,6 +181,7 @@ func folders(file string) string {
 		case "src", "dist", "cjs", "esm", "api", "resources", "client", "Client", "index", "requests", "lib", "serialization":
 			continue
 		}
+		part = strings.TrimSuffix(part, "Client")
 		if len(out) == 0 || !strings.EqualFold(out[len(out)-1], part) {
 			out = append(out, part)
 		}

@@ -49,7 +49,7 @@ func (f folderFlag) Set(s string) error {
 }
 
 func run(from packages, dir, day string) error {
-	list, err := readSources()
+	list, err := readSources(sourcesYAML)
 	if err != nil {
 		return err
 	}

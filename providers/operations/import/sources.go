@@ -46,6 +46,8 @@ type source struct {
 	Except []string `yaml:"except"`
 	// Connectors get it, whatever its servers are; by default those with its hosts.
 	Connectors []string `yaml:"connectors"`
+	// ByHost says that hosts of these connectors differ; by default all of them have it.
+	ByHost bool `yaml:"by_host"`
 	// Server is where it is served, if it does not say so.
 	Server string `yaml:"server"`
 	// Also adds to tables that there are already.
@@ -55,11 +57,11 @@ type source struct {
 var readers = map[string]func(*source, *maker, *opened) error{
 	"openapi": (*source).openAPI, "discovery": (*source).discovery, "aws": (*source).aws,
 	"speakeasy": (*source).code, "stainless": (*source).code, "fern": (*source).code, "generator": (*source).code,
-	"types": (*source).code, "swagger-ts": (*source).code,
+	"types": (*source).code, "swagger-ts": (*source).code, "fetch": (*source).code, "dropbox": (*source).code,
 }
 
-func readSources() (*list, error) {
-	dec := yaml.NewDecoder(bytes.NewReader(sourcesYAML))
+func readSources(src []byte) (*list, error) {
+	dec := yaml.NewDecoder(bytes.NewReader(src))
 	dec.KnownFields(true)
 	l := &list{}
 	if err := dec.Decode(l); err != nil {

@@ -125,13 +125,12 @@ func (m *maker) add(s *source, server string, d operations.Described) {
 	}
 	if len(s.Connectors) > 0 {
 		for _, key := range s.Connectors {
-			host := ""
+			e.Host = ""
 			for _, p := range m.catalog.places(u.Hostname()) {
-				if p.key == key {
-					host = p.host
+				if p.key == key && s.ByHost {
+					e.Host = p.host
 				}
 			}
-			e.Host = host
 			m.put(key, e, s.Also)
 		}
 		return

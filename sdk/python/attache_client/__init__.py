@@ -245,6 +245,10 @@ class _Connectors:
         """Delete a custom connector."""
         return self._caller.call("DELETE", f"/api/v1/connectors/{segment(key)}", None, None, idempotency_key, if_match)
 
+    def find_operation(self, key: str, *, method: Optional[str] = None, path: Optional[str] = None, host: Optional[str] = None, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.FindOut:
+        """What one request does, by its method and path."""
+        return self._caller.call("GET", f"/api/v1/connectors/{segment(key)}/operation", {"method": method, "path": path, "host": host}, None, idempotency_key, if_match)
+
     def get(self, key: str, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.Connector:
         """Read a connector."""
         return self._caller.call("GET", f"/api/v1/connectors/{segment(key)}", None, None, idempotency_key, if_match)
@@ -264,6 +268,10 @@ class _Connectors:
     def list_metadata(self, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.MetadataListOut:
         """What each connector needs."""
         return self._caller.call("GET", "/api/v1/connectors/metadata", None, None, idempotency_key, if_match)
+
+    def list_operations(self, key: str, *, after: Optional[str] = None, limit: Optional[int] = None, q: Optional[str] = None, effect: Optional[Literal["read", "write", "delete", "admin", "money"]] = None, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.ListOut:
+        """What requests to a service do."""
+        return self._caller.call("GET", f"/api/v1/connectors/{segment(key)}/operations", {"after": after, "limit": limit, "q": q, "effect": effect}, None, idempotency_key, if_match)
 
     def set_app_mode(self, key: str, body: types.AppMode, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.AppModeOut:
         """Choose which OAuth clients a connector's accounts are connected through."""
@@ -646,6 +654,10 @@ class _AsyncConnectors:
         """Delete a custom connector."""
         return await self._caller.call("DELETE", f"/api/v1/connectors/{segment(key)}", None, None, idempotency_key, if_match)
 
+    async def find_operation(self, key: str, *, method: Optional[str] = None, path: Optional[str] = None, host: Optional[str] = None, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.FindOut:
+        """What one request does, by its method and path."""
+        return await self._caller.call("GET", f"/api/v1/connectors/{segment(key)}/operation", {"method": method, "path": path, "host": host}, None, idempotency_key, if_match)
+
     async def get(self, key: str, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.Connector:
         """Read a connector."""
         return await self._caller.call("GET", f"/api/v1/connectors/{segment(key)}", None, None, idempotency_key, if_match)
@@ -665,6 +677,10 @@ class _AsyncConnectors:
     async def list_metadata(self, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.MetadataListOut:
         """What each connector needs."""
         return await self._caller.call("GET", "/api/v1/connectors/metadata", None, None, idempotency_key, if_match)
+
+    async def list_operations(self, key: str, *, after: Optional[str] = None, limit: Optional[int] = None, q: Optional[str] = None, effect: Optional[Literal["read", "write", "delete", "admin", "money"]] = None, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.ListOut:
+        """What requests to a service do."""
+        return await self._caller.call("GET", f"/api/v1/connectors/{segment(key)}/operations", {"after": after, "limit": limit, "q": q, "effect": effect}, None, idempotency_key, if_match)
 
     async def set_app_mode(self, key: str, body: types.AppMode, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.AppModeOut:
         """Choose which OAuth clients a connector's accounts are connected through."""

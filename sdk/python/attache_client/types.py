@@ -451,6 +451,12 @@ _FieldError = TypedDict("_FieldError", {"location": str, "message": str})
 class FieldError(_FieldError, total=False):
     pass
 
+_FindOut = TypedDict("_FindOut", {"effect": Literal["unknown", "read", "write", "delete", "admin", "money"], "name": str})
+
+
+class FindOut(_FindOut, total=False):
+    resource: str
+
 _Grant = TypedDict("_Grant", {"agent_id": str, "connector": str, "organisation": str, "scopes": Optional[List[str]]})
 
 
@@ -560,6 +566,14 @@ _WebhookList = TypedDict("_WebhookList", {"items": "Optional[List[Webhook]]"})
 
 class WebhookList(_WebhookList, total=False):
     next: str
+
+_ListOut = TypedDict("_ListOut", {"items": "Optional[List[Shown]]", "total": int})
+
+
+class ListOut(_ListOut, total=False):
+    checked: str
+    next: str
+    sources: Optional[List["Source"]]
 
 _MeOut = TypedDict("_MeOut", {"name": str, "organisation": str, "role": Literal["admin", "operator", "viewer"]})
 
@@ -858,11 +872,24 @@ class SettingsEdit(_SettingsEdit, total=False):
     retry_attempts: int
     timeout: float
 
+_Shown = TypedDict("_Shown", {"effect": Literal["unknown", "read", "write", "delete", "admin", "money"], "method": str, "name": str, "path": str})
+
+
+class Shown(_Shown, total=False):
+    hosts: Optional[List[str]]
+    resource: str
+
 _Slot = TypedDict("_Slot", {"at": str, "calls": int, "errors": int})
 
 
 class Slot(_Slot, total=False):
     pass
+
+_Source = TypedDict("_Source", {"license": str, "package": str, "version": str})
+
+
+class Source(_Source, total=False):
+    registry: str
 
 _StatusOut = TypedDict("_StatusOut", {"id": str, "next": Optional[List[str]], "since": str, "state": Literal["pending", "active", "expired", "revoked", "error", "suspended"], "usable": bool})
 
