@@ -123,7 +123,7 @@ func (x *Index) find(root int32, method, path, query string) (Operation, bool) {
 		return Operation{}, false
 	}
 	e := &x.entries[l.entry]
-	return Operation{Name: e.Name, Effect: e.Effect, Resource: e.resource(path)}, true
+	return Operation{Name: e.Name, Effect: e.Effect, Resource: e.resource(path, l)}, true
 }
 
 // search goes down from a node with what follows from a byte of the path on. It goes back
@@ -240,49 +240,42 @@ func plain(s string) string {
 }
 
 // resource is the part of a path that names it.
-func (e *Entry) resource(path string) string {
+func (e *Entry) resource(path string, l *leaf) string {
 	if e.To <= e.From {
 		return ""
 	}
-	start, end, seg := -1, len(path), 0
-	for i := 1; i <= len(path); i++ {
-		if seg == e.From && start < 0 {
-			start = i
+	start := 1
+	for range e.From {
+		i := strings.IndexByte(path[start:], '/')
+		if i < 0 {
+			return ""
 		}
-		if i == len(path) || path[i] == '/' {
-			if seg++; seg == e.To && !strings.HasSuffix(e.path(), "+}") {
-				end = i
+		start += i + 1
+	}
+	end := len(path)
+	if !l.open {
+		end = start
+		for seg := e.From; seg < e.To; seg++ {
+			if end > start {
+				end++
+			}
+			i := strings.IndexByte(path[end:], '/')
+			if i < 0 {
+				end = len(path)
 				break
 			}
+			end += i
 		}
-	}
-	if start < 0 {
-		return ""
 	}
 	out := path[start:end]
-	if before, after, kind := shape(e.segment(e.To - 1)); kind == mixed && e.To-e.From >= 1 {
-		if e.To-e.From == 1 {
-			out = out[min(len(before), len(out)):]
-		}
-		out = out[:max(0, len(out)-len(after))]
-	}
-	return out
+	out = out[min(l.before, len(out)):]
+	return out[:max(0, len(out)-l.after)]
 }
 
 // path is the template without its conditions.
 func (e *Entry) path() string {
 	path, _, _ := strings.Cut(e.Template, "?")
 	return path
-}
-
-// segment is a segment of the template.
-func (e *Entry) segment(i int) string {
-	rest := e.path()[1:]
-	for ; i > 0; i-- {
-		_, rest, _ = strings.Cut(rest, "/")
-	}
-	seg, _, _ := strings.Cut(rest, "/")
-	return seg
 }
 
 // fits matches a host with a glob, of which a * is in one label, and gives what stands for

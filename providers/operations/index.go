@@ -73,6 +73,10 @@ type leaf struct {
 	method string
 	query  []condition
 	entry  int32
+	// before and after are how much of the resource's first and last segment is fixed;
+	// open says that it is everything that follows.
+	before, after int
+	open          bool
 }
 
 type condition struct{ name, value string }
@@ -134,7 +138,14 @@ func (x *Index) add(at, entry int32) error {
 	if !strings.HasPrefix(path, "/") {
 		return fmt.Errorf("a template begins with /")
 	}
-	l := leaf{method: e.Method, entry: entry}
+	l := leaf{method: e.Method, entry: entry, open: strings.HasSuffix(path, "+}")}
+	if segs := strings.Split(path[1:], "/"); e.To > e.From && e.To <= len(segs) {
+		if before, after, kind := shape(segs[e.To-1]); kind == mixed {
+			if l.after = len(after); e.To-e.From == 1 {
+				l.before = len(before)
+			}
+		}
+	}
 	for pair := range strings.SplitSeq(query, "&") {
 		if name, value, _ := strings.Cut(pair, "="); name != "" {
 			l.query = append(l.query, condition{name, value})

@@ -134,7 +134,7 @@ func (model *awsModel) entry(name string) operations.Entry {
 		e.Method, e.Template = operations.Action, "/"+name
 		return e
 	}
-	e.Method, e.Template = cmp.Or(op.HTTP.Method, "POST"), op.HTTP.RequestURI
+	e.Method, e.Template = cmp.Or(op.HTTP.Method, "POST"), cmp.Or(op.HTTP.RequestURI, "/")
 	in := op.Input
 	if in.Shape != "" {
 		in = model.Shapes[in.Shape]
