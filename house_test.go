@@ -53,6 +53,7 @@ var siblings = map[string][]string{
 	"caddymodule/admin/connect":  {"caddymodule/admin/paths", "caddymodule/admin/signin"},
 	"caddymodule/admin/signin":   {"caddymodule/admin/paths"},
 	"caddymodule/admin/audit":    {"caddymodule/admin/rest", "caddymodule/admin/signin"},
+	"caddymodule/admin/explain":  {"caddymodule/admin/rest", "caddymodule/admin/signin"},
 	"caddymodule/admin/overview": {"caddymodule/admin/api", "caddymodule/admin/audit", "caddymodule/admin/paths", "caddymodule/admin/rest", "caddymodule/admin/signin"},
 	"caddymodule/admin/webhooks": {"caddymodule/admin/paths", "caddymodule/admin/rest", "caddymodule/admin/signin"},
 	"caddymodule/admin/ui":       {"caddymodule/admin/paths"},

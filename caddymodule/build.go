@@ -277,7 +277,7 @@ func checkValueNames(o *providers.Option, acct config.Account) error {
 }
 
 // operationsOf is a connector's table of operations; nil where none is known.
-func operationsOf(*providers.Connector) operations.Table { return nil }
+func operationsOf(c *providers.Connector) operations.Table { return c.Operations() }
 
 // operationsBy is the same by the key of a connector that has an account of the
 // configuration.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/attache-proxy/attache/caddymodule/admin/api"
+	"github.com/attache-proxy/attache/caddymodule/admin/explain"
 	"github.com/attache-proxy/attache/caddymodule/gcs"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/vault"
@@ -78,5 +79,20 @@ func headerOf(m map[string]string) http.Header {
 	return h
 }
 
-// Interface guard
-var _ api.Storage = backend{}
+// ExplainRequest implements explain.Explainer.
+func (o backend) ExplainRequest(ctx context.Context, agentID string, q resolver.Question) (*resolver.Explanation, error) {
+	agent, err := o.app.directory.AgentByID(ctx, strings.TrimPrefix(agentID, vault.FileAgent))
+	if errors.Is(err, resolver.ErrUnknownAgent) {
+		return nil, vault.ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	return o.app.resolver.Explain(ctx, agent, q)
+}
+
+// Interface guards
+var (
+	_ api.Storage       = backend{}
+	_ explain.Explainer = backend{}
+)

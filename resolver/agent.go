@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -197,15 +196,7 @@ type Granted struct {
 }
 
 // Rule is a narrowing of a grant.
-type Rule struct {
-	// Hosts are names, or *.name for every name below; none means every host of
-	// the connector.
-	Hosts []string
-	// Methods are HTTP methods; none means every one.
-	Methods []string
-	// Path is a pattern: * is one segment, ** any rest; nil means every path.
-	Path *providers.PathPattern
-}
+type Rule = rule.Place
 
 // Allows reports whether the rules cover a request, with each of the methods
 // that it may be taken for.
@@ -214,25 +205,11 @@ func (g *Granted) Allows(host string, methods []string, path string) bool {
 		return true
 	}
 	for _, m := range methods {
-		if !slices.ContainsFunc(g.Rules, func(r Rule) bool { return r.covers(host, m, path) }) {
+		if !slices.ContainsFunc(g.Rules, func(r Rule) bool { return r.Covers(host, m, path) }) {
 			return false
 		}
 	}
 	return true
-}
-
-func (r *Rule) covers(host, method, path string) bool {
-	return (len(r.Methods) == 0 || slices.Contains(r.Methods, method)) &&
-		(len(r.Hosts) == 0 || slices.ContainsFunc(r.Hosts, func(h string) bool { return hostFits(h, host) })) &&
-		(r.Path == nil || r.Path.Matches(path))
-}
-
-// hostFits compares a rule's host with a target's, which is in its normal form.
-func hostFits(pattern, host string) bool {
-	if suffix, ok := strings.CutPrefix(pattern, "*"); ok {
-		return strings.HasPrefix(suffix, ".") && len(host) > len(suffix) && strings.HasSuffix(host, suffix)
-	}
-	return pattern == host
 }
 
 // ErrUnknownAgent is what a Directory returns where nobody has that token or name.

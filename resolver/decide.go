@@ -139,6 +139,9 @@ type Ask struct {
 	Account string
 	// Token is what the agent presented to us; zero where it is known otherwise.
 	Token secret.Value
+
+	// explains says that nothing is sent: no limit is used up.
+	explains bool
 }
 
 // leadsTo is where a door that names the connector leads for an account.
@@ -195,6 +198,8 @@ type Call struct {
 	// the name that the table has.
 	deed      *deed
 	operation string
+	// head is what its head says of what it does, where that is asked for (Explain).
+	head *operation.Head
 	// route is whose way of reaching the service is taken where Connector is nil.
 	route *providers.Connector
 	// sending is the first request that is sent for it.
@@ -328,6 +333,10 @@ func (r *Resolver) permit(ctx context.Context, call *Call, ask Ask, g Granted) e
 	}
 	call.writes = !c.Reads(does)
 	head := r.head(call, &ask, g.Account, does)
+	if ask.explains {
+		asked := head
+		call.head = &asked
+	}
 	if g.Operations != nil {
 		if err := call.judge(head, g.Operations); err != nil {
 			return err
@@ -344,6 +353,9 @@ func (r *Resolver) permit(ctx context.Context, call *Call, ask Ask, g Granted) e
 	}
 	if err := usable(g.Account); err != nil {
 		return err
+	}
+	if ask.explains {
+		return nil
 	}
 	return r.take(ctx, g.Account)
 }

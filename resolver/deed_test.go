@@ -235,3 +235,47 @@ func TestRulesAndPresigning(t *testing.T) {
 		t.Errorf("Presign = %v", err)
 	}
 }
+
+// Explain says what would become of a request, and sends nothing.
+func TestExplain(t *testing.T) {
+	s := &seen{}
+	acct := &resolver.Account{Name: "one", Fields: secret.Values{"key": secret.New("k-0123456789")}, Limits: resolver.Limits{PerMinute: 1}}
+	w := newWorld(t, worldConfig{yaml: deedYAML, accounts: []*resolver.Account{acct}, grants: []resolver.Grant{{Connector: "svc", Write: true, Operations: ruleSet(t, "deny effect:delete", "allow read")}}, service: s})
+	for _, c := range []struct {
+		method, url, body string
+		code, does        string
+		rule              int
+	}{
+		{"GET", "https://svc.example/x", "", "", " read", 2},
+		{"DELETE", "https://svc.example/x", "", "operation_denied", " delete", 1},
+		{"POST", "https://svc.example/graphql", `{"query":"{ a }"}`, "", "query a read", 2},
+		{"POST", "https://svc.example/graphql", `{"query":"mutation { b }"}`, "operation_denied", "mutation b write", 0},
+		{"POST", "https://svc.example/graphql", "", "operation_unknown", "", 1},
+		{"POST", "https://svc.example/graphql", strings.Repeat(" ", 70<<10), "operation_unknown", "", 1},
+		{"GET", "https://nobody.example/", "", "", "", 0},
+	} {
+		x, err := w.Explain(t.Context(), w.agent, resolver.Question{Method: c.method, URL: c.url, Body: []byte(c.body), Header: http.Header{"Content-Type": {"application/json"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		code, does := "", ""
+		if x.Refusal != nil {
+			code = x.Refusal.Code
+		}
+		for _, d := range x.Does {
+			does += d.Name + " " + d.Effect.String()
+		}
+		if code != c.code || does != c.does || x.Decision.Number != c.rule {
+			t.Errorf("%s %s %.40s = %q, %q by rule %d (%v)", c.method, c.url, c.body, code, does, x.Decision.Number, x.Refusal)
+		}
+	}
+	if _, err := w.Explain(t.Context(), w.agent, resolver.Question{Method: "GET", URL: "/x"}); err == nil {
+		t.Error("a path alone is explained")
+	}
+	if len(s.requests) > 0 {
+		t.Error("something was sent")
+	}
+	if _, err := w.do("GET", "/x", nil); err != nil {
+		t.Errorf("the account's limit of one request was used up by explaining: %v", err)
+	}
+}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	pages "github.com/attache-proxy/attache/caddymodule/admin/connect"
+	"github.com/attache-proxy/attache/caddymodule/admin/explain"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/connect"
 	"github.com/attache-proxy/attache/resolver/egress"
@@ -79,6 +80,8 @@ type Config struct {
 	// SigningKeys lists the private keys whose public halves stand in the key
 	// directory; nil means that there is none.
 	SigningKeys func(context.Context) ([]secret.Value, error)
+	// Explainer says what would become of requests; nil means that nobody does.
+	Explainer explain.Explainer
 	// Operations finds connectors' tables; nil means that none has one.
 	Operations resolver.Tables
 	// Version of the program, for the OpenAPI document.
@@ -105,9 +108,10 @@ func New(c Config) *Admin {
 		turns:   connect.New(connect.Config{Vault: c.Vault, Catalogue: c.Catalogue, Tester: c.Tester, Connections: c.Connections, Log: c.Log}),
 		rest:    rest.New(c.Vault, c.Log, c.Version),
 	}
-	api.Mount(api.Config{Vault: c.Vault, Catalogue: c.Catalogue, Connections: c.Connections, Storage: c.Storage, Declared: c.Declared, MCP: c.MCP, Egress: c.Egress, Operations: c.Operations,
+	sees := api.Mount(api.Config{Vault: c.Vault, Catalogue: c.Catalogue, Connections: c.Connections, Storage: c.Storage, Declared: c.Declared, MCP: c.MCP, Egress: c.Egress, Operations: c.Operations,
 		Log: c.Log, Guard: guard, Turns: a.turns, Rest: a.rest})
 	audit.Mount(a.rest, audit.Config{Vault: c.Vault, Log: c.Log})
+	explain.Mount(a.rest, explain.Config{Explainer: c.Explainer, Sees: sees})
 	overview.Mount(a.rest, overview.Config{Catalogue: c.Catalogue, Declared: c.Declared})
 	operations.Mount(a.rest, a.turns)
 	webhooks.Mount(a.rest)

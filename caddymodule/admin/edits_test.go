@@ -671,3 +671,13 @@ func TestConnectorsOfAnAgent(t *testing.T) {
 		}
 	})
 }
+
+// An agent's request is explained to those who see the agent, where somebody decides.
+func TestExplainRequest(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		id := w.agent("asker")
+		w.want(404, "AGENT_NOT_FOUND", "POST", "/agents/agt_nobody/explain", `{"method":"GET","url":"https://api.github.com/"}`)
+		w.want(422, "INVALID_INPUT", "POST", "/agents/"+id+"/explain", `{"method":"GET"}`)
+		w.want(501, "NOT_AVAILABLE", "POST", "/agents/"+id+"/explain", `{"method":"GET","url":"https://api.github.com/"}`)
+	})
+}

@@ -187,6 +187,8 @@ var (
 		{use: "metadata KEY", short: "What a connector needs to be connected, as the REST API says it", method: http.MethodGet, path: "/connectors/{}/metadata"},
 	}
 	grantCalls = []call{
+		{use: "explain AGENT --method METHOD --url URL", short: "Says what would become of an agent's request, and which rule decides; nothing is sent", method: http.MethodPost, path: "/agents/{}/explain", sends: []member{
+			{option: "method", name: "method", help: "The method", required: true}, {option: "url", name: "url", help: "Where to", required: true}, {option: "body", name: "body", help: "The body", kind: hidden}, {option: "content-type", name: "content_type", help: "Of the body (default: application/json)"}, {option: "account", name: "account", help: "Which account the agent would choose"}}},
 		{use: "update AGENT GRANT", short: "Edits a grant", method: http.MethodPatch, path: "/agents/{}/grants/{}", data: true, sends: []member{
 			{option: "scope", name: "scopes", help: "read, write, presign or placeholder; replaces them", kind: list}, {option: "rule", name: "operations", help: "What the agent may do; replaces the rules", kind: list}, {option: "until", name: "expires_at", help: "When it ends", kind: when}}},
 	}

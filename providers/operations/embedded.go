@@ -96,13 +96,16 @@ func For(connectorKey string) Table {
 	if !ok {
 		return nil
 	}
-	make, _ := made.LoadOrStore(connectorKey, sync.OnceValue(func() *Index {
-		x, err := load(t)
-		if err != nil {
-			return nil
-		}
-		return x
-	}))
+	make, ok := made.Load(connectorKey)
+	if !ok {
+		make, _ = made.LoadOrStore(connectorKey, sync.OnceValue(func() *Index {
+			x, err := load(t)
+			if err != nil {
+				return nil
+			}
+			return x
+		}))
+	}
 	if x := make.(func() *Index)(); x != nil {
 		return x
 	}

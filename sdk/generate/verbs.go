@@ -38,6 +38,7 @@ var verbs = map[string]string{
 	"set-agent-connectors": "agents.setConnectors",
 	"list-agent-grants":    "agents.listGrants",
 	"create-grant":         "agents.grant",
+	"explain-request":      "agents.explain",
 	"get-grant":            "agents.getGrant",
 	"update-grant":         "agents.updateGrant",
 	"delete-grant":         "agents.deleteGrant",

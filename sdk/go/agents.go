@@ -38,6 +38,12 @@ func (n AgentsCalls) DeleteToken(ctx context.Context, id string, tokenId string,
 	return n.c.call(ctx, http.MethodDelete, path("/api/v1/agents/", segment(id), "/tokens/", segment(tokenId)), nil, nil, nil, options)
 }
 
+// Explain: Say what would become of an agent's request.
+func (n AgentsCalls) Explain(ctx context.Context, id string, body ExplainIn, options ...Option) (out Explanation, err error) {
+	err = n.c.call(ctx, http.MethodPost, path("/api/v1/agents/", segment(id), "/explain"), nil, body, &out, options)
+	return out, err
+}
+
 // Get: Read an agent.
 func (n AgentsCalls) Get(ctx context.Context, id string, options ...Option) (out Agent, err error) {
 	err = n.c.call(ctx, http.MethodGet, path("/api/v1/agents/", segment(id)), nil, nil, &out, options)

@@ -129,6 +129,39 @@ type ExchangeIn struct {
 	State string `json:"state,omitempty"`
 }
 
+// ExplainIn is what the document calls ExplainInBody.
+type ExplainIn struct {
+	Method string `json:"method"`
+	URL    string `json:"url"`
+	// Which account the agent would choose; absent: none.
+	Account string `json:"account,omitempty"`
+	// As it would be sent, where what the request does stands in it.
+	Body string `json:"body,omitempty"`
+	// Of the body; absent: application/json where there is one.
+	ContentType string `json:"content_type,omitempty"`
+}
+
+// Explanation is what the document calls Explanation.
+type Explanation struct {
+	// Whether it would be sent.
+	Permitted bool   `json:"permitted"`
+	Account   string `json:"account,omitempty"`
+	// Of the refusal that the agent would get.
+	Code string `json:"code,omitempty"`
+	// Absent: a host of no connector.
+	Connector string `json:"connector,omitempty"`
+	Detail    string `json:"detail,omitempty"`
+	Next      string `json:"next,omitempty"`
+	// All of what it does; absent where that is not known.
+	Operations []Operation `json:"operations,omitempty"`
+	// The rule that decides; absent where the grant has none, or none matches.
+	Rule string `json:"rule,omitempty"`
+	// Which it is, from 1.
+	RuleNumber *int64 `json:"rule_number,omitempty"`
+	// Why it is not known what it does.
+	Unknown string `json:"unknown,omitempty"`
+}
+
 // FieldError is what the document calls FieldError.
 type FieldError struct {
 	// Where it stands.
@@ -389,57 +422,4 @@ type NewAgent struct {
 	ReadOnly  *bool      `json:"read_only,omitempty"`
 	UpdatedAt *time.Time `json:"updated_at,omitempty"`
 	Version   *int64     `json:"version,omitempty"`
-}
-
-// NewConnector is what the document calls NewConnector.
-type NewConnector struct {
-	// Default true.
-	Active *bool `json:"active,omitempty"`
-	// Ids of the agents that may use the account that is made of these credentials.
-	Agents       []string `json:"agents,omitempty"`
-	AuthorizeURL string   `json:"authorize_url,omitempty"`
-	BaseURL      string   `json:"base_url,omitempty"`
-	// For aws_iam: the access key id.
-	ClientID string `json:"client_id,omitempty"`
-	// For aws_iam: the secret access key.
-	ClientSecret string `json:"client_secret,omitempty"`
-	// Of the token request: application/x-www-form-urlencoded (default) or application/json.
-	ContentType string `json:"content_type,omitempty"`
-	// The connector as YAML, instead of the members above: the same as a file in the connectors
-	// directory.
-	Definition string `json:"definition,omitempty"`
-	DeviceURL  string `json:"device_url,omitempty"`
-	// client_credentials (default), refresh_token, authorization_code, device_code,
-	// gcs_service_account, aws_iam.
-	GrantType string `json:"grant_type,omitempty"`
-	// Where the client id and secret go in the token request: false, the default, is its body, true
-	// is an Authorization: Basic header.
-	HeaderAsPayload *bool `json:"header_as_payload,omitempty"`
-	// Where its credentials may go: names, *.example.com, with :port and /prefix. Default: the host
-	// of token_url, *.amazonaws.com for aws_iam, storage.googleapis.com for gcs_service_account.
-	Hosts []string `json:"hosts,omitempty"`
-	// The URL of a remote MCP server. Instead of the members above: how it authorizes is found out,
-	// and a client is registered there, unless client_id says which. An account is made only where
-	// agents says for whom; connect it with authorize.
-	MCP string `json:"mcp,omitempty"`
-	// A variable name: letters, digits, _ and -, no spaces. It is the connector's key, in lower case,
-	// with - for _. It may be left out where definition says it.
-	Name string `json:"name,omitempty"`
-	// Of that account; default: "default".
-	Organisation string `json:"organisation,omitempty"`
-	RefreshToken string `json:"refresh_token,omitempty"`
-	// Separated by spaces.
-	Scope string `json:"scope,omitempty"`
-	// The JSON key file of a Google service account.
-	ServiceAccount string `json:"service_account,omitempty"`
-	// For gcs_service_account.
-	ServiceAccountEmail string `json:"service_account_email,omitempty"`
-	// A path at the base URL, or an https URL at one of the hosts, that answers 200 to a GET with a
-	// good credential.
-	TestPath string `json:"test_path,omitempty"`
-	Title    string `json:"title,omitempty"`
-	TokenURL string `json:"token_url,omitempty"`
-	// Why every name that fits a host with a * belongs to the service itself, and none to another
-	// customer of it. Needed with such hosts.
-	WildcardReason string `json:"wildcard_reason,omitempty"`
 }

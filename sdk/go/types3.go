@@ -4,6 +4,59 @@ package attache
 
 import "time"
 
+// NewConnector is what the document calls NewConnector.
+type NewConnector struct {
+	// Default true.
+	Active *bool `json:"active,omitempty"`
+	// Ids of the agents that may use the account that is made of these credentials.
+	Agents       []string `json:"agents,omitempty"`
+	AuthorizeURL string   `json:"authorize_url,omitempty"`
+	BaseURL      string   `json:"base_url,omitempty"`
+	// For aws_iam: the access key id.
+	ClientID string `json:"client_id,omitempty"`
+	// For aws_iam: the secret access key.
+	ClientSecret string `json:"client_secret,omitempty"`
+	// Of the token request: application/x-www-form-urlencoded (default) or application/json.
+	ContentType string `json:"content_type,omitempty"`
+	// The connector as YAML, instead of the members above: the same as a file in the connectors
+	// directory.
+	Definition string `json:"definition,omitempty"`
+	DeviceURL  string `json:"device_url,omitempty"`
+	// client_credentials (default), refresh_token, authorization_code, device_code,
+	// gcs_service_account, aws_iam.
+	GrantType string `json:"grant_type,omitempty"`
+	// Where the client id and secret go in the token request: false, the default, is its body, true
+	// is an Authorization: Basic header.
+	HeaderAsPayload *bool `json:"header_as_payload,omitempty"`
+	// Where its credentials may go: names, *.example.com, with :port and /prefix. Default: the host
+	// of token_url, *.amazonaws.com for aws_iam, storage.googleapis.com for gcs_service_account.
+	Hosts []string `json:"hosts,omitempty"`
+	// The URL of a remote MCP server. Instead of the members above: how it authorizes is found out,
+	// and a client is registered there, unless client_id says which. An account is made only where
+	// agents says for whom; connect it with authorize.
+	MCP string `json:"mcp,omitempty"`
+	// A variable name: letters, digits, _ and -, no spaces. It is the connector's key, in lower case,
+	// with - for _. It may be left out where definition says it.
+	Name string `json:"name,omitempty"`
+	// Of that account; default: "default".
+	Organisation string `json:"organisation,omitempty"`
+	RefreshToken string `json:"refresh_token,omitempty"`
+	// Separated by spaces.
+	Scope string `json:"scope,omitempty"`
+	// The JSON key file of a Google service account.
+	ServiceAccount string `json:"service_account,omitempty"`
+	// For gcs_service_account.
+	ServiceAccountEmail string `json:"service_account_email,omitempty"`
+	// A path at the base URL, or an https URL at one of the hosts, that answers 200 to a GET with a
+	// good credential.
+	TestPath string `json:"test_path,omitempty"`
+	Title    string `json:"title,omitempty"`
+	TokenURL string `json:"token_url,omitempty"`
+	// Why every name that fits a host with a * belongs to the service itself, and none to another
+	// customer of it. Needed with such hosts.
+	WildcardReason string `json:"wildcard_reason,omitempty"`
+}
+
 // NewToken is what the document calls NewToken.
 type NewToken struct {
 	CreatedAt time.Time `json:"created_at"`
@@ -28,6 +81,15 @@ type NewWebhookOut struct {
 	UpdatedAt time.Time `json:"updated_at"`
 	URL       string    `json:"url"`
 	Version   int64     `json:"version"`
+}
+
+// Operation is what the document calls Operation.
+type Operation struct {
+	// read, write, delete, admin, money or unknown.
+	Effect string `json:"effect"`
+	// Absent where it has none.
+	Name     string `json:"name,omitempty"`
+	Resource string `json:"resource,omitempty"`
 }
 
 // Organisation is what the document calls Organisation.
@@ -380,63 +442,4 @@ type StatusOut struct {
 	ResumeTo string `json:"resume_to,omitempty"`
 	// Why not, where it is for the connector.
 	Why string `json:"why,omitempty"`
-}
-
-// TestOut is what the document calls TestOutBody.
-type TestOut struct {
-	// Whether the service takes the credentials; null where that was not tried.
-	OK *bool `json:"ok"`
-	// The account's, now.
-	State string `json:"state"`
-	// False where the connector has no test request.
-	Tested bool   `json:"tested"`
-	Error  string `json:"error,omitempty"`
-	// What proves that the credentials work.
-	Expected *int64 `json:"expected,omitempty"`
-	// A token was obtained just now, which is all that can be tried where there is no test request.
-	Obtained *bool `json:"obtained,omitempty"`
-	// What the service answered.
-	Status *int64 `json:"status,omitempty"`
-}
-
-// TestTokensOut is what the document calls TestTokensOutBody.
-type TestTokensOut struct {
-	TokenType string `json:"token_type"`
-	// Made up; absent where the connector's credentials are used as they are.
-	AccessToken string `json:"access_token,omitempty"`
-	// Of OAuth 1.0a; made up.
-	TokenSecret string `json:"token_secret,omitempty"`
-}
-
-// TokenInfo is what the document calls TokenInfo.
-type TokenInfo struct {
-	CreatedAt time.Time  `json:"created_at"`
-	ID        string     `json:"id"`
-	Last4     string     `json:"last4"`
-	Name      string     `json:"name"`
-	ExpiresAt *time.Time `json:"expires_at,omitempty"`
-}
-
-// Top is what the document calls Top.
-type Top struct {
-	Calls  int64  `json:"calls"`
-	Errors int64  `json:"errors"`
-	ID     string `json:"id"`
-	Title  string `json:"title,omitempty"`
-}
-
-// Usage is what the document calls Usage.
-type Usage struct {
-	Calls int64 `json:"calls"`
-	// Calls by day (UTC), the oldest first; the last is today.
-	Days   []int64 `json:"days"`
-	Errors int64   `json:"errors"`
-	// Of an account or agent; the key of a connector.
-	ID string `json:"id"`
-	// Of connectors.
-	Accounts *int64 `json:"accounts,omitempty"`
-	// Accounts of a connector that expired or failed.
-	Failing *int64 `json:"failing,omitempty"`
-	// Of accounts: who may use it. Of agents: what it may use.
-	Grants *int64 `json:"grants,omitempty"`
 }

@@ -4,6 +4,65 @@ package attache
 
 import "time"
 
+// TestOut is what the document calls TestOutBody.
+type TestOut struct {
+	// Whether the service takes the credentials; null where that was not tried.
+	OK *bool `json:"ok"`
+	// The account's, now.
+	State string `json:"state"`
+	// False where the connector has no test request.
+	Tested bool   `json:"tested"`
+	Error  string `json:"error,omitempty"`
+	// What proves that the credentials work.
+	Expected *int64 `json:"expected,omitempty"`
+	// A token was obtained just now, which is all that can be tried where there is no test request.
+	Obtained *bool `json:"obtained,omitempty"`
+	// What the service answered.
+	Status *int64 `json:"status,omitempty"`
+}
+
+// TestTokensOut is what the document calls TestTokensOutBody.
+type TestTokensOut struct {
+	TokenType string `json:"token_type"`
+	// Made up; absent where the connector's credentials are used as they are.
+	AccessToken string `json:"access_token,omitempty"`
+	// Of OAuth 1.0a; made up.
+	TokenSecret string `json:"token_secret,omitempty"`
+}
+
+// TokenInfo is what the document calls TokenInfo.
+type TokenInfo struct {
+	CreatedAt time.Time  `json:"created_at"`
+	ID        string     `json:"id"`
+	Last4     string     `json:"last4"`
+	Name      string     `json:"name"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+}
+
+// Top is what the document calls Top.
+type Top struct {
+	Calls  int64  `json:"calls"`
+	Errors int64  `json:"errors"`
+	ID     string `json:"id"`
+	Title  string `json:"title,omitempty"`
+}
+
+// Usage is what the document calls Usage.
+type Usage struct {
+	Calls int64 `json:"calls"`
+	// Calls by day (UTC), the oldest first; the last is today.
+	Days   []int64 `json:"days"`
+	Errors int64   `json:"errors"`
+	// Of an account or agent; the key of a connector.
+	ID string `json:"id"`
+	// Of connectors.
+	Accounts *int64 `json:"accounts,omitempty"`
+	// Accounts of a connector that expired or failed.
+	Failing *int64 `json:"failing,omitempty"`
+	// Of accounts: who may use it. Of agents: what it may use.
+	Grants *int64 `json:"grants,omitempty"`
+}
+
 // UsageDay is what the document calls UsageDay.
 type UsageDay struct {
 	// Answers 401.

@@ -654,6 +654,37 @@ export interface ExchangeIn {
   state?: string;
 }
 
+export interface ExplainIn {
+  method: string;
+  url: string;
+  /** Which account the agent would choose; absent: none. */
+  account?: string;
+  /** As it would be sent, where what the request does stands in it. */
+  body?: string;
+  /** Of the body; absent: application/json where there is one. */
+  content_type?: string;
+}
+
+export interface Explanation {
+  /** Whether it would be sent. */
+  permitted: boolean;
+  account?: string;
+  /** Of the refusal that the agent would get. */
+  code?: string;
+  /** Absent: a host of no connector. */
+  connector?: string;
+  detail?: string;
+  next?: string;
+  /** All of what it does; absent where that is not known. */
+  operations?: Array<Operation> | null;
+  /** The rule that decides; absent where the grant has none, or none matches. */
+  rule?: string;
+  /** Which it is, from 1. */
+  rule_number?: number;
+  /** Why it is not known what it does. */
+  unknown?: string;
+}
+
 export interface FieldError {
   /** Where it stands. */
   location: string;
@@ -953,6 +984,14 @@ export interface NewWebhookOut {
   updated_at: string;
   url: string;
   version: number;
+}
+
+export interface Operation {
+  /** read, write, delete, admin, money or unknown. */
+  effect: string;
+  /** Absent where it has none. */
+  name?: string;
+  resource?: string;
 }
 
 export interface Organisation {
@@ -1446,6 +1485,8 @@ export interface AgentsCalls {
   deleteGrant(id: string, grantId: string, options?: Options): Promise<void>;
   /** End a token. */
   deleteToken(id: string, tokenId: string, options?: Options): Promise<void>;
+  /** Say what would become of an agent's request. */
+  explain(id: string, body: ExplainIn, options?: Options): Promise<Explanation>;
   /** Read an agent. */
   get(id: string, options?: Options): Promise<Agent>;
   /** Read a grant. */

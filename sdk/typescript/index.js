@@ -44,6 +44,7 @@ class Agents {
   delete(id, options) { return this.#caller.call('DELETE', `/api/v1/agents/${segment(id)}`, undefined, undefined, options); }
   deleteGrant(id, grantId, options) { return this.#caller.call('DELETE', `/api/v1/agents/${segment(id)}/grants/${segment(grantId)}`, undefined, undefined, options); }
   deleteToken(id, tokenId, options) { return this.#caller.call('DELETE', `/api/v1/agents/${segment(id)}/tokens/${segment(tokenId)}`, undefined, undefined, options); }
+  explain(id, body, options) { return this.#caller.call('POST', `/api/v1/agents/${segment(id)}/explain`, undefined, body, options); }
   get(id, options) { return this.#caller.call('GET', `/api/v1/agents/${segment(id)}`, undefined, undefined, options); }
   getGrant(id, grantId, options) { return this.#caller.call('GET', `/api/v1/agents/${segment(id)}/grants/${segment(grantId)}`, undefined, undefined, options); }
   grant(id, body, options) { return this.#caller.call('POST', `/api/v1/agents/${segment(id)}/grants`, undefined, body, options); }

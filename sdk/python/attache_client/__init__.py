@@ -162,6 +162,10 @@ class _Agents:
         """End a token."""
         return self._caller.call("DELETE", f"/api/v1/agents/{segment(id)}/tokens/{segment(token_id)}", None, None, idempotency_key, if_match)
 
+    def explain(self, id: str, body: types.ExplainIn, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.Explanation:
+        """Say what would become of an agent's request."""
+        return self._caller.call("POST", f"/api/v1/agents/{segment(id)}/explain", None, body, idempotency_key, if_match)
+
     def get(self, id: str, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.Agent:
         """Read an agent."""
         return self._caller.call("GET", f"/api/v1/agents/{segment(id)}", None, None, idempotency_key, if_match)
@@ -570,6 +574,10 @@ class _AsyncAgents:
     async def delete_token(self, id: str, token_id: str, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> None:
         """End a token."""
         return await self._caller.call("DELETE", f"/api/v1/agents/{segment(id)}/tokens/{segment(token_id)}", None, None, idempotency_key, if_match)
+
+    async def explain(self, id: str, body: types.ExplainIn, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.Explanation:
+        """Say what would become of an agent's request."""
+        return await self._caller.call("POST", f"/api/v1/agents/{segment(id)}/explain", None, body, idempotency_key, if_match)
 
     async def get(self, id: str, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.Agent:
         """Read an agent."""

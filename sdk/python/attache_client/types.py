@@ -445,6 +445,28 @@ class ExchangeIn(_ExchangeIn, total=False):
     session_id: str
     state: str
 
+_ExplainIn = TypedDict("_ExplainIn", {"method": str, "url": str})
+
+
+class ExplainIn(_ExplainIn, total=False):
+    account: str
+    body: str
+    content_type: str
+
+_Explanation = TypedDict("_Explanation", {"permitted": bool})
+
+
+class Explanation(_Explanation, total=False):
+    account: str
+    code: str
+    connector: str
+    detail: str
+    next: str
+    operations: Optional[List["Operation"]]
+    rule: str
+    rule_number: int
+    unknown: str
+
 _FieldError = TypedDict("_FieldError", {"location": str, "message": str})
 
 
@@ -672,6 +694,13 @@ _NewWebhookOut = TypedDict("_NewWebhookOut", {"active": bool, "created_at": str,
 
 class NewWebhookOut(_NewWebhookOut, total=False):
     pass
+
+_Operation = TypedDict("_Operation", {"effect": str})
+
+
+class Operation(_Operation, total=False):
+    name: str
+    resource: str
 
 _Organisation = TypedDict("_Organisation", {"accounts": int, "agents": int, "calls": int, "errors": int, "name": str})
 
