@@ -76,6 +76,7 @@ const (
 	CodeNoConnector              Code = "NO_CONNECTOR"
 	CodeNoSession                Code = "NO_SESSION"
 	CodeOperationDenied          Code = "OPERATION_DENIED"
+	CodeOperationNotFound        Code = "OPERATION_NOT_FOUND"
 	CodeOperationUnknown         Code = "OPERATION_UNKNOWN"
 	CodeOptionNotFound           Code = "OPTION_NOT_FOUND"
 	CodeOrganisationMismatch     Code = "ORGANISATION_MISMATCH"
