@@ -66,7 +66,7 @@ async function look(page, name) {
       .then((r) => r.violations.map((v) => `${v.id}: ${v.nodes.slice(0, 3).map((n) => n.target.join(' ')).join(', ')}`)), only);
     states++;
     found.forEach((f) => fail('axe at', name, scheme, f));
-    if (PICTURES) { mkdirSync(PICTURES, { recursive: true }); await page.screenshot({ path: `${PICTURES}/${`${name} ${scheme}`.replace(/\W+/g, '-')}.png`, fullPage: !/^connect(,|ors)/.test(name) }); }
+    if (PICTURES) { mkdirSync(PICTURES, { recursive: true }); await page.screenshot({ path: `${PICTURES}/${`${name} ${scheme}`.replace(/\W+/g, '-')}.png`, fullPage: !/^connect(,|ors,)/.test(name) }); }
   }
   await page.emulateMedia({ colorScheme: 'light' });
   const seen = await page.evaluate(() => ({
@@ -297,7 +297,7 @@ const [account] = (await api('GET', '/accounts?limit=500')).items.filter((a) => 
 const walker = (await api('GET', '/agents?name=walker')).items[0];
 const hook = (await api('GET', '/webhooks')).items[0];
 const pages = {
-  home: '', connect: 'connect', 'connect, found': 'connect?q=gogle+calender', 'connect, none': 'connect?q=qqqqqqq', 'connect, key': 'connect/stripe', 'connect, sign-in': 'connect/files', accounts: 'accounts',
+  home: '', connect: 'connect', 'connect, found': 'connect?q=gogle+calender', 'connect, none': 'connect?q=qqqqqqq', 'connect, key': 'connect/stripe', 'connect, sign-in': 'connect/files', 'connect, scopes': 'connect/github', accounts: 'accounts',
   account: `accounts/${account?.id}`, agents: 'agents', agent: `agents/${walker?.id}`, connectors: 'connectors', connector: 'connectors/files', 'new connector': 'connectors/new', audit: 'audit', 'audit, refused': 'audit?outcome=refused',
   webhooks: 'webhooks', webhook: `webhooks/${hook?.id}`, apps: 'apps', presigned: 'presigned', tokens: 'tokens', organisations: 'organisations', settings: 'settings', 'no such page': 'nowhere', 'no such account': 'accounts/acc_nosuch',
 };

@@ -20,6 +20,7 @@ export type Column<T> = {
 export type Sort = { column: string; down: boolean };
 
 const rowHeight = 48;
+const gap = 10; // between cards on a phone
 const phone = matchMedia('(max-width: 720px)');
 const overscan = 8;
 
@@ -63,7 +64,7 @@ export function Table<T>({ rows, columns, id, caption, empty, sort, onSort, sele
 }) {
   const small = usePhone();
   const shown = columns.filter((c) => !(small && c.phone === false));
-  const h = small ? 34 + 25 * (shown.length - 1) + 14 : height || (tall ? 64 : rowHeight);
+  const h = small ? 34 + 25 * (shown.length - 1) + gap + 14 : height || (tall ? 64 : rowHeight);
   const column = columns.find((c) => c.name === sort?.column);
   const sortable = (c: Column<T>) => onSort && c.by && (rows.complete || c.server);
   let items = rows.items;
@@ -102,7 +103,7 @@ export function Table<T>({ rows, columns, id, caption, empty, sort, onSort, sele
         <tbody ref={w.box as any}>
           {w.before > 0 && <tr class="space" aria-hidden="true"><td colSpan={shown.length + (selected ? 1 : 0)} style={{ height: `${w.before}px` }} /></tr>}
           {items.slice(w.from, w.to).map((r, i) => (
-            <tr key={id(r)} aria-rowindex={w.from + i + 2} style={{ height: `${h}px` }} class={cx(selected?.has(id(r)) && 'chosen', pick && 'pick')} onClick={pick && ((e) => { if (!(e.target as HTMLElement).closest('a,button,input,label')) pick(r); })}>
+            <tr key={id(r)} aria-rowindex={w.from + i + 2} style={{ height: `${small ? h - gap : h}px` }} class={cx(selected?.has(id(r)) && 'chosen', pick && 'pick')} onClick={pick && ((e) => { if (!(e.target as HTMLElement).closest('a,button,input,label')) pick(r); })}>
               {selected && <td class="tick"><input type="checkbox" aria-label={`Select row ${w.from + i + 1}`} checked={selected.has(id(r))} onChange={(e) => toggle(id(r), e.currentTarget.checked)} /></td>}
               {shown.map((c) => <td key={c.name} class={cx(c.num && 'num', c.main && 'first')} data-head={c.main ? undefined : c.name}><div class="cell">{c.cell(r)}</div></td>)}
             </tr>

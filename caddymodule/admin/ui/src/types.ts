@@ -32,7 +32,7 @@ export type Connector = {
 };
 export type FieldSchema = { title: string; description?: string; pattern?: string; format?: string; default?: string; enum?: string[]; writeOnly?: boolean };
 export type MetadataOption = Option & {
-  help?: string; scopes?: string[];
+  help?: string; key_page?: string; scopes?: string[]; scope_list?: { name: string; allows: string }[];
   schema: { properties: Record<string, FieldSchema>; required: string[]; 'x-order': string[] };
 };
 export type Metadata = { key: string; title: string; docs?: string; options: MetadataOption[] };

@@ -63,7 +63,8 @@ export const types: Record<string, string> = {
 };
 export const typeName = (t: string) => types[t] || t;
 
-export const categoryName = (c: string) => (c ? c[0].toUpperCase() + c.slice(1).replace(/[-_]/g, ' ') : 'Other');
+const categories: Record<string, string> = { dev: 'Development', llm: 'AI models', crm: 'CRM', hr: 'HR', comms: 'Messages and calls', ru: 'Russian services', data: 'Data and analytics', finance: 'Finance and payments' };
+export const categoryName = (c: string) => categories[c] || (c ? c[0].toUpperCase() + c.slice(1).replace(/[-_]/g, ' ') : 'Other');
 
 const access = (scopes: string[]) => [
   scopes.includes('write') ? 'read and change' : 'only read',

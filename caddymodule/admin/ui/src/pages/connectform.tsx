@@ -48,6 +48,7 @@ function OptionForm({ c, option, docs }: { c: Connector; option: MetadataOption;
   const [untested, setUntested] = useState(false);
   const [grants, setGrants] = useState<Record<string, string>>({});
   const asks = option.scopes || [];
+  const choice = [...(option.scope_list || []), ...asks.filter((s) => !option.scope_list?.some((x) => x.name === s)).map((name) => ({ name, allows: scopeWords(name) }))];
   const [scopes, setScopes] = useState<Set<string>>(new Set(asks));
   const popup = usePopup();
   const agents = useLoad('agents', (s) => get<List<Agent>>('/agents?limit=50', s));
@@ -55,11 +56,11 @@ function OptionForm({ c, option, docs }: { c: Connector; option: MetadataOption;
   const set = (f: string) => (v: string) => setValues((old) => ({ ...old, [f]: v }));
 
   const send = async () => {
-    if (asks.length && !scopes.size) throw new Problem({ detail: 'Nothing is left to ask for.', errors: [{ location: 'body.scopes', message: 'Leave at least one' }] }, 422);
+    if (person && choice.length && !scopes.size) throw new Problem({ detail: 'Nothing is left to ask for.', errors: [{ location: 'body.scopes', message: 'Leave at least one' }] }, 422);
     const credentials = Object.fromEntries(Object.entries(values).filter(([, v]) => v));
     const body: Record<string, unknown> = { connector: c.key, option: option.name, ...(name && { name }), ...(identifier && { identifier }) };
     if (!person) Object.assign(body, { credentials, test: !untested });
-    else if (scopes.size < asks.length) body.scopes = asks.filter((s) => scopes.has(s));
+    else if (scopes.size !== asks.length || asks.some((s) => !scopes.has(s))) body.scopes = choice.map((s) => s.name).filter((s) => scopes.has(s));
     const window = person ? popup.open() : null; // a browser lets a click open one, and nothing later
     let made: Account;
     try {
@@ -94,9 +95,9 @@ function OptionForm({ c, option, docs }: { c: Connector; option: MetadataOption;
               return <Field key={f} name={f} label={p.title} optional={!option.schema.required.includes(f)} required={option.schema.required.includes(f)} hint={p.description} value={values[f]} set={set(f)} focus={i === 0}
                 error={wrong.fields[f]} pattern={p.pattern && unanchored(p.pattern)} title={p.pattern ? `${p.title} has another form` : undefined} options={p.enum?.map((v) => [v, v])} type={p.writeOnly ? 'password' : p.format === 'email' ? 'email' : 'text'} />;
             })}
-            {option.help?.startsWith('https://') && <p><a href={option.help} target="_blank" rel="noreferrer">Where to get it</a></p>}
+            {(option.key_page || option.help)?.startsWith('https://') && <p><a href={option.key_page || option.help} target="_blank" rel="noreferrer">Where to get it</a></p>}
             {person && <p>{option.flow === 'device_code' ? `You get a code, and type it at ${c.title}.` : `A window opens, where you sign in at ${c.title}. Attaché never sees the password.`}</p>}
-            {asks.length > 0 && <Scopes title={c.title} asks={asks} chosen={scopes} set={setScopes} error={wrong.fields.scopes} />}
+            {person && choice.length > 0 && <Scopes title={c.title} choice={choice} chosen={scopes} set={setScopes} error={wrong.fields.scopes} />}
             {own.length > 0 && (
               <Fold title={`Who may use it${Object.values(grants).filter(Boolean).length ? ` (${Object.values(grants).filter(Boolean).length})` : ''}`} open={own.length <= 5}>
                 {own.map((a) => <Field key={a.id} label={a.name} value={grants[a.id] || ''} set={(v) => setGrants((old) => ({ ...old, [a.id]: v }))} options={[['', 'May not use it'], ['read', 'May only read'], ['read write', 'May read and change']]} />)}
@@ -118,12 +119,12 @@ function OptionForm({ c, option, docs }: { c: Connector; option: MetadataOption;
 }
 
 // Scopes are what the service is asked for, each in words, to be left out one by one.
-function Scopes({ title, asks, chosen, set, error }: { title: string; asks: string[]; chosen: Set<string>; set: (s: Set<string>) => void; error?: string }) {
+function Scopes({ title, choice, chosen, set, error }: { title: string; choice: { name: string; allows: string }[]; chosen: Set<string>; set: (s: Set<string>) => void; error?: string }) {
   return (
     <fieldset class="scopes"><legend>It asks {title} to let it</legend>
-      {asks.map((s) => <Check key={s} label={<>{scopeWords(s)} <span class="mono soft">{s}</span></>} value={chosen.has(s)} set={(on) => { const next = new Set(chosen); if (on) next.add(s); else next.delete(s); set(next); }} />)}
+      {choice.map((s) => <Check key={s.name} label={<><span dir="auto">{s.allows}</span> <span class="mono soft">{s.name}</span></>} value={chosen.has(s.name)} set={(on) => { const next = new Set(chosen); if (on) next.add(s.name); else next.delete(s.name); set(next); }} />)}
       {error && <p class="error">{error}</p>}
-      <p class="hint">Leave out what no agent needs. What each agent may do is narrower still: you choose that below, and can change it any time.</p>
+      <p class="hint">Tick what agents need, and no more. What each agent may do is narrower still: you choose that below, and can change it any time.</p>
     </fieldset>
   );
 }

@@ -29,9 +29,9 @@ export function Connectors() {
   const categories = [...new Set(last.map((c) => c.category || ''))].filter(Boolean).sort();
   const columns: Column<Connector>[] = [
     { name: 'Connector', main: true, by: (c) => c.title.toLowerCase(), cell: (c) => <a class="named" href={href('connectors', c.key)}><Logo id={c.key} /><span class="two"><b class="clip" dir="auto">{c.title}</b><span class="soft mono clip">{c.key}</span></span>{c.state !== 'active' ? <State of={c.state} /> : c.custom ? <Tag>yours</Tag> : null}</a> },
-    { name: 'Category', w: 150, by: (c) => c.category || '', cell: (c) => <span class="clip">{categoryName(c.category || '')}</span> },
-    { name: 'Way', w: 160, by: (c) => c.type, cell: (c) => <span class="clip">{typeName(c.type)}</span> },
-    { name: 'Accounts', w: 130, num: true, by: (c) => usage.get(c.key)?.accounts || 0, cell: (c) => <span>{count(usage.get(c.key)?.accounts || 0)}{usage.get(c.key)?.failing ? <span class="badtext"> · {usage.get(c.key)!.failing} failing</span> : null}</span> },
+    { name: 'Category', w: 178, by: (c) => c.category || '', cell: (c) => <span class="clip">{categoryName(c.category || '')}</span> },
+    { name: 'Way', w: 184, by: (c) => c.type, cell: (c) => <span class="clip">{typeName(c.type)}</span> },
+    { name: 'Accounts', w: 120, num: true, by: (c) => usage.get(c.key)?.accounts || 0, cell: (c) => <span>{count(usage.get(c.key)?.accounts || 0)}{usage.get(c.key)?.failing ? <span class="badtext"> · {usage.get(c.key)!.failing} failing</span> : null}</span> },
     { name: 'Calls, 14 days', w: 164, phone: false, by: (c) => usage.get(c.key)?.calls || 0, cell: (c) => <Calls u={usage.get(c.key)} /> },
   ];
   const mine = [...chosen].filter((k) => last.find((c) => c.key === k)?.custom);
