@@ -117,6 +117,11 @@ await step('first start', async () => {
   await page.getByRole('button', { name: 'Done' }).click();
   await page.getByText('More it may').click();
   await page.getByLabel('Bring a credential of its own').check();
+  await page.getByText('Narrow it further').click();
+  await page.getByLabel('Operations').fill('permit everything');
+  await page.getByRole('button', { name: 'Give access' }).click();
+  await page.locator('.field.wrong .error').waitFor(); // what the server says stands beside the field
+  await page.getByLabel('Operations').fill('allow read');
   await page.getByRole('button', { name: 'Give access' }).click();
   await page.getByText('May only read, and bring a credential of its own').waitFor();
   await page.getByRole('link', { name: 'Home' }).click();

@@ -18,7 +18,7 @@ export type Agent = {
 };
 export type Rule = { hosts?: string[]; methods?: string[]; path?: string };
 export type Grant = {
-  id?: string; organisation: string; agent_id: string; account_id?: string; connector: string; scopes: string[]; rules?: Rule[];
+  id?: string; organisation: string; agent_id: string; account_id?: string; connector: string; scopes: string[]; rules?: Rule[]; operations?: string[];
   expires_at?: string; created_at?: string; version?: number; read_only?: boolean;
 };
 export type TokenInfo = { id: string; name: string; last4: string; created_at: string; expires_at?: string; token?: string | null };

@@ -76,7 +76,7 @@ const access = (scopes: string[]) => [
 export const may = (g: Pick<Grant, 'scopes'>) => `May ${access(g.scopes)}`;
 
 // narrowed says a grant's rules in words.
-export const narrowed = (g: Grant) => (g.rules || []).map((r) => `${(r.methods || ['any']).join(',')} ${(r.hosts || []).join(',')}${r.path || ''}`.trim());
+export const narrowed = (g: Grant) => [...(g.operations || []), ...(g.rules || []).map((r) => `${(r.methods || ['any']).join(',')} ${(r.hosts || []).join(',')}${r.path || ''}`.trim())];
 
 // A scope of a service, in words as far as it can be guessed from its name.
 export function scopeWords(scope: string): string {

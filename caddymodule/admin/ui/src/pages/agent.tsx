@@ -87,14 +87,16 @@ function GiveAccess({ a, has, again }: { a: Agent; has: string[]; again: () => P
   const [until, setUntil] = useState('');
   const [methods, setMethods] = useState('');
   const [at, setAt] = useState('');
+  const [rules, setRules] = useState('');
   const rule = { ...(methods.trim() && { methods: methods.toUpperCase().split(/[\s,]+/).filter(Boolean) }), ...(at.trim() && { path: at.trim() }) };
+  const operations = rules.split('\n').map((l) => l.trim()).filter(Boolean);
   const many = accounts.data?.next || q;
   if (accounts.data && !list.length && !q) return <p class="soft pad">{has.length ? 'It may use every account of its organisation.' : <>There is no account to give yet. <a href={href('connect')}>Connect a service.</a></>}</p>;
   return (
-    <Form yes="Give access" names={['account_id', 'scopes', 'expires_at']} send={async () => {
-      await create(`/agents/${enc(a.id)}/grants`, { account_id: chosen, scopes: [...scopes.split(' '), ...(presign ? ['presign'] : []), ...(placeholder ? ['placeholder'] : [])], ...(until && { expires_at: new Date(until).toISOString() }), ...(Object.keys(rule).length && { rules: [rule] }) });
+    <Form yes="Give access" names={['account_id', 'scopes', 'expires_at', 'operations']} send={async () => {
+      await create(`/agents/${enc(a.id)}/grants`, { account_id: chosen, scopes: [...scopes.split(' '), ...(presign ? ['presign'] : []), ...(placeholder ? ['placeholder'] : [])], ...(until && { expires_at: new Date(until).toISOString() }), ...(Object.keys(rule).length && { rules: [rule] }), ...(operations.length && { operations }) });
       notice('It holds from the next call on.');
-      setMethods(''); setAt(''); setUntil(''); setPresign(false); setPlaceholder(false);
+      setMethods(''); setAt(''); setRules(''); setUntil(''); setPresign(false); setPlaceholder(false);
       await again();
     }}>
       {(w) => <>
@@ -110,6 +112,7 @@ function GiveAccess({ a, has, again }: { a: Agent; has: string[]; again: () => P
           <Field label="Until" name="expires_at" type="datetime-local" value={until} set={setUntil} optional error={w.fields.expires_at} />
           <Field label="Methods" value={methods} set={setMethods} placeholder="any: GET POST" optional mono />
           <Field label="Path" name="path" value={at} set={setAt} placeholder="any: /v1/orders/**" optional mono pattern="/.*" title="A path begins with /" hint="* is one segment, ** at the end is any rest." error={w.fields.path} />
+          <Field label="Operations" name="operations" value={rules} set={setRules} rows={3} placeholder={'allow read\nallow issues/create on acme/*'} optional mono hint="A rule a line: the first that fits decides, and what none fits is refused." error={w.fields.operations} />
         </Fold>
       </>}
     </Form>
