@@ -136,11 +136,11 @@ await step('first start', async () => {
 
 await step('bad day', async () => {
   const refused = await fetch(`${PROXY}/files/api/whoami`, { method: 'POST', headers: { Authorization: `Bearer ${agent}` } });
-  if (refused.status !== 403) fail('writing with a grant to read is answered', refused.status);
+  if (refused.status !== 403) fail('writing with a rule to read is answered', refused.status);
   await page.getByRole('link', { name: 'Audit' }).click();
   await page.getByLabel('Outcome').selectOption('refused');
   await page.getByRole('button', { name: /Refused/ }).first().click();
-  await page.getByText('not_permitted').first().waitFor();
+  await page.getByText('operation_denied').first().waitFor();
   await page.getByRole('link', { name: /agt_/ }).first().waitFor();
   if (!page.url().includes('outcome=refused')) fail('the filter is not in the address:', page.url());
   await page.getByLabel('Follow').check();
@@ -148,7 +148,7 @@ await step('bad day', async () => {
   for (const format of ['CSV', 'JSONL']) {
     const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: `Export ${format}` }).click()]);
     const text = readFileSync(await file.path(), 'utf8');
-    if (!text.includes('not_permitted') || text.includes(CANARY)) fail('the export holds', text.slice(0, 200));
+    if (!text.includes('operation_denied') || text.includes(CANARY)) fail('the export holds', text.slice(0, 200));
   }
   // The account: who used it, pause, resume, rename, replace, disconnect.
   await page.getByRole('link', { name: 'Accounts' }).click();
