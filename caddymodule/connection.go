@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// connection is what a connection's requests have in common. They come one by one.
+// connection is what the requests of a connection with HTTP/1 have in common. They come
+// one by one.
 type connection struct {
 	to    direct
 	idle  struct{ read, write time.Duration }

@@ -20,7 +20,7 @@ type outside struct{ *shortcut }
 // serve serves r, and reports whether it did.
 func (o outside) serve(w http.ResponseWriter, r *http.Request) bool {
 	s, ok := r.Context().Value(connectionKey{}).(*connection)
-	if !ok {
+	if !ok || r.ProtoMajor != 1 { // of HTTP/2, which stays, requests come beside each other
 		return false
 	}
 	f := o.forwarder()
@@ -43,7 +43,7 @@ func (o outside) serve(w http.ResponseWriter, r *http.Request) bool {
 
 // ordinary reports a call of which Caddy's server would think nothing.
 func ordinary(r *http.Request) bool {
-	if r.ProtoMajor != 1 || r.TLS != nil || r.Host == "" || len(r.Method) > 32 || r.Method == http.MethodConnect || len(r.Header["Upgrade"]) > 0 {
+	if r.TLS != nil || r.Host == "" || len(r.Method) > 32 || r.Method == http.MethodConnect || len(r.Header["Upgrade"]) > 0 {
 		return false
 	}
 	return !strings.HasPrefix(r.URL.Path, "/.well-known/") && !health.Serves(r.URL.Path)

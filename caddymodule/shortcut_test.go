@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -209,6 +210,23 @@ func TestOutside(t *testing.T) {
 		w := httptest.NewRecorder()
 		if (outside{s}).serve(w, httptest.NewRequest(http.MethodGet, "/echo/v1", nil)) {
 			t.Error("a request of no connection of ours was served")
+		}
+	})
+	t.Run("HTTP/2", func(t *testing.T) { // its requests come beside each other: nothing that they share is written
+		c := new(connection)
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() {
+				r := httptest.NewRequestWithContext(context.WithValue(t.Context(), connectionKey{}, c), http.MethodGet, "/echo/v1", nil)
+				r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/2.0", 2, 0
+				if (outside{s}).serve(httptest.NewRecorder(), r) {
+					t.Error("served past Caddy's server")
+				}
+			})
+		}
+		all.Wait()
+		if c.timed {
+			t.Error("a request left its mark on the connection")
 		}
 	})
 }
