@@ -127,11 +127,15 @@ func TestKill(t *testing.T) {
 			t.Errorf("the child wrote nothing")
 		}
 		// A single round can be late on a busy machine, most cannot; of two one is half.
-		if rounds > 2 && late[len(late)/2] > 0 {
+		if rounds > 2 && late[len(late)/2] > waitsToRun {
 			t.Errorf("a kill loses %v of audit, %v more than 100 ms and what the database was late", lost[len(lost)/2], late[len(late)/2])
 		}
 	})
 }
+
+// waitsToRun is how long the writer may wait for a processor, where all tests run at once
+// on two.
+const waitsToRun = 300 * time.Millisecond
 
 // mayLose is how much audit a kill may lose: 100 ms, half of which is left for the
 // commit. On a busy machine a commit takes longer, ours as any other, and what came
