@@ -276,15 +276,12 @@ func checkValueNames(o *providers.Option, acct config.Account) error {
 	return nil
 }
 
-// operationsOf is a connector's table of operations; nil where none is known.
-func operationsOf(c *providers.Connector) operations.Table { return c.Operations() }
-
-// operationsBy is the same by the key of a connector that has an account of the
-// configuration.
+// operationsBy is the table of operations of the connector with a key, if it has an account
+// of the configuration; nil where none is known.
 func (a *App) operationsBy(key string) operations.Table {
 	for _, acct := range a.accounts {
 		if acct.Connector.Key == key {
-			return operationsOf(acct.Connector)
+			return acct.Connector.Operations()
 		}
 	}
 	return nil

@@ -96,7 +96,7 @@ func (a *App) buildResolver(base []*providers.Connector) error {
 		SignURL:     gcs.SignedURL,
 		SignedBody:  a.SignedBody,
 		Running:     &underWay,
-		Operations:  operationsOf,
+		Operations:  (*providers.Connector).Operations,
 	})
 	a.health = &health.Health{Checks: a.checks(cache)}
 	return nil

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/net/http/httpguts"
+
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/expr"
 	"github.com/attache-proxy/attache/providers/headers"
@@ -97,7 +99,7 @@ func (x *exchange) send() (*http.Response, error) {
 // asAsked refuses an answer that switches protocols although nobody asked for it, or to
 // another one than was asked for: nobody would speak it (RFC 9110 section 7.8).
 func (x *exchange) asAsked(res *http.Response) (*http.Response, error) {
-	if res.StatusCode == http.StatusSwitchingProtocols && !(IsUpgrade(x.req) && wants(x.req, res.Header.Get("Upgrade"))) {
+	if res.StatusCode == http.StatusSwitchingProtocols && !wants(x.req, res.Header.Get("Upgrade")) {
 		_ = res.Body.Close()
 		return nil, errUnaskedUpgrade
 	}
@@ -107,14 +109,8 @@ func (x *exchange) asAsked(res *http.Response) (*http.Response, error) {
 // wants reports whether a request asks for a protocol: HTTP/1.1 in a list, with or
 // without a version; the extended CONNECT of HTTP/2 and HTTP/3 by its name (RFC 8441).
 func wants(r *http.Request, protocol string) bool {
-	for _, line := range append(r.Header["Upgrade"], r.Header[":protocol"]...) {
-		for each := range strings.SplitSeq(line, ",") {
-			if each = strings.TrimSpace(each); each != "" && strings.EqualFold(each, strings.TrimSpace(protocol)) {
-				return true
-			}
-		}
-	}
-	return false
+	protocol = strings.TrimSpace(protocol)
+	return protocol != "" && (httpguts.HeaderValuesContainsToken(r.Header["Upgrade"], protocol) || httpguts.HeaderValuesContainsToken(r.Header[":protocol"], protocol))
 }
 
 // errUnaskedUpgrade is an answer that would make a tunnel of a request that was

@@ -150,17 +150,25 @@ func in(admin, name string) string {
 }
 
 func execute(address, text string) error {
+	return asked(address, func(ctx context.Context, db *sql.DB) error {
+		if _, err := db.ExecContext(ctx, text); err != nil {
+			return fmt.Errorf("%s: %w", text, err)
+		}
+		return nil
+	})
+}
+
+// asked calls f with one connection to a database.
+func asked(address string, f func(context.Context, *sql.DB) error) error {
 	db, err := sql.Open("pgx", address)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
+	db.SetMaxOpenConns(1)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if _, err := db.ExecContext(ctx, text); err != nil {
-		return fmt.Errorf("%s: %w", text, err)
-	}
-	return nil
+	return f(ctx, db)
 }
 
 // programs is the directory of the newest PostgreSQL that is installed.

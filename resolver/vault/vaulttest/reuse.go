@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // idle are databases that tests are done with, and that are as they were: a copy of the
@@ -99,16 +98,4 @@ func emptyAll(address string) error {
 		_, err = db.ExecContext(ctx, strings.Join([]string{"SET session_replication_role = replica", deletes.String}, "; "))
 		return err
 	})
-}
-
-func asked(address string, f func(context.Context, *sql.DB) error) error {
-	db, err := sql.Open("pgx", address)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	db.SetMaxOpenConns(1)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	return f(ctx, db)
 }
