@@ -2,7 +2,7 @@
 // makes markup of a string.
 import { signal } from '@preact/signals';
 import { type ComponentChildren } from 'preact';
-import { useEffect, useId, useRef, useState } from 'preact/hooks';
+import { useEffect, useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { me, Problem } from './api';
 import type { Loaded } from './load';
 import { ago, exact, states } from './words';
@@ -18,7 +18,7 @@ export const cx = (...names: (string | false | undefined | null)[]) => names.fil
 export function Page({ title, lead, actions, children, back }: Kids & { title: string; lead?: ComponentChildren; actions?: ComponentChildren; back?: [string, string] }) {
   const h = useRef<HTMLHeadingElement>(null);
   useEffect(() => { document.title = `${title} · Attaché`; }, [title]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (moved.value && !document.querySelector('main [autofocus]')) h.current?.focus({ preventScroll: true });
     moved.value = true;
     scrollTo(0, 0);
@@ -186,7 +186,7 @@ export function Command({ text, label = 'Copy' }: { text: string; label?: string
 export function Once({ title, secret, children, done }: Kids & { title: string; secret: string; done: () => void }) {
   const field = useRef<HTMLInputElement>(null);
   const id = useId();
-  useEffect(() => { field.current?.focus(); }, []);
+  useLayoutEffect(() => { field.current?.focus(); }, []);
   return (
     <section class="card once" aria-labelledby={id}>
       <h2 id={id}>{title}</h2>
@@ -246,7 +246,7 @@ export function Field(p: FieldProps) {
     onInput: (e: Event) => p.set((e.currentTarget as HTMLInputElement).value),
   };
   const ref = useRef<any>(null);
-  useEffect(() => { if (p.focus) ref.current?.focus(); }, []);
+  useLayoutEffect(() => { if (p.focus) ref.current?.focus(); }, []);
   return (
     <div class={cx('field', p.error && 'wrong')}>
       <label for={id}>{p.label}{p.optional && <span class="soft"> (optional)</span>}</label>

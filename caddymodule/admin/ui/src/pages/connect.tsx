@@ -1,5 +1,5 @@
 // The gallery: everything that can be connected.
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { get, query } from '../api';
 import { useLoad } from '../load';
 import { go, href, remember, route } from '../router';
@@ -26,7 +26,7 @@ export function Connect() {
   const [type, setType] = useState(asked.get('type') || '');
   const [connected, setConnected] = useState(asked.get('connected') || '');
   const search = useRef<HTMLInputElement>(null);
-  useEffect(() => { search.current?.focus(); }, []);
+  useLayoutEffect(() => { search.current?.focus(); }, []); // before the first paint: nothing typed after it goes astray
   useEffect(() => { remember({ q, category, type, connected }); }, [q, category, type, connected]);
   const all = useLoad('every', (s) => everyConnector('', s));
   const found = useLoad(`find ${q.trim()}`, async (s) => {
