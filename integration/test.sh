@@ -188,20 +188,25 @@ unit_tests() {
 }
 
 # The tests from outside wait more than they compute, and some do nothing but
-# wait for a minute to pass: both go beside the unit tests. A run may end badly
+# wait for a minute to pass: both go beside the unit tests, and so do some that take
+# minutes, behind the composed way. A run may end badly
 # without having told of a test.
 # The other way to write a proxy, attache_match with Caddy's reverse_proxy, passes
 # the tests of what is streamed, broken off, upgraded and refused.
 composed='^(TestServerSentEvents|TestChunkedUpload|TestTrailers|TestEarlyHints|TestExpectContinue|TestBodilessAndRange|TestBidirectional|TestClientHangsUp|TestKeptConnectionCloses|TestInformationalForEver|TestHintsAroundARefresh|TestAnswerBreaksOff|TestAgentHalfCloses|TestConnectionsBelongToAccounts|TestWebSocket.*|TestReload.*)$'
 patient='^(TestLongSilence|TestDeviceTakeoverOnPostgres)$'
+beside='^(TestDashboardWalk|TestDashboardBundle|TestChaos|TestCanaries|TestLargeBodies)$'
 all_tests() {
 	{
 		{ unit_tests >"$state/unit.json" 2>&1 || touch "$state/bad" "$state/certain"; } &
 		{ outside -parallel 32 -run "$patient" >"$state/patient.json" 2>&1 || touch "$state/bad"; } &
-		{ ATTACHE_COMPOSED=1 outside -run "$composed" >"$state/composed.json" 2>&1 || touch "$state/bad"; } &
-		outside -skip "$patient" || touch "$state/bad"
+		{
+			ATTACHE_COMPOSED=1 outside -run "$composed" >"$state/composed.json" 2>&1 || touch "$state/bad"
+			outside -run "$beside" >"$state/beside.json" 2>&1 || touch "$state/bad"
+		} &
+		outside -skip "$patient|$beside" || touch "$state/bad"
 		wait
-		cat "$state/unit.json" "$state/patient.json" "$state/composed.json"
+		cat "$state/unit.json" "$state/patient.json" "$state/composed.json" "$state/beside.json"
 	} | summarise -passed "$passed" -failed "$failed" -again "$state/again" || { second_try; return; }
 	[ ! -e "$state/bad" ]
 }
