@@ -237,7 +237,8 @@ func (v *visit) setPlaceholders() {
 	if v.call != nil && v.call.Connector != nil {
 		repl.Set("attache.connector", v.call.Connector.Key)
 		repl.Set("attache.account", v.call.Account.Name)
-		repl.Set("attache.operation", v.call.Operation())
+		does, _ := v.call.Does()
+		repl.Set("attache.operation", does.Name)
 	}
 }
 

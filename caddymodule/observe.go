@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -140,7 +139,7 @@ func (a *App) remember(e *resolver.Observation) {
 	}
 	ev := vault.Event{
 		Kind: vault.AuditUse, Code: e.Code, Actor: vault.Actor{Kind: "agent", Name: e.Agent}, AgentID: e.AgentID,
-		Connector: e.Connector, AccountID: e.AccountID, Method: e.Method, Host: hostPort(e), Path: e.Path, Detail: detail(e),
+		Connector: e.Connector, AccountID: e.AccountID, Method: e.Method, Host: hostPort(e), Path: e.Path, Detail: detail(e), Operation: e.Operation, Effect: e.Effect, Resource: e.Resource,
 		Status: e.Status, BytesIn: e.Sent, BytesOut: e.Received, Duration: e.Duration,
 	}
 	switch {
@@ -174,9 +173,9 @@ func detail(e *resolver.Observation) string {
 	case e.Cut != "":
 		return "cut: " + e.Cut + ", reached: " + e.Reached
 	case e.Kept:
-		return strings.TrimSpace(e.Operation + " (client_credential_kept)")
+		return "client_credential_kept"
 	case e.Echo:
-		return strings.TrimSpace(e.Operation + " (an echo of the credential was replaced)")
+		return "an echo of the credential was replaced"
 	}
-	return e.Operation
+	return ""
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/providers/operations"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver/operation"
 	"github.com/attache-proxy/attache/resolver/override"
@@ -194,10 +195,10 @@ type Call struct {
 	onlyReads bool
 	// writes says that it needs a grant for more than reading.
 	writes bool
-	// deed is what the grant's rules decide on; nil where it has none, and then operation is
-	// the name that the table has.
-	deed      *deed
-	operation string
+	// deed is what the grant's rules decide on; nil where it has none, and then does is what
+	// the head says.
+	deed *deed
+	does operations.Operation
 	// head is what its head says of what it does, where that is asked for (Explain).
 	head *operation.Head
 	// route is whose way of reaching the service is taken where Connector is nil.
@@ -341,7 +342,7 @@ func (r *Resolver) permit(ctx context.Context, call *Call, ask Ask, g Granted) e
 		if err := call.judge(head, g.Operations); err != nil {
 			return err
 		}
-	} else if call.operation = operation.Name(&head); call.writes && !g.Write {
+	} else if call.does = operation.Glance(&head); call.writes && !g.Write {
 		return &Refusal{Code: "not_permitted",
 			Detail: fmt.Sprintf("agent %s may only read with connector %s, account %s; %s is writing", ask.Agent.Name, c.Key, g.Account.Name, override.Says(does)),
 			Next:   "Do not repeat this request. If writing is needed, ask the operator for: grant " + c.Key + " write."}

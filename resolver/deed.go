@@ -129,16 +129,17 @@ func (call *Call) smallest(d rule.Decision) string {
 	return rule.Line(what)
 }
 
-// Operation is the name of what the call does; empty where that is not known.
-func (call *Call) Operation() string {
+// Does is what the call does, as far as that is known; not where it hangs on a body that
+// was not read.
+func (call *Call) Does() (does operations.Operation, known bool) {
 	if call.deed == nil {
-		return call.operation
+		return call.does, call.Connector != nil
 	}
 	request := call.deed.done.Load()
 	if request == nil {
-		return ""
+		return does, false
 	}
-	return request.Name()
+	return request.Sum(), true
 }
 
 // mayStill reports whether rules that are in force now permit a call that is under way.

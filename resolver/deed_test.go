@@ -150,8 +150,8 @@ func TestRules(t *testing.T) {
 				}
 				code = ref.Code
 			}
-			if code != c.code || call.Operation() != c.operation || call.Event().Operation != c.operation {
-				t.Errorf("%s: %q %.80q by key %v = %q as %q (%v), want %q as %q", c.rules, c.sent.head, c.sent.body, byKey, code, call.Operation(), err, c.code, c.operation)
+			if code != c.code || call.Event().Operation != c.operation {
+				t.Errorf("%s: %q %.80q by key %v = %q as %q (%v), want %q as %q", c.rules, c.sent.head, c.sent.body, byKey, code, call.Event().Operation, err, c.code, c.operation)
 			}
 			if c.code != "" && len(s.requests) > 0 {
 				t.Errorf("%s: %q %.80q was refused and sent", c.rules, c.sent.head, c.sent.body)

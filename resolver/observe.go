@@ -27,8 +27,9 @@ type Observation struct {
 	AgentID, AccountID       string
 	Door                     Door
 	Method, Host, Port, Path string
-	// Operation is what the request does, where that is known.
-	Operation string
+	// Operation, Effect and Resource are what the request does, where that is known: names
+	// joined by " + " and the gravest effect where it is several.
+	Operation, Effect, Resource string
 	// Status is what the agent got.
 	Status         int
 	Sent, Received int64
@@ -55,6 +56,7 @@ const MaxText = 2 << 10
 // SHA-256 of the whole, so that equal ones can be told.
 func (e *Observation) Bound() {
 	e.Method, e.Host, e.Path, e.Operation = bounded(e.Method), bounded(e.Host), bounded(e.Path), bounded(printable.Line(e.Operation))
+	e.Resource = bounded(printable.Line(e.Resource))
 }
 
 func bounded(s string) string {

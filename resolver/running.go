@@ -308,7 +308,10 @@ func (call *Call) Event() Observation {
 	if call.Agent != nil {
 		e.Agent, e.AgentID = call.Agent.Name, call.Agent.ID
 	}
-	e.Kept, e.Operation = call.Kept, call.Operation()
+	e.Kept = call.Kept
+	if does, known := call.Does(); known {
+		e.Operation, e.Effect, e.Resource = does.Name, does.Effect.String(), does.Resource
+	}
 	if call.Connector != nil {
 		e.Connector = call.Connector.Key
 	}

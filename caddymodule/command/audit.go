@@ -41,6 +41,7 @@ Examples:
 		f.String("account", "", "Only what concerns this account: ID or CONNECTOR:NAME")
 		f.String("agent", "", "Only what concerns this agent: ID or NAME")
 		f.String("connector", "", "Only what concerns this connector")
+		f.String("operation", "", "Only calls that do this, by its whole name: issues/create")
 		f.String("kind", "", "Only events of this kind: use, refusal, refresh, state, admin, system")
 		f.String("code", "", "Only events with this code, such as account.expired or not_permitted")
 		f.String("since", "", "All events from then on: 2h, 30d, 2026-01-31 or 2026-01-31T18:00:00Z")
@@ -52,7 +53,7 @@ Examples:
 }
 
 func showAudit(a *asking, _ []string) error {
-	q := a.query("connector", "kind", "code")
+	q := a.query("connector", "operation", "kind", "code")
 	if err := a.concerning(q); err != nil {
 		return err
 	}
@@ -169,7 +170,7 @@ func (a *asking) eventLine(e audit.Event) string {
 	} else {
 		words = append(words, e.Connector)
 	}
-	words = append(words, e.Method, e.Host+e.Path)
+	words = append(words, e.Operation, e.Resource, e.Method, e.Host+e.Path)
 	if e.Status != 0 {
 		words = append(words, strconv.Itoa(e.Status))
 	}

@@ -301,12 +301,23 @@ func deletes(name string, effect operations.Effect) operations.Effect {
 	return effect
 }
 
-// Name is the table's name for what a request's head says, and that of gRPC; empty
-// where it has none. It costs no more than to look it up.
-func Name(h *Head) string {
-	if op, ok := h.find(h.Methods[0]); ok {
-		return op.Name
+// Glance is what a request's head says of what it does, where nothing is decided by it:
+// by the table, else gRPC's name and whether the connector takes it for reading. It costs
+// no more than to look it up.
+func Glance(h *Head) operations.Operation {
+	op, found := h.find(h.Methods[0])
+	if !found {
+		op.Name, _ = rpcName(h.Header, h.Path)
 	}
-	name, _ := rpcName(h.Header, h.Path)
-	return name
+	if op.Effect == operations.Unknown && h.Connector.Spoken(h.Host, h.Path) == providers.Plain {
+		switch {
+		case h.Connector.Reads(h.Does):
+			op.Effect = operations.Read
+		case !slices.ContainsFunc(h.Methods, func(m string) bool { return m != http.MethodDelete }):
+			op.Effect = operations.Delete
+		default:
+			op.Effect = operations.Write
+		}
+	}
+	return op
 }

@@ -186,16 +186,31 @@ func (s *Set) OnlyReading() *Set {
 	return &Set{rules: append([]rule{reading}, s.rules...)}
 }
 
-// Name is what the request does, in a word: the names of its operations.
-func (r *Request) Name() string {
+// And joins the names of several operations of one request.
+const And = " + "
+
+// Sum is what the request does, as one operation: names joined by And, the gravest effect,
+// and the resource that all of them are done to.
+func (r *Request) Sum() operations.Operation {
+	if len(r.Does) == 0 {
+		return operations.Operation{}
+	}
+	sum := r.Does[0].Operation
 	if len(r.Does) == 1 {
-		return r.Does[0].Name
+		return sum
 	}
 	var names []string
 	for _, d := range r.Does {
 		if d.Name != "" && !slices.Contains(names, d.Name) {
 			names = append(names, d.Name)
 		}
+		if d.Resource != sum.Resource {
+			sum.Resource = ""
+		}
+		if sum.Effect != operations.Unknown && (d.Effect == operations.Unknown || d.Effect > sum.Effect) {
+			sum.Effect = d.Effect
+		}
 	}
-	return strings.Join(names, " + ")
+	sum.Name = strings.Join(names, And)
+	return sum
 }

@@ -123,7 +123,7 @@ func TestAuditFilters(t *testing.T) {
 		ctx, s := t.Context(), v.System()
 		base := time.Now().Add(-time.Hour)
 		for i := range 30 {
-			e := vault.Event{At: base.Add(time.Duration(i) * time.Minute), Kind: []string{vault.AuditUse, vault.AuditRefusal}[i%2], AgentID: fmt.Sprint("agt_", i%3), AccountID: fmt.Sprint("acc_", i%5), Code: "c"}
+			e := vault.Event{At: base.Add(time.Duration(i) * time.Minute), Kind: []string{vault.AuditUse, vault.AuditRefusal}[i%2], AgentID: fmt.Sprint("agt_", i%3), AccountID: fmt.Sprint("acc_", i%5), Code: "c", Operation: fmt.Sprint("issues/", i%7), Effect: "write", Resource: "acme/private"}
 			want(t, "Record", v.Record(ctx, e), nil)
 		}
 		want(t, "Flush", v.Flush(ctx), nil)
@@ -135,6 +135,8 @@ func TestAuditFilters(t *testing.T) {
 			{vault.AuditFilter{AgentID: "agt_1"}, func(i int) bool { return i%3 == 1 }},
 			{vault.AuditFilter{AccountID: "acc_4", Kind: vault.AuditRefusal}, func(i int) bool { return i%5 == 4 && i%2 == 1 }},
 			{vault.AuditFilter{From: base.Add(10 * time.Minute), To: base.Add(20 * time.Minute)}, func(i int) bool { return i >= 10 && i < 20 }},
+			{vault.AuditFilter{Operation: "issues/3", AgentID: "agt_0"}, func(i int) bool { return i%7 == 3 && i%3 == 0 }},
+			{vault.AuditFilter{Operation: "issues/"}, func(int) bool { return false }},
 			{vault.AuditFilter{Code: "d"}, func(int) bool { return false }},
 		} {
 			n := 0
@@ -148,6 +150,9 @@ func TestAuditFilters(t *testing.T) {
 				t.Errorf("Audit(%+v) = %d events, want %d", tt.f, len(l.Items), n)
 			}
 			for i := 1; i < len(l.Items); i++ {
+				if e := l.Items[i]; e.Effect != "write" || e.Resource != "acme/private" || !strings.HasPrefix(e.Operation, "issues/") {
+					t.Errorf("Audit(%+v): %+v", tt.f, e)
+				}
 				if l.Items[i].At.After(l.Items[i-1].At) {
 					t.Errorf("Audit(%+v) is not newest first", tt.f)
 				}

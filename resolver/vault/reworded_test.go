@@ -3,6 +3,9 @@ package vault_test
 import (
 	"bytes"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,7 +25,7 @@ func TestPayloadReworded(t *testing.T) {
 		var export bytes.Buffer
 		want(t, "Export", v.Export(t.Context(), &export, false, nil), nil)
 		want(t, "Close", v.Close(), nil)
-		for _, q := range []string{"ALTER TABLE grants DROP COLUMN operations", "DELETE FROM attache_schema WHERE version_id >= 6"} {
+		for _, q := range append(undone(t, 6), "DELETE FROM attache_schema WHERE version_id >= 6") {
 			if _, err := raw(t, c).Exec(q); err != nil {
 				t.Fatal(err)
 			}
@@ -54,4 +57,25 @@ func TestPayloadReworded(t *testing.T) {
 			want(t, "Close", v.Close(), nil)
 		}
 	})
+}
+
+// undone are the statements that undo the migrations from one on, the last first.
+func undone(t *testing.T, from int) (statements []string) {
+	t.Helper()
+	files, err := filepath.Glob("database/migrations/*.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no migrations", err)
+	}
+	for _, file := range slices.Backward(files) {
+		n := 0
+		_, err := fmt.Sscanf(filepath.Base(file), "%d_", &n)
+		text, readErr := os.ReadFile(file)
+		if err != nil || readErr != nil {
+			t.Fatal(file, err, readErr)
+		}
+		if _, down, ok := strings.Cut(string(text), "-- +goose Down\n"); ok && n >= from {
+			statements = append(statements, strings.FieldsFunc(strings.TrimRight(down, "\n"), func(r rune) bool { return r == ';' })...)
+		}
+	}
+	return statements
 }

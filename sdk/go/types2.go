@@ -109,10 +109,16 @@ type Event struct {
 	Connector  string   `json:"connector,omitempty"`
 	Detail     string   `json:"detail,omitempty"`
 	DurationMs *float64 `json:"duration_ms,omitempty"`
-	Host       string   `json:"host,omitempty"`
-	Method     string   `json:"method,omitempty"`
+	// read, write, delete, admin, money or unknown.
+	Effect string `json:"effect,omitempty"`
+	Host   string `json:"host,omitempty"`
+	Method string `json:"method,omitempty"`
+	// What the request does, such as issues/create; several are joined by " + ".
+	Operation string `json:"operation,omitempty"`
 	// Without its query.
 	Path string `json:"path,omitempty"`
+	// What it is done to, such as acme/private.
+	Resource string `json:"resource,omitempty"`
 	// What the agent got.
 	Status *int64 `json:"status,omitempty"`
 }

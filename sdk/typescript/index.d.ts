@@ -636,10 +636,16 @@ export interface Event {
   connector?: string;
   detail?: string;
   duration_ms?: number;
+  /** read, write, delete, admin, money or unknown. */
+  effect?: string;
   host?: string;
   method?: string;
+  /** What the request does, such as issues/create; several are joined by " + ". */
+  operation?: string;
   /** Without its query. */
   path?: string;
+  /** What it is done to, such as acme/private. */
+  resource?: string;
   /** What the agent got. */
   status?: number;
 }
@@ -1523,7 +1529,7 @@ export interface AppsCalls {
 
 export interface AuditCalls {
   /** What happened, the newest first. */
-  list(query?: { after?: string; limit?: number; kind?: "use" | "open" | "refusal" | "refresh" | "state" | "admin" | "system"; code?: string; organisation?: string; agent_id?: string; account_id?: string; connector?: string; actor?: string; outcome?: "ok" | "failed" | "refused"; path?: string; from?: string; to?: string }, options?: Options): Promise<EventList>;
+  list(query?: { after?: string; limit?: number; kind?: "use" | "open" | "refusal" | "refresh" | "state" | "admin" | "system"; code?: string; organisation?: string; agent_id?: string; account_id?: string; connector?: string; actor?: string; outcome?: "ok" | "failed" | "refused"; operation?: string; path?: string; from?: string; to?: string }, options?: Options): Promise<EventList>;
 }
 
 export interface ConnectorsCalls {

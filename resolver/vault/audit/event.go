@@ -40,11 +40,14 @@ type Event struct {
 	BytesOut     int64 // of the answer's body
 	Duration     time.Duration
 	Detail       string
+	// Operation, Effect and Resource are what the request does, where that is known; several
+	// operations of one request are joined by " + ".
+	Operation, Effect, Resource string
 }
 
 // Columns are those of the table audit.
 const Columns = `id, at, kind, code, organisation, actor_kind, actor, agent_id, connector, account_id,
-	method, host, path, status, bytes_in, bytes_out, micros, detail`
+	method, host, path, status, bytes_in, bytes_out, micros, detail, operation, effect, resource`
 
 var insertAudit = "INSERT INTO audit (" + Columns + ") VALUES "
 
@@ -53,13 +56,13 @@ var auditRow = "(" + strings.TrimSuffix(strings.Repeat("?, ", strings.Count(Colu
 
 func (e *Event) values() []any {
 	return []any{e.ID, database.Micros(e.At), e.Kind, e.Code, e.Organisation, e.Actor.Kind, e.Actor.Name, e.AgentID, e.Connector, e.AccountID,
-		e.Method, e.Host, e.Path, int64(e.Status), e.BytesIn, e.BytesOut, e.Duration.Microseconds(), e.Detail}
+		e.Method, e.Host, e.Path, int64(e.Status), e.BytesIn, e.BytesOut, e.Duration.Microseconds(), e.Detail, e.Operation, e.Effect, e.Resource}
 }
 
 func scanEvent(s database.Scanner) (e Event, err error) {
 	var us int64
 	err = s.Scan(&e.ID, database.Time(&e.At), &e.Kind, &e.Code, &e.Organisation, &e.Actor.Kind, &e.Actor.Name, &e.AgentID, &e.Connector, &e.AccountID,
-		&e.Method, &e.Host, &e.Path, &e.Status, &e.BytesIn, &e.BytesOut, &us, &e.Detail)
+		&e.Method, &e.Host, &e.Path, &e.Status, &e.BytesIn, &e.BytesOut, &us, &e.Detail, &e.Operation, &e.Effect, &e.Resource)
 	e.Duration = time.Duration(us) * time.Microsecond
 	return e, err
 }
@@ -74,7 +77,7 @@ func (e *Event) complete(now time.Time) {
 	if e.Organisation == "" {
 		e.Organisation = DefaultOrganisation
 	}
-	for _, s := range []*string{&e.Code, &e.Method, &e.Host, &e.Path, &e.Detail, &e.AgentID, &e.AccountID, &e.Connector, &e.Actor.Name} {
+	for _, s := range []*string{&e.Code, &e.Method, &e.Host, &e.Path, &e.Detail, &e.Operation, &e.Resource, &e.AgentID, &e.AccountID, &e.Connector, &e.Actor.Name} {
 		*s = database.Storable(*s)
 	}
 }
@@ -89,8 +92,10 @@ func Write(ctx context.Context, t *database.Tx, e Event) error {
 // Filter narrows the audit; empty fields match all.
 type Filter struct {
 	Kind, Code, Organisation, AgentID, AccountID, Connector, Actor string
-	// Method and Path are of an operation; Path is the beginning of one.
+	// Path is the beginning of one.
 	Method, Path string
+	// Operation is one whole name.
+	Operation string
 	// Outcome is OutcomeOK, OutcomeFailed or OutcomeRefused; empty for any.
 	Outcome  string
 	From, To time.Time
@@ -161,6 +166,9 @@ func (s *View) where(f Filter) *database.Where {
 	}
 	if f.Code != "" {
 		w.Add("code = ? AND code <> ''", f.Code)
+	}
+	if f.Operation != "" {
+		w.Add("operation = ? AND operation <> ''", f.Operation)
 	}
 	if f.Connector != "" {
 		w.Add("connector = ? AND connector <> ''", f.Connector)

@@ -21,7 +21,7 @@ const (
 )
 
 // auditRows are the sizes in which rows are inserted with one statement: few, so
-// that few statements are prepared. 18 parameters each; SQLite allows 32766.
+// that few statements are prepared. 21 parameters each; SQLite allows 32766.
 var auditRows = []int{256, 32, 4, 1}
 
 // Log writes events in batches, so that no request waits for a disk.

@@ -48,13 +48,15 @@ type pathKey struct {
 	path string
 }
 
-// maxPaths is how many paths are counted apart per account and day; the others
-// count as otherPaths. maxKnown bounds the accounts whose paths are remembered;
+// maxPaths is how many operations and paths are counted apart per account and day; the
+// others count as otherPaths. maxKnown bounds the accounts whose paths are remembered;
 // beyond it the count of paths begins anew, which is still a bound.
 const (
 	maxPaths   = 100
 	maxKnown   = 10_000
 	otherPaths = "(other)"
+	// maxName is how long an operation's name may be, in bytes, to be counted by.
+	maxName = 200
 )
 
 // knownPaths remembers which paths are counted today. It forgets at midnight.
@@ -78,7 +80,7 @@ func (c *usageCounter) add(e *Event) {
 		c.sums[key] = s
 	}
 	s.add(e)
-	c.calls[pathKey{key, c.paths.name(key, e.Method+" "+pathShape(e.Path))}]++
+	c.calls[pathKey{key, c.paths.name(key, e.does())}]++
 }
 
 func (s *usageSum) add(e *Event) {
@@ -118,6 +120,14 @@ func (k *knownPaths) name(key usageKey, path string) string {
 		known[path] = true
 	}
 	return path
+}
+
+// does is what a call counts as: its operation, or else its method and path.
+func (e *Event) does() string {
+	if e.Operation != "" && len(e.Operation) <= maxName {
+		return e.Operation
+	}
+	return e.Method + " " + pathShape(e.Path)
 }
 
 // pathShape makes paths that differ in an id the same: at most four segments,

@@ -19,9 +19,10 @@ func (l *Log) UsageOf(ctx context.Context, accountID string, start, end time.Tim
 		WHERE account_id = ? AND day >= ? AND day <= ? ORDER BY day`, accountID, DayOf(start), DayOf(end))
 }
 
-// PathUsage is how often a path was called; ids in it are *.
+// PathUsage is how often an operation or, where that has no name, a path was called; ids
+// in paths are *.
 type PathUsage struct {
-	Path  string // "GET /users/*"
+	Path  string // "issues/create", "GET /users/*"
 	Calls int64
 }
 

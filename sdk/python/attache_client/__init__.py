@@ -232,9 +232,9 @@ class _Audit:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
 
-    def list(self, *, after: Optional[str] = None, limit: Optional[int] = None, kind: Optional[Literal["use", "open", "refusal", "refresh", "state", "admin", "system"]] = None, code: Optional[str] = None, organisation: Optional[str] = None, agent_id: Optional[str] = None, account_id: Optional[str] = None, connector: Optional[str] = None, actor: Optional[str] = None, outcome: Optional[Literal["ok", "failed", "refused"]] = None, path: Optional[str] = None, from_: Optional[str] = None, to: Optional[str] = None, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.EventList:
+    def list(self, *, after: Optional[str] = None, limit: Optional[int] = None, kind: Optional[Literal["use", "open", "refusal", "refresh", "state", "admin", "system"]] = None, code: Optional[str] = None, organisation: Optional[str] = None, agent_id: Optional[str] = None, account_id: Optional[str] = None, connector: Optional[str] = None, actor: Optional[str] = None, outcome: Optional[Literal["ok", "failed", "refused"]] = None, operation: Optional[str] = None, path: Optional[str] = None, from_: Optional[str] = None, to: Optional[str] = None, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.EventList:
         """What happened, the newest first."""
-        return self._caller.call("GET", "/api/v1/audit", {"after": after, "limit": limit, "kind": kind, "code": code, "organisation": organisation, "agent_id": agent_id, "account_id": account_id, "connector": connector, "actor": actor, "outcome": outcome, "path": path, "from": from_, "to": to}, None, idempotency_key, if_match)
+        return self._caller.call("GET", "/api/v1/audit", {"after": after, "limit": limit, "kind": kind, "code": code, "organisation": organisation, "agent_id": agent_id, "account_id": account_id, "connector": connector, "actor": actor, "outcome": outcome, "operation": operation, "path": path, "from": from_, "to": to}, None, idempotency_key, if_match)
 
 
 class _Connectors:
@@ -645,9 +645,9 @@ class _AsyncAudit:
     def __init__(self, caller: AsyncCaller) -> None:
         self._caller = caller
 
-    async def list(self, *, after: Optional[str] = None, limit: Optional[int] = None, kind: Optional[Literal["use", "open", "refusal", "refresh", "state", "admin", "system"]] = None, code: Optional[str] = None, organisation: Optional[str] = None, agent_id: Optional[str] = None, account_id: Optional[str] = None, connector: Optional[str] = None, actor: Optional[str] = None, outcome: Optional[Literal["ok", "failed", "refused"]] = None, path: Optional[str] = None, from_: Optional[str] = None, to: Optional[str] = None, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.EventList:
+    async def list(self, *, after: Optional[str] = None, limit: Optional[int] = None, kind: Optional[Literal["use", "open", "refusal", "refresh", "state", "admin", "system"]] = None, code: Optional[str] = None, organisation: Optional[str] = None, agent_id: Optional[str] = None, account_id: Optional[str] = None, connector: Optional[str] = None, actor: Optional[str] = None, outcome: Optional[Literal["ok", "failed", "refused"]] = None, operation: Optional[str] = None, path: Optional[str] = None, from_: Optional[str] = None, to: Optional[str] = None, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.EventList:
         """What happened, the newest first."""
-        return await self._caller.call("GET", "/api/v1/audit", {"after": after, "limit": limit, "kind": kind, "code": code, "organisation": organisation, "agent_id": agent_id, "account_id": account_id, "connector": connector, "actor": actor, "outcome": outcome, "path": path, "from": from_, "to": to}, None, idempotency_key, if_match)
+        return await self._caller.call("GET", "/api/v1/audit", {"after": after, "limit": limit, "kind": kind, "code": code, "organisation": organisation, "agent_id": agent_id, "account_id": account_id, "connector": connector, "actor": actor, "outcome": outcome, "operation": operation, "path": path, "from": from_, "to": to}, None, idempotency_key, if_match)
 
 
 class _AsyncConnectors:

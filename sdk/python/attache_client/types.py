@@ -432,9 +432,12 @@ class Event(_Event, total=False):
     connector: str
     detail: str
     duration_ms: float
+    effect: str
     host: str
     method: str
+    operation: str
     path: str
+    resource: str
     status: int
 
 _ExchangeIn = TypedDict("_ExchangeIn", {})

@@ -38,7 +38,7 @@ export type MetadataOption = Option & {
 export type Metadata = { key: string; title: string; docs?: string; options: MetadataOption[] };
 export type AuditEvent = {
   id: string; at: string; kind: string; code?: string; organisation: string; actor_kind?: string; actor?: string; agent_id?: string; connector?: string;
-  account_id?: string; method?: string; host?: string; path?: string; status?: number; bytes_in?: number; bytes_out?: number; duration_ms?: number; detail?: string;
+  account_id?: string; method?: string; host?: string; path?: string; status?: number; bytes_in?: number; bytes_out?: number; duration_ms?: number; detail?: string; operation?: string; effect?: string; resource?: string;
   [more: string]: unknown;
 };
 export type App = {

@@ -95,12 +95,14 @@ export function scopeWords(scope: string): string {
   return noun ? `${verb} ${noun}` : `${verb} what the account can see`;
 }
 
+const done = (e: AuditEvent) => (e.resource ? `${e.operation} on ${e.resource}` : e.operation || '');
+
 // headline says an event in a few words.
 export function headline(e: AuditEvent): string {
   switch (e.kind) {
-    case 'use': return e.method ? `${e.method} ${e.host || ''}${e.path || ''}` : 'Call';
-    case 'open': return `Opened ${e.method || ''} ${e.host || ''}${e.path || ''}`;
-    case 'refusal': return `Refused: ${said(e.code || '')}`;
+    case 'use': if (e.operation) return done(e); return e.method ? `${e.method} ${e.host || ''}${e.path || ''}` : 'Call';
+    case 'open': return e.operation ? `Opened ${done(e)}` : `Opened ${e.method || ''} ${e.host || ''}${e.path || ''}`;
+    case 'refusal': return `Refused: ${said(e.code || '')}${e.operation ? `, ${done(e)}` : ''}`;
     case 'refresh': return e.code === 'account.refreshed' ? 'Token refreshed' : 'Refresh failed';
   }
   const [noun, verb] = (e.code || '').split('.');

@@ -7,7 +7,7 @@ import { Button, Check, cx, Empty, everywhere, Facts, Field, Fold, Mono, Page, T
 import type { AuditEvent } from '../types';
 import { bytes, exact, headline, kinds, millis } from '../words';
 
-const names = ['kind', 'outcome', 'agent_id', 'account_id', 'connector', 'actor', 'path', 'code', 'organisation', 'from', 'to'] as const;
+const names = ['kind', 'outcome', 'agent_id', 'account_id', 'connector', 'operation', 'actor', 'path', 'code', 'organisation', 'from', 'to'] as const;
 const ranges: [string, string][] = [['', 'Any time'], ['1h', 'The last hour'], ['24h', 'The last 24 hours'], ['today', 'Today'], ['yesterday', 'Yesterday'], ['7d', 'The last 7 days'], ['own', 'From … to …']];
 
 // bounds are the moments that a range stands for.
@@ -53,8 +53,9 @@ export function Audit() {
   const seen = new Set(fresh.map((e) => e.id));
   const items = [...fresh, ...rows.items.filter((e) => !seen.has(e.id))];
   const columns: Column<AuditEvent>[] = [
-    { name: 'What', main: true, cell: (e) => <button type="button" class="plain named" aria-expanded={open === e.id} onClick={() => setOpen(open === e.id ? '' : e.id)}><span class={cx('dot', tone(e))} aria-hidden="true" /><span class={cx('clip', e.kind === 'use' && 'mono')} dir="auto" title={headline(e)}>{headline(e)}{e.kind !== 'use' && e.detail && <span class="soft"> · {e.detail}</span>}</span></button> },
+    { name: 'What', main: true, cell: (e) => <button type="button" class="plain named" aria-expanded={open === e.id} onClick={() => setOpen(open === e.id ? '' : e.id)}><span class={cx('dot', tone(e))} aria-hidden="true" /><span class={cx('clip', e.kind === 'use' && 'mono')} dir="auto" title={e.method ? `${e.method} ${e.host || ''}${e.path || ''}` : headline(e)}>{headline(e)}{e.kind !== 'use' && e.detail && <span class="soft"> · {e.detail}</span>}</span></button> },
     { name: 'Outcome', w: 136, cell: (e) => <Outcome e={e} /> },
+    { name: 'Effect', w: 84, phone: false, cell: (e) => (e.effect && e.effect !== 'unknown' ? e.effect : '') },
     { name: 'Who', w: 130, cell: (e) => <span class="clip" dir="auto">{e.actor || e.agent_id || e.actor_kind || ''}</span> },
     { name: 'Connector', w: 130, cell: (e) => <span class="clip" dir="auto">{e.connector || ''}</span> },
     { name: 'Took', w: 84, num: true, phone: false, cell: (e) => (e.duration_ms ? millis(e.duration_ms) : '') },
@@ -72,9 +73,10 @@ export function Audit() {
         <Field label="Who" value={filter.actor} set={set('actor')} placeholder="agent or person" />
         <Field label="Connector" value={filter.connector} set={set('connector')} placeholder="any" mono />
         <Field label="When" value={range} set={(r) => { setRange(r); setAt(bounds(r)); }} options={ranges} />
-        <Fold title="More filters" open={Boolean(filter.path || filter.code || filter.agent_id || filter.account_id || filter.organisation)}>
+        <Fold title="More filters" open={Boolean(filter.operation || filter.path || filter.code || filter.agent_id || filter.account_id || filter.organisation)}>
           <div class="filters">
-            <Field label="Operation" value={filter.path} set={set('path')} placeholder="GET /v1/orders" mono hint="A method, the beginning of a path, or both." />
+            <Field label="Operation" value={filter.operation} set={set('operation')} placeholder="issues/create" mono hint="Its whole name." />
+            <Field label="Request" value={filter.path} set={set('path')} placeholder="GET /v1/orders" mono hint="A method, the beginning of a path, or both." />
             <Field label="Code" value={filter.code} set={set('code')} placeholder="not_permitted" mono />
             <Field label="Agent’s id" value={filter.agent_id} set={set('agent_id')} placeholder="agt_…" mono />
             <Field label="Account’s id" value={filter.account_id} set={set('account_id')} placeholder="acc_…" mono />
@@ -111,12 +113,14 @@ function Details({ e, close, only }: { e: AuditEvent; close: () => void; only: (
         ['When', <>{exact(e.at)} (<Time at={e.at} />)</>], ['Outcome', <Outcome e={e} />], ['Code', e.code && <Mono>{e.code}</Mono>], ['Who', [e.actor, e.actor_kind].filter(Boolean).join(', ')],
         ['Agent', e.agent_id && <a href={href('agents', e.agent_id)}><Mono>{e.agent_id}</Mono></a>], ['Account', e.account_id && <a href={href('accounts', e.account_id)}><Mono>{e.account_id}</Mono></a>],
         ['Connector', e.connector && <a href={href('connectors', e.connector)}>{e.connector}</a>], ['Request', e.method && <Mono>{`${e.method} ${e.host || ''}${e.path || ''}`}</Mono>],
+        ['Operation', e.operation && <Mono>{e.operation}</Mono>], ['Effect', e.effect], ['Resource', e.resource && <Mono>{e.resource}</Mono>],
         ['Took', e.duration_ms ? millis(e.duration_ms) : ''], ['Sent, received', (e.bytes_in || e.bytes_out) ? `${bytes(e.bytes_in || 0)}, ${bytes(e.bytes_out || 0)}` : ''],
         ['Organisation', e.organisation], ['Id', <Mono>{e.id}</Mono>],
       ]} />
       <div class="actions">
         {e.agent_id && <Button small onClick={() => only({ agent_id: e.agent_id! })}>Only this agent</Button>}
         {e.account_id && <Button small onClick={() => only({ account_id: e.account_id! })}>Only this account</Button>}
+        {e.operation && <Button small onClick={() => only({ operation: e.operation! })}>Only this operation</Button>}
         {e.code && <Button small onClick={() => only({ code: e.code! })}>Only this code</Button>}
       </div>
     </section>
