@@ -181,6 +181,8 @@ type Limits struct {
 
 // Granted is an account that an agent may use, and for what.
 type Granted struct {
+	// ID is the vault's; empty for a grant of the Caddyfile.
+	ID      string
 	Account *Account
 	// Write is true where more than reading was granted.
 	Write bool

@@ -12,6 +12,7 @@ import (
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/operations"
 	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/approval"
 	"github.com/attache-proxy/attache/resolver/operation"
 	"github.com/attache-proxy/attache/resolver/override"
 	"github.com/attache-proxy/attache/resolver/refusal"
@@ -32,6 +33,7 @@ type Resolver struct {
 	inflate     func(*Call, int64) (func(), error)
 	running     *Running
 	operations  Tables
+	approvals   *approval.Desk
 
 	// renewal of the index; nil where it never changes.
 	renewal *reindex.Renewal
@@ -69,11 +71,13 @@ type Config struct {
 	SignURL URLSigner
 	// Operations finds connectors' tables; nil means that none has one.
 	Operations Tables
+	// Approvals holds requests on which a person decides; nil refuses them.
+	Approvals *approval.Desk
 }
 
 // New makes a Resolver.
 func New(c Config) *Resolver {
-	r := &Resolver{directory: c.Directory, credentials: c.Credentials, observer: c.Observer, transports: newTransports(c.Transports), moreURL: c.MoreURL, signURL: c.SignURL, maxBody: c.SignedBody, inflate: c.Inflate, running: c.Running, operations: c.Operations}
+	r := &Resolver{directory: c.Directory, credentials: c.Credentials, observer: c.Observer, transports: newTransports(c.Transports), moreURL: c.MoreURL, signURL: c.SignURL, maxBody: c.SignedBody, inflate: c.Inflate, running: c.Running, operations: c.Operations, approvals: c.Approvals}
 	if r.maxBody == 0 {
 		r.maxBody = DefaultSignedBody
 	}
@@ -199,6 +203,11 @@ type Call struct {
 	// the head says.
 	deed *deed
 	does operations.Operation
+	// grant is the vault's id of the grant, and approval the handle of the question to a
+	// person, whom it waits for now where waits is set.
+	grant    string
+	approval atomic.Pointer[string]
+	waits    atomic.Bool
 	// head is what its head says of what it does, where that is asked for (Explain).
 	head *operation.Head
 	// route is whose way of reaching the service is taken where Connector is nil.
@@ -326,7 +335,7 @@ func vaultAway(err error) error {
 // permit decides whether the account that was chosen may be used for this.
 func (r *Resolver) permit(ctx context.Context, call *Call, ask Ask, g Granted) error {
 	c := call.Connector
-	call.onlyReads = !g.Write
+	call.onlyReads, call.grant = !g.Write, g.ID
 	does := ask.does(c)
 	call.methods, call.Method = does.Methods, override.Effective(does.Methods)
 	if err := override.CheckMethods(does.Methods); err != nil {

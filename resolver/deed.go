@@ -1,12 +1,12 @@
 package resolver
 
 import (
-	"fmt"
 	"net/http"
 	"sync/atomic"
 
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/operations"
+	"github.com/attache-proxy/attache/resolver/denial"
 	"github.com/attache-proxy/attache/resolver/limit"
 	"github.com/attache-proxy/attache/resolver/operation"
 	"github.com/attache-proxy/attache/resolver/rule"
@@ -18,6 +18,17 @@ type deed struct {
 	rules *rule.Set
 	// done is what is known of it; nil while that hangs on the body.
 	done atomic.Pointer[rule.Request]
+	// asks is the decision that leaves it to a person; nil for none.
+	asks atomic.Pointer[rule.Decision]
+}
+
+// asking is the decision that leaves the call to a person; nil for none. Nothing may be
+// sent before they have said yes.
+func (d *deed) asking() *rule.Decision {
+	if d == nil {
+		return nil
+	}
+	return d.asks.Load()
 }
 
 // waits reports a deed that is known only when the body was read.
@@ -78,55 +89,25 @@ func (call *Call) judgeBody(body []byte, of *limit.Agent) error {
 
 func (call *Call) decided(request *rule.Request) error {
 	d := call.deed.rules.Decide(request)
-	if d.Allowed {
+	switch {
+	case d.Allowed:
+		return nil
+	case d.Ask != nil:
+		call.deed.asks.Store(&d)
 		return nil
 	}
-	return call.denied(d, request.Why)
+	return call.about().Of(d, request.Why)
 }
 
 // bodyTooLong is the refusal of a body of which the rules would have to know more.
 func (call *Call) bodyTooLong() error {
-	request := rule.Request{Methods: call.methods, Path: call.Path, Why: fmt.Sprintf("its body is longer than %d KiB", operation.MaxBody>>10)}
-	call.deed.done.Store(&request)
-	return call.denied(rule.Decision{Unknown: true}, request.Why)
-}
-
-// denied is the refusal of what rules do not allow.
-func (call *Call) denied(d rule.Decision, why string) error {
-	about := fmt.Sprintf("agent %s, connector %s, account %s: ", call.Agent.Name, call.Connector.Key, call.Account.Name)
-	by := "no rule of the grant allows it"
-	if d.Number > 0 {
-		by = fmt.Sprintf("rule %d of the grant decides, %s", d.Number, d.Rule)
-	}
-	ref := &Refusal{Code: "operation_denied", Operation: d.Operation.Name, Rule: d.Rule}
-	what := call.Method + " " + call.Path
-	if d.Operation.Name != "" {
-		what = d.Operation.Name
-	}
-	switch {
-	case why != "":
-		ref.Code, ref.Next = "operation_unknown", "Send the request in the plain form that the service's documentation has, or ask the operator."
-		ref.Detail = about + "what the request does is not known: " + why + "; " + by
-	case d.Unknown:
-		ref.Code, ref.Next = "operation_unknown", "Do not repeat this request. Ask the operator for a rule that names it: "+call.smallest(d)+"."
-		ref.Detail = about + what + " (" + d.Operation.Effect.String() + ") cannot be compared with a rule; " + by
-	default:
-		ref.Detail = about + what + " (" + d.Operation.Effect.String() + ") is not allowed; " + by
-		ref.Next = "Do not repeat this request, and do not try another way. If it is needed, ask the operator for the rule: " + call.smallest(d) + "."
-	}
+	ref, why := call.about().TooLong()
+	call.deed.done.Store(&rule.Request{Methods: call.methods, Path: call.Path, Why: why})
 	return ref
 }
 
-// smallest is the smallest rule that would permit what was refused.
-func (call *Call) smallest(d rule.Decision) string {
-	what := []string{"allow", d.Operation.Name}
-	if d.Operation.Name == "" {
-		what = []string{"allow", call.Method, call.Path}
-	}
-	if d.Operation.Resource != "" {
-		what = append(what, "on", d.Operation.Resource)
-	}
-	return rule.Line(what)
+func (call *Call) about() *denial.About {
+	return &denial.About{Agent: call.Agent.Name, Connector: call.Connector.Key, Account: call.Account.Name, Method: call.Method, Path: call.Path}
 }
 
 // Does is what the call does, as far as that is known; not where it hangs on a body that
@@ -151,7 +132,11 @@ func (call *Call) mayStill(g *Granted) bool {
 		return g.Operations.Everything()
 	}
 	request := call.deed.done.Load()
-	return request == nil || g.Operations.Decide(request).Allowed
+	if request == nil {
+		return true
+	}
+	d := g.Operations.Decide(request)
+	return d.Allowed || d.Ask != nil && call.deed.asking() != nil // it waits for a person, or they have said yes
 }
 
 // Tables finds the table of operations of a connector; nil for none.

@@ -2,20 +2,6 @@ package resolver
 
 import "cmp"
 
-// Door is how an agent came in.
-type Door string
-
-// The doors. Requests of DoorForward and DoorTunnel name the service's own host,
-// those of DoorPath and DoorHost a connector, and at DoorPresign an agent asks for
-// a URL that works without us.
-const (
-	DoorForward Door = "forward" // absolute form: HTTP_PROXY
-	DoorTunnel  Door = "tunnel"  // CONNECT: HTTPS_PROXY
-	DoorPath    Door = "path"    // http://localhost:8080/connector/…
-	DoorHost    Door = "host"    // http://connector.localhost:8080/…
-	DoorPresign Door = "presign" // POST /.well-known/attache/presign
-)
-
 // Choice is what a request says about which account it means, by where it says
 // so. An empty one says nothing there.
 type Choice struct {

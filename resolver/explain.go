@@ -60,6 +60,9 @@ func (r *Resolver) Explain(ctx context.Context, agent *Agent, q Question) (*Expl
 			err = call.judgeBody(q.Body, nil)
 		}
 	}
+	if d := call.deed.asking(); err == nil && d != nil {
+		err = call.about().Asked(*d)
+	}
 	if ref, ok := AsRefusal(err); ok {
 		x.Refusal = ref
 	} else if err != nil {

@@ -1,76 +1,28 @@
 package resolver
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"time"
-	"unicode/utf8"
-
-	"github.com/attache-proxy/attache/providers/printable"
+	"github.com/attache-proxy/attache/resolver/observation"
 	"github.com/attache-proxy/attache/resolver/outcome"
 )
 
-// Outcome is what became of a call.
-type Outcome = outcome.Outcome
-
-// Phases of an event.
-const (
-	PhaseBegin = "begin" // the request goes on, and another line will tell its end
-	PhaseEnd   = "end"   // the end of a request whose beginning was told
+// What the audit hears, named here for who uses the resolver.
+type (
+	Outcome     = outcome.Outcome
+	Observation = observation.Observation
+	Door        = observation.Door
 )
 
-// Observation is one audited request. It never holds a secret: the path is without
-// query and as it was before it was signed, and headers and bodies are not in it.
-type Observation struct {
-	Agent, Connector, Account string
-	// AgentID and AccountID are those of the vault, or of the Caddyfile.
-	AgentID, AccountID       string
-	Door                     Door
-	Method, Host, Port, Path string
-	// Operation, Effect and Resource are what the request does, where that is known: names
-	// joined by " + " and the gravest effect where it is several.
-	Operation, Effect, Resource string
-	// Status is what the agent got.
-	Status         int
-	Sent, Received int64
-	Duration       time.Duration
-	// Code is the refusal's code, or empty.
-	Code string
-	// Phase is empty for a request that was told with one event.
-	Phase string
-	// Reached is how far it came where that is not to its end, and Cut is why:
-	// agent_left, service_broke_off, permission_ended, echo_unsearchable or aborted.
-	Reached, Cut string
-	// Echo says that the service echoed the credential, and that this was replaced.
-	Echo bool
-	// Kept says that a credential of the client's own was left on the request.
-	Kept bool
-	// Count is how many refusals of this kind the event stands for; zero is one.
-	Count int64
-}
+const (
+	PhaseBegin = observation.PhaseBegin
+	PhaseEnd   = observation.PhaseEnd
+	MaxText    = observation.MaxText
 
-// MaxText is how long a text of an event may be, in bytes.
-const MaxText = 2 << 10
-
-// Bound cuts what an agent chose to MaxText. A text that was cut ends with the
-// SHA-256 of the whole, so that equal ones can be told.
-func (e *Observation) Bound() {
-	e.Method, e.Host, e.Path, e.Operation = bounded(e.Method), bounded(e.Host), bounded(e.Path), bounded(printable.Line(e.Operation))
-	e.Resource = bounded(printable.Line(e.Resource))
-}
-
-func bounded(s string) string {
-	if len(s) <= MaxText {
-		return s
-	}
-	sum := sha256.Sum256([]byte(s))
-	end := "…sha256:" + hex.EncodeToString(sum[:])
-	cut := MaxText - len(end)
-	for cut > 0 && !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + end
-}
+	DoorForward = observation.DoorForward
+	DoorTunnel  = observation.DoorTunnel
+	DoorPath    = observation.DoorPath
+	DoorHost    = observation.DoorHost
+	DoorPresign = observation.DoorPresign
+)
 
 // Observer hears of every request. It must not block, and cannot fail it.
 type Observer interface {

@@ -163,6 +163,8 @@ func (r *Resolver) agentsCall(ctx context.Context, p *Presigning, ask Ask) (*Cal
 			return call, cannotPresign("%s is no host of a connector", ask.Target.Host)
 		case call.deed.waits():
 			return call, cannotPresign("the grant's rules decide by the body of such a request")
+		case call.deed.asking() != nil:
+			return call, cannotPresign(byPerson)
 		case !call.mayPresign:
 			return call, &Refusal{Code: "not_permitted",
 				Detail: fmt.Sprintf("the grant of agent %s for account %s of connector %s does not let it have presigned URLs", p.Agent.Name, call.Account.Name, call.Connector.Key),
@@ -178,11 +180,17 @@ func (r *Resolver) agentsCall(ctx context.Context, p *Presigning, ask Ask) (*Cal
 	if err := r.permit(ctx, call, ask, g); err != nil {
 		return call, err
 	}
-	if call.deed.waits() {
+	switch {
+	case call.deed.waits():
 		return call, cannotPresign("the grant's rules decide by the body of such a request")
+	case call.deed.asking() != nil:
+		return call, cannotPresign(byPerson)
 	}
 	return call, call.at(ask)
 }
+
+// byPerson is why no URL is made that nobody could be asked about when it is used.
+const byPerson = "by the grant's rules a person decides on each such request"
 
 // at settles the host of a call whose account is known.
 func (call *Call) at(ask Ask) error {

@@ -244,7 +244,7 @@ func (r *Resolver) lookAt(ctx context.Context, calls []*Call) {
 		if !r.stillMay(ctx, call) {
 			call.end()
 		}
-		if time.Since(call.Began) > longFrom {
+		if time.Since(call.Began) > longFrom && !call.waits.Load() {
 			r.GoesOn(call)
 		}
 	}
@@ -253,28 +253,34 @@ func (r *Resolver) lookAt(ctx context.Context, calls []*Call) {
 // stillMay reports whether a call would be permitted now. Where that cannot be
 // found out it goes on: the vault may be away for a moment.
 func (r *Resolver) stillMay(ctx context.Context, call *Call) bool {
+	ok, err := r.may(ctx, call)
+	return ok || err != nil
+}
+
+// may reports whether a call would be permitted now, or why that cannot be found out.
+func (r *Resolver) may(ctx context.Context, call *Call) (bool, error) {
 	agent, err := r.directory.AgentByID(ctx, call.Agent.ID)
 	if errors.Is(err, ErrUnknownAgent) {
-		return false
+		return false, nil
 	}
 	if err == nil && !call.Token.IsZero() { // it may have been deleted alone
 		if _, err = r.directory.AgentByToken(ctx, "", call.Token.Reveal()); errors.Is(err, ErrUnknownAgent) {
-			return false
+			return false, nil
 		}
 	}
 	if err != nil || call.Connector == nil {
-		return true
+		return err == nil, err
 	}
 	granted, err := r.directory.Granted(ctx, agent, call.Connector.Key)
 	if err != nil {
-		return true
+		return false, err
 	}
 	for i := range granted {
 		if g := &granted[i]; g.Account.ID == call.Account.ID {
-			return g.Account.State == StateActive && call.mayStill(g) && g.Allows(call.Target.Host, call.methods, call.Path)
+			return g.Account.State == StateActive && call.mayStill(g) && g.Allows(call.Target.Host, call.methods, call.Path), nil
 		}
 	}
-	return false
+	return false, nil
 }
 
 // GoesOn tells, once, that a call has begun and goes on: a stream, an upgraded
@@ -311,6 +317,9 @@ func (call *Call) Event() Observation {
 	e.Kept = call.Kept
 	if does, known := call.Does(); known {
 		e.Operation, e.Effect, e.Resource = does.Name, does.Effect.String(), does.Resource
+	}
+	if a := call.approval.Load(); a != nil {
+		e.Approval = *a
 	}
 	if call.Connector != nil {
 		e.Connector = call.Connector.Key

@@ -19,7 +19,9 @@ import (
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/providers/sign"
 	"github.com/attache-proxy/attache/resolver/answer"
+	"github.com/attache-proxy/attache/resolver/approval"
 	"github.com/attache-proxy/attache/resolver/failure"
+	"github.com/attache-proxy/attache/resolver/keep"
 	"github.com/attache-proxy/attache/resolver/outcome"
 	"github.com/attache-proxy/attache/resolver/scrub"
 	"github.com/attache-proxy/attache/resolver/upstream"
@@ -40,18 +42,48 @@ func (r *Resolver) Send(req *http.Request, call *Call) (*http.Response, error) {
 		return x.roundTrip(&x.outgoing().req, nil)
 	}
 	x.signer = call.Connector.SignerFor(call.Account.Option, call.Host)
-	if err := x.takeBody(); err != nil {
+	if err := x.asked(); err != nil {
 		return nil, err
 	}
 	res, err := x.send()
 	switch {
-	case !x.body.keeps():
+	case !x.body.Keeps() && x.release == nil:
 	case err != nil:
-		x.body.close()
+		x.lets()
 	default: // the transport may still read the request's body
-		outcome.Then(res, x.body.close)
+		outcome.Then(res, x.lets)
 	}
 	return res, err
+}
+
+// asked takes the body, and asks a person where that is to be: by the head before the body
+// is taken, or by the body.
+func (x *exchange) asked() error {
+	byHead := x.call.deed.asking() != nil
+	if byHead {
+		if err := x.ask(nil); err != nil {
+			return err
+		}
+	}
+	if err := x.takeBody(); err != nil || byHead {
+		if err != nil {
+			x.lets()
+		}
+		return err
+	}
+	err := x.ask(&approval.Body{Read: x.body.Buffered, Whole: true})
+	if err != nil {
+		x.lets()
+	}
+	return err
+}
+
+// lets lets go of what was kept of the body.
+func (x *exchange) lets() {
+	x.body.Close()
+	if x.release != nil {
+		x.release()
+	}
 }
 
 // bindsConnection reports an Authorization that authenticates the connection
@@ -71,7 +103,7 @@ func (x *exchange) send() (*http.Response, error) {
 	r, call := x.r, x.call
 	if call.Kept {
 		out := &x.outgoing().req
-		x.body.attach(out)
+		x.body.Attach(out)
 		x.keepTrailers(out)
 		res, err := x.roundTrip(out, nil)
 		if err != nil {
@@ -126,12 +158,14 @@ type exchange struct {
 	req    *http.Request
 	call   *Call
 	signer sign.Signer
-	body   taken
+	body   keep.Body
 	// own is what the first request is made in, so that it costs no allocations of
 	// its own. A further one has others: the transport may still read the first.
 	own   outgoing
 	begun bool
 	ready *outgoing // made before it was to be sent, to be looked at; nil when it was taken
+	// release gives back the memory of what a person was asked about; nil where it has none.
+	release func()
 }
 
 // outgoing is a request of ours and what it is signed with.
@@ -161,7 +195,7 @@ func (x *exchange) next() *outgoing {
 // again. Otherwise the token is replaced for the next request and the 401 passed on.
 func (x *exchange) again(res *http.Response, old *secret.Credential) (*http.Response, error) {
 	ctx, c, acct := x.req.Context(), x.r.credentials, x.call.Account
-	if !x.body.replayable {
+	if !x.body.Replayable {
 		go c.Force(context.WithoutCancel(ctx), acct, old, x.call.mayRefresh) //nolint:errcheck // the next request asks again
 		return res, nil
 	}
@@ -180,7 +214,7 @@ func (x *exchange) again(res *http.Response, old *secret.Credential) (*http.Resp
 // (a challenge, the service's clock) signs once more.
 func (x *exchange) attempt(cred *secret.Credential) (*http.Response, error) {
 	res, in, err := x.once(cred)
-	if err != nil || !x.body.replayable || !sign.Again(x.signer, in, res) {
+	if err != nil || !x.body.Replayable || !sign.Again(x.signer, in, res) {
 		return res, err
 	}
 	discard(res)
@@ -200,12 +234,12 @@ func (x *exchange) once(cred *secret.Credential) (*http.Response, *sign.Input, e
 		o = x.outgoing()
 	}
 	out, in := &o.req, &o.in
-	x.body.attach(out)
+	x.body.Attach(out)
 	x.keepTrailers(out)
 	if x.call.Connector.TakesSignedURLs {
 		x.unsignURL(out)
 	}
-	*in = sign.Input{Vars: expr.Vars{Cred: cred, App: x.call.Account.App, Account: x.call.Account.Meta, Body: x.body.forSigner(), Now: time.Now(), Agent: x.req.Header}, Memory: &x.call.Account.learned, MaxExpires: MaxPresign, HeaderOnly: !x.call.mayPresign}
+	*in = sign.Input{Vars: expr.Vars{Cred: cred, App: x.call.Account.App, Account: x.call.Account.Meta, Body: x.body.ForSigner(), Now: time.Now(), Agent: x.req.Header}, Memory: &x.call.Account.learned, MaxExpires: MaxPresign, HeaderOnly: !x.call.mayPresign}
 	if err := Place(x.call.Connector, x.signer, out, in); err != nil {
 		return nil, nil, signRefusal(x.call, err)
 	}

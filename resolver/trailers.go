@@ -24,7 +24,7 @@ func (x *exchange) keepTrailers(out *http.Request) {
 			out.Trailer[name] = values
 		}
 	}
-	if out.Trailer == nil || x.body.held || out.Body == nil {
+	if out.Trailer == nil || x.body.Held || out.Body == nil {
 		return
 	}
 	out.Body = &trailing{out.Body, func() {

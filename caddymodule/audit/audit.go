@@ -120,7 +120,7 @@ func (a *Log) line(e *resolver.Observation) {
 	fields = append(fields, zap.String("agent", e.Agent))
 	for _, f := range [...]struct{ name, value string }{
 		{"connector", e.Connector}, {"account", e.Account}, {"door", string(e.Door)}, {"method", e.Method}, {"host", e.Host}, {"port", e.Port}, {"path", e.Path},
-		{"operation", e.Operation}, {"effect", e.Effect}, {"resource", e.Resource}, {"code", e.Code}, {"phase", e.Phase}, {"reached", e.Reached}, {"cut", e.Cut},
+		{"operation", e.Operation}, {"effect", e.Effect}, {"resource", e.Resource}, {"approval", e.Approval}, {"code", e.Code}, {"phase", e.Phase}, {"reached", e.Reached}, {"cut", e.Cut},
 	} {
 		if f.value != "" {
 			fields = append(fields, zap.String(f.name, f.value))

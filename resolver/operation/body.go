@@ -61,6 +61,12 @@ func decoded(h http.Header, body []byte) (kind string, plain []byte, why string)
 	return "", nil, whyCoding
 }
 
+// Plain is a body as the service reads it, decoded up to MaxBody, and its type without
+// parameters; why says why it is not known.
+func Plain(h http.Header, body []byte) (kind string, plain []byte, why string) {
+	return decoded(h, body)
+}
+
 // gunzip reads a body of one member with nothing behind it: of several, some readers
 // take the first alone.
 func gunzip(body []byte) ([]byte, string) {

@@ -31,6 +31,8 @@ type Refusal struct {
 	// Operation is what was refused, where the grant's rules decided, and Rule is the one
 	// that did; empty where none allows it.
 	Operation, Rule string
+	// Approval is the handle of the question to a person; empty where there is none.
+	Approval string
 	// Status overrides the code's status; zero means that of the table.
 	Status int
 	// RetryAfter is in how many seconds it makes sense to ask again; zero means
@@ -74,6 +76,11 @@ var codes = map[string]struct {
 	"not_permitted":              {http.StatusForbidden, "The agent may not do this"},
 	"operation_denied":           {http.StatusForbidden, "The grant's rules do not allow this"},
 	"operation_unknown":          {http.StatusForbidden, "What the request does is not known"},
+	"approval_pending":           {http.StatusForbidden, "A person has to decide on this"},
+	"approval_denied":            {http.StatusForbidden, "A person said no to this"},
+	"approval_expired":           {http.StatusForbidden, "Nobody has decided on this in time"},
+	"approval_used":              {http.StatusForbidden, "The approval was for one request"},
+	"approval_limit":             {http.StatusForbidden, "Too many approvals are asked for"},
 	"account_ambiguous":          {http.StatusConflict, "Several accounts, and none was chosen"},
 	"account_unknown":            {http.StatusNotFound, "No such account"},
 	"account_not_connected":      {http.StatusForbidden, "The account is not connected"},
@@ -132,6 +139,7 @@ type problem struct {
 	Scopes     []string `json:"scopes,omitempty"`
 	Operation  string   `json:"operation,omitempty"`
 	Rule       string   `json:"rule,omitempty"`
+	Approval   string   `json:"approval,omitempty"`
 
 	JSONRPC string `json:"jsonrpc,omitempty"`
 	Message string `json:"message"`
@@ -144,7 +152,7 @@ func (r *Refusal) problem(status int) problem {
 	return problem{
 		Type:  "https://attache.dev/errors/" + r.Code,
 		Title: codes[r.Code].title, Status: status, Code: r.Code,
-		Detail: r.Detail, Next: r.Next, ConnectURL: r.ConnectURL, Accounts: r.Accounts, Scopes: r.Scopes, Operation: r.Operation, Rule: r.Rule,
+		Detail: r.Detail, Next: r.Next, ConnectURL: r.ConnectURL, Accounts: r.Accounts, Scopes: r.Scopes, Operation: r.Operation, Rule: r.Rule, Approval: r.Approval,
 		Message: text, Error: &said{Message: text, Type: "attache_refusal", Code: r.Code},
 		Errors: []said{{Message: text, Extensions: map[string]string{"code": r.Code}}},
 	}

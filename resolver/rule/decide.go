@@ -34,6 +34,8 @@ type Does struct {
 // Decision is what rules come to.
 type Decision struct {
 	Allowed bool
+	// Ask says that a person decides, and how they are asked; nil where they do not.
+	Ask *Asking
 	// Unknown says that it is refused because what it does is not known.
 	Unknown bool
 	// Rule is the text of the rule that decided, and Number which it is, from 1; empty
@@ -64,11 +66,19 @@ func (s *Set) Decide(r *Request) Decision {
 	if len(r.Does) == 0 {
 		return s.decide(r, nil)
 	}
-	var d Decision
+	var d, asked Decision
 	for i := range r.Does {
-		if d = s.decide(r, &r.Does[i]); !d.Allowed {
+		d = s.decide(r, &r.Does[i])
+		switch {
+		case d.Allowed:
+		case d.Ask == nil:
 			return d
+		case asked.Ask == nil || d.Ask.Wait < asked.Ask.Wait:
+			asked = d
 		}
+	}
+	if asked.Ask != nil {
+		return asked
 	}
 	return d
 }
@@ -89,6 +99,9 @@ func (s *Set) decide(r *Request, does *Does) Decision {
 		d.Rule, d.Number = rule.text, i+1
 		d.Allowed = rule.allow
 		d.Unknown = v == perhaps
+		if v == yes || does != nil { // a person sees what is sent, but not what nobody could read
+			d.Ask = rule.asks
+		}
 		return d
 	}
 	return d

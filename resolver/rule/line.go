@@ -4,10 +4,11 @@
 //	allow read
 //	allow issues/create issues/create-comment
 //	allow repos/* on acme/*
+//	ask   pulls/merge wait 5m
 //	deny  effect:delete effect:admin
 //	allow GET /v2/reports/**
 //
-// What a rule cannot be compared with, because it is not known what the request does, no
+// A rule with ask leaves it to a person. What a rule cannot be compared with, because it is not known what the request does, no
 // rule allows but one for everything, and every rule denies that could be meant.
 package rule
 
@@ -38,6 +39,7 @@ type Set struct {
 type rule struct {
 	text      string // as it is told
 	allow     bool
+	asks      *Asking // of a rule that leaves it to a person; nil for the others
 	patterns  []pattern
 	resources []string // globs; none means any
 }
@@ -107,16 +109,18 @@ func parse(line string, table operations.Table) (rule, error) {
 		return r, err
 	}
 	if len(words) == 0 {
-		return r, fmt.Errorf("it is empty; want allow or deny, and what: allow read")
+		return r, fmt.Errorf("it is empty; want allow, ask or deny, and what: allow read")
 	}
 	switch words[0] {
 	case "allow":
 		r.allow = true
 	case "deny":
 	case "ask":
-		return r, fmt.Errorf("ask is not there yet: a rule allows or denies")
+		if r.asks, words, err = asking(words); err != nil {
+			return r, err
+		}
 	default:
-		return r, fmt.Errorf("it begins with %q; want allow or deny", words[0])
+		return r, fmt.Errorf("it begins with %q; want allow, ask or deny", words[0])
 	}
 	words = words[1:]
 	if on := slices.Index(words, "on"); on >= 0 {
@@ -127,6 +131,9 @@ func parse(line string, table operations.Table) (rule, error) {
 	}
 	if slices.Contains(words, "when") || slices.Contains(r.resources, "when") {
 		return r, fmt.Errorf("when is not there yet: rules have no conditions")
+	}
+	if slices.Contains(words, "wait") || slices.Contains(words, "nowait") {
+		return r, fmt.Errorf("wait and nowait stand at the end of a rule that begins with ask")
 	}
 	if len(words) == 0 {
 		return r, fmt.Errorf("it does not say what; want operations, read, write, effect:delete, * or GET /path")

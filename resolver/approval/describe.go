@@ -1,0 +1,179 @@
+package approval
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/attache-proxy/attache/providers/printable"
+	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/operation"
+	"github.com/attache-proxy/attache/resolver/rule"
+)
+
+// MaxBody is up to what length a body is read and shown, as it is sent and as it was
+// before it was compressed.
+const MaxBody = operation.MaxBody
+
+// Preview is what is in a request, for people to read.
+type Preview struct {
+	Query   []Pair `json:"query,omitempty"`
+	Headers []Pair `json:"headers,omitempty"`
+	// Body is text; what is none is told by Note.
+	Body string `json:"body,omitempty"`
+	// Bytes is its length as it is sent; -1 where it was not read to the end.
+	Bytes int64 `json:"bytes"`
+	// Note is a sentence about what cannot be seen; empty where all can.
+	Note string `json:"note,omitempty"`
+}
+
+// Pair is a parameter or a header.
+type Pair struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Sent is a request that a person is to be asked about.
+type Sent struct {
+	// Request has everything of whose it is and by which rule; the rest is filled in.
+	Request
+	// HTTP is as the agent sent it, with its trailers where Body is all of it.
+	HTTP *http.Request
+	// Target is scheme, host and port of the service.
+	Target string
+	// Does is what it does.
+	Does *rule.Request
+	// Body is its beginning, and Whole says that it is all of it.
+	Body  []byte
+	Whole bool
+	// Placed reports a header, and InQuery a parameter, in which the account's credential
+	// is placed.
+	Placed, InQuery func(name string) bool
+	// Token is what the agent presented to us, which nobody is shown.
+	Token secret.Value
+}
+
+// Describe is what is kept of a request.
+func Describe(s *Sent) *Request {
+	r := &s.Request
+	path := s.HTTP.URL.EscapedPath()
+	does := s.Does.Sum()
+	r.Operation, r.Effect, r.Resource = s.line(does.Name), does.Effect.String(), s.line(does.Resource)
+	r.URL = s.hidden(s.Target + path)
+	if len(s.Does.Does) == 1 {
+		r.Allow, _ = rule.Exactly(s.Does.Does[0])
+	}
+	r.Flight = !s.Whole
+	r.Act, r.Place = act(r, s.Does), place(r)
+	d := newSum("request")
+	d.add(r.AgentID, r.AccountID, r.GrantID, s.HTTP.Method, s.Target, path, s.HTTP.URL.RawQuery, strings.Join(s.Does.Methods, " "))
+	d.meaning(s.HTTP.Header, s.Placed)
+	d.add("trailers")
+	d.meaning(s.HTTP.Trailer, s.Placed)
+	d.add("body", string(s.Body))
+	r.Digest = d.String()
+	r.Preview = s.preview()
+	return r
+}
+
+// shown are headers that say what a request does or what is in it, and hold no credential.
+var shown = []string{"Content-Type", "Content-Encoding", "Content-Disposition", "Destination", "Depth", "Overwrite", "If-Match", "If-None-Match", "If-Unmodified-Since", "Range", "Prefer",
+	"Upgrade", "X-Amz-Target", "X-Http-Method", "X-Http-Method-Override", "X-Method-Override", "X-Github-Api-Version", "User-Agent"}
+
+const maxShown = 1000 // bytes of a header or parameter
+
+func (s *Sent) preview() (p Preview) {
+	for _, name := range shown {
+		for _, v := range s.HTTP.Header[name] {
+			p.Headers = append(p.Headers, Pair{name, s.line(v)})
+		}
+	}
+	p.Query = s.query()
+	if p.Bytes = int64(len(s.Body)); !s.Whole {
+		p.Bytes = -1
+		p.Note = "The body goes on behind what is shown here, and was not read. The request can be approved only while it waits."
+	}
+	if len(s.Body) == 0 {
+		return p
+	}
+	plain := s.Body
+	if s.HTTP.Header.Get("Content-Encoding") != "" {
+		var why string
+		if _, plain, why = operation.Plain(s.HTTP.Header, s.Body); why != "" {
+			p.Note = strings.TrimSpace("The body cannot be shown: " + why + ". " + p.Note)
+			return p
+		}
+	}
+	if !isText(plain, s.Whole) {
+		p.Note = strings.TrimSpace("The body is not text and cannot be shown. " + p.Note)
+		return p
+	}
+	p.Body = s.hidden(strings.ToValidUTF8(string(plain), ""))
+	return p
+}
+
+// isText reports UTF-8 without control characters; of a beginning, the last character may
+// be cut.
+func isText(b []byte, whole bool) bool {
+	for i := 0; i < utf8.UTFMax && !whole && len(b) > 0 && !utf8.Valid(b); i++ {
+		b = b[:len(b)-1]
+	}
+	return utf8.Valid(b) && !slices.ContainsFunc(b, func(c byte) bool { return c < ' ' && c != '\n' && c != '\r' && c != '\t' })
+}
+
+// query is the parameters in their order.
+func (s *Sent) query() (out []Pair) {
+	for part := range strings.SplitSeq(s.HTTP.URL.RawQuery, "&") {
+		if part == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(part, "=")
+		name, value = unescaped(name), unescaped(value)
+		if value != "" && (s.InQuery(name) || credential(name)) {
+			value = hidden
+		}
+		out = append(out, Pair{s.line(name), s.line(value)})
+	}
+	return out
+}
+
+func unescaped(text string) string {
+	if plain, err := url.QueryUnescape(text); err == nil {
+		return plain
+	}
+	return text
+}
+
+// hidden stands for what nobody is shown.
+const hidden = "[hidden]"
+
+// credentials are words in names of parameters that hold them.
+var credentials = []string{"token", "secret", "password", "passwd", "signature", "credential", "api_key", "apikey", "api-key", "access_key", "accesskey", "private_key", "session", "jwt", "auth"}
+
+func credential(name string) bool {
+	name = strings.ToLower(name)
+	return name == "key" || name == "sig" || name == "code" || slices.ContainsFunc(credentials, func(w string) bool { return strings.Contains(name, w) })
+}
+
+// hidden takes the agent's own token out of a text.
+func (s *Sent) hidden(text string) string {
+	if t := s.Token.Reveal(); t != "" {
+		text = strings.ReplaceAll(text, t, hidden)
+	}
+	return text
+}
+
+// line is a text in one line, not too long.
+func (s *Sent) line(text string) string {
+	text = printable.Line(s.hidden(strings.ToValidUTF8(text, "\uFFFD")))
+	if len(text) <= maxShown {
+		return text
+	}
+	cut := maxShown
+	for !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut] + "…"
+}
