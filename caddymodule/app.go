@@ -20,6 +20,7 @@ import (
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/resolver"
+	"github.com/attache-proxy/attache/resolver/approval"
 	"github.com/attache-proxy/attache/resolver/egress"
 	"github.com/attache-proxy/attache/resolver/limit"
 	"github.com/attache-proxy/attache/resolver/vault"
@@ -88,6 +89,9 @@ type App struct {
 	vault       *vault.Vault
 	vaultKey    string
 	directory   *live.Directory
+	asked       live.Approvals
+	approvals   *approval.Desk // nil without a vault
+	unhear      func()
 	guard       *egress.Guard
 	set         *connectors.Set
 

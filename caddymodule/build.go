@@ -169,6 +169,9 @@ func (a *App) buildAgent(name string, c *config.Agent) error {
 		if err != nil {
 			return fmt.Errorf("agent %s: %w", name, err)
 		}
+		if rules.Asks() && a.Vault == nil {
+			return fmt.Errorf("agent %s: grant %s: %w", name, g.Connector, config.ErrAsks)
+		}
 		grants = append(grants, resolver.Grant{Connector: g.Connector, Account: g.Account, Write: g.Write, Presign: g.Presign, Placeholder: g.Placeholder, Operations: rules})
 	}
 	if err := a.static.AddAgent(name, tokens, grants); err != nil {
@@ -260,6 +263,9 @@ func (a *App) checkNames(connectors []*providers.Connector) error {
 		for _, g := range agent.Grants {
 			if a.Connectors[g.Connector] == nil {
 				return fmt.Errorf("%s: agent %s: grant %s: no connector of that name is declared here; write connector %s { use { … } }", agent.Source, name, g.Connector, g.Connector)
+			}
+			if rules, err := config.Rules(&g, nil); err == nil && rules.Asks() && a.Vault == nil {
+				return fmt.Errorf("%s: agent %s: grant %s: %w", agent.Source, name, g.Connector, config.ErrAsks)
 			}
 		}
 	}

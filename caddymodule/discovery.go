@@ -1,13 +1,17 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/attache-proxy/attache/caddymodule/client"
 	"github.com/attache-proxy/attache/caddymodule/version"
 	"github.com/attache-proxy/attache/resolver"
+	"github.com/attache-proxy/attache/resolver/approval"
+	"github.com/attache-proxy/attache/resolver/vault"
 )
 
 // wellKnown is where the proxy says what a client must know of it: the CA to
@@ -34,11 +38,16 @@ func (v *visit) wellKnown() error {
 			return err
 		}
 		return v.test(strings.TrimPrefix(rest, "/test/"))
+	case strings.HasPrefix(wellKnown+rest, approval.Path) && readsOnly(v.r.Method):
+		if _, err := v.identifyDirect(); err != nil {
+			return err
+		}
+		return v.approval(strings.TrimPrefix(wellKnown+rest, approval.Path))
 	case rest == "/presign" && v.r.Method == http.MethodPost:
 		return v.presign()
 	}
 	return &resolver.Refusal{Code: "bad_request", Status: http.StatusNotFound, Detail: v.r.Method + " " + v.r.URL.Path + " is not one of ours",
-		Next: "GET " + wellKnown + ", GET " + wellKnown + "/ca.pem, POST " + wellKnown + "/test/CONNECTOR or POST " + wellKnown + "/presign."}
+		Next: "GET " + wellKnown + ", GET " + wellKnown + "/ca.pem, POST " + wellKnown + "/test/CONNECTOR, GET " + approval.Path + "HANDLE or POST " + wellKnown + "/presign."}
 }
 
 func readsOnly(method string) bool { return method == http.MethodGet || method == http.MethodHead }
@@ -97,4 +106,21 @@ func (v *visit) test(name string) error {
 		out.Error = fmt.Sprintf("the service answers %d, and says in the answer that it does not take the credential", expected)
 	}
 	return v.json(http.StatusOK, out)
+}
+
+// approval tells an agent how a question of its own stands. That of another is as if it
+// were not there.
+func (v *visit) approval(id string) error {
+	err := error(vault.ErrNotFound)
+	var a approval.Approval
+	if v.h.app.approvals != nil {
+		a, err = v.h.app.asked.Of(v.r.Context(), v.agent, id)
+	}
+	switch {
+	case errors.Is(err, vault.ErrNotFound):
+		return &resolver.Refusal{Code: "bad_request", Status: http.StatusNotFound, Detail: "agent " + v.agent.Name + " has asked for no such approval", Next: "Use the handle that a refusal with approval_pending gave you."}
+	case err != nil:
+		return &resolver.Refusal{Code: "vault_unavailable", Err: err, Detail: "how the approval stands cannot be read at the moment", Next: "Try again in a few seconds."}
+	}
+	return v.json(http.StatusOK, approval.Told(&a, time.Now()))
 }

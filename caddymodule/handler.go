@@ -91,6 +91,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	server.RegisterConnContext(outside{h.past}.connContext)
 	fieldname.Keep(server, outside{h.past}.serve)
 	entrance.All.Guard(server)
+	if app.approvals != nil { // what waits for a person would keep the server for as long
+		server.RegisterOnShutdown(app.approvals.Close)
+	}
 	server.RegisterOnShutdown(h.interceptor.Shutdown)
 	server.RegisterOnStop(h.interceptor.Wait)
 	return nil

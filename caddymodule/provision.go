@@ -85,9 +85,10 @@ func (a *App) buildResolver(base []*providers.Connector) error {
 		Observer:     observer{a},
 		TokenTimeout: a.tokenTimeout(),
 	}
+	directory := a.buildDirectory(cache)
 	a.resolver = resolver.New(resolver.Config{
 		Index:       index,
-		Directory:   a.buildDirectory(cache),
+		Directory:   directory,
 		Credentials: a.credentials,
 		Transports:  resolver.Transports{Guard: a.guard, Routes: routes, Std: a.Transport == "std"},
 		Observer:    observer{a},
@@ -96,6 +97,7 @@ func (a *App) buildResolver(base []*providers.Connector) error {
 		SignURL:     gcs.SignedURL,
 		SignedBody:  a.SignedBody,
 		Running:     &underWay,
+		Approvals:   a.approvals,
 		Operations:  (*providers.Connector).Operations,
 	})
 	a.health = &health.Health{Checks: a.checks(cache)}

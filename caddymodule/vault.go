@@ -10,6 +10,7 @@ import (
 	"github.com/attache-proxy/attache/caddymodule/live"
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/resolver"
+	"github.com/attache-proxy/attache/resolver/approval"
 	"github.com/attache-proxy/attache/resolver/limit"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
@@ -60,6 +61,10 @@ func (a *App) openVault() error {
 }
 
 func (a *App) closeVault() {
+	if a.approvals != nil {
+		a.approvals.Close()
+		a.unhear()
+	}
 	if a.directory != nil {
 		a.directory.Close()
 	}
@@ -73,6 +78,9 @@ func (a *App) buildDirectory(cache sharedCache) resolver.Directory {
 	if a.vault == nil {
 		return a.static
 	}
+	a.asked = live.Approvals{Vault: a.vault, Static: a.static}
+	a.approvals = approval.NewDesk(a.asked, approval.Default)
+	a.unhear = a.asked.Hear(a.approvals)
 	a.directory = live.New(live.Config{
 		Vault: a.vault, Static: a.static,
 		Connector:  func(key string) (*providers.Connector, bool) { return a.resolver.Index().ByKey(key) },

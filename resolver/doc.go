@@ -8,6 +8,7 @@
 //	match.go         the connector, on the address that will be dialled
 //	decide.go        Decide: grants, the one account, reading or writing
 //	send.go          Send: credential, signature, round trip, and once more after a 401
+//	held.go          a person is asked, where the rules want it (package approval)
 //	body.go          a body that is signed is kept, on disk where it is large (package spool)
 //	timeouts.go      how long, and how often
 //	transports.go    one guarded transport for each way of reaching services

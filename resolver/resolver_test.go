@@ -20,6 +20,7 @@ import (
 	"github.com/attache-proxy/attache/providers/providerstest"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver"
+	"github.com/attache-proxy/attache/resolver/approval"
 	"github.com/attache-proxy/attache/resolver/cache"
 	"github.com/attache-proxy/attache/resolver/egress"
 )
@@ -40,6 +41,7 @@ type worldConfig struct {
 	now      func() time.Time
 	cache    resolver.Cache
 	moreURL  func(*resolver.Account, []string) string
+	desk     *approval.Desk
 }
 
 func newWorld(t *testing.T, c worldConfig) *world {
@@ -85,7 +87,7 @@ func newWorld(t *testing.T, c worldConfig) *world {
 	r := resolver.New(resolver.Config{
 		Index: index, Directory: dir,
 		Credentials: &resolver.Credentials{Cache: c.cache, HTTP: func(*providers.Connector) oauth.Doer { return client }, Now: c.now},
-		Transports:  resolver.Transports{Guard: guard, Routes: routes}, MoreURL: c.moreURL,
+		Transports:  resolver.Transports{Guard: guard, Routes: routes}, MoreURL: c.moreURL, Approvals: c.desk,
 	})
 	agent, err := r.AgentByName(t.Context(), "tester")
 	if err != nil {

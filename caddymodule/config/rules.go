@@ -1,11 +1,15 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/attache-proxy/attache/providers/operations"
 	"github.com/attache-proxy/attache/resolver/rule"
 )
+
+// ErrAsks is a rule with ask where nothing is remembered.
+var ErrAsks = errors.New("a rule with ask needs a vault, in which the question and its answer are kept; write vault sqlite PATH or vault postgres URL in the option attache, or allow or deny instead")
 
 // Rules compiles a grant's rules of operations; nil where it has none. Table is the
 // connector's, or nil.

@@ -89,6 +89,9 @@ func (d *Directory) Close() { d.cancel() }
 
 // heard lets go of what changed.
 func (d *Directory) heard(c vault.Change) {
+	if c.Kind == vault.KindApproval {
+		return // see Approvals
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !c.Refreshed {

@@ -140,6 +140,8 @@ type Answer struct {
 	// Yes approves, for Scope.
 	Yes   bool
 	Scope Scope
+	// Back takes back a yes that still stands; without it one answer wins.
+	Back bool
 	// Reason is told to the agent where the answer is no.
 	Reason string
 }

@@ -72,7 +72,10 @@ func Exactly(does Does) (line string, ok bool) {
 	is := func(d Does) bool {
 		return s.Decide(&Request{Methods: []string{"POST"}, Path: "/", Does: []Does{d}}).Allowed
 	}
-	return line, is(does) && !is(other)
+	if !is(does) || is(other) { // it is a word of rules
+		return "", false
+	}
+	return line, true
 }
 
 // special reports text that stands for more than itself in a rule, or ends it.

@@ -57,6 +57,9 @@ func TestDecide(t *testing.T) {
 		{"deny * on acme/secret|allow *", "a,read,acme/secret", "-1"}, {"deny * on acme/secret|allow *", "a,read,ACME/Secret", "-1"}, {"deny * on acme/secret|allow *", "a,read", "-1?"}, {"deny * on acme/secret|allow *", "a,read,acme/b", "+2"},
 		{"allow query *|allow mutation createIssue", "mutation createIssue,write", "+2"}, {"allow query *|allow mutation createIssue", "mutation deleteIssue,write", "-0"}, {`allow "mutation createIssue"`, "mutation createIssue,write", "+1"}, {"allow mutation create*", "mutation createIssue,write + x,write", "-0"},
 		{"allow tools/call search", "tools/call search,write", "+1"}, {"allow tools/call search", "tools/call search,write + tools/call drop,write", "-0"}, {"allow tools/call s* read", "tools/call search,write + tools/list,read", "+1"},
+		{"ask pulls/merge|allow *", "pulls/merge,write", "a1"}, {"ask pulls/merge|allow *", "issues/list,read", "+2"}, {"ask pulls/merge|allow *", "?,write", "a1?"}, {"ask pulls/merge|allow *", "unknown", "-1?"}, {"ask *", "unknown", "a1"}, {"ask *|deny *", "a,read", "a1"},
+		{"deny effect:delete|ask write|allow read", "a,delete", "-1"}, {"deny effect:delete|ask write|allow read", "a,write + b,read", "a2"}, {"deny effect:delete|ask write|allow read", "a,write + b,delete", "-1"}, {"ask write", "a,write + b,read", "-0"}, {"ask * on acme/*|allow *", "a,read,ACME/x", "a1"}, {"ask * on acme/*|allow *", "a,read,b/x", "+2"}, {"ask * on acme/*|allow *", "a,read", "a1?"},
+		{"ask POST /v1/*|allow *", "a,write", "a1"}, {"ask GET /v1/*|allow *", "a,write", "+2"}, {"ask write wait 9s|ask read nowait", "a,write + b,read", "a2"},
 		{"allow upgrade", "upgrade,unknown", "-0"}, {"allow POST /v1/*", "a,write", "+1"}, {"allow POST /v1/*", "unknown", "+1"}, {"allow GET /v1/*", "a,read", "-0"}, {"deny POST /V1/X|allow *", "a,write", "-1"}, {"allow * /v1/**", "a,delete", "+1"},
 	} {
 		s, err := New(strings.Split(c.rules, "|"), nil)
@@ -66,6 +69,9 @@ func TestDecide(t *testing.T) {
 		}
 		d := s.Decide(request(t, c.request))
 		got := map[bool]string{true: "+", false: "-"}[d.Allowed] + string(rune('0'+d.Number))
+		if d.Ask != nil {
+			got = "a" + got[1:]
+		}
 		if d.Unknown {
 			got += "?"
 		}
@@ -111,10 +117,28 @@ func TestDecideByPath(t *testing.T) {
 	}
 }
 
+// The rule that allows exactly what a person said yes to allows nothing else.
+func TestExactly(t *testing.T) {
+	for _, c := range []struct {
+		does Does
+		want string
+	}{
+		{Does{Operation: operations.Operation{Name: "pulls/merge", Effect: operations.Write, Resource: "acme/site"}}, "allow pulls/merge on acme/site"},
+		{Does{Operation: operations.Operation{Name: "mutation mergePull", Effect: operations.Write}}, `allow "mutation mergePull"`},
+		{Does{Operation: operations.Operation{Name: "pulls/merge"}, Unsure: true}, ""}, {Does{}, ""}, {Does{Operation: operations.Operation{Name: "*"}}, ""}, {Does{Operation: operations.Operation{Name: "read"}}, ""},
+		{Does{Operation: operations.Operation{Name: "tools/call a*"}}, ""}, {Does{Operation: operations.Operation{Name: `tools/call a" allow "*`}}, ""}, {Does{Operation: operations.Operation{Name: "a", Resource: "*"}}, ""}, {Does{Operation: operations.Operation{Name: "on"}}, ""},
+		{Does{Operation: operations.Operation{Name: "tools/call search on x"}}, `allow "tools/call search on x"`}, {Does{Operation: operations.Operation{Name: "tools/call a\nb"}}, ""}, {Does{Operation: operations.Operation{Name: "effect:delete"}}, ""}, {Does{Operation: operations.Operation{Name: "POST /x"}}, ""},
+	} {
+		if got, ok := Exactly(c.does); got != c.want || ok != (c.want != "") {
+			t.Errorf("%+v: %q, %v, want %q", c.does, got, ok, c.want)
+		}
+	}
+}
+
 // What a rule cannot mean is an error that helps.
 func TestMistakes(t *testing.T) {
 	for line, want := range map[string]string{
-		"": "it is empty", "permit read": "want allow or deny", "allow": "does not say what", "ask pulls/merge": "ask is not there yet", "allow read on": "on wants resources", "allow read when true": "when is not there yet",
+		"": "it is empty", "permit read": "want allow, ask or deny", "allow": "does not say what", "ask pulls/merge wait": "one duration", "ask pulls/merge wait 1ms": "from 1s", "ask pulls/merge wait 1h": "from 1s", "ask pulls/merge wait 9s on x": "one duration", "ask pulls/merge nowait on x": "at the end", "ask wait 9s": "does not say what", "allow read nowait": "begins with ask", "deny read wait 9s": "begins with ask", "allow read on": "on wants resources", "allow read when true": "when is not there yet",
 		"allow issues/creat": "did you mean issues/create?", "allow pull/merge": "did you mean pulls/merge?", "allow nonsense/things": "attache connectors operations", "allow reed": "did you mean read?", "allow effect:erase": "is no effect",
 		"allow GET": "wants a path", "allow GTE /x": "did you mean GET?", "allow GET x": "must begin with /", "allow GET /a/../b": "cannot match", "allow tools/call": "wants a name", `allow "x`: "not closed", `allow a"b`: "within a word", "allow\nread": "line break",
 		"allow " + strings.Repeat("x", MostText): "longer than",
@@ -123,7 +147,7 @@ func TestMistakes(t *testing.T) {
 			t.Errorf("%q = %v, want %s", line, err, want)
 		}
 	}
-	for _, line := range []string{"allow issues/*", "allow tools/call *", "deny  effect:delete effect:admin", "\tallow\tread ", "allow GET /x", "allow PURGE /x", "allow upgrade", "allow notifications/*", `allow "tools/call a b"`} {
+	for _, line := range []string{"allow issues/*", "allow tools/call *", "deny  effect:delete effect:admin", "\tallow\tread ", "allow GET /x", "allow PURGE /x", "allow upgrade", "allow notifications/*", `allow "tools/call a b"`, "ask pulls/merge", "ask pulls/merge on acme/* wait 90s", "ask effect:admin nowait"} {
 		if _, err := New([]string{line}, issues); err != nil {
 			t.Errorf("%q = %v", line, err)
 		}

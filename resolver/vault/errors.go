@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/attache-proxy/attache/resolver/vault/access"
+	"github.com/attache-proxy/attache/resolver/vault/approval"
 	"github.com/attache-proxy/attache/resolver/vault/database"
 	"github.com/attache-proxy/attache/resolver/vault/seal"
 )
@@ -26,6 +27,8 @@ var (
 	ErrMoved        = seal.ErrMoved
 	ErrRolledBack   = seal.ErrRolledBack
 	ErrKeyReused    = access.ErrKeyReused
+	ErrDecided      = approval.ErrDecided
+	ErrScope        = approval.ErrScope
 )
 
 // InvalidError is a value that a row cannot hold.

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -185,25 +186,52 @@ type GrantEdit struct {
 // UpdateGrant edits a grant that is at version, or at any if version is 0.
 func (s *View) UpdateGrant(ctx context.Context, id string, version int64, e GrantEdit) (Grant, error) {
 	return s.editGrant(ctx, id, version, func(t *tx, g *Grant) error {
-		if e.Scopes != nil {
-			g.Scopes = sorted(e.Scopes)
-		}
-		set(&g.Rules, e.Rules)
-		set(&g.Operations, e.Operations)
-		set(&g.ExpiresAt, e.ExpiresAt)
-		g.ExpiresAt = database.Whole(g.ExpiresAt)
-		if err := g.check(); err != nil {
+		return s.writeGrant(ctx, t, g, func() {
+			if e.Scopes != nil {
+				g.Scopes = sorted(e.Scopes)
+			}
+			set(&g.Rules, e.Rules)
+			set(&g.Operations, e.Operations)
+			set(&g.ExpiresAt, e.ExpiresAt)
+		})
+	})
+}
+
+// writeGrant edits a grant whose row is locked.
+func (s *View) writeGrant(ctx context.Context, t *tx, g *Grant, edit func()) error {
+	edit()
+	g.ExpiresAt = database.Whole(g.ExpiresAt)
+	if err := g.check(); err != nil {
+		return err
+	}
+	g.Version++
+	g.UpdatedAt = s.v.db.Now()
+	_, err := t.Exec(ctx, "UPDATE grants SET scopes = ?, rules = ?, operations = ?, expires_at = ?, updated_at = ?, version = ? WHERE id = ?",
+		database.JSONText(g.Scopes), database.JSONText(g.Rules), database.JSONText(g.Operations), database.Micros(g.ExpiresAt), database.Micros(g.UpdatedAt), g.Version, g.ID)
+	if err != nil {
+		return err
+	}
+	return s.tellGrant(ctx, t, g, "grant.updated")
+}
+
+// Answer decides on an approval. With approval.Rule the grant gets the rule that allows
+// what was asked about, before the one that asked, in the same transaction.
+func (s *View) Answer(ctx context.Context, id string, x Decision) (a Approval, err error) {
+	err = s.v.write(ctx, func(t *tx) error {
+		if a, err = s.AnswerIn(ctx, t.Tx, id, x); err != nil || a.Scope != "rule" {
 			return err
 		}
-		g.Version++
-		g.UpdatedAt = s.v.db.Now()
-		_, err := t.Exec(ctx, "UPDATE grants SET scopes = ?, rules = ?, operations = ?, expires_at = ?, updated_at = ?, version = ? WHERE id = ?",
-			database.JSONText(g.Scopes), database.JSONText(g.Rules), database.JSONText(g.Operations), database.Micros(g.ExpiresAt), database.Micros(g.UpdatedAt), g.Version, id)
+		g, err := s.ownGrant(database.One(ctx, t, scanGrant, t.Locked("SELECT "+grantColumns+" FROM grants r WHERE r.id = ?"), a.GrantID))
+		at := slices.Index(g.Operations, a.Rule)
+		if errors.Is(err, ErrNotFound) || err == nil && at < 0 {
+			return ErrConflict // it was edited meanwhile
+		}
 		if err != nil {
 			return err
 		}
-		return s.tellGrant(ctx, t, g, "grant.updated")
+		return s.writeGrant(ctx, t, &g, func() { g.Operations = slices.Insert(g.Operations, at, a.Allow) })
 	})
+	return a, err
 }
 
 // DeleteGrant takes the account away from the agent.

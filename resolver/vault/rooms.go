@@ -5,6 +5,7 @@ import (
 
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver/vault/access"
+	"github.com/attache-proxy/attache/resolver/vault/approval"
 	"github.com/attache-proxy/attache/resolver/vault/audit"
 	"github.com/attache-proxy/attache/resolver/vault/database"
 	"github.com/attache-proxy/attache/resolver/vault/narrowing"
@@ -51,6 +52,10 @@ type (
 	WebhookEdit = webhook.WebhookEdit
 	Delivery    = webhook.Delivery
 	Due         = webhook.Due
+
+	Approval       = approval.Approval
+	ApprovalFilter = approval.ApprovalFilter
+	Decision       = approval.Answer
 )
 
 const (
@@ -63,6 +68,7 @@ const (
 	KindConnector  = database.KindConnector
 	KindApp        = database.KindApp
 	KindSetting    = database.KindSetting
+	KindApproval   = database.KindApproval
 	KindEverything = database.KindEverything
 
 	AuditUse     = audit.KindUse

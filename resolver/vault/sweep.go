@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/attache-proxy/attache/resolver/vault/approval"
 	"github.com/attache-proxy/attache/resolver/vault/audit"
 	"github.com/attache-proxy/attache/resolver/vault/database"
 )
@@ -54,6 +55,7 @@ func (v *Vault) Sweep(ctx context.Context) error {
 			[]any{database.FirstID("ses", now.Add(-keepSessions))}},
 		{"DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE ended_at > 0 AND ended_at < ? LIMIT ?)",
 			[]any{database.Micros(now.Add(-keepDeliveries))}},
+		{"DELETE FROM approvals WHERE id IN (SELECT id FROM approvals WHERE id < ? ORDER BY id LIMIT ?)", []any{approval.Old(now)}},
 		// The newest stays, so that the numbers go on from it.
 		{"DELETE FROM changes WHERE seq IN (SELECT seq FROM changes WHERE at < ? AND seq < (SELECT MAX(seq) FROM changes) ORDER BY seq LIMIT ?)",
 			[]any{database.Micros(now.Add(-database.KeepChanges))}},

@@ -36,6 +36,7 @@ import (
 	"time"
 
 	"github.com/attache-proxy/attache/resolver/vault/access"
+	"github.com/attache-proxy/attache/resolver/vault/approval"
 	"github.com/attache-proxy/attache/resolver/vault/audit"
 	"github.com/attache-proxy/attache/resolver/vault/database"
 	"github.com/attache-proxy/attache/resolver/vault/seal"
@@ -81,6 +82,7 @@ type Vault struct {
 	access.Gate
 	session.Desk
 	webhook.Queue
+	approval.Docket
 
 	db    *database.DB
 	r     *database.Reader // of db
@@ -113,7 +115,7 @@ func Open(ctx context.Context, c Config) (*Vault, error) {
 	}
 	log := audit.New(db, c.AuditSync)
 	v := &Vault{
-		Gate: access.NewGate(db, log), Desk: session.NewDesk(db, seals), Queue: webhook.NewQueue(db, seals),
+		Gate: access.NewGate(db, log), Desk: session.NewDesk(db, seals), Queue: webhook.NewQueue(db, seals), Docket: approval.NewDocket(db, seals),
 		db: db, r: db.Reader, seals: seals, audit: log, now: c.Now,
 		auditRetention: c.AuditRetention, usageRetention: c.UsageRetention,
 	}
@@ -237,6 +239,7 @@ type View struct {
 	access.Tokens
 	session.Sessions
 	webhook.Hooks
+	approval.Questions
 
 	v *Vault
 }
@@ -244,7 +247,7 @@ type View struct {
 // As returns the vault as actor sees it in organisation org; All sees every one.
 func (v *Vault) As(actor Actor, org string) *View {
 	s := v.audit.As(actor, org)
-	return &View{s, v.Gate.As(s), v.Desk.As(s), v.Queue.As(s, webhookEvents), v}
+	return &View{s, v.Gate.As(s), v.Desk.As(s), v.Queue.As(s, webhookEvents), v.Docket.As(s), v}
 }
 
 // System is the vault as this program itself sees it: all of it.
@@ -252,7 +255,7 @@ func (v *Vault) System() *View { return v.As(Actor{Kind: "system"}, All) }
 
 // webhookEvents are all that webhooks are told of.
 var webhookEvents = func() []string {
-	all := []string{"account.created", "account.updated", "account.credentials_set", "account.deleted"}
+	all := []string{"approval.requested", "approval.decided", "account.created", "account.updated", "account.credentials_set", "account.deleted"}
 	for _, s := range States {
 		all = append(all, "account."+string(s))
 	}

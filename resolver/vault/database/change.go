@@ -16,6 +16,7 @@ const (
 	KindConnector Kind = "connector"
 	KindApp       Kind = "app"
 	KindSetting   Kind = "setting"
+	KindApproval  Kind = "approval"
 	// KindEverything means that changes were missed: forget all that is cached.
 	KindEverything Kind = "everything"
 )

@@ -55,26 +55,63 @@ type Account struct {
 	ExpiresAt      *time.Time `json:"expires_at,omitempty"`
 }
 
+// Approval is what a webhook is told of a question to a person: nothing of what is in the
+// request.
+type Approval struct {
+	ID           string    `json:"id"`
+	Organisation string    `json:"organisation"`
+	State        string    `json:"state"`
+	Agent        string    `json:"agent"`
+	AgentID      string    `json:"agent_id"`
+	Connector    string    `json:"connector"`
+	Account      string    `json:"account"`
+	AccountID    string    `json:"account_id"`
+	Operation    string    `json:"operation,omitempty"`
+	Effect       string    `json:"effect"`
+	Resource     string    `json:"resource,omitempty"`
+	Method       string    `json:"method"`
+	URL          string    `json:"url"`
+	Rule         string    `json:"rule"`
+	RequestedAt  time.Time `json:"requested_at"`
+	ExpiresAt    time.Time `json:"expires_at"`
+	Scope        string    `json:"scope,omitempty"`
+	By           string    `json:"decided_by,omitempty"`
+	Reason       string    `json:"reason,omitempty"`
+}
+
 // payload is the body of a delivery, in the form of standardwebhooks.com.
 type payload struct {
 	Type      string    `json:"type"`
 	Timestamp time.Time `json:"timestamp"`
 	Data      struct {
-		Account Account `json:"account"`
+		Account  *Account  `json:"account,omitempty"`
+		Approval *Approval `json:"approval,omitempty"`
 	} `json:"data"`
 }
 
 // Enqueue writes a delivery for each webhook that wants the event, in the
 // transaction of what happened: told if and only if it is so.
 func Enqueue(ctx context.Context, t *database.Tx, event string, a Account) error {
-	hooks, err := database.Collect(ctx, t, scanWebhook, "SELECT "+Columns+" FROM webhooks WHERE active = 1 AND organisation IN (?, '*')", a.Organisation)
+	var p payload
+	p.Data.Account = &a
+	return enqueue(ctx, t, event, a.Organisation, &p)
+}
+
+// EnqueueApproval is Enqueue of an approval's event.
+func EnqueueApproval(ctx context.Context, t *database.Tx, event string, a Approval) error {
+	var p payload
+	p.Data.Approval = &a
+	return enqueue(ctx, t, event, a.Organisation, &p)
+}
+
+func enqueue(ctx context.Context, t *database.Tx, event, organisation string, p *payload) error {
+	hooks, err := database.Collect(ctx, t, scanWebhook, "SELECT "+Columns+" FROM webhooks WHERE active = 1 AND organisation IN (?, '*')", organisation)
 	if err != nil {
 		return err
 	}
 	now := t.Now()
 	eventID := database.NewID("evt", now)
-	p := payload{Type: event, Timestamp: now}
-	p.Data.Account = a
+	p.Type, p.Timestamp = event, now
 	for _, h := range hooks {
 		if !h.Wants(event) {
 			continue
