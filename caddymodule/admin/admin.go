@@ -24,6 +24,7 @@ import (
 	"github.com/attache-proxy/attache/resolver/egress"
 
 	"github.com/attache-proxy/attache/caddymodule/admin/api"
+	"github.com/attache-proxy/attache/caddymodule/admin/approvals"
 	"github.com/attache-proxy/attache/caddymodule/admin/audit"
 	"github.com/attache-proxy/attache/caddymodule/admin/keydirectory"
 	"github.com/attache-proxy/attache/caddymodule/admin/operations"
@@ -104,7 +105,7 @@ func New(c Config) *Admin {
 	}
 	guard := signin.New(signin.Config{Vault: c.Vault, PublicURL: c.PublicURL, Hosts: c.Hosts, TrustSocket: c.TrustSocket, OIDC: c.OIDC, Log: c.Log})
 	a := &Admin{
-		courier: &webhooks.Courier{Vault: c.Vault, HTTP: c.HTTP, Log: c.Log, Now: time.Now, Failed: c.WebhookFailed},
+		courier: &webhooks.Courier{Vault: c.Vault, HTTP: c.HTTP, Log: c.Log, Now: time.Now, PublicURL: c.PublicURL, Failed: c.WebhookFailed},
 		turns:   connect.New(connect.Config{Vault: c.Vault, Catalogue: c.Catalogue, Tester: c.Tester, Connections: c.Connections, Log: c.Log}),
 		rest:    rest.New(c.Vault, c.Log, c.Version),
 	}
@@ -115,6 +116,7 @@ func New(c Config) *Admin {
 	overview.Mount(a.rest, overview.Config{Catalogue: c.Catalogue, Declared: c.Declared})
 	operations.Mount(a.rest, a.turns)
 	webhooks.Mount(a.rest)
+	approvals.Mount(a.rest)
 	a.rest.Finish()
 	a.handler = a.rooms(c, guard)
 	return a

@@ -69,7 +69,7 @@ Examples:
 })
 
 var webhooksCommand = noun("webhooks", "list|show|create|update|delete|test|deliveries|redeliver", "Tells other programs of what happens", `
-A webhook is told by a signed POST when accounts change.
+A webhook is told by a signed POST when accounts change, and what approvals are asked for.
 
 Examples:
 
@@ -80,7 +80,7 @@ Examples:
 	{use: "list", short: "Lists webhooks", method: http.MethodGet, path: "/webhooks", columns: []string{"ID=id", "URL=url", "EVENTS=events", "ACTIVE=active"}},
 	{use: "show ID", short: "Shows a webhook", method: http.MethodGet, path: "/webhooks/{}"},
 	{use: "create --url URL --event EVENT", short: "Makes a webhook and prints the key of its signatures, this once", method: http.MethodPost, path: "/webhooks", once: "secret", data: true, sends: []member{
-		{option: "url", name: "url", help: "Where to post", required: true}, {option: "event", name: "events", help: "Of what to tell: account.expired, account.*, *", kind: list, required: true}, organisation}},
+		{option: "url", name: "url", help: "Where to post", required: true}, {option: "event", name: "events", help: "Of what to tell: account.expired, account.*, *", kind: list, required: true}, organisation, {option: "format", name: "format", help: "slack (default: that of standardwebhooks.com)"}}},
 	{use: "update ID", short: "Edits a webhook", method: http.MethodPatch, path: "/webhooks/{}", data: true, sends: []member{
 		{option: "url", name: "url", help: "Where to post"}, {option: "event", name: "events", help: "Of what to tell", kind: list}, {option: "active", name: "active", help: "Whether it is told (--active=false: not)", kind: yes}}},
 	{use: "delete ID", short: "Deletes a webhook", method: http.MethodDelete, path: "/webhooks/{}"},

@@ -4,6 +4,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/attache-proxy/attache/caddymodule/command/approvals"
 	"github.com/attache-proxy/attache/caddymodule/command/egressrules"
 	"github.com/attache-proxy/attache/caddymodule/command/sign"
 	"github.com/attache-proxy/attache/caddymodule/command/store"
@@ -14,7 +15,7 @@ var All = append([]caddycmd.Command{
 	execCommand, envCommand, caCommand, doctorCommand,
 	connectorsCommand, accountsCommand, agentsCommand, grantsCommand, auditCommand,
 	connectCommand, oauthCommand, setupCommand,
-	store.Vault, store.Admin, sign.Command, egressrules.Import,
+	approvals.Room{Reach: reachAPI, Told: told, JSON: PrintJSON, HowToReach: howToReach}.Command(), store.Vault, store.Admin, sign.Command, egressrules.Import,
 }, nouns...)
 
 func init() {

@@ -46,6 +46,12 @@ var verbs = map[string]string{
 	"create-agent-token":   "agents.createToken",
 	"delete-agent-token":   "agents.deleteToken",
 
+	"list-approvals":     "approvals.list",
+	"get-approval":       "approvals.get",
+	"approve":            "approvals.approve",
+	"deny":               "approvals.deny",
+	"take-back-approval": "approvals.takeBack",
+
 	"list-apps":  "apps.list",
 	"create-app": "apps.create",
 	"get-app":    "apps.get",

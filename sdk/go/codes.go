@@ -20,9 +20,11 @@ const (
 	CodeAgentNotFound            Code = "AGENT_NOT_FOUND"
 	CodeAlreadyUsed              Code = "ALREADY_USED"
 	CodeAnswerUnsafe             Code = "ANSWER_UNSAFE"
+	CodeApprovalDecided          Code = "APPROVAL_DECIDED"
 	CodeApprovalDenied           Code = "APPROVAL_DENIED"
 	CodeApprovalExpired          Code = "APPROVAL_EXPIRED"
 	CodeApprovalLimit            Code = "APPROVAL_LIMIT"
+	CodeApprovalNotFound         Code = "APPROVAL_NOT_FOUND"
 	CodeApprovalPending          Code = "APPROVAL_PENDING"
 	CodeApprovalUsed             Code = "APPROVAL_USED"
 	CodeAppExists                Code = "APP_EXISTS"
@@ -133,6 +135,7 @@ const (
 type Client struct {
 	Accounts      AccountsCalls
 	Agents        AgentsCalls
+	Approvals     ApprovalsCalls
 	Apps          AppsCalls
 	Audit         AuditCalls
 	Connectors    ConnectorsCalls
@@ -151,6 +154,7 @@ func calls(c *caller) *Client {
 	return &Client{
 		Accounts:      AccountsCalls{c},
 		Agents:        AgentsCalls{c},
+		Approvals:     ApprovalsCalls{c},
 		Apps:          AppsCalls{c},
 		Audit:         AuditCalls{c},
 		Connectors:    ConnectorsCalls{c},

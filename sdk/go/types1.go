@@ -137,6 +137,55 @@ type AppModeOut struct {
 	AppID string `json:"app_id,omitempty"`
 }
 
+// Approval is what the document calls Approval.
+type Approval struct {
+	Account   string `json:"account"`
+	AccountID string `json:"account_id"`
+	Agent     string `json:"agent"`
+	AgentID   string `json:"agent_id"`
+	Connector string `json:"connector"`
+	// read, write, delete, admin, money or unknown.
+	Effect string `json:"effect"`
+	// Of the question, or of what the answer is good for.
+	ExpiresAt    time.Time `json:"expires_at"`
+	ID           string    `json:"id"`
+	Method       string    `json:"method"`
+	Organisation string    `json:"organisation"`
+	RequestedAt  time.Time `json:"requested_at"`
+	// The rule that asks.
+	Rule string `json:"rule"`
+	// What a yes can be given for: once, minutes, resource, rule.
+	Scopes []string `json:"scopes"`
+	State  string   `json:"state"`
+	// Without its query.
+	URL string `json:"url"`
+	// The rule that scope rule would put before it.
+	Allows    string     `json:"allows,omitempty"`
+	DecidedAt *time.Time `json:"decided_at,omitempty"`
+	DecidedBy string     `json:"decided_by,omitempty"`
+	// Absent for grants of the configuration file.
+	GrantID string `json:"grant_id,omitempty"`
+	// Absent where it has no name.
+	Operation string `json:"operation,omitempty"`
+	// What is in the request; in lists and for viewers absent.
+	Preview  *Preview `json:"preview,omitempty"`
+	Reason   string   `json:"reason,omitempty"`
+	Resource string   `json:"resource,omitempty"`
+	// Of a yes.
+	Scope  string     `json:"scope,omitempty"`
+	UsedAt *time.Time `json:"used_at,omitempty"`
+	// It can be approved only while the request waits: its body is too long to be known again.
+	WhileHeld *bool `json:"while_held,omitempty"`
+}
+
+// ApproveIn is what the document calls ApproveInBody.
+type ApproveIn struct {
+	// once: this very request, one time. minutes: the same operation on the same resource for 15
+	// minutes. resource: what the same rule asks about with the same effect on the same resource, for
+	// 8 hours. rule: a rule in the grant that allows it from now on.
+	Scope string `json:"scope,omitempty"`
+}
+
 // Authorization is what the document calls Authorization.
 type Authorization struct {
 	ExpiresAt time.Time `json:"expires_at"`
@@ -378,62 +427,4 @@ type CreateSessionIn struct {
 	ExpiresIn *int64 `json:"expires_in,omitempty"`
 	// The only way to connect that the link offers; default: the person chooses.
 	Option string `json:"option,omitempty"`
-}
-
-// CreateSessionOut is what the document calls CreateSessionOutBody.
-type CreateSessionOut struct {
-	AccountID string    `json:"account_id"`
-	CreatedAt time.Time `json:"created_at"`
-	CreatedBy string    `json:"created_by"`
-	ExpiresAt time.Time `json:"expires_at"`
-	ID        string    `json:"id"`
-	// authorizing: the person is at the service.
-	Status string `json:"status"`
-	// The link. It is shown this once.
-	URL string `json:"url"`
-	// Of the last attempt. A link that is still open may be tried again.
-	Error *Reason `json:"error,omitempty"`
-	// Absent until the person has chosen.
-	Flow string `json:"flow,omitempty"`
-	// Seconds.
-	Interval *int64 `json:"interval,omitempty"`
-	// That were asked for.
-	Scopes          []string `json:"scopes,omitempty"`
-	UserCode        string   `json:"user_code,omitempty"`
-	VerificationURI string   `json:"verification_uri,omitempty"`
-}
-
-// CreateTokenIn is what the document calls CreateTokenInBody.
-type CreateTokenIn struct {
-	Name string `json:"name"`
-	Role string `json:"role"`
-	// Absent: never.
-	ExpiresAt *time.Time `json:"expires_at,omitempty"`
-	// Default: the caller's own; * is every one.
-	Organisation string `json:"organisation,omitempty"`
-}
-
-// CreateTokenOut is what the document calls CreateTokenOutBody.
-type CreateTokenOut struct {
-	CreatedAt time.Time `json:"created_at"`
-	CreatedBy string    `json:"created_by"`
-	ID        string    `json:"id"`
-	Last4     string    `json:"last4"`
-	Name      string    `json:"name"`
-	// * is every one.
-	Organisation string `json:"organisation"`
-	Role         string `json:"role"`
-	// Shown this once; null when the request is repeated.
-	Token     *string    `json:"token"`
-	ExpiresAt *time.Time `json:"expires_at,omitempty"`
-}
-
-// CreateWebhookIn is what the document calls CreateWebhookInBody.
-type CreateWebhookIn struct {
-	// account.created, .updated, .credentials_set, .deleted, .pending, .active, .expired, .revoked,
-	// .error, .suspended; account.* or *.
-	Events []string `json:"events"`
-	URL    string   `json:"url"`
-	// Default: the token's own; * is every one.
-	Organisation string `json:"organisation,omitempty"`
 }

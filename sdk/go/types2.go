@@ -4,6 +4,67 @@ package attache
 
 import "time"
 
+// CreateSessionOut is what the document calls CreateSessionOutBody.
+type CreateSessionOut struct {
+	AccountID string    `json:"account_id"`
+	CreatedAt time.Time `json:"created_at"`
+	CreatedBy string    `json:"created_by"`
+	ExpiresAt time.Time `json:"expires_at"`
+	ID        string    `json:"id"`
+	// authorizing: the person is at the service.
+	Status string `json:"status"`
+	// The link. It is shown this once.
+	URL string `json:"url"`
+	// Of the last attempt. A link that is still open may be tried again.
+	Error *Reason `json:"error,omitempty"`
+	// Absent until the person has chosen.
+	Flow string `json:"flow,omitempty"`
+	// Seconds.
+	Interval *int64 `json:"interval,omitempty"`
+	// That were asked for.
+	Scopes          []string `json:"scopes,omitempty"`
+	UserCode        string   `json:"user_code,omitempty"`
+	VerificationURI string   `json:"verification_uri,omitempty"`
+}
+
+// CreateTokenIn is what the document calls CreateTokenInBody.
+type CreateTokenIn struct {
+	Name string `json:"name"`
+	Role string `json:"role"`
+	// Absent: never.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	// Default: the caller's own; * is every one.
+	Organisation string `json:"organisation,omitempty"`
+}
+
+// CreateTokenOut is what the document calls CreateTokenOutBody.
+type CreateTokenOut struct {
+	CreatedAt time.Time `json:"created_at"`
+	CreatedBy string    `json:"created_by"`
+	ID        string    `json:"id"`
+	Last4     string    `json:"last4"`
+	Name      string    `json:"name"`
+	// * is every one.
+	Organisation string `json:"organisation"`
+	Role         string `json:"role"`
+	// Shown this once; null when the request is repeated.
+	Token     *string    `json:"token"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+}
+
+// CreateWebhookIn is what the document calls CreateWebhookInBody.
+type CreateWebhookIn struct {
+	// account.created, .updated, .credentials_set, .deleted, .pending, .active, .expired, .revoked,
+	// .error, .suspended; approval.requested, .decided; account.*, approval.* or *.
+	Events []string `json:"events"`
+	URL    string   `json:"url"`
+	// slack: a message as Slack's incoming webhooks take it. Absent: the form of
+	// standardwebhooks.com.
+	Format string `json:"format,omitempty"`
+	// Default: the token's own; * is every one.
+	Organisation string `json:"organisation,omitempty"`
+}
+
 // Delivery is what the document calls Delivery.
 type Delivery struct {
 	Attempts  int64     `json:"attempts"`
@@ -19,6 +80,12 @@ type Delivery struct {
 	NextAt  *time.Time `json:"next_at,omitempty"`
 	// What was answered last; absent without an answer.
 	Status *int64 `json:"status,omitempty"`
+}
+
+// DenyIn is what the document calls DenyInBody.
+type DenyIn struct {
+	// The agent is told.
+	Reason string `json:"reason,omitempty"`
 }
 
 // Disconnected is what the document calls Disconnected.
@@ -263,6 +330,13 @@ type AppList struct {
 	Next string `json:"next,omitempty"`
 }
 
+// ApprovalList is what the document calls ListBodyApproval.
+type ApprovalList struct {
+	Items []Approval `json:"items"`
+	// Send it as after to read on; absent on the last part.
+	Next string `json:"next,omitempty"`
+}
+
 // ConnectSessionList is what the document calls ListBodyConnectSession.
 type ConnectSessionList struct {
 	Items []ConnectSession `json:"items"`
@@ -362,70 +436,4 @@ type Metadata struct {
 // MetadataListOut is what the document calls MetadataListOutBody.
 type MetadataListOut struct {
 	Items []Metadata `json:"items"`
-}
-
-// MetadataOption is what the document calls MetadataOption.
-type MetadataOption struct {
-	Flow string `json:"flow"`
-	Name string `json:"name"`
-	// JSON Schema (2020-12) of the credentials to send. Secret fields are writeOnly; x-order is the
-	// order to ask in.
-	Schema map[string]any `json:"schema"`
-	Type   string         `json:"type"`
-	// Where a person gets the credentials.
-	Help string `json:"help,omitempty"`
-	// The page on which the key is made or the app registered.
-	KeyPage string `json:"key_page,omitempty"`
-	// Scopes to choose from, with what each allows.
-	ScopeList []ScopeDef `json:"scope_list,omitempty"`
-	Scopes    []string   `json:"scopes,omitempty"`
-	Title     string     `json:"title,omitempty"`
-}
-
-// NewAccount is what the document calls NewAccount.
-type NewAccount struct {
-	Connector string `json:"connector"`
-	AppID     string `json:"app_id,omitempty"`
-	// The option's fields; GET /connectors/{key}/metadata says which. Without them the account waits.
-	Credentials map[string]string `json:"credentials,omitempty"`
-	// Whose account it is. Default: the organisation.
-	Identifier string `json:"identifier,omitempty"`
-	// Default: user.
-	IdentifierType string         `json:"identifier_type,omitempty"`
-	Metadata       map[string]any `json:"metadata,omitempty"`
-	// Unique per connector and owner. Default: "default".
-	Name string `json:"name,omitempty"`
-	// Default: the connector's first.
-	Option string `json:"option,omitempty"`
-	// Default: the token's own, or "default".
-	Organisation string `json:"organisation,omitempty"`
-	// To be asked for at the sign-in instead of the connector's.
-	Scopes   []string      `json:"scopes,omitempty"`
-	Settings *SettingsEdit `json:"settings,omitempty"`
-	// Whether the credentials are tested first; default true. Without a test the account stays
-	// pending until POST /accounts/{id}/test or /activate.
-	Test *bool `json:"test,omitempty"`
-	// For trying things out: nothing is tested, fields that are missing get made-up values, and so
-	// does the token, where one is obtained.
-	TestMode *bool `json:"test_mode,omitempty"`
-}
-
-// NewAgent is what the document calls NewAgent.
-type NewAgent struct {
-	// The only connectors it may use; null: any.
-	Connectors   []string `json:"connectors"`
-	Disabled     bool     `json:"disabled"`
-	ID           string   `json:"id"`
-	Name         string   `json:"name"`
-	Organisation string   `json:"organisation"`
-	// Shown this once; null when the request is repeated.
-	Token       *string        `json:"token"`
-	CreatedAt   *time.Time     `json:"created_at,omitempty"`
-	Description string         `json:"description,omitempty"`
-	ExpiresAt   *time.Time     `json:"expires_at,omitempty"`
-	Metadata    map[string]any `json:"metadata,omitempty"`
-	// Declared in the configuration file.
-	ReadOnly  *bool      `json:"read_only,omitempty"`
-	UpdatedAt *time.Time `json:"updated_at,omitempty"`
-	Version   *int64     `json:"version,omitempty"`
 }

@@ -4,6 +4,72 @@ package attache
 
 import "time"
 
+// MetadataOption is what the document calls MetadataOption.
+type MetadataOption struct {
+	Flow string `json:"flow"`
+	Name string `json:"name"`
+	// JSON Schema (2020-12) of the credentials to send. Secret fields are writeOnly; x-order is the
+	// order to ask in.
+	Schema map[string]any `json:"schema"`
+	Type   string         `json:"type"`
+	// Where a person gets the credentials.
+	Help string `json:"help,omitempty"`
+	// The page on which the key is made or the app registered.
+	KeyPage string `json:"key_page,omitempty"`
+	// Scopes to choose from, with what each allows.
+	ScopeList []ScopeDef `json:"scope_list,omitempty"`
+	Scopes    []string   `json:"scopes,omitempty"`
+	Title     string     `json:"title,omitempty"`
+}
+
+// NewAccount is what the document calls NewAccount.
+type NewAccount struct {
+	Connector string `json:"connector"`
+	AppID     string `json:"app_id,omitempty"`
+	// The option's fields; GET /connectors/{key}/metadata says which. Without them the account waits.
+	Credentials map[string]string `json:"credentials,omitempty"`
+	// Whose account it is. Default: the organisation.
+	Identifier string `json:"identifier,omitempty"`
+	// Default: user.
+	IdentifierType string         `json:"identifier_type,omitempty"`
+	Metadata       map[string]any `json:"metadata,omitempty"`
+	// Unique per connector and owner. Default: "default".
+	Name string `json:"name,omitempty"`
+	// Default: the connector's first.
+	Option string `json:"option,omitempty"`
+	// Default: the token's own, or "default".
+	Organisation string `json:"organisation,omitempty"`
+	// To be asked for at the sign-in instead of the connector's.
+	Scopes   []string      `json:"scopes,omitempty"`
+	Settings *SettingsEdit `json:"settings,omitempty"`
+	// Whether the credentials are tested first; default true. Without a test the account stays
+	// pending until POST /accounts/{id}/test or /activate.
+	Test *bool `json:"test,omitempty"`
+	// For trying things out: nothing is tested, fields that are missing get made-up values, and so
+	// does the token, where one is obtained.
+	TestMode *bool `json:"test_mode,omitempty"`
+}
+
+// NewAgent is what the document calls NewAgent.
+type NewAgent struct {
+	// The only connectors it may use; null: any.
+	Connectors   []string `json:"connectors"`
+	Disabled     bool     `json:"disabled"`
+	ID           string   `json:"id"`
+	Name         string   `json:"name"`
+	Organisation string   `json:"organisation"`
+	// Shown this once; null when the request is repeated.
+	Token       *string        `json:"token"`
+	CreatedAt   *time.Time     `json:"created_at,omitempty"`
+	Description string         `json:"description,omitempty"`
+	ExpiresAt   *time.Time     `json:"expires_at,omitempty"`
+	Metadata    map[string]any `json:"metadata,omitempty"`
+	// Declared in the configuration file.
+	ReadOnly  *bool      `json:"read_only,omitempty"`
+	UpdatedAt *time.Time `json:"updated_at,omitempty"`
+	Version   *int64     `json:"version,omitempty"`
+}
+
 // NewConnector is what the document calls NewConnector.
 type NewConnector struct {
 	// Default true.
@@ -81,6 +147,8 @@ type NewWebhookOut struct {
 	UpdatedAt time.Time `json:"updated_at"`
 	URL       string    `json:"url"`
 	Version   int64     `json:"version"`
+	// slack, or absent for the form of standardwebhooks.com.
+	Format string `json:"format,omitempty"`
 }
 
 // Operation is what the document calls Operation.
@@ -133,6 +201,12 @@ type OverviewOut struct {
 	// Half of the calls took no longer, rounded up to a scale whose steps are 1.41 apart.
 	P50Ms *float64 `json:"p50_ms,omitempty"`
 	P95Ms *float64 `json:"p95_ms,omitempty"`
+}
+
+// Pair is what the document calls Pair.
+type Pair struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
 }
 
 // PatchAccount is what the document calls PatchAccount.
@@ -247,7 +321,9 @@ type PatchGrantIn struct {
 type PatchWebhookIn struct {
 	Active *bool    `json:"active,omitempty"`
 	Events []string `json:"events,omitempty"`
-	URL    string   `json:"url,omitempty"`
+	// slack, or empty for the form of standardwebhooks.com.
+	Format string `json:"format,omitempty"`
+	URL    string `json:"url,omitempty"`
 	// The version that is edited; or use If-Match.
 	Version *int64 `json:"version,omitempty"`
 }
@@ -284,6 +360,20 @@ type PresignOut struct {
 	// A credential: shown this once.
 	URL     string            `json:"url"`
 	Headers map[string]string `json:"headers,omitempty"`
+}
+
+// Preview is what the document calls Preview.
+type Preview struct {
+	// How long the body is as it is sent; -1 where it was not read to its end.
+	Bytes int64 `json:"bytes"`
+	// Decoded; absent where it is no text.
+	Body string `json:"body,omitempty"`
+	// Some that say what it does.
+	Headers []Pair `json:"headers,omitempty"`
+	// What cannot be seen of it.
+	Note string `json:"note,omitempty"`
+	// Parameters, in their order; values of what looks like a credential are hidden.
+	Query []Pair `json:"query,omitempty"`
 }
 
 // Problem is what the document calls Problem.
@@ -347,99 +437,4 @@ type SessionOut struct {
 	Issuer string `json:"issuer,omitempty"`
 	// Where a browser begins to sign in; absent where only admin tokens open the API.
 	SignInURL string `json:"sign_in_url,omitempty"`
-}
-
-// SetConnectorsIn is what the document calls SetConnectorsInBody.
-type SetConnectorsIn struct {
-	// Keys; null: any.
-	Connectors []string `json:"connectors"`
-}
-
-// SetCredentialsIn is what the document calls SetCredentialsInBody.
-type SetCredentialsIn struct {
-	// All of the option's fields.
-	Credentials map[string]string `json:"credentials"`
-	// Another way to authenticate; default: the account's.
-	Option string `json:"option,omitempty"`
-	// Whether they are tested first; default true.
-	Test *bool `json:"test,omitempty"`
-	// The version that is edited; or use If-Match.
-	Version *int64 `json:"version,omitempty"`
-}
-
-// Settings is what the document calls Settings.
-type Settings struct {
-	// Whether tokens are refreshed by themselves.
-	AutoRefresh bool `json:"auto_refresh"`
-	// How many seconds a token is taken to live where the service does not say; 0 means as the
-	// connector has it.
-	ExpiresIn int64 `json:"expires_in"`
-	// Calls per minute; 0 means no limit.
-	RateLimit int64 `json:"rate_limit"`
-	// How often a call that can be sent again is, where the service did not answer.
-	RetryAttempts int64 `json:"retry_attempts"`
-	// How many seconds a call may wait for its answer to begin; 0 means the default.
-	Timeout float64 `json:"timeout"`
-}
-
-// SettingsEdit is what the document calls SettingsEdit.
-type SettingsEdit struct {
-	// Whether tokens are refreshed by themselves; default true.
-	AutoRefresh *bool `json:"auto_refresh,omitempty"`
-	// How many seconds a token is taken to live where the service does not say; 0 means as the
-	// connector has it. It holds from the next token.
-	ExpiresIn *int64 `json:"expires_in,omitempty"`
-	// Calls per minute; 0 means no limit.
-	RateLimit *int64 `json:"rate_limit,omitempty"`
-	// How often a call that can be sent again is, where the service did not answer.
-	RetryAttempts *int64 `json:"retry_attempts,omitempty"`
-	// How many seconds a call may wait for its answer to begin; 0 means the default.
-	Timeout *float64 `json:"timeout,omitempty"`
-}
-
-// Shown is what the document calls Shown.
-type Shown struct {
-	Effect string `json:"effect"`
-	// ACTION where a header or the body names the operation.
-	Method string `json:"method"`
-	Name   string `json:"name"`
-	// Its template, on the service's host; what stands behind a ? must be in the query.
-	Path string `json:"path"`
-	// Where it is, a * for one label; absent for all hosts of the connector.
-	Hosts []string `json:"hosts,omitempty"`
-	// The part of the path that names what it is done to.
-	Resource string `json:"resource,omitempty"`
-}
-
-// Slot is what the document calls Slot.
-type Slot struct {
-	// When it begins, UTC.
-	At     time.Time `json:"at"`
-	Calls  int64     `json:"calls"`
-	Errors int64     `json:"errors"`
-}
-
-// Source is what the document calls Source.
-type Source struct {
-	License  string `json:"license"`
-	Package  string `json:"package"`
-	Version  string `json:"version"`
-	Registry string `json:"registry,omitempty"`
-}
-
-// StatusOut is what the document calls StatusOutBody.
-type StatusOut struct {
-	ID string `json:"id"`
-	// The states it can go to.
-	Next  []string  `json:"next"`
-	Since time.Time `json:"since"`
-	State string    `json:"state"`
-	// Whether agents get its credential now.
-	Usable    bool       `json:"usable"`
-	ExpiresAt *time.Time `json:"expires_at,omitempty"`
-	Reason    *Reason    `json:"reason,omitempty"`
-	// Where a suspended account goes on.
-	ResumeTo string `json:"resume_to,omitempty"`
-	// Why not, where it is for the connector.
-	Why string `json:"why,omitempty"`
 }

@@ -4,6 +4,101 @@ package attache
 
 import "time"
 
+// SetConnectorsIn is what the document calls SetConnectorsInBody.
+type SetConnectorsIn struct {
+	// Keys; null: any.
+	Connectors []string `json:"connectors"`
+}
+
+// SetCredentialsIn is what the document calls SetCredentialsInBody.
+type SetCredentialsIn struct {
+	// All of the option's fields.
+	Credentials map[string]string `json:"credentials"`
+	// Another way to authenticate; default: the account's.
+	Option string `json:"option,omitempty"`
+	// Whether they are tested first; default true.
+	Test *bool `json:"test,omitempty"`
+	// The version that is edited; or use If-Match.
+	Version *int64 `json:"version,omitempty"`
+}
+
+// Settings is what the document calls Settings.
+type Settings struct {
+	// Whether tokens are refreshed by themselves.
+	AutoRefresh bool `json:"auto_refresh"`
+	// How many seconds a token is taken to live where the service does not say; 0 means as the
+	// connector has it.
+	ExpiresIn int64 `json:"expires_in"`
+	// Calls per minute; 0 means no limit.
+	RateLimit int64 `json:"rate_limit"`
+	// How often a call that can be sent again is, where the service did not answer.
+	RetryAttempts int64 `json:"retry_attempts"`
+	// How many seconds a call may wait for its answer to begin; 0 means the default.
+	Timeout float64 `json:"timeout"`
+}
+
+// SettingsEdit is what the document calls SettingsEdit.
+type SettingsEdit struct {
+	// Whether tokens are refreshed by themselves; default true.
+	AutoRefresh *bool `json:"auto_refresh,omitempty"`
+	// How many seconds a token is taken to live where the service does not say; 0 means as the
+	// connector has it. It holds from the next token.
+	ExpiresIn *int64 `json:"expires_in,omitempty"`
+	// Calls per minute; 0 means no limit.
+	RateLimit *int64 `json:"rate_limit,omitempty"`
+	// How often a call that can be sent again is, where the service did not answer.
+	RetryAttempts *int64 `json:"retry_attempts,omitempty"`
+	// How many seconds a call may wait for its answer to begin; 0 means the default.
+	Timeout *float64 `json:"timeout,omitempty"`
+}
+
+// Shown is what the document calls Shown.
+type Shown struct {
+	Effect string `json:"effect"`
+	// ACTION where a header or the body names the operation.
+	Method string `json:"method"`
+	Name   string `json:"name"`
+	// Its template, on the service's host; what stands behind a ? must be in the query.
+	Path string `json:"path"`
+	// Where it is, a * for one label; absent for all hosts of the connector.
+	Hosts []string `json:"hosts,omitempty"`
+	// The part of the path that names what it is done to.
+	Resource string `json:"resource,omitempty"`
+}
+
+// Slot is what the document calls Slot.
+type Slot struct {
+	// When it begins, UTC.
+	At     time.Time `json:"at"`
+	Calls  int64     `json:"calls"`
+	Errors int64     `json:"errors"`
+}
+
+// Source is what the document calls Source.
+type Source struct {
+	License  string `json:"license"`
+	Package  string `json:"package"`
+	Version  string `json:"version"`
+	Registry string `json:"registry,omitempty"`
+}
+
+// StatusOut is what the document calls StatusOutBody.
+type StatusOut struct {
+	ID string `json:"id"`
+	// The states it can go to.
+	Next  []string  `json:"next"`
+	Since time.Time `json:"since"`
+	State string    `json:"state"`
+	// Whether agents get its credential now.
+	Usable    bool       `json:"usable"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	Reason    *Reason    `json:"reason,omitempty"`
+	// Where a suspended account goes on.
+	ResumeTo string `json:"resume_to,omitempty"`
+	// Why not, where it is for the connector.
+	Why string `json:"why,omitempty"`
+}
+
 // TestOut is what the document calls TestOutBody.
 type TestOut struct {
 	// Whether the service takes the credentials; null where that was not tried.
@@ -117,4 +212,6 @@ type Webhook struct {
 	UpdatedAt    time.Time `json:"updated_at"`
 	URL          string    `json:"url"`
 	Version      int64     `json:"version"`
+	// slack, or absent for the form of standardwebhooks.com.
+	Format string `json:"format,omitempty"`
 }

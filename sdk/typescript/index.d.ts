@@ -16,9 +16,11 @@ export type Code =
   | 'AGENT_NOT_FOUND'
   | 'ALREADY_USED'
   | 'ANSWER_UNSAFE'
+  | 'APPROVAL_DECIDED'
   | 'APPROVAL_DENIED'
   | 'APPROVAL_EXPIRED'
   | 'APPROVAL_LIMIT'
+  | 'APPROVAL_NOT_FOUND'
   | 'APPROVAL_PENDING'
   | 'APPROVAL_USED'
   | 'APP_EXISTS'
@@ -272,6 +274,51 @@ export interface AppModeOut {
   redirect_uri: string;
   /** The client that a new account would be connected through; absent where there is none. */
   app_id?: string;
+}
+
+export interface Approval {
+  account: string;
+  account_id: string;
+  agent: string;
+  agent_id: string;
+  connector: string;
+  /** read, write, delete, admin, money or unknown. */
+  effect: string;
+  /** Of the question, or of what the answer is good for. */
+  expires_at: string;
+  id: string;
+  method: string;
+  organisation: string;
+  requested_at: string;
+  /** The rule that asks. */
+  rule: string;
+  /** What a yes can be given for: once, minutes, resource, rule. */
+  scopes: Array<string> | null;
+  state: "pending" | "approved" | "denied" | "expired" | "withdrawn" | "used";
+  /** Without its query. */
+  url: string;
+  /** The rule that scope rule would put before it. */
+  allows?: string;
+  decided_at?: string;
+  decided_by?: string;
+  /** Absent for grants of the configuration file. */
+  grant_id?: string;
+  /** Absent where it has no name. */
+  operation?: string;
+  /** What is in the request; in lists and for viewers absent. */
+  preview?: Preview;
+  reason?: string;
+  resource?: string;
+  /** Of a yes. */
+  scope?: string;
+  used_at?: string;
+  /** It can be approved only while the request waits: its body is too long to be known again. */
+  while_held?: boolean;
+}
+
+export interface ApproveIn {
+  /** once: this very request, one time. minutes: the same operation on the same resource for 15 minutes. resource: what the same rule asks about with the same effect on the same resource, for 8 hours. rule: a rule in the grant that allows it from now on. */
+  scope?: "once" | "minutes" | "resource" | "rule";
 }
 
 export interface Authorization {
@@ -536,9 +583,11 @@ export interface CreateTokenOut {
 }
 
 export interface CreateWebhookIn {
-  /** account.created, .updated, .credentials_set, .deleted, .pending, .active, .expired, .revoked, .error, .suspended; account.* or *. */
+  /** account.created, .updated, .credentials_set, .deleted, .pending, .active, .expired, .revoked, .error, .suspended; approval.requested, .decided; account.*, approval.* or *. */
   events: Array<string> | null;
   url: string;
+  /** slack: a message as Slack's incoming webhooks take it. Absent: the form of standardwebhooks.com. */
+  format?: "slack";
   /** Default: the token's own; * is every one. */
   organisation?: string;
 }
@@ -557,6 +606,11 @@ export interface Delivery {
   next_at?: string;
   /** What was answered last; absent without an answer. */
   status?: number;
+}
+
+export interface DenyIn {
+  /** The agent is told. */
+  reason?: string;
 }
 
 export interface Disconnected {
@@ -783,6 +837,12 @@ export interface AppList {
   next?: string;
 }
 
+export interface ApprovalList {
+  items: Array<Approval> | null;
+  /** Send it as after to read on; absent on the last part. */
+  next?: string;
+}
+
 export interface ConnectSessionList {
   items: Array<ConnectSession> | null;
   /** Send it as after to read on; absent on the last part. */
@@ -996,6 +1056,8 @@ export interface NewWebhookOut {
   updated_at: string;
   url: string;
   version: number;
+  /** slack, or absent for the form of standardwebhooks.com. */
+  format?: string;
 }
 
 export interface Operation {
@@ -1045,6 +1107,11 @@ export interface OverviewOut {
   /** Half of the calls took no longer, rounded up to a scale whose steps are 1.41 apart. */
   p50_ms?: number;
   p95_ms?: number;
+}
+
+export interface Pair {
+  name: string;
+  value: string;
 }
 
 export interface PatchAccount {
@@ -1145,6 +1212,8 @@ export interface PatchGrantIn {
 export interface PatchWebhookIn {
   active?: boolean;
   events?: Array<string> | null;
+  /** slack, or empty for the form of standardwebhooks.com. */
+  format?: "slack" | "";
   url?: string;
   /** The version that is edited; or use If-Match. */
   version?: number;
@@ -1180,9 +1249,22 @@ export interface PresignOut {
   headers?: Record<string, string>;
 }
 
+export interface Preview {
+  /** How long the body is as it is sent; -1 where it was not read to its end. */
+  bytes: number;
+  /** Decoded; absent where it is no text. */
+  body?: string;
+  /** Some that say what it does. */
+  headers?: Array<Pair> | null;
+  /** What cannot be seen of it. */
+  note?: string;
+  /** Parameters, in their order; values of what looks like a credential are hidden. */
+  query?: Array<Pair> | null;
+}
+
 export interface Problem {
   /** Stable, for programs. */
-  code: "ACCOUNT_AMBIGUOUS" | "ACCOUNT_ERROR" | "ACCOUNT_EXISTS" | "ACCOUNT_EXPIRED" | "ACCOUNT_NOT_CONNECTED" | "ACCOUNT_NOT_FOUND" | "ACCOUNT_REVOKED" | "ACCOUNT_SUSPENDED" | "ACCOUNT_UNKNOWN" | "AGENT_DISABLED" | "AGENT_EXISTS" | "AGENT_NOT_FOUND" | "ALREADY_USED" | "ANSWER_UNSAFE" | "APPROVAL_DENIED" | "APPROVAL_EXPIRED" | "APPROVAL_LIMIT" | "APPROVAL_PENDING" | "APPROVAL_USED" | "APP_EXISTS" | "APP_INACTIVE" | "APP_IN_USE" | "APP_NOT_FOUND" | "APP_REQUIRED" | "AUTHORIZATION_DENIED" | "AUTHORIZATION_EXPIRED" | "AUTHORIZATION_FAILED" | "BAD_CALLBACK" | "BAD_IDEMPOTENCY_KEY" | "BAD_REQUEST" | "CANNOT_PRESIGN" | "CANNOT_SIGN" | "CLIENT_REJECTED" | "CONNECTOR_ERROR" | "CONNECTOR_EXISTS" | "CONNECTOR_INACTIVE" | "CONNECTOR_IN_USE" | "CONNECTOR_NOT_FOUND" | "CREDENTIALS_REJECTED" | "CROSS_SITE" | "CSRF_TOKEN_MISSING" | "DELIVERY_NOT_FOUND" | "ECHO_UNSEARCHABLE" | "EXPIRED" | "GRANT_EXISTS" | "GRANT_NOT_FOUND" | "HOST_NOT_ALLOWED" | "IDEMPOTENCY_KEY_REUSED" | "IDENTITY_UNKNOWN" | "INSUFFICIENT_SCOPE" | "INTERNAL" | "INVALID_CONNECTOR" | "INVALID_CREDENTIALS" | "INVALID_INPUT" | "INVALID_PERMISSIONS" | "INVALID_STATE" | "LINK_NOT_HERE" | "LINK_USED" | "MCP_SERVER_REFUSED" | "MCP_SERVER_UNAVAILABLE" | "METHOD_NOT_ALLOWED" | "METHOD_REFUSED" | "MISDIRECTED" | "NEEDS_LINK" | "NOTHING_TO_EXCHANGE" | "NOTHING_TO_REFRESH" | "NOT_ACCEPTABLE" | "NOT_AVAILABLE" | "NOT_FOUND" | "NOT_PERMITTED" | "NOT_TEST_MODE" | "NO_AUTHORIZATION" | "NO_CONNECTOR" | "NO_SESSION" | "OPERATION_DENIED" | "OPERATION_NOT_FOUND" | "OPERATION_UNKNOWN" | "OPTION_NOT_FOUND" | "ORGANISATION_MISMATCH" | "ORGANISATION_NOT_FOUND" | "ORIGIN_NOT_ALLOWED" | "OTHER_BROWSER" | "OTHER_IDENTITY" | "OVERVIEW_NOT_FOUND" | "PRECONDITION_FAILED" | "RATE_LIMITED" | "READ_ONLY" | "REDIRECT_URI_NOT_REGISTERED" | "REFRESH_FAILED" | "REQUEST_RUNNING" | "REQUEST_TIMEOUT" | "SESSION_NOT_FOUND" | "SIGN_IN" | "SIGN_IN_MISMATCH" | "SIGN_IN_NOT_ALLOWED" | "SIGN_IN_REFUSED" | "SIGN_IN_UNAVAILABLE" | "STATE_EXPIRED" | "STATE_MISMATCH" | "STATE_UNKNOWN" | "TEST_FAILED" | "TEST_MODE" | "TOKEN_ENDPOINT_UNAVAILABLE" | "TOKEN_EXISTS" | "TOKEN_NOT_FOUND" | "TOO_LARGE" | "TOO_MANY_FAILURES" | "TOO_MANY_REQUESTS" | "TOO_MANY_STARTS" | "UNAUTHORIZED" | "UNKNOWN_AGENT" | "UNKNOWN_CONNECTOR" | "UNKNOWN_HOST" | "UNSUPPORTED_MEDIA_TYPE" | "UPSTREAM_DENIED" | "UPSTREAM_TIMEOUT" | "UPSTREAM_UNREACHABLE" | "USAGE_NOT_FOUND" | "VAULT_UNAVAILABLE" | "VERSION_CONFLICT" | "WEBHOOK_NOT_FOUND";
+  code: "ACCOUNT_AMBIGUOUS" | "ACCOUNT_ERROR" | "ACCOUNT_EXISTS" | "ACCOUNT_EXPIRED" | "ACCOUNT_NOT_CONNECTED" | "ACCOUNT_NOT_FOUND" | "ACCOUNT_REVOKED" | "ACCOUNT_SUSPENDED" | "ACCOUNT_UNKNOWN" | "AGENT_DISABLED" | "AGENT_EXISTS" | "AGENT_NOT_FOUND" | "ALREADY_USED" | "ANSWER_UNSAFE" | "APPROVAL_DECIDED" | "APPROVAL_DENIED" | "APPROVAL_EXPIRED" | "APPROVAL_LIMIT" | "APPROVAL_NOT_FOUND" | "APPROVAL_PENDING" | "APPROVAL_USED" | "APP_EXISTS" | "APP_INACTIVE" | "APP_IN_USE" | "APP_NOT_FOUND" | "APP_REQUIRED" | "AUTHORIZATION_DENIED" | "AUTHORIZATION_EXPIRED" | "AUTHORIZATION_FAILED" | "BAD_CALLBACK" | "BAD_IDEMPOTENCY_KEY" | "BAD_REQUEST" | "CANNOT_PRESIGN" | "CANNOT_SIGN" | "CLIENT_REJECTED" | "CONNECTOR_ERROR" | "CONNECTOR_EXISTS" | "CONNECTOR_INACTIVE" | "CONNECTOR_IN_USE" | "CONNECTOR_NOT_FOUND" | "CREDENTIALS_REJECTED" | "CROSS_SITE" | "CSRF_TOKEN_MISSING" | "DELIVERY_NOT_FOUND" | "ECHO_UNSEARCHABLE" | "EXPIRED" | "GRANT_EXISTS" | "GRANT_NOT_FOUND" | "HOST_NOT_ALLOWED" | "IDEMPOTENCY_KEY_REUSED" | "IDENTITY_UNKNOWN" | "INSUFFICIENT_SCOPE" | "INTERNAL" | "INVALID_CONNECTOR" | "INVALID_CREDENTIALS" | "INVALID_INPUT" | "INVALID_PERMISSIONS" | "INVALID_STATE" | "LINK_NOT_HERE" | "LINK_USED" | "MCP_SERVER_REFUSED" | "MCP_SERVER_UNAVAILABLE" | "METHOD_NOT_ALLOWED" | "METHOD_REFUSED" | "MISDIRECTED" | "NEEDS_LINK" | "NOTHING_TO_EXCHANGE" | "NOTHING_TO_REFRESH" | "NOT_ACCEPTABLE" | "NOT_AVAILABLE" | "NOT_FOUND" | "NOT_PERMITTED" | "NOT_TEST_MODE" | "NO_AUTHORIZATION" | "NO_CONNECTOR" | "NO_SESSION" | "OPERATION_DENIED" | "OPERATION_NOT_FOUND" | "OPERATION_UNKNOWN" | "OPTION_NOT_FOUND" | "ORGANISATION_MISMATCH" | "ORGANISATION_NOT_FOUND" | "ORIGIN_NOT_ALLOWED" | "OTHER_BROWSER" | "OTHER_IDENTITY" | "OVERVIEW_NOT_FOUND" | "PRECONDITION_FAILED" | "RATE_LIMITED" | "READ_ONLY" | "REDIRECT_URI_NOT_REGISTERED" | "REFRESH_FAILED" | "REQUEST_RUNNING" | "REQUEST_TIMEOUT" | "SESSION_NOT_FOUND" | "SIGN_IN" | "SIGN_IN_MISMATCH" | "SIGN_IN_NOT_ALLOWED" | "SIGN_IN_REFUSED" | "SIGN_IN_UNAVAILABLE" | "STATE_EXPIRED" | "STATE_MISMATCH" | "STATE_UNKNOWN" | "TEST_FAILED" | "TEST_MODE" | "TOKEN_ENDPOINT_UNAVAILABLE" | "TOKEN_EXISTS" | "TOKEN_NOT_FOUND" | "TOO_LARGE" | "TOO_MANY_FAILURES" | "TOO_MANY_REQUESTS" | "TOO_MANY_STARTS" | "UNAUTHORIZED" | "UNKNOWN_AGENT" | "UNKNOWN_CONNECTOR" | "UNKNOWN_HOST" | "UNSUPPORTED_MEDIA_TYPE" | "UPSTREAM_DENIED" | "UPSTREAM_TIMEOUT" | "UPSTREAM_UNREACHABLE" | "USAGE_NOT_FOUND" | "VAULT_UNAVAILABLE" | "VERSION_CONFLICT" | "WEBHOOK_NOT_FOUND";
   /** What happened, for people. */
   detail: string;
   /** The HTTP status. */
@@ -1425,6 +1507,8 @@ export interface Webhook {
   updated_at: string;
   url: string;
   version: number;
+  /** slack, or absent for the form of standardwebhooks.com. */
+  format?: string;
 }
 
 export interface AccountsCalls {
@@ -1517,6 +1601,19 @@ export interface AgentsCalls {
   update(id: string, body: PatchAgentIn, options?: Options): Promise<Agent>;
   /** Edit a grant. */
   updateGrant(id: string, grantId: string, body: PatchGrantIn, options?: Options): Promise<Grant>;
+}
+
+export interface ApprovalsCalls {
+  /** Say yes to a request. */
+  approve(id: string, body: ApproveIn, options?: Options): Promise<Approval>;
+  /** Say no to a request. */
+  deny(id: string, body: DenyIn, options?: Options): Promise<Approval>;
+  /** Read an approval. */
+  get(id: string, options?: Options): Promise<Approval>;
+  /** List approvals, the newest first. */
+  list(query?: { after?: string; limit?: number; state?: "pending" | "approved" | "denied" | "expired" | "withdrawn" | "used"; agent_id?: string; account_id?: string; connector?: string; organisation?: string }, options?: Options): Promise<ApprovalList>;
+  /** Take back a yes that still stands. */
+  takeBack(id: string, body: DenyIn, options?: Options): Promise<Approval>;
 }
 
 export interface AppsCalls {
@@ -1635,6 +1732,7 @@ export class Attache {
   constructor(config?: Config);
   readonly accounts: AccountsCalls;
   readonly agents: AgentsCalls;
+  readonly approvals: ApprovalsCalls;
   readonly apps: AppsCalls;
   readonly audit: AuditCalls;
   readonly connectors: ConnectorsCalls;

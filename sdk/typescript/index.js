@@ -56,6 +56,16 @@ class Agents {
   updateGrant(id, grantId, body, options) { return this.#caller.call('PATCH', `/api/v1/agents/${segment(id)}/grants/${segment(grantId)}`, undefined, body, options); }
 }
 
+class Approvals {
+  #caller;
+  constructor(caller) { this.#caller = caller; }
+  approve(id, body, options) { return this.#caller.call('POST', `/api/v1/approvals/${segment(id)}/approve`, undefined, body, options); }
+  deny(id, body, options) { return this.#caller.call('POST', `/api/v1/approvals/${segment(id)}/deny`, undefined, body, options); }
+  get(id, options) { return this.#caller.call('GET', `/api/v1/approvals/${segment(id)}`, undefined, undefined, options); }
+  list(query, options) { return this.#caller.call('GET', `/api/v1/approvals`, query, undefined, options); }
+  takeBack(id, body, options) { return this.#caller.call('POST', `/api/v1/approvals/${segment(id)}/take-back`, undefined, body, options); }
+}
+
 class Apps {
   #caller;
   constructor(caller) { this.#caller = caller; }
@@ -159,6 +169,7 @@ export class Attache {
     const caller = new Caller(config);
     this.accounts = new Accounts(caller);
     this.agents = new Agents(caller);
+    this.approvals = new Approvals(caller);
     this.apps = new Apps(caller);
     this.audit = new Audit(caller);
     this.connectors = new Connectors(caller);

@@ -35,6 +35,8 @@ type Courier struct {
 	HTTP  Doer
 	Log   *slog.Logger
 	Now   func() time.Time
+	// PublicURL is where people reach the dashboard; may be empty.
+	PublicURL string
 	// Failed hears of each attempt that failed; may be nil.
 	Failed func()
 }
@@ -114,13 +116,17 @@ func (c *Courier) send(ctx context.Context, d *vault.Due) (int, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, courierTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.URL, strings.NewReader(d.Payload))
+	body := d.Payload
+	if d.Format == "slack" {
+		body = slack(d.Payload, c.PublicURL)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.URL, strings.NewReader(body))
 	if err != nil {
 		return 0, errors.New("the address is no URL")
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "attache-webhooks")
-	sign(req.Header, d.EventID, c.Now(), d.Payload, d.Key)
+	sign(req.Header, d.EventID, c.Now(), body, d.Key)
 	res, err := c.HTTP.Do(req)
 	if err != nil {
 		return 0, fmt.Errorf("no answer: %w", unwrapURL(err))

@@ -16,7 +16,7 @@ import (
 func Mount(s *rest.Server) {
 	rest.Register(s, rest.Operation{ID: "list-webhooks", Method: http.MethodGet, Path: "/webhooks", Role: vault.RoleViewer, Noun: "WEBHOOK", Summary: "List webhooks"}, listWebhooks)
 	rest.Register(s, rest.Operation{ID: "create-webhook", Method: http.MethodPost, Path: "/webhooks", Role: vault.RoleAdmin, Noun: "WEBHOOK", Status: http.StatusCreated, Summary: "Make a webhook",
-		Detail: "It is told of accounts that are made, edited, deleted or change their state. The answer has the key of its signatures, this once; see standardwebhooks.com."}, createWebhook)
+		Detail: "It is told of accounts that are made, edited, deleted or change their state, and of approvals that are asked for and decided. The answer has the key of its signatures, this once; see standardwebhooks.com."}, createWebhook)
 	rest.Register(s, rest.Operation{ID: "get-webhook", Method: http.MethodGet, Path: "/webhooks/{id}", Role: vault.RoleViewer, Noun: "WEBHOOK", Summary: "Read a webhook"}, getWebhook)
 	rest.Register(s, rest.Operation{ID: "update-webhook", Method: http.MethodPatch, Path: "/webhooks/{id}", Role: vault.RoleAdmin, Noun: "WEBHOOK", Summary: "Edit a webhook"}, patchWebhook)
 	rest.Register(s, rest.Operation{ID: "delete-webhook", Method: http.MethodDelete, Path: "/webhooks/{id}", Role: vault.RoleAdmin, Noun: "WEBHOOK", Status: http.StatusNoContent, Summary: "Delete a webhook"}, deleteWebhook)
@@ -31,13 +31,14 @@ type Webhook struct {
 	URL          string    `json:"url"`
 	Events       []string  `json:"events"`
 	Active       bool      `json:"active"`
+	Format       string    `json:"format,omitempty" doc:"slack, or absent for the form of standardwebhooks.com."`
 	CreatedAt    time.Time `json:"created_at"`
 	UpdatedAt    time.Time `json:"updated_at"`
 	Version      int64     `json:"version"`
 }
 
 func webhookOf(w vault.Webhook) Webhook {
-	return Webhook{w.ID, w.Organisation, w.URL, w.Events, w.Active, w.CreatedAt, w.UpdatedAt, w.Version}
+	return Webhook{w.ID, w.Organisation, w.URL, w.Events, w.Active, w.Format, w.CreatedAt, w.UpdatedAt, w.Version}
 }
 
 type webhookOut struct {
@@ -62,8 +63,9 @@ func listWebhooks(ctx context.Context, c *signin.Caller, in *rest.PageQuery) (*r
 type createWebhookIn struct {
 	Body struct {
 		URL          string   `json:"url" format:"uri" maxLength:"2048"`
-		Events       []string `json:"events" minItems:"1" maxItems:"50" doc:"account.created, .updated, .credentials_set, .deleted, .pending, .active, .expired, .revoked, .error, .suspended; account.* or *."`
+		Events       []string `json:"events" minItems:"1" maxItems:"50" doc:"account.created, .updated, .credentials_set, .deleted, .pending, .active, .expired, .revoked, .error, .suspended; approval.requested, .decided; account.*, approval.* or *."`
 		Organisation string   `json:"organisation,omitempty" doc:"Default: the token's own; * is every one."`
+		Format       string   `json:"format,omitempty" enum:"slack" doc:"slack: a message as Slack's incoming webhooks take it. Absent: the form of standardwebhooks.com."`
 	}
 }
 
@@ -72,7 +74,7 @@ func createWebhook(ctx context.Context, c *signin.Caller, in *createWebhookIn) (
 	if org == "" {
 		org = c.Organisation()
 	}
-	w, key, err := c.CreateWebhook(ctx, vault.NewWebhook{Organisation: org, URL: in.Body.URL, Events: in.Body.Events})
+	w, key, err := c.CreateWebhook(ctx, vault.NewWebhook{Organisation: org, URL: in.Body.URL, Events: in.Body.Events, Format: in.Body.Format})
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +96,7 @@ type patchWebhookIn struct {
 		URL     *string  `json:"url,omitempty" format:"uri" maxLength:"2048"`
 		Events  []string `json:"events,omitempty" maxItems:"50"`
 		Active  *bool    `json:"active,omitempty"`
+		Format  *string  `json:"format,omitempty" enum:"slack," doc:"slack, or empty for the form of standardwebhooks.com."`
 		Version int64    `json:"version,omitempty" doc:"The version that is edited; or use If-Match."`
 	}
 }
@@ -103,7 +106,7 @@ func patchWebhook(ctx context.Context, c *signin.Caller, in *patchWebhookIn) (*w
 	if err != nil {
 		return nil, err
 	}
-	w, err := c.UpdateWebhook(ctx, in.ID, version, vault.WebhookEdit{URL: in.Body.URL, Events: in.Body.Events, Active: in.Body.Active})
+	w, err := c.UpdateWebhook(ctx, in.ID, version, vault.WebhookEdit{URL: in.Body.URL, Events: in.Body.Events, Active: in.Body.Active, Format: in.Body.Format})
 	return &webhookOut{rest.Etag(w.Version), webhookOf(w)}, err
 }
 

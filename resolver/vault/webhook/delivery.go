@@ -145,8 +145,8 @@ func (s Hooks) TestWebhook(ctx context.Context, id string) error {
 // Due is a delivery that is to be sent now, with where to and the signing key.
 type Due struct {
 	Delivery
-	URL string
-	Key secret.Value
+	URL, Format string
+	Key         secret.Value
 }
 
 // ClaimDeliveries takes up to n deliveries that are due, for this process alone
@@ -165,7 +165,7 @@ func (s Queue) ClaimDeliveries(ctx context.Context, n int, hold time.Duration) (
 		due = due[:0]
 		for _, d := range ds {
 			x := Due{Delivery: d}
-			if err := t.Row(ctx, "SELECT url FROM webhooks WHERE id = ?", d.WebhookID).Scan(&x.URL); err != nil {
+			if err := t.Row(ctx, "SELECT url, format FROM webhooks WHERE id = ?", d.WebhookID).Scan(&x.URL, &x.Format); err != nil {
 				return err
 			}
 			values, err := s.seals.UnsealAll(ctx, t, seal.Owner{ID: d.WebhookID})

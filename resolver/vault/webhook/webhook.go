@@ -45,16 +45,21 @@ type Webhook struct {
 	// Events are names such as "account.expired", or "account.*", or "*".
 	Events []string
 	Active bool
+	// Format is FormatSlack, or empty for the form of standardwebhooks.com.
+	Format string
 
 	CreatedAt, UpdatedAt time.Time
 	Version              int64
 }
 
+// FormatSlack is a message as Slack's incoming webhooks take it.
+const FormatSlack = "slack"
+
 // Columns are those of the table webhooks.
-const Columns = "id, organisation, url, events, active, created_at, updated_at, version"
+const Columns = "id, organisation, url, events, active, created_at, updated_at, version, format"
 
 func scanWebhook(s database.Scanner) (w Webhook, err error) {
-	err = s.Scan(&w.ID, &w.Organisation, &w.URL, database.JSON(&w.Events), database.Bool(&w.Active), database.Time(&w.CreatedAt), database.Time(&w.UpdatedAt), &w.Version)
+	err = s.Scan(&w.ID, &w.Organisation, &w.URL, database.JSON(&w.Events), database.Bool(&w.Active), database.Time(&w.CreatedAt), database.Time(&w.UpdatedAt), &w.Version, &w.Format)
 	return w, err
 }
 
@@ -76,6 +81,8 @@ func (w *Webhook) check(known []string) error {
 		return database.Invalid("url", "must be an https or http address")
 	case u.User != nil || u.Fragment != "" || len(w.URL) > database.MaxText:
 		return database.Invalid("url", "must have no user, password or fragment, and at most %d bytes", database.MaxText)
+	case w.Format != "" && w.Format != FormatSlack:
+		return database.Invalid("format", "knows slack; absent is that of standardwebhooks.com")
 	case len(w.Events) == 0 || len(w.Events) > 50:
 		return database.Invalid("events", "must name from 1 to 50 events; * means all")
 	}
@@ -89,8 +96,8 @@ func (w *Webhook) check(known []string) error {
 
 // NewWebhook is what CreateWebhook makes a webhook of.
 type NewWebhook struct {
-	Organisation, URL string
-	Events            []string
+	Organisation, URL, Format string
+	Events                    []string
 }
 
 // CreateWebhook makes a webhook and the key of its signatures (whsec_ and base64,
@@ -101,7 +108,7 @@ func (s Hooks) CreateWebhook(ctx context.Context, n NewWebhook) (Webhook, secret
 		return Webhook{}, secret.Value{}, err
 	}
 	now := s.db.Now()
-	w := Webhook{ID: database.NewID("whk", now), Organisation: org, URL: n.URL, Events: n.Events, Active: true, CreatedAt: now, UpdatedAt: now, Version: 1}
+	w := Webhook{ID: database.NewID("whk", now), Organisation: org, URL: n.URL, Events: n.Events, Active: true, Format: n.Format, CreatedAt: now, UpdatedAt: now, Version: 1}
 	if err := w.check(s.events); err != nil {
 		return Webhook{}, secret.Value{}, err
 	}
@@ -109,8 +116,8 @@ func (s Hooks) CreateWebhook(ctx context.Context, n NewWebhook) (Webhook, secret
 	_, _ = rand.Read(b)
 	key := secret.New("whsec_" + base64.StdEncoding.EncodeToString(b))
 	err = s.db.Write(ctx, func(t *database.Tx) error {
-		_, err := t.Exec(ctx, "INSERT INTO webhooks ("+Columns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-			w.ID, w.Organisation, w.URL, database.JSONText(w.Events), database.Bit(w.Active), database.Micros(now), database.Micros(now), w.Version)
+		_, err := t.Exec(ctx, "INSERT INTO webhooks ("+Columns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			w.ID, w.Organisation, w.URL, database.JSONText(w.Events), database.Bit(w.Active), database.Micros(now), database.Micros(now), w.Version, w.Format)
 		if err != nil {
 			return err
 		}
@@ -154,6 +161,7 @@ type WebhookEdit struct {
 	URL    *string
 	Events []string
 	Active *bool
+	Format *string
 }
 
 // UpdateWebhook edits a webhook that is at version, or at any if version is 0.
@@ -168,13 +176,16 @@ func (s Hooks) UpdateWebhook(ctx context.Context, id string, version int64, e We
 		if e.Events != nil {
 			w.Events = e.Events
 		}
+		if e.Format != nil {
+			w.Format = *e.Format
+		}
 		if err := w.check(s.events); err != nil {
 			return err
 		}
 		w.Version++
 		w.UpdatedAt = s.db.Now()
-		_, err := t.Exec(ctx, "UPDATE webhooks SET url = ?, events = ?, active = ?, updated_at = ?, version = ? WHERE id = ?",
-			w.URL, database.JSONText(w.Events), database.Bit(w.Active), database.Micros(w.UpdatedAt), w.Version, id)
+		_, err := t.Exec(ctx, "UPDATE webhooks SET url = ?, events = ?, active = ?, format = ?, updated_at = ?, version = ? WHERE id = ?",
+			w.URL, database.JSONText(w.Events), database.Bit(w.Active), w.Format, database.Micros(w.UpdatedAt), w.Version, id)
 		if err != nil {
 			return err
 		}

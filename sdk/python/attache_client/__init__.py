@@ -203,6 +203,31 @@ class _Agents:
         return self._caller.call("PATCH", f"/api/v1/agents/{segment(id)}/grants/{segment(grant_id)}", None, body, idempotency_key, if_match)
 
 
+class _Approvals:
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def approve(self, id: str, body: types.ApproveIn, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.Approval:
+        """Say yes to a request."""
+        return self._caller.call("POST", f"/api/v1/approvals/{segment(id)}/approve", None, body, idempotency_key, if_match)
+
+    def deny(self, id: str, body: types.DenyIn, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.Approval:
+        """Say no to a request."""
+        return self._caller.call("POST", f"/api/v1/approvals/{segment(id)}/deny", None, body, idempotency_key, if_match)
+
+    def get(self, id: str, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.Approval:
+        """Read an approval."""
+        return self._caller.call("GET", f"/api/v1/approvals/{segment(id)}", None, None, idempotency_key, if_match)
+
+    def list(self, *, after: Optional[str] = None, limit: Optional[int] = None, state: Optional[Literal["pending", "approved", "denied", "expired", "withdrawn", "used"]] = None, agent_id: Optional[str] = None, account_id: Optional[str] = None, connector: Optional[str] = None, organisation: Optional[str] = None, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.ApprovalList:
+        """List approvals, the newest first."""
+        return self._caller.call("GET", "/api/v1/approvals", {"after": after, "limit": limit, "state": state, "agent_id": agent_id, "account_id": account_id, "connector": connector, "organisation": organisation}, None, idempotency_key, if_match)
+
+    def take_back(self, id: str, body: types.DenyIn, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.Approval:
+        """Take back a yes that still stands."""
+        return self._caller.call("POST", f"/api/v1/approvals/{segment(id)}/take-back", None, body, idempotency_key, if_match)
+
+
 class _Apps:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
@@ -420,6 +445,7 @@ class Attache:
         caller = Caller(origin, token, timeout)
         self.accounts = _Accounts(caller)
         self.agents = _Agents(caller)
+        self.approvals = _Approvals(caller)
         self.apps = _Apps(caller)
         self.audit = _Audit(caller)
         self.connectors = _Connectors(caller)
@@ -614,6 +640,31 @@ class _AsyncAgents:
     async def update_grant(self, id: str, grant_id: str, body: types.PatchGrantIn, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.Grant:
         """Edit a grant."""
         return await self._caller.call("PATCH", f"/api/v1/agents/{segment(id)}/grants/{segment(grant_id)}", None, body, idempotency_key, if_match)
+
+
+class _AsyncApprovals:
+    def __init__(self, caller: AsyncCaller) -> None:
+        self._caller = caller
+
+    async def approve(self, id: str, body: types.ApproveIn, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.Approval:
+        """Say yes to a request."""
+        return await self._caller.call("POST", f"/api/v1/approvals/{segment(id)}/approve", None, body, idempotency_key, if_match)
+
+    async def deny(self, id: str, body: types.DenyIn, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.Approval:
+        """Say no to a request."""
+        return await self._caller.call("POST", f"/api/v1/approvals/{segment(id)}/deny", None, body, idempotency_key, if_match)
+
+    async def get(self, id: str, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.Approval:
+        """Read an approval."""
+        return await self._caller.call("GET", f"/api/v1/approvals/{segment(id)}", None, None, idempotency_key, if_match)
+
+    async def list(self, *, after: Optional[str] = None, limit: Optional[int] = None, state: Optional[Literal["pending", "approved", "denied", "expired", "withdrawn", "used"]] = None, agent_id: Optional[str] = None, account_id: Optional[str] = None, connector: Optional[str] = None, organisation: Optional[str] = None, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.ApprovalList:
+        """List approvals, the newest first."""
+        return await self._caller.call("GET", "/api/v1/approvals", {"after": after, "limit": limit, "state": state, "agent_id": agent_id, "account_id": account_id, "connector": connector, "organisation": organisation}, None, idempotency_key, if_match)
+
+    async def take_back(self, id: str, body: types.DenyIn, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.Approval:
+        """Take back a yes that still stands."""
+        return await self._caller.call("POST", f"/api/v1/approvals/{segment(id)}/take-back", None, body, idempotency_key, if_match)
 
 
 class _AsyncApps:
@@ -833,6 +884,7 @@ class AsyncAttache:
         caller = AsyncCaller(origin, token, timeout)
         self.accounts = _AsyncAccounts(caller)
         self.agents = _AsyncAgents(caller)
+        self.approvals = _AsyncApprovals(caller)
         self.apps = _AsyncApps(caller)
         self.audit = _AsyncAudit(caller)
         self.connectors = _AsyncConnectors(caller)

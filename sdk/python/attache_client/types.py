@@ -20,9 +20,11 @@ Code = Literal[
     "AGENT_NOT_FOUND",
     "ALREADY_USED",
     "ANSWER_UNSAFE",
+    "APPROVAL_DECIDED",
     "APPROVAL_DENIED",
     "APPROVAL_EXPIRED",
     "APPROVAL_LIMIT",
+    "APPROVAL_NOT_FOUND",
     "APPROVAL_PENDING",
     "APPROVAL_USED",
     "APP_EXISTS",
@@ -196,6 +198,28 @@ _AppModeOut = TypedDict("_AppModeOut", {"hosts": Optional[List[str]], "mode": Li
 
 class AppModeOut(_AppModeOut, total=False):
     app_id: str
+
+_Approval = TypedDict("_Approval", {"account": str, "account_id": str, "agent": str, "agent_id": str, "connector": str, "effect": str, "expires_at": str, "id": str, "method": str, "organisation": str, "requested_at": str, "rule": str, "scopes": Optional[List[str]], "state": Literal["pending", "approved", "denied", "expired", "withdrawn", "used"], "url": str})
+
+
+class Approval(_Approval, total=False):
+    allows: str
+    decided_at: str
+    decided_by: str
+    grant_id: str
+    operation: str
+    preview: "Preview"
+    reason: str
+    resource: str
+    scope: str
+    used_at: str
+    while_held: bool
+
+_ApproveIn = TypedDict("_ApproveIn", {})
+
+
+class ApproveIn(_ApproveIn, total=False):
+    scope: Literal["once", "minutes", "resource", "rule"]
 
 _Authorization = TypedDict("_Authorization", {"expires_at": str, "flow": Literal["popup_oauth", "device_code"], "session_id": str})
 
@@ -379,6 +403,7 @@ _CreateWebhookIn = TypedDict("_CreateWebhookIn", {"events": Optional[List[str]],
 
 
 class CreateWebhookIn(_CreateWebhookIn, total=False):
+    format: Literal["slack"]
     organisation: str
 
 _Delivery = TypedDict("_Delivery", {"attempts": int, "created_at": str, "event": str, "event_id": str, "id": str, "payload": Any, "state": Literal["waiting", "delivered", "failed"]})
@@ -389,6 +414,12 @@ class Delivery(_Delivery, total=False):
     error: str
     next_at: str
     status: int
+
+_DenyIn = TypedDict("_DenyIn", {})
+
+
+class DenyIn(_DenyIn, total=False):
+    reason: str
 
 _Disconnected = TypedDict("_Disconnected", {"at_service": Literal["revoked", "cannot_revoke", "failed"], "connector": str, "expires_at": Optional[str], "id": str, "last_error": "LastError", "last_used_at": Optional[str], "metadata": Dict[str, Any], "name": str, "organisation": str, "scopes": List[str], "settings": "Settings", "state": Literal["pending", "active", "expired", "revoked", "error", "suspended"], "status": Literal["pending", "active", "expired", "revoked", "error", "suspended"], "test_mode": bool})
 
@@ -542,6 +573,12 @@ _AppList = TypedDict("_AppList", {"items": "Optional[List[App]]"})
 
 
 class AppList(_AppList, total=False):
+    next: str
+
+_ApprovalList = TypedDict("_ApprovalList", {"items": "Optional[List[Approval]]"})
+
+
+class ApprovalList(_ApprovalList, total=False):
     next: str
 
 _ConnectSessionList = TypedDict("_ConnectSessionList", {"items": "Optional[List[ConnectSession]]"})
@@ -702,7 +739,7 @@ _NewWebhookOut = TypedDict("_NewWebhookOut", {"active": bool, "created_at": str,
 
 
 class NewWebhookOut(_NewWebhookOut, total=False):
-    pass
+    format: str
 
 _Operation = TypedDict("_Operation", {"effect": str})
 
@@ -723,6 +760,12 @@ _OverviewOut = TypedDict("_OverviewOut", {"accounts": Dict[str, int], "agents": 
 class OverviewOut(_OverviewOut, total=False):
     p50_ms: float
     p95_ms: float
+
+_Pair = TypedDict("_Pair", {"name": str, "value": str})
+
+
+class Pair(_Pair, total=False):
+    pass
 
 _PatchAccount = TypedDict("_PatchAccount", {})
 
@@ -803,6 +846,7 @@ _PatchWebhookIn = TypedDict("_PatchWebhookIn", {})
 class PatchWebhookIn(_PatchWebhookIn, total=False):
     active: bool
     events: Optional[List[str]]
+    format: Literal["slack", ""]
     url: str
     version: int
 
@@ -833,7 +877,16 @@ _PresignOut = TypedDict("_PresignOut", {"expires_at": str, "method": str, "url":
 class PresignOut(_PresignOut, total=False):
     headers: Dict[str, str]
 
-_Problem = TypedDict("_Problem", {"code": Literal["ACCOUNT_AMBIGUOUS", "ACCOUNT_ERROR", "ACCOUNT_EXISTS", "ACCOUNT_EXPIRED", "ACCOUNT_NOT_CONNECTED", "ACCOUNT_NOT_FOUND", "ACCOUNT_REVOKED", "ACCOUNT_SUSPENDED", "ACCOUNT_UNKNOWN", "AGENT_DISABLED", "AGENT_EXISTS", "AGENT_NOT_FOUND", "ALREADY_USED", "ANSWER_UNSAFE", "APPROVAL_DENIED", "APPROVAL_EXPIRED", "APPROVAL_LIMIT", "APPROVAL_PENDING", "APPROVAL_USED", "APP_EXISTS", "APP_INACTIVE", "APP_IN_USE", "APP_NOT_FOUND", "APP_REQUIRED", "AUTHORIZATION_DENIED", "AUTHORIZATION_EXPIRED", "AUTHORIZATION_FAILED", "BAD_CALLBACK", "BAD_IDEMPOTENCY_KEY", "BAD_REQUEST", "CANNOT_PRESIGN", "CANNOT_SIGN", "CLIENT_REJECTED", "CONNECTOR_ERROR", "CONNECTOR_EXISTS", "CONNECTOR_INACTIVE", "CONNECTOR_IN_USE", "CONNECTOR_NOT_FOUND", "CREDENTIALS_REJECTED", "CROSS_SITE", "CSRF_TOKEN_MISSING", "DELIVERY_NOT_FOUND", "ECHO_UNSEARCHABLE", "EXPIRED", "GRANT_EXISTS", "GRANT_NOT_FOUND", "HOST_NOT_ALLOWED", "IDEMPOTENCY_KEY_REUSED", "IDENTITY_UNKNOWN", "INSUFFICIENT_SCOPE", "INTERNAL", "INVALID_CONNECTOR", "INVALID_CREDENTIALS", "INVALID_INPUT", "INVALID_PERMISSIONS", "INVALID_STATE", "LINK_NOT_HERE", "LINK_USED", "MCP_SERVER_REFUSED", "MCP_SERVER_UNAVAILABLE", "METHOD_NOT_ALLOWED", "METHOD_REFUSED", "MISDIRECTED", "NEEDS_LINK", "NOTHING_TO_EXCHANGE", "NOTHING_TO_REFRESH", "NOT_ACCEPTABLE", "NOT_AVAILABLE", "NOT_FOUND", "NOT_PERMITTED", "NOT_TEST_MODE", "NO_AUTHORIZATION", "NO_CONNECTOR", "NO_SESSION", "OPERATION_DENIED", "OPERATION_NOT_FOUND", "OPERATION_UNKNOWN", "OPTION_NOT_FOUND", "ORGANISATION_MISMATCH", "ORGANISATION_NOT_FOUND", "ORIGIN_NOT_ALLOWED", "OTHER_BROWSER", "OTHER_IDENTITY", "OVERVIEW_NOT_FOUND", "PRECONDITION_FAILED", "RATE_LIMITED", "READ_ONLY", "REDIRECT_URI_NOT_REGISTERED", "REFRESH_FAILED", "REQUEST_RUNNING", "REQUEST_TIMEOUT", "SESSION_NOT_FOUND", "SIGN_IN", "SIGN_IN_MISMATCH", "SIGN_IN_NOT_ALLOWED", "SIGN_IN_REFUSED", "SIGN_IN_UNAVAILABLE", "STATE_EXPIRED", "STATE_MISMATCH", "STATE_UNKNOWN", "TEST_FAILED", "TEST_MODE", "TOKEN_ENDPOINT_UNAVAILABLE", "TOKEN_EXISTS", "TOKEN_NOT_FOUND", "TOO_LARGE", "TOO_MANY_FAILURES", "TOO_MANY_REQUESTS", "TOO_MANY_STARTS", "UNAUTHORIZED", "UNKNOWN_AGENT", "UNKNOWN_CONNECTOR", "UNKNOWN_HOST", "UNSUPPORTED_MEDIA_TYPE", "UPSTREAM_DENIED", "UPSTREAM_TIMEOUT", "UPSTREAM_UNREACHABLE", "USAGE_NOT_FOUND", "VAULT_UNAVAILABLE", "VERSION_CONFLICT", "WEBHOOK_NOT_FOUND"], "detail": str, "status": int, "title": str, "type": str})
+_Preview = TypedDict("_Preview", {"bytes": int})
+
+
+class Preview(_Preview, total=False):
+    body: str
+    headers: Optional[List["Pair"]]
+    note: str
+    query: Optional[List["Pair"]]
+
+_Problem = TypedDict("_Problem", {"code": Literal["ACCOUNT_AMBIGUOUS", "ACCOUNT_ERROR", "ACCOUNT_EXISTS", "ACCOUNT_EXPIRED", "ACCOUNT_NOT_CONNECTED", "ACCOUNT_NOT_FOUND", "ACCOUNT_REVOKED", "ACCOUNT_SUSPENDED", "ACCOUNT_UNKNOWN", "AGENT_DISABLED", "AGENT_EXISTS", "AGENT_NOT_FOUND", "ALREADY_USED", "ANSWER_UNSAFE", "APPROVAL_DECIDED", "APPROVAL_DENIED", "APPROVAL_EXPIRED", "APPROVAL_LIMIT", "APPROVAL_NOT_FOUND", "APPROVAL_PENDING", "APPROVAL_USED", "APP_EXISTS", "APP_INACTIVE", "APP_IN_USE", "APP_NOT_FOUND", "APP_REQUIRED", "AUTHORIZATION_DENIED", "AUTHORIZATION_EXPIRED", "AUTHORIZATION_FAILED", "BAD_CALLBACK", "BAD_IDEMPOTENCY_KEY", "BAD_REQUEST", "CANNOT_PRESIGN", "CANNOT_SIGN", "CLIENT_REJECTED", "CONNECTOR_ERROR", "CONNECTOR_EXISTS", "CONNECTOR_INACTIVE", "CONNECTOR_IN_USE", "CONNECTOR_NOT_FOUND", "CREDENTIALS_REJECTED", "CROSS_SITE", "CSRF_TOKEN_MISSING", "DELIVERY_NOT_FOUND", "ECHO_UNSEARCHABLE", "EXPIRED", "GRANT_EXISTS", "GRANT_NOT_FOUND", "HOST_NOT_ALLOWED", "IDEMPOTENCY_KEY_REUSED", "IDENTITY_UNKNOWN", "INSUFFICIENT_SCOPE", "INTERNAL", "INVALID_CONNECTOR", "INVALID_CREDENTIALS", "INVALID_INPUT", "INVALID_PERMISSIONS", "INVALID_STATE", "LINK_NOT_HERE", "LINK_USED", "MCP_SERVER_REFUSED", "MCP_SERVER_UNAVAILABLE", "METHOD_NOT_ALLOWED", "METHOD_REFUSED", "MISDIRECTED", "NEEDS_LINK", "NOTHING_TO_EXCHANGE", "NOTHING_TO_REFRESH", "NOT_ACCEPTABLE", "NOT_AVAILABLE", "NOT_FOUND", "NOT_PERMITTED", "NOT_TEST_MODE", "NO_AUTHORIZATION", "NO_CONNECTOR", "NO_SESSION", "OPERATION_DENIED", "OPERATION_NOT_FOUND", "OPERATION_UNKNOWN", "OPTION_NOT_FOUND", "ORGANISATION_MISMATCH", "ORGANISATION_NOT_FOUND", "ORIGIN_NOT_ALLOWED", "OTHER_BROWSER", "OTHER_IDENTITY", "OVERVIEW_NOT_FOUND", "PRECONDITION_FAILED", "RATE_LIMITED", "READ_ONLY", "REDIRECT_URI_NOT_REGISTERED", "REFRESH_FAILED", "REQUEST_RUNNING", "REQUEST_TIMEOUT", "SESSION_NOT_FOUND", "SIGN_IN", "SIGN_IN_MISMATCH", "SIGN_IN_NOT_ALLOWED", "SIGN_IN_REFUSED", "SIGN_IN_UNAVAILABLE", "STATE_EXPIRED", "STATE_MISMATCH", "STATE_UNKNOWN", "TEST_FAILED", "TEST_MODE", "TOKEN_ENDPOINT_UNAVAILABLE", "TOKEN_EXISTS", "TOKEN_NOT_FOUND", "TOO_LARGE", "TOO_MANY_FAILURES", "TOO_MANY_REQUESTS", "TOO_MANY_STARTS", "UNAUTHORIZED", "UNKNOWN_AGENT", "UNKNOWN_CONNECTOR", "UNKNOWN_HOST", "UNSUPPORTED_MEDIA_TYPE", "UPSTREAM_DENIED", "UPSTREAM_TIMEOUT", "UPSTREAM_UNREACHABLE", "USAGE_NOT_FOUND", "VAULT_UNAVAILABLE", "VERSION_CONFLICT", "WEBHOOK_NOT_FOUND"], "detail": str, "status": int, "title": str, "type": str})
 
 
 class Problem(_Problem, total=False):
@@ -996,4 +1049,4 @@ _Webhook = TypedDict("_Webhook", {"active": bool, "created_at": str, "events": O
 
 
 class Webhook(_Webhook, total=False):
-    pass
+    format: str
