@@ -157,9 +157,9 @@ func (o backend) Revocation(ctx context.Context, accountID string) (connect.Revo
 func (o backend) Agents() []api.DeclaredAgent {
 	var out []api.DeclaredAgent
 	for name, c := range o.app.Agents {
-		a := api.DeclaredAgent{Name: name, Tokens: len(c.Tokens)}
+		a := api.DeclaredAgent{Name: name, Tokens: len(c.Tokens), Budgets: c.Budgets}
 		for _, g := range c.Grants {
-			a.Grants = append(a.Grants, api.DeclaredGrant{Connector: g.Connector, Account: g.Account, Write: g.Write, Presign: g.Presign, Placeholder: g.Placeholder, Operations: g.Operations})
+			a.Grants = append(a.Grants, api.DeclaredGrant{Connector: g.Connector, Account: g.Account, Write: g.Write, Presign: g.Presign, Placeholder: g.Placeholder, Operations: g.Operations, Budgets: g.Budgets})
 		}
 		out = append(out, a)
 	}
@@ -171,7 +171,7 @@ func (o backend) Agents() []api.DeclaredAgent {
 func (o backend) Accounts() []api.DeclaredAccount {
 	var out []api.DeclaredAccount
 	for _, a := range o.app.accounts {
-		out = append(out, api.DeclaredAccount{Connector: a.Connector.Key, Option: a.Option.Name, Name: a.Name, Default: a.Default})
+		out = append(out, api.DeclaredAccount{Connector: a.Connector.Key, Option: a.Option.Name, Name: a.Name, Default: a.Default, Budgets: a.Budgets.Lines()})
 	}
 	return out
 }

@@ -121,6 +121,9 @@ func (a *App) buildAccount(c *providers.Connector, ac config.Account) (*resolver
 		CacheKey: id + "@" + fingerprint(a.Connectors[c.Key].Definition, fields, app),
 		Meta:     map[string]string{"name": name, "id": id},
 	}
+	if acct.Budgets, err = config.AccountBudgets(c.Key, name, &ac); err != nil {
+		return nil, err
+	}
 	return acct, acct.Prepare()
 }
 
@@ -172,12 +175,20 @@ func (a *App) buildAgent(name string, c *config.Agent) error {
 		if rules.Asks() && a.Vault == nil {
 			return fmt.Errorf("agent %s: grant %s: %w", name, g.Connector, config.ErrAsks)
 		}
-		grants = append(grants, resolver.Grant{Connector: g.Connector, Account: g.Account, Write: g.Write, Presign: g.Presign, Placeholder: g.Placeholder, Operations: rules})
+		budgets, err := config.GrantBudgets(name, &g)
+		if err != nil {
+			return fmt.Errorf("agent %s: %w", name, err)
+		}
+		grants = append(grants, resolver.Grant{Connector: g.Connector, Account: g.Account, Write: g.Write, Presign: g.Presign, Placeholder: g.Placeholder, Operations: rules, Budgets: budgets})
+	}
+	budgets, err := config.AgentBudgets(name, c)
+	if err != nil {
+		return fmt.Errorf("agent %s: %w", name, err)
 	}
 	if err := a.static.AddAgent(name, tokens, grants); err != nil {
 		return err
 	}
-	a.static.Limit(name, a.limitOf(name, c.Limits))
+	a.static.Limit(name, a.limitOf(name, c.Limits), budgets)
 	return nil
 }
 

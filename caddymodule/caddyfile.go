@@ -206,6 +206,8 @@ func parseRetention(d *caddyfile.Dispenser, into *caddy.Duration) error {
 //			allow|deny <operation…> [on <resource…>] # the first that matches decides; then read and write need not be said
 //		}
 //		limits { … }
+//		budget <amount> <of what> per <window>           # repeatable, as in a grant's block
+//		price  …
 //	}
 func (a *App) parseAgent(d *caddyfile.Dispenser) error {
 	var name string
@@ -241,8 +243,12 @@ func (a *App) parseAgent(d *caddyfile.Dispenser) error {
 			if err := blocks.Limits(d, &agent.Limits); err != nil {
 				return err
 			}
+		case "budget", "price":
+			if err := blocks.Budget(d, &agent.Budgets); err != nil {
+				return err
+			}
 		default:
-			return d.Errf("unknown option %q in agent; known here: token, grant, limits", d.Val())
+			return d.Errf("unknown option %q in agent; known here: token, grant, limits, budget, price", d.Val())
 		}
 	}
 	if a.Agents == nil {
@@ -274,12 +280,18 @@ func parseGrant(d *caddyfile.Dispenser) (config.Grant, error) {
 		}
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if d.Val() == "budget" || d.Val() == "price" {
+			if err := blocks.Budget(d, &g.Budgets); err != nil {
+				return g, err
+			}
+			continue
+		}
 		g.Operations = append(g.Operations, rule.Line(append([]string{d.Val()}, d.RemainingArgs()...)))
 		if _, err := rule.New(g.Operations, nil); err != nil {
 			return g, d.Errf("grant %s: %v", args[0], err)
 		}
 	}
-	if len(g.Operations) == 0 && d.Val() == "}" {
+	if len(g.Operations) == 0 && len(g.Budgets) == 0 && d.Val() == "}" {
 		return g, d.Errf("grant %s: the block has no rule; leave it out, or say what is allowed: allow read", args[0])
 	}
 	g.Write = g.Write || len(g.Operations) > 0 && !reads // then the rules alone decide

@@ -99,6 +99,7 @@ func (a *App) buildResolver(base []*providers.Connector) error {
 		Running:     &underWay,
 		Approvals:   a.approvals,
 		Operations:  (*providers.Connector).Operations,
+		Budgets:     a.budgets(cache),
 	})
 	a.health = &health.Health{Checks: a.checks(cache)}
 	return nil

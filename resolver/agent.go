@@ -14,6 +14,7 @@ import (
 	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/providers/sign"
+	"github.com/attache-proxy/attache/resolver/budget"
 	"github.com/attache-proxy/attache/resolver/echo"
 	"github.com/attache-proxy/attache/resolver/limit"
 	"github.com/attache-proxy/attache/resolver/rule"
@@ -31,6 +32,8 @@ type Agent struct {
 	Only []string
 	// Limit is what it has in use; nil where it is not limited.
 	Limit *limit.Agent
+	// Budgets are its own; nil for none.
+	Budgets *budget.Plan
 }
 
 // DefaultOrganisation is that of the configuration file, and of everything that
@@ -94,6 +97,8 @@ type Account struct {
 	Store Store
 	// Limits are what an operator set for the account.
 	Limits Limits
+	// Budgets are of all who use it; nil for none.
+	Budgets *budget.Plan
 	// Meta are values for {account.…}: captured from token answers and the like.
 	Meta map[string]string
 
@@ -195,6 +200,8 @@ type Granted struct {
 	Rules []Rule
 	// Operations decide what it may do; nil means reading, or with Write everything.
 	Operations *rule.Set
+	// Budgets are the grant's; nil for none.
+	Budgets *budget.Plan
 }
 
 // Rule is a narrowing of a grant.

@@ -3,7 +3,6 @@ package resolver
 import (
 	"context"
 	"fmt"
-	"math"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -13,10 +12,13 @@ import (
 	"github.com/attache-proxy/attache/providers/operations"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver/approval"
+	"github.com/attache-proxy/attache/resolver/budget"
+	"github.com/attache-proxy/attache/resolver/carried"
 	"github.com/attache-proxy/attache/resolver/operation"
 	"github.com/attache-proxy/attache/resolver/override"
 	"github.com/attache-proxy/attache/resolver/refusal"
 	"github.com/attache-proxy/attache/resolver/reindex"
+	"github.com/attache-proxy/attache/resolver/rule"
 )
 
 // Resolver decides what happens to a request and sends it. It is safe for
@@ -34,6 +36,7 @@ type Resolver struct {
 	running     *Running
 	operations  Tables
 	approvals   *approval.Desk
+	budgets     *budget.Keeper
 
 	// renewal of the index; nil where it never changes.
 	renewal *reindex.Renewal
@@ -73,11 +76,13 @@ type Config struct {
 	Operations Tables
 	// Approvals holds requests on which a person decides; nil refuses them.
 	Approvals *approval.Desk
+	// Budgets counts what is used of budgets; nil where nobody has any.
+	Budgets *budget.Keeper
 }
 
 // New makes a Resolver.
 func New(c Config) *Resolver {
-	r := &Resolver{directory: c.Directory, credentials: c.Credentials, observer: c.Observer, transports: newTransports(c.Transports), moreURL: c.MoreURL, signURL: c.SignURL, maxBody: c.SignedBody, inflate: c.Inflate, running: c.Running, operations: c.Operations, approvals: c.Approvals}
+	r := &Resolver{directory: c.Directory, credentials: c.Credentials, observer: c.Observer, transports: newTransports(c.Transports), moreURL: c.MoreURL, signURL: c.SignURL, maxBody: c.SignedBody, inflate: c.Inflate, running: c.Running, operations: c.Operations, approvals: c.Approvals, budgets: c.Budgets}
 	if r.maxBody == 0 {
 		r.maxBody = DefaultSignedBody
 	}
@@ -212,6 +217,8 @@ type Call struct {
 	head *operation.Head
 	// route is whose way of reaching the service is taken where Connector is nil.
 	route *providers.Connector
+	// spend is what it uses of budgets; nil where it has none.
+	spend *budget.Spend
 	// sending is the first request that is sent for it.
 	sending exchange
 }
@@ -254,7 +261,7 @@ func (r *Resolver) Decide(ctx context.Context, ask Ask) (*Call, error) {
 	if err := call.settle(ask); err != nil {
 		return call, err
 	}
-	call.Kept = g.Placeholder && call.carriesOwn(&ask)
+	call.Kept = g.Placeholder && carried.Own(call.Connector, call.Connector.SignerFor(call.Account.Option, call.Host).Places(), carried.Request{Path: ask.Path, Query: ask.Query, Header: ask.Header, Token: ask.Token})
 	return call, nil
 }
 
@@ -343,6 +350,7 @@ func (r *Resolver) permit(ctx context.Context, call *Call, ask Ask, g Granted) e
 	}
 	call.writes = !c.Reads(does)
 	head := r.head(call, &ask, g.Account, does)
+	call.spend = r.budgets.Of(g.Budgets, g.Account.Budgets, ask.Agent.Budgets)
 	if ask.explains {
 		asked := head
 		call.head = &asked
@@ -360,6 +368,11 @@ func (r *Resolver) permit(ctx context.Context, call *Call, ask Ask, g Granted) e
 		return &Refusal{Code: "not_permitted",
 			Detail: fmt.Sprintf("the grant of agent %s for account %s of connector %s does not cover %s %s", ask.Agent.Name, g.Account.Name, c.Key, call.Method, ask.Path),
 			Next:   "Do not repeat this request. Ask the operator to widen the grant's rules."}
+	}
+	if g.Operations == nil && call.spend.ByOperation() {
+		if err := call.judge(head, rule.Any()); err != nil {
+			return err
+		}
 	}
 	if err := usable(g.Account); err != nil {
 		return err
@@ -385,24 +398,11 @@ func (call *Call) ruleHost(ask Ask, a *Account) string {
 
 // take counts one request against the account's limit.
 func (r *Resolver) take(ctx context.Context, a *Account) error {
-	n := a.Limits.PerMinute
-	about := func() string { return fmt.Sprintf("account %s of connector %s", a.Name, a.Connector.Key) }
-	switch {
-	case a.Limits.Away:
-		return &Refusal{Code: "upstream_unreachable", Detail: about() + " is in test mode and plays that the service cannot be reached", Next: "Treat it as you would an outage."}
-	case a.Limits.Limited:
-		return &Refusal{Code: "rate_limited", RetryAfter: 60, Detail: about() + " is in test mode and plays that its limit is reached", Next: "Treat it as you would the limit: wait, then go on slower."}
-	case n <= 0:
+	l := budget.Rate{PerMinute: a.Limits.PerMinute, Limited: a.Limits.Limited, Away: a.Limits.Away}
+	if l == (budget.Rate{}) {
 		return nil
 	}
-	wait, ok := r.credentials.Cache.Take(ctx, a.ID, n, time.Minute)
-	if ok {
-		return nil
-	}
-	seconds := int(math.Ceil(wait.Seconds()))
-	return &Refusal{Code: "rate_limited", RetryAfter: seconds,
-		Detail: fmt.Sprintf("%s is limited to %d requests a minute", about(), n),
-		Next:   fmt.Sprintf("Wait %d seconds; then go on slower.", seconds)}
+	return l.Take(ctx, r.credentials.Cache, a.ID, func() string { return fmt.Sprintf("account %s of connector %s", a.Name, a.Connector.Key) })
 }
 
 // usable refuses accounts that are not active.

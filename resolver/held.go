@@ -9,10 +9,13 @@ import (
 	"github.com/attache-proxy/attache/resolver/limit"
 )
 
-// ask holds a request on which a person decides until they have said yes. No credential
+// ask counts a request, and holds one on which a person decides until they have said yes. No credential
 // was obtained before. Body is what is known of the body already; nil where that was not
 // read.
 func (x *exchange) ask(body *approval.Body) error {
+	if err := x.pay(); err != nil {
+		return err // nobody is asked about what cannot be paid
+	}
 	d := x.call.deed.asking()
 	if d == nil {
 		return nil

@@ -21,8 +21,8 @@ import (
 // more time passing before each step than a lease lasts, which is what a process
 // that is stopped sees. docs/decisions/0006 says what must hold.
 
-// budget bounds what may go wrong in one run.
-type budget struct {
+// walkBudget bounds what may go wrong in one run.
+type walkBudget struct {
 	replicas, crashes, pauses int
 	// switches bounds how often the scheduler takes the turn from a replica that
 	// could go on; less than 0 means no bound.
@@ -71,7 +71,7 @@ type verdict struct {
 const simConnector = "key: svc\nhosts: [svc.example]\nauth: {oauth: {type: oauth2, authorize_url: 'https://idp.test/a', token_url: 'https://idp.test/t'}}\n"
 
 // explore tries every order until something is wrong.
-func explore(t *testing.T, b budget, m mutant, rotates bool, rejected bool) (v verdict) {
+func explore(t *testing.T, b walkBudget, m mutant, rotates bool, rejected bool) (v verdict) {
 	t.Helper()
 	d, err := providers.Parse("svc.yaml", []byte(simConnector))
 	if err != nil {
@@ -129,7 +129,7 @@ func (s *sim) join(name string, c *providers.Connector, o *providers.Option, rej
 
 // runOne is one run: the replicas to their end, and then a last one that needs
 // another token.
-func runOne(s *sim, e *explorer, b budget, c *providers.Connector, o *providers.Option, rejected bool) (trace []string) {
+func runOne(s *sim, e *explorer, b walkBudget, c *providers.Connector, o *providers.Option, rejected bool) (trace []string) {
 	var old *secret.Credential
 	if rejected { // the service answered 401 to a token that should still work
 		s.stored.Credential.Expiry = time.Now().Add(time.Hour)
@@ -155,7 +155,7 @@ func runOne(s *sim, e *explorer, b budget, c *providers.Connector, o *providers.
 }
 
 // picker decides whose step is next, and what goes wrong, as long as left allows.
-func (e *explorer) picker(left *budget) func(ready []*simReplica, last *simReplica) (r *simReplica, crash, pause bool) {
+func (e *explorer) picker(left *walkBudget) func(ready []*simReplica, last *simReplica) (r *simReplica, crash, pause bool) {
 	return func(ready []*simReplica, last *simReplica) (r *simReplica, crash, pause bool) {
 		type option struct {
 			r            *simReplica
@@ -327,7 +327,7 @@ func contains(all []*simReplica, r *simReplica) bool {
 // TestEveryOrder: the protocol holds in every order of steps.
 func TestEveryOrder(t *testing.T) {
 	t.Parallel()
-	for _, b := range without(3, []budget{
+	for _, b := range without(3, []walkBudget{
 		{replicas: 2, switches: -1},
 		{replicas: 2, crashes: 1, switches: -1},
 		{replicas: 2, pauses: 1, switches: 3},
@@ -354,7 +354,7 @@ func TestEveryOrder(t *testing.T) {
 
 // without leaves all but the first budgets to integration/test.sh: they take half a
 // minute together.
-func without(first int, all []budget) []budget {
+func without(first int, all []walkBudget) []walkBudget {
 	if vaulttest.Thorough() {
 		return all
 	}
@@ -365,9 +365,9 @@ func without(first int, all []budget) []budget {
 // protocol is left out.
 func TestEveryOrderNotices(t *testing.T) {
 	t.Parallel()
-	crash, pauses := budget{replicas: 2, crashes: 1, switches: -1}, budget{replicas: 2, pauses: 2, switches: 3}
+	crash, pauses := walkBudget{replicas: 2, crashes: 1, switches: -1}, walkBudget{replicas: 2, pauses: 2, switches: 3}
 	for name, c := range map[string]struct {
-		b       budget
+		b       walkBudget
 		m       mutant
 		rotates bool
 	}{

@@ -137,7 +137,11 @@ func (r *Resolver) presignable(ctx context.Context, p *Presigning, u *url.URL) (
 	if p.Agent == nil {
 		return r.operatorsCall(ctx, p.Account, ask)
 	}
-	return r.agentsCall(ctx, p, ask)
+	call, err := r.agentsCall(ctx, p, ask)
+	if err != nil {
+		return call, err
+	}
+	return call, call.payAtOnce(ctx)
 }
 
 // operatorsCall is decided by the account's state and the connector's hosts.

@@ -21,6 +21,7 @@ import (
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/approval"
+	"github.com/attache-proxy/attache/resolver/budget"
 	"github.com/attache-proxy/attache/resolver/cache"
 	"github.com/attache-proxy/attache/resolver/egress"
 )
@@ -31,6 +32,7 @@ type world struct {
 	t         *testing.T
 	agent     *resolver.Agent
 	directory *resolver.Static
+	budgets   *budget.Keeper
 }
 
 type worldConfig struct {
@@ -84,8 +86,10 @@ func newWorld(t *testing.T, c worldConfig) *world {
 	}
 	guard := &egress.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}
 	client := (&egress.Dialer{Guard: guard}).Client(5*time.Second, nil)
+	keeper := &budget.Keeper{Store: new(budget.Memory)}
 	r := resolver.New(resolver.Config{
-		Index: index, Directory: dir,
+		Budgets: keeper,
+		Index:   index, Directory: dir,
 		Credentials: &resolver.Credentials{Cache: c.cache, HTTP: func(*providers.Connector) oauth.Doer { return client }, Now: c.now},
 		Transports:  resolver.Transports{Guard: guard, Routes: routes}, MoreURL: c.moreURL, Approvals: c.desk,
 	})
@@ -93,7 +97,7 @@ func newWorld(t *testing.T, c worldConfig) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{r, t, agent, dir}
+	return &world{r, t, agent, dir, keeper}
 }
 
 // do decides and sends one request; its error is that of either.

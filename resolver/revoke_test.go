@@ -29,7 +29,7 @@ func (s *sim) revoker(c *providers.Connector, o *providers.Option) *simReplica {
 }
 
 // exploreRevoke tries every order of a refresh and a revocation.
-func exploreRevoke(t *testing.T, b budget, m mutant, rotates bool) (v verdict) {
+func exploreRevoke(t *testing.T, b walkBudget, m mutant, rotates bool) (v verdict) {
 	t.Helper()
 	c := providerstest.Connector(t, simRevocable)
 	option, _ := c.Option("")
@@ -80,7 +80,7 @@ func (s *sim) checkRevoked(r *simReplica, disturbed bool) {
 // TestRevokeEveryOrder: a revocation that meets a refresh leaves no token alive.
 func TestRevokeEveryOrder(t *testing.T) {
 	t.Parallel()
-	for _, b := range without(4, []budget{
+	for _, b := range without(4, []walkBudget{
 		{replicas: 1, switches: -1},
 		{replicas: 1, crashes: 1, switches: -1},
 		{replicas: 1, pauses: 1, switches: -1},
@@ -102,11 +102,11 @@ func TestRevokeEveryOrder(t *testing.T) {
 // TestRevokeEveryOrderNotices: the checker finds what is wrong without a part.
 func TestRevokeEveryOrderNotices(t *testing.T) {
 	for name, c := range map[string]struct {
-		b budget
+		b walkBudget
 		m mutant
 	}{
-		"a late answer is thrown away": {budget{replicas: 1, switches: -1}, mutant{dropsLate: true}},
-		"the lease is taken away":      {budget{replicas: 1, crashes: 1, switches: -1}, mutant{revokesOnly: true}},
+		"a late answer is thrown away": {walkBudget{replicas: 1, switches: -1}, mutant{dropsLate: true}},
+		"the lease is taken away":      {walkBudget{replicas: 1, crashes: 1, switches: -1}, mutant{revokesOnly: true}},
 	} {
 		v := exploreRevoke(t, c.b, c.m, true)
 		if v.violation == "" {

@@ -54,6 +54,7 @@ func (r *Resolver) Finish(call *Call) {
 		return
 	}
 	call.run.in.remove(call)
+	call.spend.End(context.Background(), call.Outcome.Sent(), call.Outcome.Received(), call.tokens())
 	call.Agent.Limit.Give(call.run.kind, 1)
 	call.ends(nil)
 	call.run.mu.Lock()
@@ -241,7 +242,7 @@ func (r *Resolver) Watch(ctx context.Context) {
 
 func (r *Resolver) lookAt(ctx context.Context, calls []*Call) {
 	for _, call := range calls {
-		if !r.stillMay(ctx, call) {
+		if !call.spend.Goes(ctx, call.Outcome.Sent(), call.Outcome.Received()) || !r.stillMay(ctx, call) {
 			call.end()
 		}
 		if time.Since(call.Began) > longFrom && !call.waits.Load() {

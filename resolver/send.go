@@ -313,6 +313,9 @@ func (x *exchange) roundTrip(out *http.Request, set *scrub.Set) (*http.Response,
 	x.call.Outcome.Goes(out)
 	x.watch1xx(out, set)
 	res, err := x.trip(out)
+	if x.call.spend != nil && (err == nil || !failure.Unsent(err)) {
+		x.call.spend.Reaches()
+	}
 	if err != nil {
 		if x.call.Ended() {
 			return nil, permissionEnded(x.call)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/budget"
 	"github.com/attache-proxy/attache/resolver/limit"
 	"github.com/attache-proxy/attache/resolver/rule"
 )
@@ -39,8 +40,9 @@ type Grant struct {
 	Presign bool
 	// Placeholder is Granted.Placeholder.
 	Placeholder bool
-	// Operations is Granted.Operations.
+	// Operations and Budgets are Granted's.
 	Operations *rule.Set
+	Budgets    *budget.Plan
 }
 
 // NewStatic makes a directory of accounts; agents are added one by one.
@@ -90,7 +92,7 @@ func (s *Static) grant(a *staticAgent, g Grant) error {
 			continue
 		}
 		found = true
-		if err := a.add(Granted{Account: acct, Write: g.Write, Presign: g.Presign, Placeholder: g.Placeholder, Operations: g.Operations}); err != nil {
+		if err := a.add(Granted{Account: acct, Write: g.Write, Presign: g.Presign, Placeholder: g.Placeholder, Operations: g.Operations, Budgets: g.Budgets}); err != nil {
 			return err
 		}
 	}
@@ -104,8 +106,8 @@ func (a *staticAgent) add(g Granted) error {
 	list := a.granted[g.Account.Connector.Key]
 	for i := range list {
 		if list[i].Account == g.Account {
-			if list[i].Operations != nil || g.Operations != nil {
-				return fmt.Errorf("grant %s: account %s is granted twice, and one of the grants has rules; write them into one", g.Account.Connector.Key, g.Account.Name)
+			if list[i].Operations != nil || g.Operations != nil || list[i].Budgets != nil || g.Budgets != nil {
+				return fmt.Errorf("grant %s: account %s is granted twice, and one of the grants has rules or budgets; write them into one", g.Account.Connector.Key, g.Account.Name)
 			}
 			list[i].Write, list[i].Presign = list[i].Write || g.Write, list[i].Presign || g.Presign
 			list[i].Placeholder = list[i].Placeholder || g.Placeholder
@@ -148,8 +150,10 @@ func (s *Static) AgentByID(ctx context.Context, id string) (*Agent, error) {
 	return s.AgentByName(ctx, id)
 }
 
-// Limit sets what an agent that was added has in use.
-func (s *Static) Limit(name string, a *limit.Agent) { s.byName[name].Limit = a }
+// Limit sets what an agent that was added has in use, and what it may use.
+func (s *Static) Limit(name string, a *limit.Agent, p *budget.Plan) {
+	s.byName[name].Limit, s.byName[name].Budgets = a, p
+}
 
 // Granted implements Directory.
 func (s *Static) Granted(_ context.Context, agent *Agent, connector string) ([]Granted, error) {

@@ -38,6 +38,7 @@ type connectorBlock struct {
 //		hosts   <host[:port][/path]…>
 //		wildcard vendor|signed <reason>                  # of hosts with a *
 //		field   <name> <placeholder>
+//		budget, price …                                  # of the account that field or oauth2 gives, as in its block
 //		sign    bearer|basic|header|query|path|cookie|form|json <args…>
 //		oauth2  <grant type> { … }
 //		title, category, docs, base_url <text>
@@ -90,6 +91,8 @@ var connectorOptions = map[string]func(*connectorBlock, *caddyfile.Dispenser) er
 		return nil
 	},
 	"field":  (*connectorBlock).parseField,
+	"budget": func(b *connectorBlock, d *caddyfile.Dispenser) error { return Budget(d, &b.own.Budgets) },
+	"price":  func(b *connectorBlock, d *caddyfile.Dispenser) error { return Budget(d, &b.own.Budgets) },
 	"sign":   (*connectorBlock).parseSign,
 	"oauth2": (*connectorBlock).parseOAuth2,
 	"title":  func(b *connectorBlock, d *caddyfile.Dispenser) error { return b.text(d, "title") },
@@ -268,6 +271,12 @@ func (b *connectorBlock) addAccount(d *caddyfile.Dispenser, acct config.Account)
 	acct.Values = map[string]string{}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		name := d.Val()
+		if (name == "budget" || name == "price") && d.CountRemainingArgs() > 1 {
+			if err := Budget(d, &acct.Budgets); err != nil {
+				return err
+			}
+			continue
+		}
 		var value string
 		if err := OneArg(d, &value); err != nil {
 			return err
@@ -287,6 +296,9 @@ func (b *connectorBlock) finish() error {
 		b.own.Name, b.own.Source = "default", b.conf.Source
 		b.def["auth"] = map[string]any{b.own.Option: b.option}
 		b.conf.Accounts = append(b.conf.Accounts, b.own)
+	}
+	if len(b.own.Budgets) > 0 && !b.usedOwn {
+		return fmt.Errorf("%s: connector %s: budgets are an account's; write them into use { … } or account NAME { … }", b.conf.Source, b.key)
 	}
 	if err := b.setDefault(); err != nil {
 		return fmt.Errorf("%s: %w", b.conf.Source, err)

@@ -39,6 +39,7 @@ Examples:
 				f := cmd.Flags()
 				f.String("description", "", "What it is for")
 				f.StringArray("connector", nil, "The only connector that it may use, whatever it is granted (repeatable; default: any)")
+				f.StringArray("budget", nil, "How much it may use, or a price (repeatable): \"25 USD per month\"")
 				f.String("organisation", "", "Whose it is (default: the admin token's own)")
 				f.String("until", "", untilHelp)
 				jsonFlag(cmd)
@@ -87,8 +88,9 @@ func createAgent(a *asking, args []string) error {
 		Name         string    `json:"name"`
 		Description  string    `json:"description,omitempty"`
 		Connectors   []string  `json:"connectors,omitempty"`
+		Budgets      []string  `json:"budgets,omitempty"`
 		ExpiresAt    time.Time `json:"expires_at,omitzero"`
-	}{a.flag("organisation"), args[0], a.flag("description"), a.flags("connector"), end})
+	}{a.flag("organisation"), args[0], a.flag("description"), a.flags("connector"), a.flags("budget"), end})
 	if err != nil {
 		return err
 	}

@@ -49,6 +49,7 @@ Examples:
 				f.Bool("presign", false, "The agent may have URLs that work without the proxy for a while")
 				f.Bool("placeholder", false, "A credential of the client's own stays; the account's is placed where there is none, or a placeholder")
 				f.StringArray("rule", nil, "What the agent may do, as often as there are rules; the first that matches decides: \"allow read\", \"deny effect:delete\", \"allow issues/create on acme/*\"")
+				f.StringArray("budget", nil, "How much may be used by this grant, or a price (repeatable): \"1000 requests per day\", \"price 0.01 per issues/create\"")
 				f.StringArray("host", nil, "Only requests to this host; *.name for every name below (repeatable)")
 				f.StringArray("method", nil, "Only requests with this method (repeatable)")
 				f.StringArray("path", nil, "Only this path: * is a run of characters in one segment, ** at the end any rest (repeatable)")
@@ -131,8 +132,9 @@ func createGrant(a *asking, _ []string) error {
 		Scopes     []string   `json:"scopes"`
 		Rules      []api.Rule `json:"rules,omitempty"`
 		Operations []string   `json:"operations,omitempty"`
+		Budgets    []string   `json:"budgets,omitempty"`
 		ExpiresAt  time.Time  `json:"expires_at,omitzero"`
-	}{account, scopes, rules(a.flags("host"), a.flags("method"), a.flags("path")), operations, end})
+	}{account, scopes, rules(a.flags("host"), a.flags("method"), a.flags("path")), operations, a.flags("budget"), end})
 	if err != nil {
 		return err
 	}

@@ -152,16 +152,17 @@ Examples:
 
 // Further operations of nouns that have files of their own.
 var (
+	budgetMember = member{option: "budget", name: "budgets", help: "How much may be used, as \"1000 requests per day\", or a price; replaces all of them", kind: list}
 	accountCalls = []call{
 		{use: "update ID|CONNECTOR:NAME", short: "Edits an account: name, owner, metadata", method: http.MethodPatch, path: "/accounts/{}", data: true, sends: []member{
-			{option: "name", name: "name", help: "What it is called"}, {option: "identifier", name: "identifier", help: "Whose it is"}, {option: "identifier-type", name: "identifier_type", help: "What its owner is: user, org, custom"}}},
+			{option: "name", name: "name", help: "What it is called"}, {option: "identifier", name: "identifier", help: "Whose it is"}, {option: "identifier-type", name: "identifier_type", help: "What its owner is: user, org, custom"}, budgetMember}},
 		{use: "status ID|CONNECTOR:NAME", short: "Whether an account can be used, and what to do if not", method: http.MethodGet, path: "/accounts/{}/status"},
 	}
 	agentCalls = []call{
 		{use: "show ID|NAME", short: "Shows an agent", method: http.MethodGet, path: "/agents/{}"},
 		{use: "update ID|NAME", short: "Edits an agent", method: http.MethodPatch, path: "/agents/{}", data: true, sends: []member{
 			{option: "name", name: "name", help: "What it is called"}, {option: "description", name: "description", help: "What it is for"},
-			{option: "disabled", name: "disabled", help: "Stop it (--disabled=false: let it go on)", kind: yes}, {option: "until", name: "expires_at", help: "When it ends", kind: when}}},
+			{option: "disabled", name: "disabled", help: "Stop it (--disabled=false: let it go on)", kind: yes}, {option: "until", name: "expires_at", help: "When it ends", kind: when}, budgetMember}},
 		{use: "allow ID|NAME --connector KEY", short: "Says which connectors an agent may use at all, whatever it is granted", method: http.MethodPut, path: "/agents/{}/connectors", sends: []member{
 			{option: "connector", name: "connectors", help: "One that it may use; all others it may not", kind: list, required: true}}},
 		{use: "allow-all ID|NAME", short: "Lets an agent use every connector that it is granted", method: http.MethodPut, path: "/agents/{}/connectors", fixed: map[string]any{"connectors": nil}},
@@ -190,6 +191,6 @@ var (
 		{use: "explain AGENT --method METHOD --url URL", short: "Says what would become of an agent's request, and which rule decides; nothing is sent", method: http.MethodPost, path: "/agents/{}/explain", sends: []member{
 			{option: "method", name: "method", help: "The method", required: true}, {option: "url", name: "url", help: "Where to", required: true}, {option: "body", name: "body", help: "The body", kind: hidden}, {option: "content-type", name: "content_type", help: "Of the body (default: application/json)"}, {option: "account", name: "account", help: "Which account the agent would choose"}}},
 		{use: "update AGENT GRANT", short: "Edits a grant", method: http.MethodPatch, path: "/agents/{}/grants/{}", data: true, sends: []member{
-			{option: "scope", name: "scopes", help: "read, write, presign or placeholder; replaces them", kind: list}, {option: "rule", name: "operations", help: "What the agent may do; replaces the rules", kind: list}, {option: "until", name: "expires_at", help: "When it ends", kind: when}}},
+			{option: "scope", name: "scopes", help: "read, write, presign or placeholder; replaces them", kind: list}, {option: "rule", name: "operations", help: "What the agent may do; replaces the rules", kind: list}, {option: "until", name: "expires_at", help: "When it ends", kind: when}, budgetMember}},
 	}
 )

@@ -49,6 +49,8 @@ type Account struct {
 	// Values are the option's fields, and client_id, client_secret and the like
 	// for OAuth.
 	Values map[string]string `json:"values,omitempty"`
+	// Budgets are budgets and prices for all who use it.
+	Budgets []string `json:"budgets,omitempty"`
 	// Default marks the account that is used when the agent chooses none.
 	Default bool `json:"default,omitempty"`
 	// Source is the file and line that this came from, for messages.
@@ -64,6 +66,8 @@ type Agent struct {
 	Grants []Grant `json:"grants,omitempty"`
 	// Limits are what it may have in use; what is zero is as for all agents.
 	Limits limit.Limits `json:"limits,omitzero"`
+	// Budgets are its budgets and prices.
+	Budgets []string `json:"budgets,omitempty"`
 	// Source is the file and line that this came from, for messages.
 	Source string `json:"source,omitempty"`
 }
@@ -82,6 +86,8 @@ type Grant struct {
 	// Operations decide what the agent may do, rule by rule; none means whatever
 	// Write says.
 	Operations []string `json:"operations,omitempty"`
+	// Budgets are budgets and prices of this grant alone.
+	Budgets []string `json:"budgets,omitempty"`
 }
 
 // Audit says where audit events go. They are log lines of the logger

@@ -3,8 +3,10 @@ package config
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/attache-proxy/attache/providers/operations"
+	"github.com/attache-proxy/attache/resolver/budget"
 	"github.com/attache-proxy/attache/resolver/rule"
 )
 
@@ -25,4 +27,24 @@ func Rules(g *Grant, table operations.Table) (*rule.Set, error) {
 		set = set.OnlyReading()
 	}
 	return set, nil
+}
+
+// AgentBudgets compiles an agent's own budgets; nil where it has none.
+func AgentBudgets(name string, c *Agent) (*budget.Plan, error) {
+	return budget.New(budget.Owner{Kind: "agent", ID: "file:" + name, Name: name}, c.Budgets)
+}
+
+// GrantBudgets compiles those of one of its grants.
+func GrantBudgets(agent string, g *Grant) (*budget.Plan, error) {
+	of := strings.TrimSuffix(g.Connector+":"+g.Account, ":")
+	p, err := budget.New(budget.Owner{Kind: "grant", ID: "file:" + agent + "/" + of, Name: of + " of agent " + agent}, g.Budgets)
+	if err != nil {
+		err = fmt.Errorf("grant %s: %w", of, err)
+	}
+	return p, err
+}
+
+// AccountBudgets compiles those of an account.
+func AccountBudgets(connector, name string, c *Account) (*budget.Plan, error) {
+	return budget.New(budget.Owner{Kind: "account", ID: "file:" + connector + ":" + name, Name: connector + ":" + name}, c.Budgets)
 }

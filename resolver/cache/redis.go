@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/attache-proxy/attache/providers/secret"
+	"github.com/attache-proxy/attache/resolver/budget"
 )
 
 // RedisOptions is what a Redis cache needs.
@@ -69,6 +70,7 @@ const opTimeout = 1500 * time.Millisecond
 // dropped, so that nobody reads an old credential for longer than the outage.
 type Redis struct {
 	near   *Memory
+	spent  budget.Memory // what is used of budgets, as far as this process knows
 	client redis.UniversalClient
 	sealer Sealer
 	prefix string

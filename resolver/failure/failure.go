@@ -49,6 +49,17 @@ func Refusal(ctx context.Context, err error, host, method string) error {
 	return unknownOutcome(&refusal.Refusal{Code: "upstream_unreachable", Detail: "the connection to " + host + " failed: " + failureKind(err), Next: "Try again in a few seconds."}, err, method)
 }
 
+// Unsent reports what went wrong before the service got anything.
+func Unsent(err error) bool {
+	var denied *egress.DeniedError
+	var dns *net.DNSError
+	var cert *tls.CertificateVerificationError
+	var unknown x509.UnknownAuthorityError
+	var op *net.OpError
+	return errors.Is(err, egress.ErrScarce) || errors.As(err, &denied) || errors.As(err, &dns) || errors.As(err, &cert) || errors.As(err, &unknown) ||
+		errors.As(err, &op) && op.Op == "dial"
+}
+
 // unknownOutcome does not invite to repeat what the service may have done: a
 // request that changes something, and may have reached it.
 func unknownOutcome(ref *refusal.Refusal, err error, method string) *refusal.Refusal {

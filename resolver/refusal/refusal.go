@@ -91,6 +91,8 @@ var codes = map[string]struct {
 	"insufficient_scope":         {http.StatusForbidden, "The account's authorization does not reach that far"},
 	"too_many_requests":          {http.StatusTooManyRequests, "The agent has too much in use"},
 	"rate_limited":               {http.StatusTooManyRequests, "The account's limit is reached"},
+	"budget_exceeded":            {http.StatusTooManyRequests, "A budget is used up"},
+	"budget_unavailable":         {http.StatusServiceUnavailable, "What was used of budgets is not known at the moment"},
 	"vault_unavailable":          {http.StatusServiceUnavailable, "The vault cannot be read at the moment"},
 	"token_endpoint_unavailable": {http.StatusBadGateway, "No token could be had"},
 	"cannot_sign":                {http.StatusBadRequest, "The request cannot be signed"},
@@ -106,7 +108,7 @@ var codes = map[string]struct {
 func Codes() []string { return slices.Sorted(maps.Keys(codes)) }
 
 // retryAfter is how many seconds it makes sense to wait, by code.
-var retryAfter = map[string]int{"vault_unavailable": 5}
+var retryAfter = map[string]int{"vault_unavailable": 5, "budget_unavailable": 5}
 
 // HTTPStatus is the status that the refusal is sent with.
 func (r *Refusal) HTTPStatus() int {
@@ -120,7 +122,7 @@ func (r *Refusal) HTTPStatus() int {
 }
 
 // laterHelps are codes whose cause may be gone soon.
-var laterHelps = []string{"too_many_requests", "rate_limited", "vault_unavailable", "token_endpoint_unavailable", "upstream_unreachable", "upstream_timeout"}
+var laterHelps = []string{"too_many_requests", "rate_limited", "vault_unavailable", "budget_unavailable", "token_endpoint_unavailable", "upstream_unreachable", "upstream_timeout"}
 
 // mayHelpLater reports that the same request may succeed later.
 func (r *Refusal) mayHelpLater() bool { return slices.Contains(laterHelps, r.Code) }

@@ -88,6 +88,11 @@ func New(lines []string, table operations.Table) (*Set, error) {
 // Nothing is a Set that permits nothing: what becomes of rules that cannot be read.
 func Nothing() *Set { return new(Set) }
 
+// Any is a Set that permits everything, for those who must know what is done.
+func Any() *Set {
+	return &Set{rules: []rule{{text: "allow *", allow: true, patterns: []pattern{{kind: everything}}}}}
+}
+
 // Line makes a rule of words of which some may hold spaces.
 func Line(words []string) string {
 	out := make([]string, len(words))
@@ -253,7 +258,10 @@ func named(glob string, table operations.Table) error {
 // protocol are names that requests have without a table.
 var protocol = []string{"initialize", "ping", "tools/list", "resources/list", "resources/templates/list", "prompts/list", "notifications/x", "session/stream", "session/end", "response", "tools/call x", "query x", "mutation x", "subscription x"}
 
-// fits matches * against any run of characters.
+// Fits matches * against any run of characters.
+func Fits(glob, s string) bool { return fits(glob, s) }
+
+// fits is Fits.
 func fits(glob, s string) bool {
 	g, i, star, from := 0, 0, -1, 0
 	for i < len(s) {

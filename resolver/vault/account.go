@@ -7,6 +7,7 @@ import (
 	"github.com/attache-proxy/attache/providers/printable"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver/vault/database"
+	"github.com/attache-proxy/attache/resolver/vault/narrowing"
 	"github.com/attache-proxy/attache/resolver/vault/seal"
 )
 
@@ -95,7 +96,8 @@ type Settings struct {
 	// not say; 0: as the connector has it.
 	TokenLife int64 `json:"token_life,omitempty"`
 	// Scopes are asked for at the sign-in instead of the connector's; nil: those.
-	Scopes []string `json:"scopes,omitempty"`
+	Scopes  []string `json:"scopes,omitempty"`
+	Budgets []string `json:"budgets,omitempty"` // and prices, as package budget has them
 	// Play is what an account in test mode makes believe: PlayRateLimit, PlayOutage, or
 	// nothing.
 	Play string `json:"play,omitempty"`
@@ -235,7 +237,7 @@ func (s Settings) check() error {
 	case s.TokenLife < 0 || s.TokenLife > maxTokenLife:
 		return database.Invalid("settings.expires_in", "must be from 0 (as the connector has it) to %d seconds", int64(maxTokenLife))
 	}
-	return nil
+	return narrowing.CheckBudgets("budgets", s.Budgets)
 }
 
 func checkMetadata(m map[string]any) error {

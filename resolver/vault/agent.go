@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver/vault/audit"
 	"github.com/attache-proxy/attache/resolver/vault/database"
+	"github.com/attache-proxy/attache/resolver/vault/narrowing"
 	"github.com/attache-proxy/attache/resolver/vault/seal"
 )
 
@@ -26,6 +28,7 @@ type Agent struct {
 	Disabled   bool
 	ExpiresAt  time.Time // zero: never
 	Metadata   map[string]any
+	Budgets    []string // and prices, as package budget has them
 
 	CreatedAt, UpdatedAt time.Time
 	Version              int64
@@ -39,11 +42,11 @@ func (a *Agent) MayUse(connector string) bool {
 // Live reports whether the agent may call at all.
 func (a *Agent) Live(now time.Time) bool { return !a.Disabled && !seal.Over(a.ExpiresAt, now) }
 
-const agentColumns = `g.id, g.organisation, g.name, g.description, g.connectors, g.disabled, g.expires_at, g.metadata, g.created_at, g.updated_at, g.version`
+const agentColumns = `g.id, g.organisation, g.name, g.description, g.connectors, g.disabled, g.expires_at, g.metadata, g.budgets, g.created_at, g.updated_at, g.version`
 
 func (a *Agent) into() []any {
 	return []any{&a.ID, &a.Organisation, &a.Name, &a.Description, database.JSON(&a.Connectors), database.Bool(&a.Disabled), database.Time(&a.ExpiresAt),
-		database.JSON(&a.Metadata), database.Time(&a.CreatedAt), database.Time(&a.UpdatedAt), &a.Version}
+		database.JSON(&a.Metadata), database.JSON(&a.Budgets), database.Time(&a.CreatedAt), database.Time(&a.UpdatedAt), &a.Version}
 }
 
 func scanAgent(s database.Scanner) (a Agent, err error) {
@@ -69,13 +72,13 @@ func (a *Agent) check() error {
 			return err
 		}
 	}
-	return checkMetadata(a.Metadata)
+	return cmp.Or(narrowing.CheckBudgets("budgets", a.Budgets), checkMetadata(a.Metadata))
 }
 
 // NewAgent is what CreateAgent makes an agent of.
 type NewAgent struct {
 	Organisation, Name, Description string
-	Connectors                      []string
+	Connectors, Budgets             []string
 	ExpiresAt                       time.Time
 	Metadata                        map[string]any
 }
@@ -89,16 +92,16 @@ func (s *View) CreateAgent(ctx context.Context, n NewAgent) (Agent, secret.Value
 	now := s.v.db.Now()
 	a := Agent{
 		ID: database.NewID("agt", now), Organisation: org, Name: n.Name, Description: n.Description, Connectors: n.Connectors,
-		ExpiresAt: database.Whole(n.ExpiresAt), Metadata: n.Metadata, CreatedAt: now, UpdatedAt: now, Version: 1,
+		ExpiresAt: database.Whole(n.ExpiresAt), Metadata: n.Metadata, Budgets: n.Budgets, CreatedAt: now, UpdatedAt: now, Version: 1,
 	}
 	if err := a.check(); err != nil {
 		return Agent{}, secret.Value{}, err
 	}
 	var token secret.Value
 	err = s.v.write(ctx, func(t *tx) error {
-		_, err := t.Exec(ctx, `INSERT INTO agents (id, organisation, name, description, connectors, disabled, expires_at, metadata, created_at, updated_at, version)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			a.ID, org, a.Name, a.Description, database.JSONText(a.Connectors), database.Bit(a.Disabled), database.Micros(a.ExpiresAt), database.JSONText(a.Metadata), database.Micros(now), database.Micros(now), a.Version)
+		_, err := t.Exec(ctx, `INSERT INTO agents (id, organisation, name, description, connectors, disabled, expires_at, metadata, budgets, created_at, updated_at, version)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			a.ID, org, a.Name, a.Description, database.JSONText(a.Connectors), database.Bit(a.Disabled), database.Micros(a.ExpiresAt), database.JSONText(a.Metadata), database.JSONText(a.Budgets), database.Micros(now), database.Micros(now), a.Version)
 		if err != nil {
 			return err
 		}
@@ -164,6 +167,7 @@ type AgentEdit struct {
 	Disabled   *bool
 	ExpiresAt  *time.Time
 	Metadata   map[string]any
+	Budgets    *[]string // replaces all of them
 }
 
 // UpdateAgent edits an agent that is at version, or at any if version is 0.
@@ -174,6 +178,7 @@ func (s *View) UpdateAgent(ctx context.Context, id string, version int64, e Agen
 		set(&a.Connectors, e.Connectors)
 		set(&a.Disabled, e.Disabled)
 		set(&a.ExpiresAt, e.ExpiresAt)
+		set(&a.Budgets, e.Budgets)
 		a.ExpiresAt = database.Whole(a.ExpiresAt)
 		if e.Metadata != nil {
 			a.Metadata = e.Metadata
@@ -183,8 +188,8 @@ func (s *View) UpdateAgent(ctx context.Context, id string, version int64, e Agen
 		}
 		a.Version++
 		a.UpdatedAt = s.v.db.Now()
-		_, err := t.Exec(ctx, `UPDATE agents SET name = ?, description = ?, connectors = ?, disabled = ?, expires_at = ?, metadata = ?, updated_at = ?, version = ? WHERE id = ?`,
-			a.Name, a.Description, database.JSONText(a.Connectors), database.Bit(a.Disabled), database.Micros(a.ExpiresAt), database.JSONText(a.Metadata), database.Micros(a.UpdatedAt), a.Version, id)
+		_, err := t.Exec(ctx, `UPDATE agents SET name = ?, description = ?, connectors = ?, disabled = ?, expires_at = ?, metadata = ?, budgets = ?, updated_at = ?, version = ? WHERE id = ?`,
+			a.Name, a.Description, database.JSONText(a.Connectors), database.Bit(a.Disabled), database.Micros(a.ExpiresAt), database.JSONText(a.Metadata), database.JSONText(a.Budgets), database.Micros(a.UpdatedAt), a.Version, id)
 		if err != nil {
 			return err
 		}

@@ -28,6 +28,7 @@ var exports = []transfer.Table{
 	{Name: "admin_tokens", Columns: transfer.Words(access.Columns + " hash"), Order: "id"},
 	{Name: "usage", Columns: transfer.Words("account_id day calls errors auth_errors bytes_in bytes_out last_used last_success last_error_at last_error"), Order: "account_id, day"},
 	{Name: "traffic", Columns: transfer.Words("kind name slot organisation calls errors"), Order: "kind, name, slot, organisation"},
+	{Name: "spent", Columns: transfer.Words("counter slot used until forget"), Order: "counter, slot"},
 	{Name: "secrets", Columns: transfer.Words(seal.Columns + " updated_at"), Order: "owner_id, field", Where: "owner_id <> 'vault' AND owner_id NOT LIKE 'ses~_%' ESCAPE '~'"},
 	{Name: "audit", Columns: transfer.Words(audit.Columns), Order: "id"},
 }

@@ -28,6 +28,7 @@ type Grant struct {
 	// Operations decide what the agent may do, as package rule has them; nil means
 	// whatever the scopes allow.
 	Operations []string
+	Budgets    []string  // and prices, as package budget has them
 	ExpiresAt  time.Time // zero: never
 
 	CreatedAt, UpdatedAt time.Time
@@ -58,7 +59,7 @@ func (g *Grant) check() error {
 	if !g.Allows("read") && !g.Allows("write") {
 		return database.Invalid("scopes", "must name read or write beside presign and placeholder")
 	}
-	return narrowing.Check(g.Rules, g.Operations)
+	return narrowing.Check(g.Rules, g.Operations, g.Budgets)
 }
 
 // NewGrant is what CreateGrant makes a grant of.
@@ -67,13 +68,14 @@ type NewGrant struct {
 	Scopes             []string
 	Rules              []Rule
 	Operations         []string
+	Budgets            []string
 	ExpiresAt          time.Time
 }
 
-const grantColumns = `r.id, r.organisation, r.agent_id, r.account_id, r.connector, r.scopes, r.rules, r.operations, r.expires_at, r.created_at, r.updated_at, r.version`
+const grantColumns = `r.id, r.organisation, r.agent_id, r.account_id, r.connector, r.scopes, r.rules, r.operations, r.budgets, r.expires_at, r.created_at, r.updated_at, r.version`
 
 func (g *Grant) into() []any {
-	return []any{&g.ID, &g.Organisation, &g.AgentID, &g.AccountID, &g.Connector, database.JSON(&g.Scopes), database.JSON(&g.Rules), database.JSON(&g.Operations), database.Time(&g.ExpiresAt),
+	return []any{&g.ID, &g.Organisation, &g.AgentID, &g.AccountID, &g.Connector, database.JSON(&g.Scopes), database.JSON(&g.Rules), database.JSON(&g.Operations), database.JSON(&g.Budgets), database.Time(&g.ExpiresAt),
 		database.Time(&g.CreatedAt), database.Time(&g.UpdatedAt), &g.Version}
 }
 
@@ -88,7 +90,7 @@ func scanGrant(s database.Scanner) (g Grant, err error) {
 func (s *View) CreateGrant(ctx context.Context, n NewGrant) (Grant, error) {
 	now := s.v.db.Now()
 	g := Grant{
-		ID: database.NewID("grt", now), AgentID: n.AgentID, AccountID: n.AccountID, Scopes: sorted(n.Scopes), Rules: n.Rules, Operations: n.Operations,
+		ID: database.NewID("grt", now), AgentID: n.AgentID, AccountID: n.AccountID, Scopes: sorted(n.Scopes), Rules: n.Rules, Operations: n.Operations, Budgets: n.Budgets,
 		ExpiresAt: database.Whole(n.ExpiresAt), CreatedAt: now, UpdatedAt: now, Version: 1,
 	}
 	if err := g.check(); err != nil {
@@ -98,9 +100,9 @@ func (s *View) CreateGrant(ctx context.Context, n NewGrant) (Grant, error) {
 		if err := s.join(ctx, t, &g); err != nil {
 			return err
 		}
-		_, err := t.Exec(ctx, `INSERT INTO grants (id, organisation, agent_id, account_id, connector, scopes, rules, operations, expires_at, created_at, updated_at, version)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			g.ID, g.Organisation, g.AgentID, g.AccountID, g.Connector, database.JSONText(g.Scopes), database.JSONText(g.Rules), database.JSONText(g.Operations), database.Micros(g.ExpiresAt), database.Micros(now), database.Micros(now), g.Version)
+		_, err := t.Exec(ctx, `INSERT INTO grants (id, organisation, agent_id, account_id, connector, scopes, rules, operations, budgets, expires_at, created_at, updated_at, version)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			g.ID, g.Organisation, g.AgentID, g.AccountID, g.Connector, database.JSONText(g.Scopes), database.JSONText(g.Rules), database.JSONText(g.Operations), database.JSONText(g.Budgets), database.Micros(g.ExpiresAt), database.Micros(now), database.Micros(now), g.Version)
 		if err != nil {
 			return err
 		}
@@ -180,6 +182,7 @@ type GrantEdit struct {
 	Rules  *[]Rule
 	// Operations replace all of them; an empty list means none.
 	Operations *[]string
+	Budgets    *[]string // likewise
 	ExpiresAt  *time.Time
 }
 
@@ -192,6 +195,7 @@ func (s *View) UpdateGrant(ctx context.Context, id string, version int64, e Gran
 			}
 			set(&g.Rules, e.Rules)
 			set(&g.Operations, e.Operations)
+			set(&g.Budgets, e.Budgets)
 			set(&g.ExpiresAt, e.ExpiresAt)
 		})
 	})
@@ -206,8 +210,8 @@ func (s *View) writeGrant(ctx context.Context, t *tx, g *Grant, edit func()) err
 	}
 	g.Version++
 	g.UpdatedAt = s.v.db.Now()
-	_, err := t.Exec(ctx, "UPDATE grants SET scopes = ?, rules = ?, operations = ?, expires_at = ?, updated_at = ?, version = ? WHERE id = ?",
-		database.JSONText(g.Scopes), database.JSONText(g.Rules), database.JSONText(g.Operations), database.Micros(g.ExpiresAt), database.Micros(g.UpdatedAt), g.Version, g.ID)
+	_, err := t.Exec(ctx, "UPDATE grants SET scopes = ?, rules = ?, operations = ?, budgets = ?, expires_at = ?, updated_at = ?, version = ? WHERE id = ?",
+		database.JSONText(g.Scopes), database.JSONText(g.Rules), database.JSONText(g.Operations), database.JSONText(g.Budgets), database.Micros(g.ExpiresAt), database.Micros(g.UpdatedAt), g.Version, g.ID)
 	if err != nil {
 		return err
 	}

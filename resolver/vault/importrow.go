@@ -36,6 +36,9 @@ func (im *importer) putRow(ctx context.Context, t *tx, table string, r transfer.
 	if table == "grants" && im.schema < database.GrantOperations {
 		r["operations"] = "null" // there were none
 	}
+	if (table == "grants" || table == "agents") && im.schema < database.Budgets {
+		r["budgets"] = "null"
+	}
 	args, err := r.Values(x.Columns)
 	if err != nil {
 		return 0, err

@@ -30,17 +30,20 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
+	"github.com/attache-proxy/attache/resolver/budget"
 	"github.com/attache-proxy/attache/resolver/vault/access"
 	"github.com/attache-proxy/attache/resolver/vault/approval"
 	"github.com/attache-proxy/attache/resolver/vault/audit"
 	"github.com/attache-proxy/attache/resolver/vault/database"
 	"github.com/attache-proxy/attache/resolver/vault/seal"
 	"github.com/attache-proxy/attache/resolver/vault/session"
+	"github.com/attache-proxy/attache/resolver/vault/spent"
 	"github.com/attache-proxy/attache/resolver/vault/webhook"
 )
 
@@ -88,6 +91,7 @@ type Vault struct {
 	r     *database.Reader // of db
 	seals *seal.Box
 	audit *audit.Log
+	spent spent.Store
 	now   func() time.Time
 
 	auditRetention, usageRetention time.Duration
@@ -116,7 +120,7 @@ func Open(ctx context.Context, c Config) (*Vault, error) {
 	log := audit.New(db, c.AuditSync)
 	v := &Vault{
 		Gate: access.NewGate(db, log), Desk: session.NewDesk(db, seals), Queue: webhook.NewQueue(db, seals), Docket: approval.NewDocket(db, seals),
-		db: db, r: db.Reader, seals: seals, audit: log, now: c.Now,
+		db: db, r: db.Reader, seals: seals, audit: log, now: c.Now, spent: spent.New(db),
 		auditRetention: c.AuditRetention, usageRetention: c.UsageRetention,
 	}
 	if v.now == nil {
@@ -175,7 +179,7 @@ func (v *Vault) begin(ctx context.Context) error {
 func (v *Vault) Close() error {
 	v.stop()
 	v.work.Wait()
-	return v.db.Close()
+	return errors.Join(v.spent.Close(context.Background()), v.db.Close())
 }
 
 // Ping reports whether the database answers.
@@ -224,6 +228,9 @@ func (v *Vault) OpenLink(accountID, sealed string, maxAge time.Duration) (string
 // process is killed. With AuditSync it returns when the event is on disk, or with
 // the error that kept it from getting there.
 func (v *Vault) Record(ctx context.Context, e Event) error { return v.audit.Record(ctx, e) }
+
+// Budgets counts what is used of budgets.
+func (v *Vault) Budgets() budget.Store { return v.spent }
 
 // Flush writes the waiting events now.
 func (v *Vault) Flush(ctx context.Context) error { return v.audit.Flush(ctx) }

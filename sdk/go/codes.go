@@ -38,6 +38,8 @@ const (
 	CodeBadCallback              Code = "BAD_CALLBACK"
 	CodeBadIdempotencyKey        Code = "BAD_IDEMPOTENCY_KEY"
 	CodeBadRequest               Code = "BAD_REQUEST"
+	CodeBudgetExceeded           Code = "BUDGET_EXCEEDED"
+	CodeBudgetUnavailable        Code = "BUDGET_UNAVAILABLE"
 	CodeCannotPresign            Code = "CANNOT_PRESIGN"
 	CodeCannotSign               Code = "CANNOT_SIGN"
 	CodeClientRejected           Code = "CLIENT_REJECTED"

@@ -28,6 +28,7 @@ type Account struct {
 	TestMode bool   `json:"test_mode"`
 	// The OAuth client it was connected through.
 	AppID       string     `json:"app_id,omitempty"`
+	Budgets     []string   `json:"budgets,omitempty"`
 	ConnectedAt *time.Time `json:"connected_at,omitempty"`
 	CreatedAt   *time.Time `json:"created_at,omitempty"`
 	// The connector's fields that are not secret.
@@ -79,6 +80,7 @@ type Agent struct {
 	ID           string         `json:"id"`
 	Name         string         `json:"name"`
 	Organisation string         `json:"organisation"`
+	Budgets      []string       `json:"budgets,omitempty"`
 	CreatedAt    *time.Time     `json:"created_at,omitempty"`
 	Description  string         `json:"description,omitempty"`
 	ExpiresAt    *time.Time     `json:"expires_at,omitempty"`
@@ -362,6 +364,8 @@ type ConnectorOption struct {
 type CreateAgentIn struct {
 	// Unique in its organisation; the user name at the proxy.
 	Name string `json:"name"`
+	// How much the agent may use, and what it costs, line by line.
+	Budgets []string `json:"budgets,omitempty"`
 	// The only connectors it may use; absent: any.
 	Connectors  []string       `json:"connectors,omitempty"`
 	Description string         `json:"description,omitempty"`
@@ -406,6 +410,8 @@ type CreateGrantIn struct {
 	// credential of the client's own stays on a request, and the account's is placed where there is
 	// none, or a placeholder.
 	Scopes []string `json:"scopes"`
+	// How much may be used by this grant, and what it costs, line by line.
+	Budgets []string `json:"budgets,omitempty"`
 	// Absent: never.
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 	// Rules of what the agent may do: allow or deny, operations, on and resources. The first that

@@ -116,6 +116,7 @@ type Disconnected struct {
 	TestMode bool   `json:"test_mode"`
 	// The OAuth client it was connected through.
 	AppID       string     `json:"app_id,omitempty"`
+	Budgets     []string   `json:"budgets,omitempty"`
 	ConnectedAt *time.Time `json:"connected_at,omitempty"`
 	CreatedAt   *time.Time `json:"created_at,omitempty"`
 	// The connector's fields that are not secret.
@@ -260,6 +261,7 @@ type Grant struct {
 	Scopes       []string `json:"scopes"`
 	// Absent for grants of the configuration file that are of every account.
 	AccountID  string     `json:"account_id,omitempty"`
+	Budgets    []string   `json:"budgets,omitempty"`
 	CreatedAt  *time.Time `json:"created_at,omitempty"`
 	ExpiresAt  *time.Time `json:"expires_at,omitempty"`
 	ID         string     `json:"id,omitempty"`

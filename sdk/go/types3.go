@@ -26,6 +26,8 @@ type MetadataOption struct {
 type NewAccount struct {
 	Connector string `json:"connector"`
 	AppID     string `json:"app_id,omitempty"`
+	// How much all who use it may use together, and what it costs, line by line.
+	Budgets []string `json:"budgets,omitempty"`
 	// The option's fields; GET /connectors/{key}/metadata says which. Without them the account waits.
 	Credentials map[string]string `json:"credentials,omitempty"`
 	// Whose account it is. Default: the organisation.
@@ -60,6 +62,7 @@ type NewAgent struct {
 	Organisation string   `json:"organisation"`
 	// Shown this once; null when the request is repeated.
 	Token       *string        `json:"token"`
+	Budgets     []string       `json:"budgets,omitempty"`
 	CreatedAt   *time.Time     `json:"created_at,omitempty"`
 	Description string         `json:"description,omitempty"`
 	ExpiresAt   *time.Time     `json:"expires_at,omitempty"`
@@ -211,8 +214,10 @@ type Pair struct {
 
 // PatchAccount is what the document calls PatchAccount.
 type PatchAccount struct {
-	Identifier     string `json:"identifier,omitempty"`
-	IdentifierType string `json:"identifier_type,omitempty"`
+	// Replaces all of them.
+	Budgets        []string `json:"budgets,omitempty"`
+	Identifier     string   `json:"identifier,omitempty"`
+	IdentifierType string   `json:"identifier_type,omitempty"`
 	// Replaces all of it.
 	Metadata map[string]any `json:"metadata,omitempty"`
 	Name     string         `json:"name,omitempty"`
@@ -224,8 +229,10 @@ type PatchAccount struct {
 
 // PatchAgentIn is what the document calls PatchAgentInBody.
 type PatchAgentIn struct {
-	Description string `json:"description,omitempty"`
-	Disabled    *bool  `json:"disabled,omitempty"`
+	// Replaces all of them.
+	Budgets     []string `json:"budgets,omitempty"`
+	Description string   `json:"description,omitempty"`
+	Disabled    *bool    `json:"disabled,omitempty"`
 	// null: never.
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 	// Replaces all of it.
@@ -306,6 +313,8 @@ type PatchConnectorIn struct {
 
 // PatchGrantIn is what the document calls PatchGrantInBody.
 type PatchGrantIn struct {
+	// Replaces all of them.
+	Budgets []string `json:"budgets,omitempty"`
 	// null: never.
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 	// Replaces all of them; [] leaves what the scopes say.
@@ -429,12 +438,4 @@ type SecretInfo struct {
 	UpdatedAt   time.Time `json:"updated_at"`
 	// The last four characters of a long secret.
 	Last4 string `json:"last4,omitempty"`
-}
-
-// SessionOut is what the document calls SessionOutBody.
-type SessionOut struct {
-	// The OpenID provider.
-	Issuer string `json:"issuer,omitempty"`
-	// Where a browser begins to sign in; absent where only admin tokens open the API.
-	SignInURL string `json:"sign_in_url,omitempty"`
 }

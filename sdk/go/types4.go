@@ -4,6 +4,14 @@ package attache
 
 import "time"
 
+// SessionOut is what the document calls SessionOutBody.
+type SessionOut struct {
+	// The OpenID provider.
+	Issuer string `json:"issuer,omitempty"`
+	// Where a browser begins to sign in; absent where only admin tokens open the API.
+	SignInURL string `json:"sign_in_url,omitempty"`
+}
+
 // SetConnectorsIn is what the document calls SetConnectorsInBody.
 type SetConnectorsIn struct {
 	// Keys; null: any.

@@ -34,6 +34,8 @@ export type Code =
   | 'BAD_CALLBACK'
   | 'BAD_IDEMPOTENCY_KEY'
   | 'BAD_REQUEST'
+  | 'BUDGET_EXCEEDED'
+  | 'BUDGET_UNAVAILABLE'
   | 'CANNOT_PRESIGN'
   | 'CANNOT_SIGN'
   | 'CLIENT_REJECTED'
@@ -177,6 +179,7 @@ export interface Account {
   test_mode: boolean;
   /** The OAuth client it was connected through. */
   app_id?: string;
+  budgets?: Array<string> | null;
   connected_at?: string;
   created_at?: string;
   /** The connector's fields that are not secret. */
@@ -225,6 +228,7 @@ export interface Agent {
   id: string;
   name: string;
   organisation: string;
+  budgets?: Array<string> | null;
   created_at?: string;
   description?: string;
   expires_at?: string;
@@ -480,6 +484,8 @@ export interface ConnectorOption {
 export interface CreateAgentIn {
   /** Unique in its organisation; the user name at the proxy. */
   name: string;
+  /** How much the agent may use, and what it costs, line by line. */
+  budgets?: Array<string> | null;
   /** The only connectors it may use; absent: any. */
   connectors?: Array<string> | null;
   description?: string;
@@ -517,6 +523,8 @@ export interface CreateGrantIn {
   account_id: string;
   /** read, write or both. Reading is GET, HEAD, OPTIONS and what the connector lists. With presign beside them the agent may have URLs that work without the proxy for a while; with placeholder a credential of the client's own stays on a request, and the account's is placed where there is none, or a placeholder. */
   scopes: Array<"read" | "write" | "presign" | "placeholder"> | null;
+  /** How much may be used by this grant, and what it costs, line by line. */
+  budgets?: Array<string> | null;
   /** Absent: never. */
   expires_at?: string;
   /** Rules of what the agent may do: allow or deny, operations, on and resources. The first that matches decides, and what none matches is refused. With read alone among the scopes they allow reading at most. Absent: whatever the scopes say. */
@@ -638,6 +646,7 @@ export interface Disconnected {
   test_mode: boolean;
   /** The OAuth client it was connected through. */
   app_id?: string;
+  budgets?: Array<string> | null;
   connected_at?: string;
   created_at?: string;
   /** The connector's fields that are not secret. */
@@ -773,6 +782,7 @@ export interface Grant {
   scopes: Array<string> | null;
   /** Absent for grants of the configuration file that are of every account. */
   account_id?: string;
+  budgets?: Array<string> | null;
   created_at?: string;
   expires_at?: string;
   id?: string;
@@ -950,6 +960,8 @@ export interface MetadataOption {
 export interface NewAccount {
   connector: string;
   app_id?: string;
+  /** How much all who use it may use together, and what it costs, line by line. */
+  budgets?: Array<string> | null;
   /** The option's fields; GET /connectors/{key}/metadata says which. Without them the account waits. */
   credentials?: Record<string, string>;
   /** Whose account it is. Default: the organisation. */
@@ -981,6 +993,7 @@ export interface NewAgent {
   organisation: string;
   /** Shown this once; null when the request is repeated. */
   token: string | null;
+  budgets?: Array<string> | null;
   created_at?: string;
   description?: string;
   expires_at?: string;
@@ -1115,6 +1128,8 @@ export interface Pair {
 }
 
 export interface PatchAccount {
+  /** Replaces all of them. */
+  budgets?: Array<string>;
   identifier?: string;
   identifier_type?: "user" | "org" | "custom";
   /** Replaces all of it. */
@@ -1127,6 +1142,8 @@ export interface PatchAccount {
 }
 
 export interface PatchAgentIn {
+  /** Replaces all of them. */
+  budgets?: Array<string>;
   description?: string;
   disabled?: boolean;
   /** null: never. */
@@ -1198,6 +1215,8 @@ export interface PatchConnectorIn {
 }
 
 export interface PatchGrantIn {
+  /** Replaces all of them. */
+  budgets?: Array<string>;
   /** null: never. */
   expires_at?: string | null;
   /** Replaces all of them; [] leaves what the scopes say. */
@@ -1264,7 +1283,7 @@ export interface Preview {
 
 export interface Problem {
   /** Stable, for programs. */
-  code: "ACCOUNT_AMBIGUOUS" | "ACCOUNT_ERROR" | "ACCOUNT_EXISTS" | "ACCOUNT_EXPIRED" | "ACCOUNT_NOT_CONNECTED" | "ACCOUNT_NOT_FOUND" | "ACCOUNT_REVOKED" | "ACCOUNT_SUSPENDED" | "ACCOUNT_UNKNOWN" | "AGENT_DISABLED" | "AGENT_EXISTS" | "AGENT_NOT_FOUND" | "ALREADY_USED" | "ANSWER_UNSAFE" | "APPROVAL_DECIDED" | "APPROVAL_DENIED" | "APPROVAL_EXPIRED" | "APPROVAL_LIMIT" | "APPROVAL_NOT_FOUND" | "APPROVAL_PENDING" | "APPROVAL_USED" | "APP_EXISTS" | "APP_INACTIVE" | "APP_IN_USE" | "APP_NOT_FOUND" | "APP_REQUIRED" | "AUTHORIZATION_DENIED" | "AUTHORIZATION_EXPIRED" | "AUTHORIZATION_FAILED" | "BAD_CALLBACK" | "BAD_IDEMPOTENCY_KEY" | "BAD_REQUEST" | "CANNOT_PRESIGN" | "CANNOT_SIGN" | "CLIENT_REJECTED" | "CONNECTOR_ERROR" | "CONNECTOR_EXISTS" | "CONNECTOR_INACTIVE" | "CONNECTOR_IN_USE" | "CONNECTOR_NOT_FOUND" | "CREDENTIALS_REJECTED" | "CROSS_SITE" | "CSRF_TOKEN_MISSING" | "DELIVERY_NOT_FOUND" | "ECHO_UNSEARCHABLE" | "EXPIRED" | "GRANT_EXISTS" | "GRANT_NOT_FOUND" | "HOST_NOT_ALLOWED" | "IDEMPOTENCY_KEY_REUSED" | "IDENTITY_UNKNOWN" | "INSUFFICIENT_SCOPE" | "INTERNAL" | "INVALID_CONNECTOR" | "INVALID_CREDENTIALS" | "INVALID_INPUT" | "INVALID_PERMISSIONS" | "INVALID_STATE" | "LINK_NOT_HERE" | "LINK_USED" | "MCP_SERVER_REFUSED" | "MCP_SERVER_UNAVAILABLE" | "METHOD_NOT_ALLOWED" | "METHOD_REFUSED" | "MISDIRECTED" | "NEEDS_LINK" | "NOTHING_TO_EXCHANGE" | "NOTHING_TO_REFRESH" | "NOT_ACCEPTABLE" | "NOT_AVAILABLE" | "NOT_FOUND" | "NOT_PERMITTED" | "NOT_TEST_MODE" | "NO_AUTHORIZATION" | "NO_CONNECTOR" | "NO_SESSION" | "OPERATION_DENIED" | "OPERATION_NOT_FOUND" | "OPERATION_UNKNOWN" | "OPTION_NOT_FOUND" | "ORGANISATION_MISMATCH" | "ORGANISATION_NOT_FOUND" | "ORIGIN_NOT_ALLOWED" | "OTHER_BROWSER" | "OTHER_IDENTITY" | "OVERVIEW_NOT_FOUND" | "PRECONDITION_FAILED" | "RATE_LIMITED" | "READ_ONLY" | "REDIRECT_URI_NOT_REGISTERED" | "REFRESH_FAILED" | "REQUEST_RUNNING" | "REQUEST_TIMEOUT" | "SESSION_NOT_FOUND" | "SIGN_IN" | "SIGN_IN_MISMATCH" | "SIGN_IN_NOT_ALLOWED" | "SIGN_IN_REFUSED" | "SIGN_IN_UNAVAILABLE" | "STATE_EXPIRED" | "STATE_MISMATCH" | "STATE_UNKNOWN" | "TEST_FAILED" | "TEST_MODE" | "TOKEN_ENDPOINT_UNAVAILABLE" | "TOKEN_EXISTS" | "TOKEN_NOT_FOUND" | "TOO_LARGE" | "TOO_MANY_FAILURES" | "TOO_MANY_REQUESTS" | "TOO_MANY_STARTS" | "UNAUTHORIZED" | "UNKNOWN_AGENT" | "UNKNOWN_CONNECTOR" | "UNKNOWN_HOST" | "UNSUPPORTED_MEDIA_TYPE" | "UPSTREAM_DENIED" | "UPSTREAM_TIMEOUT" | "UPSTREAM_UNREACHABLE" | "USAGE_NOT_FOUND" | "VAULT_UNAVAILABLE" | "VERSION_CONFLICT" | "WEBHOOK_NOT_FOUND";
+  code: "ACCOUNT_AMBIGUOUS" | "ACCOUNT_ERROR" | "ACCOUNT_EXISTS" | "ACCOUNT_EXPIRED" | "ACCOUNT_NOT_CONNECTED" | "ACCOUNT_NOT_FOUND" | "ACCOUNT_REVOKED" | "ACCOUNT_SUSPENDED" | "ACCOUNT_UNKNOWN" | "AGENT_DISABLED" | "AGENT_EXISTS" | "AGENT_NOT_FOUND" | "ALREADY_USED" | "ANSWER_UNSAFE" | "APPROVAL_DECIDED" | "APPROVAL_DENIED" | "APPROVAL_EXPIRED" | "APPROVAL_LIMIT" | "APPROVAL_NOT_FOUND" | "APPROVAL_PENDING" | "APPROVAL_USED" | "APP_EXISTS" | "APP_INACTIVE" | "APP_IN_USE" | "APP_NOT_FOUND" | "APP_REQUIRED" | "AUTHORIZATION_DENIED" | "AUTHORIZATION_EXPIRED" | "AUTHORIZATION_FAILED" | "BAD_CALLBACK" | "BAD_IDEMPOTENCY_KEY" | "BAD_REQUEST" | "BUDGET_EXCEEDED" | "BUDGET_UNAVAILABLE" | "CANNOT_PRESIGN" | "CANNOT_SIGN" | "CLIENT_REJECTED" | "CONNECTOR_ERROR" | "CONNECTOR_EXISTS" | "CONNECTOR_INACTIVE" | "CONNECTOR_IN_USE" | "CONNECTOR_NOT_FOUND" | "CREDENTIALS_REJECTED" | "CROSS_SITE" | "CSRF_TOKEN_MISSING" | "DELIVERY_NOT_FOUND" | "ECHO_UNSEARCHABLE" | "EXPIRED" | "GRANT_EXISTS" | "GRANT_NOT_FOUND" | "HOST_NOT_ALLOWED" | "IDEMPOTENCY_KEY_REUSED" | "IDENTITY_UNKNOWN" | "INSUFFICIENT_SCOPE" | "INTERNAL" | "INVALID_CONNECTOR" | "INVALID_CREDENTIALS" | "INVALID_INPUT" | "INVALID_PERMISSIONS" | "INVALID_STATE" | "LINK_NOT_HERE" | "LINK_USED" | "MCP_SERVER_REFUSED" | "MCP_SERVER_UNAVAILABLE" | "METHOD_NOT_ALLOWED" | "METHOD_REFUSED" | "MISDIRECTED" | "NEEDS_LINK" | "NOTHING_TO_EXCHANGE" | "NOTHING_TO_REFRESH" | "NOT_ACCEPTABLE" | "NOT_AVAILABLE" | "NOT_FOUND" | "NOT_PERMITTED" | "NOT_TEST_MODE" | "NO_AUTHORIZATION" | "NO_CONNECTOR" | "NO_SESSION" | "OPERATION_DENIED" | "OPERATION_NOT_FOUND" | "OPERATION_UNKNOWN" | "OPTION_NOT_FOUND" | "ORGANISATION_MISMATCH" | "ORGANISATION_NOT_FOUND" | "ORIGIN_NOT_ALLOWED" | "OTHER_BROWSER" | "OTHER_IDENTITY" | "OVERVIEW_NOT_FOUND" | "PRECONDITION_FAILED" | "RATE_LIMITED" | "READ_ONLY" | "REDIRECT_URI_NOT_REGISTERED" | "REFRESH_FAILED" | "REQUEST_RUNNING" | "REQUEST_TIMEOUT" | "SESSION_NOT_FOUND" | "SIGN_IN" | "SIGN_IN_MISMATCH" | "SIGN_IN_NOT_ALLOWED" | "SIGN_IN_REFUSED" | "SIGN_IN_UNAVAILABLE" | "STATE_EXPIRED" | "STATE_MISMATCH" | "STATE_UNKNOWN" | "TEST_FAILED" | "TEST_MODE" | "TOKEN_ENDPOINT_UNAVAILABLE" | "TOKEN_EXISTS" | "TOKEN_NOT_FOUND" | "TOO_LARGE" | "TOO_MANY_FAILURES" | "TOO_MANY_REQUESTS" | "TOO_MANY_STARTS" | "UNAUTHORIZED" | "UNKNOWN_AGENT" | "UNKNOWN_CONNECTOR" | "UNKNOWN_HOST" | "UNSUPPORTED_MEDIA_TYPE" | "UPSTREAM_DENIED" | "UPSTREAM_TIMEOUT" | "UPSTREAM_UNREACHABLE" | "USAGE_NOT_FOUND" | "VAULT_UNAVAILABLE" | "VERSION_CONFLICT" | "WEBHOOK_NOT_FOUND";
   /** What happened, for people. */
   detail: string;
   /** The HTTP status. */

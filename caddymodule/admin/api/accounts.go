@@ -189,7 +189,7 @@ func (a *API) makeAccount(ctx context.Context, c *signin.Caller, b *NewAccount) 
 	}
 	n := vault.NewAccount{
 		Organisation: b.Organisation, Connector: con.Key, Option: opt.Name, Name: b.Name, Identifier: b.Identifier, IdentifierType: b.IdentifierType,
-		AppID: b.AppID, Metadata: b.Metadata, Settings: b.Settings.over(vault.Settings{}), TestMode: b.TestMode,
+		AppID: b.AppID, Metadata: b.Metadata, Settings: b.Settings.over(vault.Settings{Budgets: b.Budgets}), TestMode: b.TestMode,
 	}
 	if len(b.Scopes) > 0 {
 		if n.Settings.Scopes, err = asked(opt, b.Scopes); err != nil {
@@ -239,7 +239,7 @@ func (a *API) patchAccount(ctx context.Context, c *signin.Caller, in *patchAccou
 		return nil, err
 	}
 	e := vault.AccountEdit{Name: in.Body.Name, Identifier: in.Body.Identifier, IdentifierType: in.Body.IdentifierType, Metadata: in.Body.Metadata,
-		ChangeSettings: in.Body.Settings.over}
+		ChangeSettings: in.Body.settings}
 	acct, err := c.UpdateAccount(ctx, in.ID, version, e)
 	if err != nil {
 		return nil, err

@@ -30,6 +30,7 @@ type Account struct {
 	Fields         map[string]string `json:"fields,omitempty" doc:"The connector's fields that are not secret."`
 	Metadata       map[string]any    `json:"metadata" doc:"The operator's own."`
 	Settings       Settings          `json:"settings"`
+	Budgets        []string          `json:"budgets,omitempty"`
 	TestMode       bool              `json:"test_mode"`
 	ExpiresAt      *time.Time        `json:"expires_at" nullable:"true" doc:"When the access token ends; null where it does not or nobody knows."`
 	LastUsedAt     *time.Time        `json:"last_used_at" nullable:"true" doc:"null: never."`
@@ -123,8 +124,8 @@ func AccountOf(a vault.Account) Account {
 		Identifier: a.Identifier, IdentifierType: a.IdentifierType, AppID: a.AppID,
 		State: string(a.State), Status: string(a.State), StateReason: &Reason{a.Reason.Code, a.Reason.Detail}, StateSince: rest.OptionalTime(a.StateSince), ConnectedAt: rest.OptionalTime(a.ConnectedAt),
 		Scopes: a.Scopes, Fields: a.Fields, Metadata: a.Metadata, TestMode: a.TestMode,
-		Settings:  Settings{a.Settings.Refreshes(), a.Settings.RateLimit, a.Settings.Timeout().Seconds(), a.Settings.RetryAttempts, a.Settings.TokenLife},
-		AsksFor:   a.Settings.Scopes,
+		Settings: Settings{a.Settings.Refreshes(), a.Settings.RateLimit, a.Settings.Timeout().Seconds(), a.Settings.RetryAttempts, a.Settings.TokenLife},
+		AsksFor:  a.Settings.Scopes, Budgets: a.Settings.Budgets,
 		ExpiresAt: rest.OptionalTime(a.ExpiresAt), LastUsedAt: rest.OptionalTime(a.LastUsed), LastError: lastErrorOf(a),
 		CreatedAt: rest.OptionalTime(a.CreatedAt), UpdatedAt: rest.OptionalTime(a.UpdatedAt), Version: a.Version,
 	}
@@ -161,7 +162,7 @@ func (b *Account) fill() {
 func fileAccount(d DeclaredAccount) Account {
 	b := Account{
 		ID: fileAccountID(d), Organisation: vault.DefaultOrganisation, Connector: d.Connector, Option: d.Option, Name: d.Name,
-		State: string(vault.Active), Status: string(vault.Active), Settings: Settings{AutoRefresh: true}, ReadOnly: true,
+		State: string(vault.Active), Status: string(vault.Active), Settings: Settings{AutoRefresh: true}, Budgets: d.Budgets, ReadOnly: true,
 	}
 	b.fill()
 	return b
@@ -182,6 +183,7 @@ type NewAccount struct {
 	Credentials    map[string]string `json:"credentials,omitempty" writeOnly:"true" doc:"The option's fields; GET /connectors/{key}/metadata says which. Without them the account waits."`
 	Metadata       map[string]any    `json:"metadata,omitempty"`
 	Settings       *SettingsEdit     `json:"settings,omitempty"`
+	Budgets        []string          `json:"budgets,omitempty" maxItems:"50" doc:"How much all who use it may use together, and what it costs, line by line." example:"[\"budget 2000000 tokens per day\"]"`
 	TestMode       bool              `json:"test_mode,omitempty" doc:"For trying things out: nothing is tested, fields that are missing get made-up values, and so does the token, where one is obtained."`
 	Test           *bool             `json:"test,omitempty" doc:"Whether the credentials are tested first; default true. Without a test the account stays pending until POST /accounts/{id}/test or /activate."`
 }
@@ -193,7 +195,15 @@ type PatchAccount struct {
 	IdentifierType *string        `json:"identifier_type,omitempty" enum:"user,org,custom"`
 	Metadata       map[string]any `json:"metadata,omitempty" doc:"Replaces all of it."`
 	Settings       *SettingsEdit  `json:"settings,omitempty" doc:"What is absent stays."`
+	Budgets        *[]string      `json:"budgets,omitempty" maxItems:"50" doc:"Replaces all of them."`
 	Version        int64          `json:"version,omitempty" doc:"The version that is edited; or use If-Match."`
+}
+
+func (in *PatchAccount) settings(s vault.Settings) vault.Settings {
+	if in.Budgets != nil {
+		s.Budgets = *in.Budgets
+	}
+	return in.Settings.over(s)
 }
 
 // actionIn may say why; it is written to the audit.

@@ -36,6 +36,7 @@ type Agent struct {
 	Disabled     bool           `json:"disabled"`
 	ExpiresAt    *time.Time     `json:"expires_at,omitempty"`
 	Metadata     map[string]any `json:"metadata,omitempty"`
+	Budgets      []string       `json:"budgets,omitempty"`
 	CreatedAt    *time.Time     `json:"created_at,omitempty"`
 	UpdatedAt    *time.Time     `json:"updated_at,omitempty"`
 	Version      int64          `json:"version,omitempty"`
@@ -44,7 +45,7 @@ type Agent struct {
 
 func agentOf(x vault.Agent) Agent {
 	return Agent{ID: x.ID, Organisation: x.Organisation, Name: x.Name, Description: x.Description, Connectors: x.Connectors, Disabled: x.Disabled,
-		ExpiresAt: rest.OptionalTime(x.ExpiresAt), Metadata: x.Metadata, CreatedAt: rest.OptionalTime(x.CreatedAt), UpdatedAt: rest.OptionalTime(x.UpdatedAt), Version: x.Version}
+		ExpiresAt: rest.OptionalTime(x.ExpiresAt), Metadata: x.Metadata, Budgets: x.Budgets, CreatedAt: rest.OptionalTime(x.CreatedAt), UpdatedAt: rest.OptionalTime(x.UpdatedAt), Version: x.Version}
 }
 
 // NewAgent is an agent with the token that is shown this once.
@@ -89,7 +90,7 @@ func (a *API) fileAgents(c *signin.Caller, org, name string) (out []Agent) {
 	}
 	for _, d := range a.c.Declared.Agents() {
 		if name == "" || name == d.Name {
-			out = append(out, Agent{ID: vault.FileAgent + d.Name, Organisation: vault.DefaultOrganisation, Name: d.Name, ReadOnly: true})
+			out = append(out, Agent{ID: vault.FileAgent + d.Name, Organisation: vault.DefaultOrganisation, Name: d.Name, Budgets: d.Budgets, ReadOnly: true})
 		}
 	}
 	return out
@@ -122,6 +123,7 @@ type createAgentIn struct {
 		Connectors   []string       `json:"connectors,omitempty" maxItems:"1000" doc:"The only connectors it may use; absent: any."`
 		ExpiresAt    time.Time      `json:"expires_at,omitzero"`
 		Metadata     map[string]any `json:"metadata,omitempty"`
+		Budgets      []string       `json:"budgets,omitempty" maxItems:"50" doc:"How much the agent may use, and what it costs, line by line." example:"[\"budget 25 USD per month\"]"`
 	}
 }
 
@@ -133,7 +135,7 @@ func (a *API) createAgent(ctx context.Context, c *signin.Caller, in *createAgent
 		return nil, err
 	}
 	x, token, err := c.CreateAgent(ctx, vault.NewAgent{Organisation: in.Body.Organisation, Name: in.Body.Name, Description: in.Body.Description,
-		Connectors: in.Body.Connectors, ExpiresAt: in.Body.ExpiresAt, Metadata: in.Body.Metadata})
+		Connectors: in.Body.Connectors, ExpiresAt: in.Body.ExpiresAt, Metadata: in.Body.Metadata, Budgets: in.Body.Budgets})
 	if err != nil {
 		return nil, err
 	}
@@ -176,6 +178,7 @@ type patchAgentIn struct {
 		Disabled    *bool          `json:"disabled,omitempty"`
 		ExpiresAt   rest.Ending    `json:"expires_at,omitempty"`
 		Metadata    map[string]any `json:"metadata,omitempty" doc:"Replaces all of it."`
+		Budgets     *[]string      `json:"budgets,omitempty" maxItems:"50" doc:"Replaces all of them."`
 		Version     int64          `json:"version,omitempty" doc:"The version that is edited; or use If-Match."`
 	}
 }
@@ -192,7 +195,7 @@ func (a *API) patchAgent(ctx context.Context, c *signin.Caller, in *patchAgentIn
 	if err != nil {
 		return nil, err
 	}
-	x, err := c.UpdateAgent(ctx, in.ID, version, vault.AgentEdit{Name: in.Body.Name, Description: in.Body.Description, Disabled: in.Body.Disabled, ExpiresAt: end, Metadata: in.Body.Metadata})
+	x, err := c.UpdateAgent(ctx, in.ID, version, vault.AgentEdit{Name: in.Body.Name, Description: in.Body.Description, Disabled: in.Body.Disabled, ExpiresAt: end, Metadata: in.Body.Metadata, Budgets: in.Body.Budgets})
 	return &agentOut{rest.Etag(x.Version), agentOf(x)}, err
 }
 

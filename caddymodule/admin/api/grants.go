@@ -35,6 +35,7 @@ type Grant struct {
 	Scopes       []string   `json:"scopes"`
 	Rules        []Rule     `json:"rules,omitempty"`
 	Operations   []string   `json:"operations,omitempty"`
+	Budgets      []string   `json:"budgets,omitempty"`
 	ExpiresAt    *time.Time `json:"expires_at,omitempty"`
 	CreatedAt    *time.Time `json:"created_at,omitempty"`
 	UpdatedAt    *time.Time `json:"updated_at,omitempty"`
@@ -49,7 +50,7 @@ type Rule struct {
 }
 
 func grantOf(g vault.Grant) Grant {
-	b := Grant{ID: g.ID, Organisation: g.Organisation, AgentID: g.AgentID, AccountID: g.AccountID, Connector: g.Connector, Scopes: g.Scopes, Operations: g.Operations,
+	b := Grant{ID: g.ID, Organisation: g.Organisation, AgentID: g.AgentID, AccountID: g.AccountID, Connector: g.Connector, Scopes: g.Scopes, Operations: g.Operations, Budgets: g.Budgets,
 		ExpiresAt: rest.OptionalTime(g.ExpiresAt), CreatedAt: rest.OptionalTime(g.CreatedAt), UpdatedAt: rest.OptionalTime(g.UpdatedAt), Version: g.Version}
 	for _, r := range g.Rules {
 		b.Rules = append(b.Rules, Rule{r.Hosts, r.Methods, r.Path})
@@ -148,7 +149,7 @@ func (a *API) fileGrants(id string) (out []Grant) {
 			continue
 		}
 		for _, g := range d.Grants {
-			b := Grant{Organisation: vault.DefaultOrganisation, AgentID: id, Connector: g.Connector, Scopes: []string{"read"}, Operations: g.Operations, ReadOnly: true}
+			b := Grant{Organisation: vault.DefaultOrganisation, AgentID: id, Connector: g.Connector, Scopes: []string{"read"}, Operations: g.Operations, Budgets: g.Budgets, ReadOnly: true}
 			if g.Write {
 				b.Scopes = append(b.Scopes, "write")
 			}
@@ -175,6 +176,7 @@ type createGrantIn struct {
 		Rules     []Rule   `json:"rules,omitempty" maxItems:"50" doc:"A request must match one of them; absent: every request."`
 		// Operations are rules as package rule has them.
 		Operations []string  `json:"operations,omitempty" maxItems:"100" doc:"Rules of what the agent may do: allow or deny, operations, on and resources. The first that matches decides, and what none matches is refused. With read alone among the scopes they allow reading at most. Absent: whatever the scopes say." example:"[\"allow read\", \"allow issues/create on acme/*\"]"`
+		Budgets    []string  `json:"budgets,omitempty" maxItems:"50" doc:"How much may be used by this grant, and what it costs, line by line." example:"[\"budget 1000 requests per day\"]"`
 		ExpiresAt  time.Time `json:"expires_at,omitzero" doc:"Absent: never."`
 	}
 }
@@ -200,7 +202,7 @@ func (a *API) createGrant(ctx context.Context, c *signin.Caller, in *createGrant
 	if err := rest.Ahead(in.Body.ExpiresAt); err != nil {
 		return nil, err
 	}
-	g, err := c.CreateGrant(ctx, vault.NewGrant{AgentID: in.ID, AccountID: in.Body.AccountID, Scopes: in.Body.Scopes, Rules: rulesOf(in.Body.Rules), Operations: in.Body.Operations, ExpiresAt: in.Body.ExpiresAt})
+	g, err := c.CreateGrant(ctx, vault.NewGrant{AgentID: in.ID, AccountID: in.Body.AccountID, Scopes: in.Body.Scopes, Rules: rulesOf(in.Body.Rules), Operations: in.Body.Operations, Budgets: in.Body.Budgets, ExpiresAt: in.Body.ExpiresAt})
 	if err != nil {
 		return nil, err
 	}
@@ -235,6 +237,7 @@ type patchGrantIn struct {
 		Scopes     []string    `json:"scopes,omitempty" minItems:"1" maxItems:"4" enum:"read,write,presign,placeholder"`
 		Rules      *[]Rule     `json:"rules,omitempty" maxItems:"50" doc:"Replaces all of them; [] allows every request."`
 		Operations *[]string   `json:"operations,omitempty" maxItems:"100" doc:"Replaces all of them; [] leaves what the scopes say."`
+		Budgets    *[]string   `json:"budgets,omitempty" maxItems:"50" doc:"Replaces all of them."`
 		ExpiresAt  rest.Ending `json:"expires_at,omitempty"`
 		Version    int64       `json:"version,omitempty" doc:"The version that is edited; or use If-Match."`
 	}
@@ -258,7 +261,7 @@ func (a *API) patchGrant(ctx context.Context, c *signin.Caller, in *patchGrantIn
 	if err != nil {
 		return nil, err
 	}
-	e := vault.GrantEdit{Scopes: in.Body.Scopes, ExpiresAt: end, Operations: in.Body.Operations}
+	e := vault.GrantEdit{Scopes: in.Body.Scopes, ExpiresAt: end, Operations: in.Body.Operations, Budgets: in.Body.Budgets}
 	if in.Body.Rules != nil {
 		rules := rulesOf(*in.Body.Rules)
 		e.Rules = &rules

@@ -54,9 +54,10 @@ type Declared interface {
 
 // DeclaredAgent is an agent of the configuration file.
 type DeclaredAgent struct {
-	Name   string
-	Tokens int
-	Grants []DeclaredGrant
+	Name    string
+	Tokens  int
+	Budgets []string
+	Grants  []DeclaredGrant
 }
 
 // DeclaredGrant is one of its grants; an empty Account means every account.
@@ -65,10 +66,12 @@ type DeclaredGrant struct {
 	Write, Presign     bool
 	Placeholder        bool
 	Operations         []string
+	Budgets            []string
 }
 
 // DeclaredAccount is an account of the configuration file.
 type DeclaredAccount struct {
 	Connector, Option, Name string
 	Default                 bool
+	Budgets                 []string
 }

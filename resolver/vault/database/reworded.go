@@ -17,6 +17,9 @@ const PayloadReworded = 6
 // GrantOperations is the version from which on grants have rules of operations.
 const GrantOperations = 7
 
+// Budgets is the version from which on grants and agents have budgets.
+const Budgets = 9
+
 // rewording are the migrations that need more than SQL.
 func (d *DB) rewording() []*goose.Migration {
 	return []*goose.Migration{goose.NewGoMigration(PayloadReworded, &goose.GoFunc{RunTx: d.rewordConnectors}, nil)}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/resolver/budget"
 	"github.com/attache-proxy/attache/resolver/rule"
 	"github.com/attache-proxy/attache/resolver/vault/database"
 )
@@ -26,7 +27,10 @@ type Rule struct {
 const maxRules = 50
 
 // Check refuses what does not narrow, or cannot be understood.
-func Check(rules []Rule, operations []string) error {
+func Check(rules []Rule, operations, budgets []string) error {
+	if err := CheckBudgets("budgets", budgets); err != nil {
+		return err
+	}
 	if len(rules) > maxRules {
 		return database.Invalid("rules", "has %d rules, %d are allowed", len(rules), maxRules)
 	}
@@ -40,6 +44,14 @@ func Check(rules []Rule, operations []string) error {
 	}
 	if _, err := rule.New(operations, nil); err != nil {
 		return database.Invalid("operations", "%v", err)
+	}
+	return nil
+}
+
+// CheckBudgets refuses what is no budget and no price.
+func CheckBudgets(field string, lines []string) error {
+	if err := budget.Check(lines); err != nil {
+		return database.Invalid(field, "%v", err)
 	}
 	return nil
 }

@@ -38,6 +38,8 @@ Code = Literal[
     "BAD_CALLBACK",
     "BAD_IDEMPOTENCY_KEY",
     "BAD_REQUEST",
+    "BUDGET_EXCEEDED",
+    "BUDGET_UNAVAILABLE",
     "CANNOT_PRESIGN",
     "CANNOT_SIGN",
     "CLIENT_REJECTED",
@@ -138,6 +140,7 @@ _Account = TypedDict("_Account", {"connector": str, "expires_at": Optional[str],
 
 class Account(_Account, total=False):
     app_id: str
+    budgets: Optional[List[str]]
     connected_at: str
     created_at: str
     fields: Dict[str, str]
@@ -169,6 +172,7 @@ _Agent = TypedDict("_Agent", {"connectors": Optional[List[str]], "disabled": boo
 
 
 class Agent(_Agent, total=False):
+    budgets: Optional[List[str]]
     created_at: str
     description: str
     expires_at: str
@@ -334,6 +338,7 @@ _CreateAgentIn = TypedDict("_CreateAgentIn", {"name": str})
 
 
 class CreateAgentIn(_CreateAgentIn, total=False):
+    budgets: Optional[List[str]]
     connectors: Optional[List[str]]
     description: str
     expires_at: str
@@ -362,6 +367,7 @@ _CreateGrantIn = TypedDict("_CreateGrantIn", {"account_id": str, "scopes": Optio
 
 
 class CreateGrantIn(_CreateGrantIn, total=False):
+    budgets: Optional[List[str]]
     expires_at: str
     operations: Optional[List[str]]
     rules: Optional[List["Rule"]]
@@ -426,6 +432,7 @@ _Disconnected = TypedDict("_Disconnected", {"at_service": Literal["revoked", "ca
 
 class Disconnected(_Disconnected, total=False):
     app_id: str
+    budgets: Optional[List[str]]
     connected_at: str
     created_at: str
     fields: Dict[str, str]
@@ -524,6 +531,7 @@ _Grant = TypedDict("_Grant", {"agent_id": str, "connector": str, "organisation":
 
 class Grant(_Grant, total=False):
     account_id: str
+    budgets: Optional[List[str]]
     created_at: str
     expires_at: str
     id: str
@@ -677,6 +685,7 @@ _NewAccount = TypedDict("_NewAccount", {"connector": str})
 
 class NewAccount(_NewAccount, total=False):
     app_id: str
+    budgets: Optional[List[str]]
     credentials: Dict[str, str]
     identifier: str
     identifier_type: Literal["user", "org", "custom"]
@@ -693,6 +702,7 @@ _NewAgent = TypedDict("_NewAgent", {"connectors": Optional[List[str]], "disabled
 
 
 class NewAgent(_NewAgent, total=False):
+    budgets: Optional[List[str]]
     created_at: str
     description: str
     expires_at: str
@@ -771,6 +781,7 @@ _PatchAccount = TypedDict("_PatchAccount", {})
 
 
 class PatchAccount(_PatchAccount, total=False):
+    budgets: List[str]
     identifier: str
     identifier_type: Literal["user", "org", "custom"]
     metadata: Dict[str, Any]
@@ -782,6 +793,7 @@ _PatchAgentIn = TypedDict("_PatchAgentIn", {})
 
 
 class PatchAgentIn(_PatchAgentIn, total=False):
+    budgets: List[str]
     description: str
     disabled: bool
     expires_at: Optional[str]
@@ -834,6 +846,7 @@ _PatchGrantIn = TypedDict("_PatchGrantIn", {})
 
 
 class PatchGrantIn(_PatchGrantIn, total=False):
+    budgets: List[str]
     expires_at: Optional[str]
     operations: List[str]
     rules: List["Rule"]
@@ -886,7 +899,7 @@ class Preview(_Preview, total=False):
     note: str
     query: Optional[List["Pair"]]
 
-_Problem = TypedDict("_Problem", {"code": Literal["ACCOUNT_AMBIGUOUS", "ACCOUNT_ERROR", "ACCOUNT_EXISTS", "ACCOUNT_EXPIRED", "ACCOUNT_NOT_CONNECTED", "ACCOUNT_NOT_FOUND", "ACCOUNT_REVOKED", "ACCOUNT_SUSPENDED", "ACCOUNT_UNKNOWN", "AGENT_DISABLED", "AGENT_EXISTS", "AGENT_NOT_FOUND", "ALREADY_USED", "ANSWER_UNSAFE", "APPROVAL_DECIDED", "APPROVAL_DENIED", "APPROVAL_EXPIRED", "APPROVAL_LIMIT", "APPROVAL_NOT_FOUND", "APPROVAL_PENDING", "APPROVAL_USED", "APP_EXISTS", "APP_INACTIVE", "APP_IN_USE", "APP_NOT_FOUND", "APP_REQUIRED", "AUTHORIZATION_DENIED", "AUTHORIZATION_EXPIRED", "AUTHORIZATION_FAILED", "BAD_CALLBACK", "BAD_IDEMPOTENCY_KEY", "BAD_REQUEST", "CANNOT_PRESIGN", "CANNOT_SIGN", "CLIENT_REJECTED", "CONNECTOR_ERROR", "CONNECTOR_EXISTS", "CONNECTOR_INACTIVE", "CONNECTOR_IN_USE", "CONNECTOR_NOT_FOUND", "CREDENTIALS_REJECTED", "CROSS_SITE", "CSRF_TOKEN_MISSING", "DELIVERY_NOT_FOUND", "ECHO_UNSEARCHABLE", "EXPIRED", "GRANT_EXISTS", "GRANT_NOT_FOUND", "HOST_NOT_ALLOWED", "IDEMPOTENCY_KEY_REUSED", "IDENTITY_UNKNOWN", "INSUFFICIENT_SCOPE", "INTERNAL", "INVALID_CONNECTOR", "INVALID_CREDENTIALS", "INVALID_INPUT", "INVALID_PERMISSIONS", "INVALID_STATE", "LINK_NOT_HERE", "LINK_USED", "MCP_SERVER_REFUSED", "MCP_SERVER_UNAVAILABLE", "METHOD_NOT_ALLOWED", "METHOD_REFUSED", "MISDIRECTED", "NEEDS_LINK", "NOTHING_TO_EXCHANGE", "NOTHING_TO_REFRESH", "NOT_ACCEPTABLE", "NOT_AVAILABLE", "NOT_FOUND", "NOT_PERMITTED", "NOT_TEST_MODE", "NO_AUTHORIZATION", "NO_CONNECTOR", "NO_SESSION", "OPERATION_DENIED", "OPERATION_NOT_FOUND", "OPERATION_UNKNOWN", "OPTION_NOT_FOUND", "ORGANISATION_MISMATCH", "ORGANISATION_NOT_FOUND", "ORIGIN_NOT_ALLOWED", "OTHER_BROWSER", "OTHER_IDENTITY", "OVERVIEW_NOT_FOUND", "PRECONDITION_FAILED", "RATE_LIMITED", "READ_ONLY", "REDIRECT_URI_NOT_REGISTERED", "REFRESH_FAILED", "REQUEST_RUNNING", "REQUEST_TIMEOUT", "SESSION_NOT_FOUND", "SIGN_IN", "SIGN_IN_MISMATCH", "SIGN_IN_NOT_ALLOWED", "SIGN_IN_REFUSED", "SIGN_IN_UNAVAILABLE", "STATE_EXPIRED", "STATE_MISMATCH", "STATE_UNKNOWN", "TEST_FAILED", "TEST_MODE", "TOKEN_ENDPOINT_UNAVAILABLE", "TOKEN_EXISTS", "TOKEN_NOT_FOUND", "TOO_LARGE", "TOO_MANY_FAILURES", "TOO_MANY_REQUESTS", "TOO_MANY_STARTS", "UNAUTHORIZED", "UNKNOWN_AGENT", "UNKNOWN_CONNECTOR", "UNKNOWN_HOST", "UNSUPPORTED_MEDIA_TYPE", "UPSTREAM_DENIED", "UPSTREAM_TIMEOUT", "UPSTREAM_UNREACHABLE", "USAGE_NOT_FOUND", "VAULT_UNAVAILABLE", "VERSION_CONFLICT", "WEBHOOK_NOT_FOUND"], "detail": str, "status": int, "title": str, "type": str})
+_Problem = TypedDict("_Problem", {"code": Literal["ACCOUNT_AMBIGUOUS", "ACCOUNT_ERROR", "ACCOUNT_EXISTS", "ACCOUNT_EXPIRED", "ACCOUNT_NOT_CONNECTED", "ACCOUNT_NOT_FOUND", "ACCOUNT_REVOKED", "ACCOUNT_SUSPENDED", "ACCOUNT_UNKNOWN", "AGENT_DISABLED", "AGENT_EXISTS", "AGENT_NOT_FOUND", "ALREADY_USED", "ANSWER_UNSAFE", "APPROVAL_DECIDED", "APPROVAL_DENIED", "APPROVAL_EXPIRED", "APPROVAL_LIMIT", "APPROVAL_NOT_FOUND", "APPROVAL_PENDING", "APPROVAL_USED", "APP_EXISTS", "APP_INACTIVE", "APP_IN_USE", "APP_NOT_FOUND", "APP_REQUIRED", "AUTHORIZATION_DENIED", "AUTHORIZATION_EXPIRED", "AUTHORIZATION_FAILED", "BAD_CALLBACK", "BAD_IDEMPOTENCY_KEY", "BAD_REQUEST", "BUDGET_EXCEEDED", "BUDGET_UNAVAILABLE", "CANNOT_PRESIGN", "CANNOT_SIGN", "CLIENT_REJECTED", "CONNECTOR_ERROR", "CONNECTOR_EXISTS", "CONNECTOR_INACTIVE", "CONNECTOR_IN_USE", "CONNECTOR_NOT_FOUND", "CREDENTIALS_REJECTED", "CROSS_SITE", "CSRF_TOKEN_MISSING", "DELIVERY_NOT_FOUND", "ECHO_UNSEARCHABLE", "EXPIRED", "GRANT_EXISTS", "GRANT_NOT_FOUND", "HOST_NOT_ALLOWED", "IDEMPOTENCY_KEY_REUSED", "IDENTITY_UNKNOWN", "INSUFFICIENT_SCOPE", "INTERNAL", "INVALID_CONNECTOR", "INVALID_CREDENTIALS", "INVALID_INPUT", "INVALID_PERMISSIONS", "INVALID_STATE", "LINK_NOT_HERE", "LINK_USED", "MCP_SERVER_REFUSED", "MCP_SERVER_UNAVAILABLE", "METHOD_NOT_ALLOWED", "METHOD_REFUSED", "MISDIRECTED", "NEEDS_LINK", "NOTHING_TO_EXCHANGE", "NOTHING_TO_REFRESH", "NOT_ACCEPTABLE", "NOT_AVAILABLE", "NOT_FOUND", "NOT_PERMITTED", "NOT_TEST_MODE", "NO_AUTHORIZATION", "NO_CONNECTOR", "NO_SESSION", "OPERATION_DENIED", "OPERATION_NOT_FOUND", "OPERATION_UNKNOWN", "OPTION_NOT_FOUND", "ORGANISATION_MISMATCH", "ORGANISATION_NOT_FOUND", "ORIGIN_NOT_ALLOWED", "OTHER_BROWSER", "OTHER_IDENTITY", "OVERVIEW_NOT_FOUND", "PRECONDITION_FAILED", "RATE_LIMITED", "READ_ONLY", "REDIRECT_URI_NOT_REGISTERED", "REFRESH_FAILED", "REQUEST_RUNNING", "REQUEST_TIMEOUT", "SESSION_NOT_FOUND", "SIGN_IN", "SIGN_IN_MISMATCH", "SIGN_IN_NOT_ALLOWED", "SIGN_IN_REFUSED", "SIGN_IN_UNAVAILABLE", "STATE_EXPIRED", "STATE_MISMATCH", "STATE_UNKNOWN", "TEST_FAILED", "TEST_MODE", "TOKEN_ENDPOINT_UNAVAILABLE", "TOKEN_EXISTS", "TOKEN_NOT_FOUND", "TOO_LARGE", "TOO_MANY_FAILURES", "TOO_MANY_REQUESTS", "TOO_MANY_STARTS", "UNAUTHORIZED", "UNKNOWN_AGENT", "UNKNOWN_CONNECTOR", "UNKNOWN_HOST", "UNSUPPORTED_MEDIA_TYPE", "UPSTREAM_DENIED", "UPSTREAM_TIMEOUT", "UPSTREAM_UNREACHABLE", "USAGE_NOT_FOUND", "VAULT_UNAVAILABLE", "VERSION_CONFLICT", "WEBHOOK_NOT_FOUND"], "detail": str, "status": int, "title": str, "type": str})
 
 
 class Problem(_Problem, total=False):

@@ -1,42 +1,53 @@
-package resolver
+// Package carried finds credentials of a client's own on its requests.
+package carried
 
 import (
 	"encoding/base64"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/providers/sign"
 )
 
-// carriesOwn reports a request with a credential of the client's own in a place where
+// Request is what is looked at: its path is escaped, its query raw, and Token is what the
+// agent presented to us; zero where it is known otherwise.
+type Request struct {
+	Path, Query string
+	Header      http.Header
+	Token       secret.Value
+}
+
+// Own reports a request with a credential of the client's own in a place where
 // the account's would go, at a path where the connector lets it stay. One that holds
 // our placeholder or the agent's token in any of them has none: that is for us to
 // replace, and must not reach the service.
-func (call *Call) carriesOwn(ask *Ask) bool {
-	if !call.Connector.LeavesOwn(ask.Path) {
+func Own(c *providers.Connector, places sign.Places, r Request) bool {
+	if !c.LeavesOwn(r.Path) {
 		return false
 	}
-	places := call.Connector.SignerFor(call.Account.Option, call.Host).Places()
-	headers := append(slices.Clone(places.Headers), call.Connector.Removes...)
+	headers := append(slices.Clone(places.Headers), c.Removes...)
 	found, ours := false, false
 	look := func(value string) {
 		for _, word := range words(value) {
 			found = true
-			ours = ours || call.Connector.IsPlaceholder(word) || !ask.Token.IsZero() && word == ask.Token.Reveal()
+			ours = ours || c.IsPlaceholder(word) || !r.Token.IsZero() && word == r.Token.Reveal()
 		}
 	}
-	hops := ask.Header["Connection"] // what is named there goes no further, and leaves the request without any
-	for name, values := range ask.Header {
+	hops := r.Header["Connection"] // what is named there goes no further, and leaves the request without any
+	for name, values := range r.Header {
 		if sign.IsNamed(name, headers) && !strings.EqualFold(name, "Cookie") && !httpguts.HeaderValuesContainsToken(hops, name) {
 			for _, v := range values {
 				look(v)
 			}
 		}
 	}
-	for part := range strings.FieldsFuncSeq(ask.Query, func(c rune) bool { return c == '&' || c == ';' }) {
+	for part := range strings.FieldsFuncSeq(r.Query, func(c rune) bool { return c == '&' || c == ';' }) {
 		name, value, _ := strings.Cut(part, "=")
 		if decoded, err := url.QueryUnescape(name); err == nil && slices.ContainsFunc(places.Query, func(p string) bool { return strings.EqualFold(p, decoded) }) {
 			if v, err := url.QueryUnescape(value); err == nil {
