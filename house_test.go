@@ -122,6 +122,7 @@ var siblings = map[string][]string{
 	"providers/sign":                {"providers/expr", "providers/strictyaml"},
 	"providers/sign/sigv4":          {"providers/expr"},
 
+	"caddymodule/command/confine":  {"caddymodule/client", "caddymodule/command/process", "caddymodule/command/relay"},
 	"caddymodule/admin/operations": {"caddymodule/admin/rest", "caddymodule/admin/signin"},
 	"providers/operations":         {"providers/normal"},
 	"providers/operations/import":  {"providers", "providers/operations"},

@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 
+	"github.com/attache-proxy/attache/caddymodule/command/confine"
 	"github.com/attache-proxy/attache/caddymodule/config"
 	"github.com/attache-proxy/attache/providers/secret"
 )
@@ -29,8 +30,9 @@ type configFacts struct {
 	admin     caddy.AdminConfig
 	// storageRoot is the file system storage's; empty for Caddy's default.
 	storageRoot string
-	// secrets are the names of variables that the file takes values from.
-	secrets []string
+	// secrets are the names of variables that the file takes values from, kept the
+	// files.
+	secrets, kept []string
 }
 
 // appFacts are those of the option attache.
@@ -73,8 +75,21 @@ func readConfig(file, adapter string) (*configFacts, error) {
 	if err := facts.read(adapted); err != nil {
 		return nil, fmt.Errorf("--config: %s: %w", file, err)
 	}
-	facts.secrets = variablesOf(text, adapted)
+	facts.secrets, facts.kept = variablesOf(text, adapted), confine.FilesOf(text)
 	return facts, nil
+}
+
+// never are the files that no confined command may read.
+func (c *configFacts) never() []string {
+	all := []string{caddy.AppDataDir()}
+	if c != nil {
+		all = append(append(all, c.file, c.storageRoot), c.kept...)
+		if v := c.app.Vault; v != nil && v.Driver == "sqlite" {
+			place, _ := v.Place()
+			all = append(all, place, place+"-wal", place+"-shm", filepath.Join(filepath.Dir(place), "vault.key"))
+		}
+	}
+	return all
 }
 
 func (c *configFacts) read(src []byte) error {

@@ -1,11 +1,10 @@
 package command
 
 import (
+	_ "embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"os/exec"
 	"slices"
 	"sync"
 
@@ -13,60 +12,24 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/attache-proxy/attache/caddymodule/client"
+	"github.com/attache-proxy/attache/caddymodule/command/confine"
 	"github.com/attache-proxy/attache/caddymodule/command/process"
 	"github.com/attache-proxy/attache/caddymodule/command/relay"
 	"github.com/attache-proxy/attache/caddymodule/doctor"
 )
 
-// Exit codes of exec where no command ran, as env(1), nohup(1) and timeout(1)
-// have them.
-const (
-	exitOurs       = 125
-	exitNotStarted = 126
-	exitNotFound   = 127
-)
+//go:embed exec.txt
+var execHelp string
 
 var execCommand = caddycmd.Command{
 	Name:  "exec",
 	Usage: "[--agent NAME] [--proxy URL] [--config Caddyfile] [flags] -- COMMAND [ARGS…]",
 	Short: "Starts a command that calls through the proxy",
-	Long: `
-Starts a command with everything that its HTTP clients need to call through a
-running Attaché proxy, and without a credential of any service:
-
-  - proxy variables (HTTP_PROXY, HTTPS_PROXY, NO_PROXY …), in both cases;
-  - a CA bundle, the proxy's root and the system's, in every variable that
-    clients read: curl, git, Python, Node, Deno, Java, Go, cargo, AWS, gcloud …;
-  - placeholder keys for SDKs that refuse to start without one, and base URLs
-    for SDKs that ignore proxy variables, for the services that the agent may
-    use.
-
-Variables that you have set stay as they are, unless they would lead past the
-proxy; -v says what was changed. With --config, the variables from which the
-proxy takes credentials ({env.NAME}) are taken away from the command;
-ATTACHE_ADMIN_TOKEN always is.
-
-An agent with a token is given a listener of the run's own on a loopback address
-(Linux), which leads to the proxy and says who calls: no variable holds the token,
-clients that send no proxy password work (Java, Chromium …), and what outlives the
-command is nobody. It serves this user's programs and ends with the command.
-
-The command's exit code, signals and terminal are its own; without such a
-listener (--no-relay, or no token) it replaces this process. If it could not be
-started, the exit code is 125 (no proxy, wrong options), 126 (not executable) or
-127 (not found).
-
-Examples:
-
-  attache exec -- curl https://demo.localhost/whoami
-  attache exec -- claude
-  attache exec --config Caddyfile --agent research -- python3 agent.py
-  attache exec --token-file /run/secrets/research.token -- sh
-  attache exec --account work -- git clone https://github.com/acme/private
-`,
+	Long:  execHelp,
 	CobraFunc: func(cmd *cobra.Command) {
 		environmentFlags(cmd)
 		cmd.Flags().Bool("no-relay", false, "Put the agent's token into the command's variables instead of a listener of the run's own: for what is to outlive the command")
+		confine.AddFlags(cmd.Flags())
 		cmd.Flags().SetInterspersed(false) // the command's options are its own
 		cmd.RunE = told(runExec)
 	},
@@ -74,40 +37,59 @@ Examples:
 
 func runExec(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
-		return withCode{exitOurs, errors.New("which command? Write it after --, for example: attache exec -- curl https://demo.localhost/whoami")}
+		return withCode{process.Ours, errors.New("which command? Write it after --, for example: attache exec -- curl https://demo.localhost/whoami")}
+	}
+	confined, err := confine.Asked(cmd.Flags())
+	if err != nil {
+		return withCode{process.Ours, err}
 	}
 	request, to, err := ask(cmd, os.Environ())
 	if err != nil {
-		return withCode{exitOurs, err}
-	}
-	through, err := relayed(cmd, to, &request)
-	if err != nil {
-		return withCode{exitOurs, err}
+		return withCode{process.Ours, err}
 	}
 	start := process.Replace
-	if through != nil {
+	if confined {
+		request.Through = confine.RelayURL()
+	} else if through, err := relayed(cmd, to, &request); err != nil {
+		return withCode{process.Ours, err}
+	} else if through != nil {
 		defer through.Close()
 		start = process.Run
 	}
 	env, err := client.Compute(request)
 	if err != nil {
-		return withCode{exitOurs, err}
+		return withCode{process.Ours, err}
 	}
 	verbose, _ := cmd.Flags().GetBool("verbose")
 	say(cmd.ErrOrStderr(), cmd.CommandPath(), env, verbose)
-	path, err := exec.LookPath(args[0])
-	switch {
-	case errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist):
-		return withCode{exitNotFound, fmt.Errorf("%s: command not found", args[0])}
-	case err != nil:
-		return withCode{exitNotStarted, err}
+	path, err := process.Find(args[0])
+	if err != nil {
+		return withCode{process.Code(err), err}
+	}
+	if confined {
+		return runConfined(cmd, to, request, env, path, args)
 	}
 	err = start(path, args, env.Apply(os.Environ()))
 	var ended process.Ended
 	if errors.As(err, &ended) {
 		return exitCode(ended)
 	}
-	return withCode{exitNotStarted, err}
+	return withCode{process.Code(err), err}
+}
+
+// runConfined starts the command where it has no way out but the proxy.
+func runConfined(cmd *cobra.Command, to *reached, r client.Request, env *client.Environment, path string, args []string) error {
+	c, err := confine.Build(cmd.Flags(), r, env, path, args)
+	if err == nil {
+		c.Proxy, c.Files.Never = caller(to, &r), append(c.Files.Never, to.config.never()...)
+		c.Say = func(line string) { fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", cmd.CommandPath(), line) }
+		err = confine.Run(c)
+	}
+	var ended process.Ended
+	if errors.As(err, &ended) {
+		return exitCode(ended)
+	}
+	return withCode{confine.Code(err), err}
 }
 
 // relayed starts the run's own relay where it is of use: where variables would hold a

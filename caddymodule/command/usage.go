@@ -11,6 +11,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/attache-proxy/attache/caddymodule/command/process"
 	"github.com/attache-proxy/attache/providers/spelling"
 )
 
@@ -124,7 +125,7 @@ func Usage(cmd *cobra.Command, err error) error {
 	fmt.Fprintf(cmd.ErrOrStderr(), "  %s --help says how.\n", cmd.CommandPath())
 	code := exitUsage
 	if cmd.Name() == execCommand.Name {
-		code = exitOurs
+		code = process.Ours
 	}
 	return exiting(cmd, code)
 }

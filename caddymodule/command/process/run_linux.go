@@ -22,38 +22,71 @@ var passedOn = []os.Signal{unix.SIGTERM, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT,
 //
 // From here on no other program of this user reads our memory or our variables.
 func Run(path string, args, env []string) error {
+	return Attend(func() (*Running, error) {
+		_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+		child, err := os.StartProcess(path, args, &os.ProcAttr{
+			Env: env, Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
+			Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
+		})
+		if err != nil {
+			var p *os.PathError
+			if errors.As(err, &p) {
+				err = p.Err
+			}
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		return &Running{Pid: child.Pid, Signal: func(s syscall.Signal) { _ = unix.Kill(child.Pid, s) }}, nil
+	})
+}
+
+// Running is a command that was started.
+type Running struct {
+	// Pid is our child.
+	Pid int
+	// Signal sends the command one.
+	Signal func(syscall.Signal)
+	// Became, where the child is not the command itself, says what became of that once
+	// the child has ended.
+	Became func() (unix.WaitStatus, error)
+}
+
+// Attend starts a command, and is there until it ends; see Run.
+func Attend(start func() (*Running, error)) error {
 	// The kernel takes the thread that started a command for its parent (prctl(2),
 	// PR_SET_PDEATHSIG).
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, passedOn...)
 	defer signal.Stop(signals)
-	child, err := os.StartProcess(path, args, &os.ProcAttr{
-		Env: env, Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
-		Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
-	})
+	child, err := start()
 	if err != nil {
-		var p *os.PathError
-		if errors.As(err, &p) {
-			err = p.Err
-		}
-		return fmt.Errorf("%s: %w", path, err)
+		return err
 	}
 	debug.FreeOSMemory() // what it took to find out the environment
-	go pass(signals, child.Pid)
-	return ended(child.Pid)
+	go pass(signals, child.Signal)
+	status, err := ended(child.Pid)
+	if err == nil && child.Became != nil {
+		status, err = child.Became()
+	}
+	switch {
+	case err != nil:
+		return err
+	case status.Signaled():
+		raise(status.Signal())
+		return Ended(128 + int(status.Signal()))
+	}
+	return Ended(status.ExitStatus())
 }
 
 // pass passes signals on. What the terminal sends goes to all of its foreground
 // group, the command among them, and a second one would be one too many.
-func pass(signals <-chan os.Signal, pid int) {
+func pass(signals <-chan os.Signal, to func(syscall.Signal)) {
 	for s := range signals {
 		if (s == unix.SIGINT || s == unix.SIGQUIT) && inForeground() {
 			continue
 		}
-		_ = unix.Kill(pid, s.(syscall.Signal))
+		to(s.(syscall.Signal))
 	}
 }
 
@@ -69,20 +102,15 @@ func inForeground() bool {
 
 // ended waits for the command, and for whoever becomes our child meanwhile: in a
 // container we may be the first process.
-func ended(pid int) error {
+func ended(pid int) (status unix.WaitStatus, err error) {
 	for {
-		var status unix.WaitStatus
 		got, err := unix.Wait4(-1, &status, 0, nil)
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case err != nil:
-			return fmt.Errorf("waiting for the command: %w", err)
-		case got != pid:
-		case status.Signaled():
-			raise(status.Signal())
-			return Ended(128 + int(status.Signal()))
-		default:
-			return Ended(status.ExitStatus())
+			return 0, fmt.Errorf("waiting for the command: %w", err)
+		case got == pid:
+			return status, nil
 		}
 	}
 }

@@ -28,7 +28,7 @@ type Relay struct {
 
 	listener *net.TCPListener
 	caller   Proxy
-	mine     func(client, here netip.AddrPort) bool
+	mine     func(client, here netip.AddrPort) bool // nil where nobody else reaches it
 
 	mu    sync.Mutex
 	ended bool
@@ -133,7 +133,7 @@ func (r *Relay) serve(c *net.TCPConn) {
 		return
 	}
 	defer letGo()
-	if !r.mine(c.RemoteAddr().(*net.TCPAddr).AddrPort(), c.LocalAddr().(*net.TCPAddr).AddrPort()) {
+	if r.mine != nil && !r.mine(c.RemoteAddr().(*net.TCPAddr).AddrPort(), c.LocalAddr().(*net.TCPAddr).AddrPort()) {
 		_ = answer(c, "403 attache: not_this_user", "not_this_user", "this relay serves the programs of one run, and the user who started it")
 		return
 	}
