@@ -263,7 +263,7 @@ func parseGrant(d *caddyfile.Dispenser) (config.Grant, error) {
 	if len(args) == 0 {
 		return config.Grant{}, d.Err("grant wants a connector: grant github read")
 	}
-	g, reads := config.Grant{}, false
+	g, reads, learns := config.Grant{}, false, false
 	g.Connector, g.Account = cutAccount(args[0])
 	for _, word := range args[1:] {
 		switch word {
@@ -275,8 +275,10 @@ func parseGrant(d *caddyfile.Dispenser) (config.Grant, error) {
 			g.Presign = true
 		case "placeholder":
 			g.Placeholder = true
+		case "learn":
+			learns = true
 		default:
-			return g, d.Errf("grant %s: %q is none of read, write, presign and placeholder", args[0], word)
+			return g, d.Errf("grant %s: %q is none of read, write, presign, placeholder and learn", args[0], word)
 		}
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
@@ -290,6 +292,9 @@ func parseGrant(d *caddyfile.Dispenser) (config.Grant, error) {
 		if _, err := rule.New(g.Operations, nil); err != nil {
 			return g, d.Errf("grant %s: %v", args[0], err)
 		}
+	}
+	if learns { // what no rule before it decides
+		g.Operations = append(g.Operations, "learn")
 	}
 	if len(g.Operations) == 0 && len(g.Budgets) == 0 && d.Val() == "}" {
 		return g, d.Errf("grant %s: the block has no rule; leave it out, or say what is allowed: allow read", args[0])

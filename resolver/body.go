@@ -24,7 +24,7 @@ const (
 // make us send it again. Otherwise it streams.
 func (x *exchange) takeBody() error {
 	req, call, t := x.req, x.call, &x.body
-	judged := call.deed.waits()
+	judged := call.deed.waits() && !call.unread(req.ContentLength)
 	if req.Body == nil || req.Body == http.NoBody {
 		t.Held, t.Replayable = true, true
 		if judged {

@@ -53,7 +53,7 @@ func (call *Call) judge(h operation.Head, rules *rule.Set) error {
 	d := &deed{head: h, rules: rules}
 	call.deed = d
 	request, more := operation.Of(&d.head)
-	if more && rules.Everything() {
+	if more && rules.Everything() && !rules.Learns() {
 		more, request.Why = false, "its body was not read, since everything is allowed"
 	}
 	if more {
@@ -97,6 +97,17 @@ func (call *Call) decided(request *rule.Request) error {
 		return nil
 	}
 	return call.about().Of(d, request.Why)
+}
+
+// unread lets a request pass whose body is not read although its grant learns: it is long,
+// or nobody says how long, and what learns holds nothing up.
+func (call *Call) unread(length int64) bool {
+	d := call.deed
+	if !d.waits() || !d.rules.Everything() || length >= 0 && length <= operation.MaxBody {
+		return false
+	}
+	d.done.Store(&rule.Request{Methods: call.methods, Path: call.Path, Why: "its body was not read, since everything is allowed"})
+	return true
 }
 
 // bodyTooLong is the refusal of a body of which the rules would have to know more.

@@ -128,6 +128,14 @@ func TestRules(t *testing.T) {
 		{"allow *", sent{head: "POST /mcp" + asJSON, body: "{"}, "", ""},
 		{"allow *", sent{head: "POST /graphql" + asJSON, body: strings.Repeat(" ", 100<<10)}, "", ""},
 		{"allow *", sent{head: "delete /x"}, "", ""},
+		// What learns permits everything, and tells what it was where that holds nothing up.
+		{"learn", sent{head: "POST /graphql" + asJSON, body: mutation}, "", "mutation deleteRepo"},
+		{"learn", sent{head: "POST /mcp" + asJSON, body: "{"}, "", ""},
+		{"learn", sent{head: "POST /graphql" + asJSON, body: query + strings.Repeat(" ", 64<<10)}, "", ""},
+		{"learn", sent{head: "POST /graphql" + asJSON, reader: io.MultiReader(strings.NewReader(query[:9]), strings.NewReader(query[9:]))}, "", ""},
+		{"deny mutation *|learn", sent{head: "POST /graphql" + asJSON, body: mutation}, "operation_denied", "mutation deleteRepo"},
+		{"deny mutation *|learn", sent{head: "POST /graphql" + asJSON, body: query + strings.Repeat(" ", 64<<10)}, "operation_unknown", ""},
+		{"deny mutation *|learn", sent{head: "POST /graphql" + asJSON, body: query}, "", "query viewer"},
 		// A field of a form or of JSON by which frameworks take another method.
 		{"allow POST /x", sent{head: "POST /x\nContent-Type: application/x-www-form-urlencoded", body: "a=1"}, "", ""},
 		{"allow POST /x", sent{head: "POST /x\nContent-Type: application/x-www-form-urlencoded", body: "a=1&_method=DELETE"}, "not_permitted", ""},

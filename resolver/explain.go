@@ -53,7 +53,7 @@ func (r *Resolver) Explain(ctx context.Context, agent *Agent, q Question) (*Expl
 	ask := Ask{Agent: agent, Target: t, Method: q.Method, Path: path, Query: u.RawQuery, Header: q.Header, Body: len(q.Body) > 0, Upgrade: len(q.Header["Upgrade"]) > 0, Account: q.Account, explains: true}
 	call, err := r.Decide(ctx, ask)
 	x := &Explanation{Call: call}
-	if err == nil && call.deed.waits() {
+	if err == nil && call.deed.waits() && !call.unread(int64(len(q.Body))) {
 		if len(q.Body) > operation.MaxBody {
 			err = call.bodyTooLong()
 		} else {

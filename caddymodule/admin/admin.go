@@ -112,7 +112,9 @@ func New(c Config) *Admin {
 	sees := api.Mount(api.Config{Vault: c.Vault, Catalogue: c.Catalogue, Connections: c.Connections, Storage: c.Storage, Declared: c.Declared, MCP: c.MCP, Egress: c.Egress, Operations: c.Operations,
 		Log: c.Log, Guard: guard, Turns: a.turns, Rest: a.rest})
 	audit.Mount(a.rest, audit.Config{Vault: c.Vault, Log: c.Log})
-	explain.Mount(a.rest, explain.Config{Explainer: c.Explainer, Sees: sees})
+	rules := explain.Config{Explainer: c.Explainer, Sees: sees, Connector: c.Catalogue.Connector, Operations: c.Operations}
+	explain.Mount(a.rest, rules)
+	explain.MountLearned(a.rest, rules)
 	overview.Mount(a.rest, overview.Config{Catalogue: c.Catalogue, Declared: c.Declared})
 	operations.Mount(a.rest, a.turns)
 	webhooks.Mount(a.rest)

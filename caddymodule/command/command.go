@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/attache-proxy/attache/caddymodule/client"
+	"github.com/attache-proxy/attache/caddymodule/command/strict"
 )
 
 // exitCode is an error that was told already, or needs no telling.
@@ -47,20 +48,12 @@ func told(run func(cmd *cobra.Command, args []string) error) func(*cobra.Command
 			code = own.code
 			fallthrough
 		default:
-			tell(cmd.ErrOrStderr(), cmd.CommandPath(), err)
+			strict.Tell(cmd.ErrOrStderr(), cmd.CommandPath(), err)
 		}
 		if code == 1 {
 			return err
 		}
-		return exiting(cmd, code)
-	}
-}
-
-func tell(w io.Writer, command string, err error) {
-	fmt.Fprintf(w, "%s: %v\n", command, err)
-	var e *client.Error
-	if errors.As(err, &e) && e.Next != "" {
-		fmt.Fprintln(w, "  "+e.Next)
+		return strict.Exiting(cmd, code)
 	}
 }
 

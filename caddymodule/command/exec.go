@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"sync"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -15,6 +16,7 @@ import (
 	"github.com/attache-proxy/attache/caddymodule/command/confine"
 	"github.com/attache-proxy/attache/caddymodule/command/process"
 	"github.com/attache-proxy/attache/caddymodule/command/relay"
+	"github.com/attache-proxy/attache/caddymodule/command/strict"
 	"github.com/attache-proxy/attache/caddymodule/doctor"
 )
 
@@ -28,6 +30,7 @@ var execCommand = caddycmd.Command{
 	Long:  execHelp,
 	CobraFunc: func(cmd *cobra.Command) {
 		environmentFlags(cmd)
+		cmd.Annotations = map[string]string{strict.CodeOfUsage: strconv.Itoa(process.Ours)}
 		cmd.Flags().Bool("no-relay", false, "Put the agent's token into the command's variables instead of a listener of the run's own: for what is to outlive the command")
 		confine.AddFlags(cmd.Flags())
 		cmd.Flags().SetInterspersed(false) // the command's options are its own

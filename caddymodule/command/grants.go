@@ -13,11 +13,12 @@ import (
 
 	"github.com/attache-proxy/attache/caddymodule/admin/api"
 	"github.com/attache-proxy/attache/caddymodule/client"
+	"github.com/attache-proxy/attache/caddymodule/command/rules"
 )
 
 var grantsCommand = caddycmd.Command{
 	Name:  "grants",
-	Usage: "list|create|update|delete",
+	Usage: "list|create|update|delete|explain|suggest|replay|diff|test",
 	Short: "Says which agent may use which account",
 	Long: `
 A grant lets an agent use an account: for reading, or with --write for all. It
@@ -60,6 +61,12 @@ Examples:
 			apiCommand("delete ID", "Takes an account away from an agent", cobra.ExactArgs(1), jsonFlag, deleteGrant),
 		)
 		cmd.AddCommand(commands(grantCalls)...)
+		cmd.AddCommand(rules.Commands(rules.Room{Told: told, Load: loadCatalog, Flags: dirFlag, JSON: PrintJSON, Moment: moment, Quiet: func(code int) error { return exitCode(code) },
+			Call: func(use, short string, args cobra.PositionalArgs, flags func(*cobra.Command), run func(rules.Asking, []string) error) *cobra.Command {
+				return apiCommand(use, short, args, flags, func(a *asking, args []string) error {
+					return run(rules.Asking{Ctx: a.ctx, Cmd: a.cmd, API: a.api, AgentID: a.agentID, AccountID: a.accountID}, args)
+				})
+			}})...)
 	},
 }
 
@@ -134,7 +141,7 @@ func createGrant(a *asking, _ []string) error {
 		Operations []string   `json:"operations,omitempty"`
 		Budgets    []string   `json:"budgets,omitempty"`
 		ExpiresAt  time.Time  `json:"expires_at,omitzero"`
-	}{account, scopes, rules(a.flags("host"), a.flags("method"), a.flags("path")), operations, a.flags("budget"), end})
+	}{account, scopes, places(a.flags("host"), a.flags("method"), a.flags("path")), operations, a.flags("budget"), end})
 	if err != nil {
 		return err
 	}
@@ -145,9 +152,9 @@ func createGrant(a *asking, _ []string) error {
 	return nil
 }
 
-// rules allow each of the methods at each of the paths of these hosts; none of
+// places allow each of the methods at each of the paths of these hosts; none of
 // any allows all.
-func rules(hosts, methods, paths []string) (out []api.Rule) {
+func places(hosts, methods, paths []string) (out []api.Rule) {
 	for i := range methods {
 		methods[i] = strings.ToUpper(methods[i])
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/attache-proxy/attache/caddymodule/command/egressrules"
 	"github.com/attache-proxy/attache/caddymodule/command/sign"
 	"github.com/attache-proxy/attache/caddymodule/command/store"
+	"github.com/attache-proxy/attache/caddymodule/command/strict"
 )
 
 // All is what this module adds to the command line of Caddy.
@@ -23,7 +24,7 @@ func init() {
 		build := c.CobraFunc
 		c.CobraFunc = func(cmd *cobra.Command) {
 			build(cmd)
-			Strict(cmd)
+			strict.Strict(cmd)
 		}
 		caddycmd.RegisterCommand(c)
 	}

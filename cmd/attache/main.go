@@ -8,7 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/attache-proxy/attache/caddymodule/command"
+	"github.com/attache-proxy/attache/caddymodule/command/strict"
 )
 
 func main() {
@@ -18,5 +18,5 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(200)
 	}
-	os.Exit(command.ExitCode(root().Execute()))
+	os.Exit(strict.ExitCode(root().Execute()))
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra/doc"
 
 	"github.com/attache-proxy/attache/caddymodule/command"
+	"github.com/attache-proxy/attache/caddymodule/command/strict"
 	"github.com/attache-proxy/attache/caddymodule/version"
 )
 
@@ -36,7 +37,7 @@ func insteadOf(name, note string) *cobra.Command {
 					return cmd.Help()
 				}
 			}
-			return command.Usage(cmd, errors.New("this command of Caddy's is not here.\n  "+note))
+			return strict.Usage(cmd, errors.New("this command of Caddy's is not here.\n  "+note))
 		}}
 }
 
@@ -91,7 +92,7 @@ func helpCommand() *cobra.Command {
 			for _, word := range args {
 				sub, _, err := found.Find([]string{word})
 				if err != nil || sub == found {
-					return command.Unknown(found, word)
+					return strict.Unknown(found, word)
 				}
 				found = sub
 			}

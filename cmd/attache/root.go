@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/attache-proxy/attache"
-	"github.com/attache-proxy/attache/caddymodule/command"
+	"github.com/attache-proxy/attache/caddymodule/command/strict"
 	"github.com/attache-proxy/attache/caddymodule/start"
 )
 
@@ -74,7 +74,7 @@ func root() *cobra.Command {
 		arrange(sub)
 	}
 	cmd.SetHelpCommandGroupID("else")
-	command.Strict(cmd)
+	strict.Strict(cmd)
 	return cmd
 }
 

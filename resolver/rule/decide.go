@@ -58,6 +58,10 @@ const (
 // Everything reports that the rules permit every request, whatever it does.
 func (s *Set) Everything() bool { return s != nil && s.everything }
 
+// Learns reports rules under which what is permitted is read for the audit, as far as that
+// holds nothing up.
+func (s *Set) Learns() bool { return s != nil && s.learns }
+
 // Decide judges a request.
 func (s *Set) Decide(r *Request) Decision {
 	if s == nil {

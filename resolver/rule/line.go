@@ -7,6 +7,7 @@
 //	ask   pulls/merge wait 5m
 //	deny  effect:delete effect:admin
 //	allow GET /v2/reports/**
+//	learn
 //
 // A rule with ask leaves it to a person. What a rule cannot be compared with, because it is not known what the request does, no
 // rule allows but one for everything, and every rule denies that could be meant.
@@ -33,6 +34,8 @@ type Set struct {
 	rules []rule
 	// everything says that nothing needs to be known of a request.
 	everything bool
+	// learns says that it is read nevertheless, for the audit.
+	learns bool
 }
 
 // rule is one line.
@@ -42,6 +45,7 @@ type rule struct {
 	asks      *Asking // of a rule that leaves it to a person; nil for the others
 	patterns  []pattern
 	resources []string // globs; none means any
+	learns    bool
 }
 
 // kind is what a pattern compares.
@@ -58,7 +62,7 @@ const (
 
 type pattern struct {
 	kind   kind
-	name   string // glob
+	name   string // glob; of byPath the path as it is written
 	effect operations.Effect
 	method string // * is any
 	path   *providers.PathPattern
@@ -77,6 +81,7 @@ func New(lines []string, table operations.Table) (*Set, error) {
 			return nil, fmt.Errorf("rule %d, %.200q: %w", i+1, line, err)
 		}
 		s.rules = append(s.rules, r)
+		s.learns = s.learns || r.learns
 	}
 	if len(s.rules) == 0 {
 		return nil, fmt.Errorf("there is no rule: without one nothing is permitted")
@@ -114,9 +119,14 @@ func parse(line string, table operations.Table) (rule, error) {
 		return r, err
 	}
 	if len(words) == 0 {
-		return r, fmt.Errorf("it is empty; want allow, ask or deny, and what: allow read")
+		return r, fmt.Errorf("it is empty; want allow, ask, deny or learn: allow read")
 	}
 	switch words[0] {
+	case "learn":
+		if len(words) > 1 {
+			return r, fmt.Errorf("learn stands alone: it permits everything, and records what it is")
+		}
+		return rule{text: line, allow: true, learns: true, patterns: []pattern{{kind: everything}}}, nil
 	case "allow":
 		r.allow = true
 	case "deny":
@@ -125,7 +135,7 @@ func parse(line string, table operations.Table) (rule, error) {
 			return r, err
 		}
 	default:
-		return r, fmt.Errorf("it begins with %q; want allow, ask or deny", words[0])
+		return r, fmt.Errorf("it begins with %q; want allow, ask, deny or learn", words[0])
 	}
 	words = words[1:]
 	if on := slices.Index(words, "on"); on >= 0 {
@@ -145,7 +155,7 @@ func parse(line string, table operations.Table) (rule, error) {
 	}
 	for i := 0; i < len(words); i++ {
 		word := words[i]
-		if isTwo(word) && i+1 < len(words) {
+		if IsTwo(word) && i+1 < len(words) {
 			i++
 			word += " " + words[i]
 		}
@@ -191,7 +201,8 @@ var firsts = []string{"query", "mutation", "subscription", "tools/call", "prompt
 // methods are the usual ones, which a mistake may have meant.
 var methods = []string{"get", "head", "post", "put", "patch", "delete", "options"}
 
-func isTwo(word string) bool { return slices.Contains(firsts, word) || isMethod(word) }
+// IsTwo reports a word that begins a name of two, such as mutation, or a method.
+func IsTwo(word string) bool { return slices.Contains(firsts, word) || isMethod(word) }
 
 func isMethod(word string) bool {
 	return word != "" && word != "*" && word == strings.ToUpper(word) && word != strings.ToLower(word) && providers.IsToken(word)
@@ -222,7 +233,7 @@ func parsePattern(word string, table operations.Table) (pattern, error) {
 			}
 		}
 		p, err := providers.ParsePath(path)
-		return pattern{kind: byPath, method: method, path: p}, err
+		return pattern{kind: byPath, name: path, method: method, path: p}, err
 	case slices.Contains(firsts, word):
 		return pattern{}, fmt.Errorf("%s wants a name behind it: %s NAME, or %s *", word, word, word)
 	}

@@ -41,7 +41,7 @@ func (g *Grant) Allows(scope string) bool { return slices.Contains(g.Scopes, sco
 const (
 	// FileAgent begins the ids of agents that the Caddyfile declares. They
 	// belong to the default organisation.
-	FileAgent = "file:"
+	FileAgent = audit.Declared
 )
 
 // scopes are what a grant may say.

@@ -30,6 +30,7 @@ type (
 	Actor       = audit.Actor
 	Event       = audit.Event
 	AuditFilter = audit.Filter
+	Deed        = audit.Deed
 	Tail        = audit.Tail
 	Traffic     = audit.Traffic
 	Order       = database.Order

@@ -39,6 +39,8 @@ var verbs = map[string]string{
 	"list-agent-grants":    "agents.listGrants",
 	"create-grant":         "agents.grant",
 	"explain-request":      "agents.explain",
+	"suggest-rules":        "agents.suggestRules",
+	"replay-rules":         "agents.replayRules",
 	"get-grant":            "agents.getGrant",
 	"update-grant":         "agents.updateGrant",
 	"delete-grant":         "agents.deleteGrant",

@@ -80,9 +80,21 @@ func (n AgentsCalls) ListTokens(ctx context.Context, id string, options ...Optio
 	return out, err
 }
 
+// ReplayRules: Try rules on what an agent did.
+func (n AgentsCalls) ReplayRules(ctx context.Context, id string, body ReplayIn, options ...Option) (out ReplayOut, err error) {
+	err = n.c.call(ctx, http.MethodPost, path("/api/v1/agents/", segment(id), "/replay"), nil, body, &out, options)
+	return out, err
+}
+
 // SetConnectors: Say which connectors an agent may use.
 func (n AgentsCalls) SetConnectors(ctx context.Context, id string, body SetConnectorsIn, options ...Option) (out Agent, err error) {
 	err = n.c.call(ctx, http.MethodPut, path("/api/v1/agents/", segment(id), "/connectors"), nil, body, &out, options)
+	return out, err
+}
+
+// SuggestRules: Suggest the smallest rules that cover what an agent did.
+func (n AgentsCalls) SuggestRules(ctx context.Context, id string, query url.Values, options ...Option) (out SuggestOut, err error) {
+	err = n.c.call(ctx, http.MethodGet, path("/api/v1/agents/", segment(id), "/suggestions"), query, nil, &out, options)
 	return out, err
 }
 

@@ -414,28 +414,14 @@ type Reason struct {
 	Detail string `json:"detail,omitempty"`
 }
 
-// Rule is what the document calls Rule.
-type Rule struct {
-	// In lower case, *.name for every name below; absent: every host of the connector.
-	Hosts []string `json:"hosts,omitempty"`
-	// In capitals; absent: any.
-	Methods []string `json:"methods,omitempty"`
-	// * is a run of characters in one segment, ** at the end any rest; absent: any.
-	Path string `json:"path,omitempty"`
-}
-
-// ScopeDef is what the document calls ScopeDef.
-type ScopeDef struct {
-	Allows string `json:"allows"`
-	Name   string `json:"name"`
-}
-
-// SecretInfo is what the document calls SecretInfo.
-type SecretInfo struct {
-	Field string `json:"field"`
-	// Equal for equal secrets of one organisation; it tells nothing else.
-	Fingerprint string    `json:"fingerprint"`
-	UpdatedAt   time.Time `json:"updated_at"`
-	// The last four characters of a long secret.
-	Last4 string `json:"last4,omitempty"`
+// ReplayIn is what the document calls ReplayInBody.
+type ReplayIn struct {
+	// Whose calls.
+	Connector string `json:"connector"`
+	// The rules, as the operations of a grant.
+	Operations []string `json:"operations"`
+	// Only this account; absent: all of the connector.
+	AccountID string `json:"account_id,omitempty"`
+	// From when on; absent: thirty days.
+	Since *time.Time `json:"since,omitempty"`
 }

@@ -4,6 +4,51 @@ package attache
 
 import "time"
 
+// ReplayOut is what the document calls ReplayOutBody.
+type ReplayOut struct {
+	// Calls of which they ask a person.
+	Asked int64 `json:"asked"`
+	// Of those permitted, calls that were refused.
+	Gained int64 `json:"gained"`
+	// Of those refused, calls that were sent.
+	Lost int64 `json:"lost"`
+	// Calls that the rules permit.
+	Permitted int64 `json:"permitted"`
+	// Calls that they refuse.
+	Refused int64     `json:"refused"`
+	Since   time.Time `json:"since"`
+	// Those that change first; at most 500.
+	Verdicts []Verdict `json:"verdicts"`
+	// Whether all calls were looked at.
+	Whole bool `json:"whole"`
+}
+
+// Rule is what the document calls Rule.
+type Rule struct {
+	// In lower case, *.name for every name below; absent: every host of the connector.
+	Hosts []string `json:"hosts,omitempty"`
+	// In capitals; absent: any.
+	Methods []string `json:"methods,omitempty"`
+	// * is a run of characters in one segment, ** at the end any rest; absent: any.
+	Path string `json:"path,omitempty"`
+}
+
+// ScopeDef is what the document calls ScopeDef.
+type ScopeDef struct {
+	Allows string `json:"allows"`
+	Name   string `json:"name"`
+}
+
+// SecretInfo is what the document calls SecretInfo.
+type SecretInfo struct {
+	Field string `json:"field"`
+	// Equal for equal secrets of one organisation; it tells nothing else.
+	Fingerprint string    `json:"fingerprint"`
+	UpdatedAt   time.Time `json:"updated_at"`
+	// The last four characters of a long secret.
+	Last4 string `json:"last4,omitempty"`
+}
+
 // SessionOut is what the document calls SessionOutBody.
 type SessionOut struct {
 	// The OpenID provider.
@@ -107,6 +152,27 @@ type StatusOut struct {
 	Why string `json:"why,omitempty"`
 }
 
+// SuggestOut is what the document calls SuggestOutBody.
+type SuggestOut struct {
+	Since       time.Time    `json:"since"`
+	Suggestions []Suggestion `json:"suggestions"`
+	// Whether all calls were looked at; those that are alike count as one, and there may be too many
+	// different ones.
+	Whole bool `json:"whole"`
+}
+
+// Suggestion is what the document calls Suggestion.
+type Suggestion struct {
+	AccountID string `json:"account_id"`
+	// How many are covered or told of in notes.
+	Calls     int64  `json:"calls"`
+	Connector string `json:"connector"`
+	// As the operations of a grant.
+	Operations []string `json:"operations"`
+	// What no rule was made of, and why.
+	Notes []string `json:"notes,omitempty"`
+}
+
 // TestOut is what the document calls TestOutBody.
 type TestOut struct {
 	// Whether the service takes the credentials; null where that was not tried.
@@ -207,6 +273,21 @@ type VaultStatusOut struct {
 	SchemaVersion int64            `json:"schema_version"`
 	// Secrets by the key that sealed them.
 	Sealed map[string]int64 `json:"sealed"`
+}
+
+// Verdict is what the document calls Verdict.
+type Verdict struct {
+	Calls int64 `json:"calls"`
+	// It was the other way.
+	Changed bool `json:"changed"`
+	// What they did, for people.
+	Does    string `json:"does"`
+	Verdict string `json:"verdict"`
+	Method  string `json:"method,omitempty"`
+	Path    string `json:"path,omitempty"`
+	// Which decides; absent: none matches.
+	Rule       string `json:"rule,omitempty"`
+	RuleNumber *int64 `json:"rule_number,omitempty"`
 }
 
 // Webhook is what the document calls Webhook.

@@ -1307,6 +1307,35 @@ export interface Reason {
   detail?: string;
 }
 
+export interface ReplayIn {
+  /** Whose calls. */
+  connector: string;
+  /** The rules, as the operations of a grant. */
+  operations: Array<string> | null;
+  /** Only this account; absent: all of the connector. */
+  account_id?: string;
+  /** From when on; absent: thirty days. */
+  since?: string;
+}
+
+export interface ReplayOut {
+  /** Calls of which they ask a person. */
+  asked: number;
+  /** Of those permitted, calls that were refused. */
+  gained: number;
+  /** Of those refused, calls that were sent. */
+  lost: number;
+  /** Calls that the rules permit. */
+  permitted: number;
+  /** Calls that they refuse. */
+  refused: number;
+  since: string;
+  /** Those that change first; at most 500. */
+  verdicts: Array<Verdict> | null;
+  /** Whether all calls were looked at. */
+  whole: boolean;
+}
+
 export interface Rule {
   /** In lower case, *.name for every name below; absent: every host of the connector. */
   hosts?: Array<string> | null;
@@ -1422,6 +1451,24 @@ export interface StatusOut {
   why?: string;
 }
 
+export interface SuggestOut {
+  since: string;
+  suggestions: Array<Suggestion> | null;
+  /** Whether all calls were looked at; those that are alike count as one, and there may be too many different ones. */
+  whole: boolean;
+}
+
+export interface Suggestion {
+  account_id: string;
+  /** How many are covered or told of in notes. */
+  calls: number;
+  connector: string;
+  /** As the operations of a grant. */
+  operations: Array<string> | null;
+  /** What no rule was made of, and why. */
+  notes?: Array<string> | null;
+}
+
 export interface TestOut {
   /** Whether the service takes the credentials; null where that was not tried. */
   ok: boolean | null;
@@ -1514,6 +1561,20 @@ export interface VaultStatusOut {
   schema_version: number;
   /** Secrets by the key that sealed them. */
   sealed: Record<string, number>;
+}
+
+export interface Verdict {
+  calls: number;
+  /** It was the other way. */
+  changed: boolean;
+  /** What they did, for people. */
+  does: string;
+  verdict: "permitted" | "asked" | "refused";
+  method?: string;
+  path?: string;
+  /** Which decides; absent: none matches. */
+  rule?: string;
+  rule_number?: number;
 }
 
 export interface Webhook {
@@ -1614,8 +1675,12 @@ export interface AgentsCalls {
   listGrants(id: string, query?: { after?: string; limit?: number }, options?: Options): Promise<GrantList>;
   /** List an agent's tokens. */
   listTokens(id: string, options?: Options): Promise<TokenInfoList>;
+  /** Try rules on what an agent did. */
+  replayRules(id: string, body: ReplayIn, options?: Options): Promise<ReplayOut>;
   /** Say which connectors an agent may use. */
   setConnectors(id: string, body: SetConnectorsIn, options?: Options): Promise<Agent>;
+  /** Suggest the smallest rules that cover what an agent did. */
+  suggestRules(id: string, query?: { account_id?: string; since?: string }, options?: Options): Promise<SuggestOut>;
   /** Edit an agent. */
   update(id: string, body: PatchAgentIn, options?: Options): Promise<Agent>;
   /** Edit a grant. */

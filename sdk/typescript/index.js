@@ -51,7 +51,9 @@ class Agents {
   list(query, options) { return this.#caller.call('GET', `/api/v1/agents`, query, undefined, options); }
   listGrants(id, query, options) { return this.#caller.call('GET', `/api/v1/agents/${segment(id)}/grants`, query, undefined, options); }
   listTokens(id, options) { return this.#caller.call('GET', `/api/v1/agents/${segment(id)}/tokens`, undefined, undefined, options); }
+  replayRules(id, body, options) { return this.#caller.call('POST', `/api/v1/agents/${segment(id)}/replay`, undefined, body, options); }
   setConnectors(id, body, options) { return this.#caller.call('PUT', `/api/v1/agents/${segment(id)}/connectors`, undefined, body, options); }
+  suggestRules(id, query, options) { return this.#caller.call('GET', `/api/v1/agents/${segment(id)}/suggestions`, query, undefined, options); }
   update(id, body, options) { return this.#caller.call('PATCH', `/api/v1/agents/${segment(id)}`, undefined, body, options); }
   updateGrant(id, grantId, body, options) { return this.#caller.call('PATCH', `/api/v1/agents/${segment(id)}/grants/${segment(grantId)}`, undefined, body, options); }
 }

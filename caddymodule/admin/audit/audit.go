@@ -63,9 +63,18 @@ type Event struct {
 // EventOf shows an event.
 func EventOf(e vault.Event) Event {
 	return Event{ID: e.ID, At: e.At, Kind: e.Kind, Code: e.Code, Organisation: e.Organisation, ActorKind: e.Actor.Kind, Actor: e.Actor.Name,
-		AgentID: e.AgentID, Connector: e.Connector, AccountID: e.AccountID, Method: e.Method, Host: e.Host, Path: e.Path, Status: e.Status,
+		AgentID: Whose("agt_", e.AgentID), Connector: e.Connector, AccountID: Whose("acc_", e.AccountID), Method: e.Method, Host: e.Host, Path: e.Path, Status: e.Status,
 		BytesIn: e.BytesIn, BytesOut: e.BytesOut, Millis: float64(e.Duration.Microseconds()) / 1000, Detail: e.Detail,
 		Operation: e.Operation, Effect: e.Effect, Resource: e.Resource}
+}
+
+// Whose is the id that others know an agent or account by, of which the audit has an id:
+// those of the configuration file have no prefix there.
+func Whose(prefix, id string) string {
+	if id == "" || strings.HasPrefix(id, prefix) {
+		return id
+	}
+	return vault.FileAgent + id
 }
 
 // Query are the filters of lists and streams of events.

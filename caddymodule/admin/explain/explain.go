@@ -1,4 +1,5 @@
-// Package explain says what would become of an agent's request, and which rule decides.
+// Package explain says what would become of an agent's request, and which rule decides; of
+// what it did, which rules cover it, and what other rules would have made of it.
 package explain
 
 import (
@@ -7,6 +8,7 @@ import (
 
 	"github.com/attache-proxy/attache/caddymodule/admin/rest"
 	"github.com/attache-proxy/attache/caddymodule/admin/signin"
+	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/problem"
 	"github.com/attache-proxy/attache/resolver/vault"
@@ -25,6 +27,9 @@ type Config struct {
 	Explainer Explainer
 	// Sees refuses an agent that the caller does not see.
 	Sees func(ctx context.Context, c *signin.Caller, agentID string) error
+	// Connector finds a connector by its key, and Operations its table; both may be nil.
+	Connector  func(key string) (*providers.Connector, bool)
+	Operations resolver.Tables
 }
 
 // Mount registers the resource.

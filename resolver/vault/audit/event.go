@@ -45,6 +45,10 @@ type Event struct {
 	Operation, Effect, Resource string
 }
 
+// Declared begins the id of an agent or an account of the configuration file, for those
+// who ask; the audit has the rest of it alone.
+const Declared = "file:"
+
 // Columns are those of the table audit.
 const Columns = `id, at, kind, code, organisation, actor_kind, actor, agent_id, connector, account_id,
 	method, host, path, status, bytes_in, bytes_out, micros, detail, operation, effect, resource`
@@ -175,10 +179,10 @@ func (s *View) where(f Filter) *database.Where {
 	}
 	// The indexes leave out empty ids, and the planner must see that we do.
 	if f.AgentID != "" {
-		w.Add("agent_id = ? AND agent_id <> ''", f.AgentID)
+		w.Add("agent_id = ? AND agent_id <> ''", strings.TrimPrefix(f.AgentID, Declared))
 	}
 	if f.AccountID != "" {
-		w.Add("account_id = ? AND account_id <> ''", f.AccountID)
+		w.Add("account_id = ? AND account_id <> ''", strings.TrimPrefix(f.AccountID, Declared))
 	}
 	if !f.From.IsZero() {
 		w.Add("id >= ?", database.FirstID("evt", f.From))

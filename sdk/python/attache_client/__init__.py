@@ -190,9 +190,17 @@ class _Agents:
         """List an agent's tokens."""
         return self._caller.call("GET", f"/api/v1/agents/{segment(id)}/tokens", None, None, idempotency_key, if_match)
 
+    def replay_rules(self, id: str, body: types.ReplayIn, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.ReplayOut:
+        """Try rules on what an agent did."""
+        return self._caller.call("POST", f"/api/v1/agents/{segment(id)}/replay", None, body, idempotency_key, if_match)
+
     def set_connectors(self, id: str, body: types.SetConnectorsIn, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.Agent:
         """Say which connectors an agent may use."""
         return self._caller.call("PUT", f"/api/v1/agents/{segment(id)}/connectors", None, body, idempotency_key, if_match)
+
+    def suggest_rules(self, id: str, *, account_id: Optional[str] = None, since: Optional[str] = None, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.SuggestOut:
+        """Suggest the smallest rules that cover what an agent did."""
+        return self._caller.call("GET", f"/api/v1/agents/{segment(id)}/suggestions", {"account_id": account_id, "since": since}, None, idempotency_key, if_match)
 
     def update(self, id: str, body: types.PatchAgentIn, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.Agent:
         """Edit an agent."""
@@ -629,9 +637,17 @@ class _AsyncAgents:
         """List an agent's tokens."""
         return await self._caller.call("GET", f"/api/v1/agents/{segment(id)}/tokens", None, None, idempotency_key, if_match)
 
+    async def replay_rules(self, id: str, body: types.ReplayIn, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.ReplayOut:
+        """Try rules on what an agent did."""
+        return await self._caller.call("POST", f"/api/v1/agents/{segment(id)}/replay", None, body, idempotency_key, if_match)
+
     async def set_connectors(self, id: str, body: types.SetConnectorsIn, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.Agent:
         """Say which connectors an agent may use."""
         return await self._caller.call("PUT", f"/api/v1/agents/{segment(id)}/connectors", None, body, idempotency_key, if_match)
+
+    async def suggest_rules(self, id: str, *, account_id: Optional[str] = None, since: Optional[str] = None, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.SuggestOut:
+        """Suggest the smallest rules that cover what an agent did."""
+        return await self._caller.call("GET", f"/api/v1/agents/{segment(id)}/suggestions", {"account_id": account_id, "since": since}, None, idempotency_key, if_match)
 
     async def update(self, id: str, body: types.PatchAgentIn, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.Agent:
         """Edit an agent."""

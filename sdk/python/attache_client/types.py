@@ -919,6 +919,19 @@ _Reason = TypedDict("_Reason", {"code": str})
 class Reason(_Reason, total=False):
     detail: str
 
+_ReplayIn = TypedDict("_ReplayIn", {"connector": str, "operations": Optional[List[str]]})
+
+
+class ReplayIn(_ReplayIn, total=False):
+    account_id: str
+    since: str
+
+_ReplayOut = TypedDict("_ReplayOut", {"asked": int, "gained": int, "lost": int, "permitted": int, "refused": int, "since": str, "verdicts": "Optional[List[Verdict]]", "whole": bool})
+
+
+class ReplayOut(_ReplayOut, total=False):
+    pass
+
 _Rule = TypedDict("_Rule", {})
 
 
@@ -1004,6 +1017,18 @@ class StatusOut(_StatusOut, total=False):
     resume_to: str
     why: str
 
+_SuggestOut = TypedDict("_SuggestOut", {"since": str, "suggestions": "Optional[List[Suggestion]]", "whole": bool})
+
+
+class SuggestOut(_SuggestOut, total=False):
+    pass
+
+_Suggestion = TypedDict("_Suggestion", {"account_id": str, "calls": int, "connector": str, "operations": Optional[List[str]]})
+
+
+class Suggestion(_Suggestion, total=False):
+    notes: Optional[List[str]]
+
 _TestOut = TypedDict("_TestOut", {"ok": Optional[bool], "state": str, "tested": bool})
 
 
@@ -1057,6 +1082,15 @@ _VaultStatusOut = TypedDict("_VaultStatusOut", {"accounts": Dict[str, int], "byt
 
 class VaultStatusOut(_VaultStatusOut, total=False):
     pass
+
+_Verdict = TypedDict("_Verdict", {"calls": int, "changed": bool, "does": str, "verdict": Literal["permitted", "asked", "refused"]})
+
+
+class Verdict(_Verdict, total=False):
+    method: str
+    path: str
+    rule: str
+    rule_number: int
 
 _Webhook = TypedDict("_Webhook", {"active": bool, "created_at": str, "events": Optional[List[str]], "id": str, "organisation": str, "updated_at": str, "url": str, "version": int})
 

@@ -1,23 +1,32 @@
-package command
+// Package strict makes commands refuse what they do not know, and ends them with the code
+// of what went wrong.
+package strict
 
 import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
-	"github.com/attache-proxy/attache/caddymodule/command/process"
+	"github.com/attache-proxy/attache/caddymodule/client"
 	"github.com/attache-proxy/attache/providers/spelling"
 )
 
 // exitUsage is the exit code of a command line that is wrong: an unknown command
-// or option, too many words or too few. exec has a code of its own.
+// or option, too many words or too few. A command whose annotation CodeOfUsage is
+// another has that.
 const exitUsage = 2
+
+// CodeOfUsage is the annotation of commands with an exit code of their own for a command
+// line that is wrong.
+const CodeOfUsage = "exit code of usage"
 
 // Strict makes a command, and all below it, refuse what they do not know: an
 // unknown subcommand is an error that says which may have been meant, and its
@@ -121,17 +130,17 @@ func near(cmd *cobra.Command, word string) string {
 // Usage tells that the command line is wrong, and what would be right.
 func Usage(cmd *cobra.Command, err error) error {
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
-	tell(cmd.ErrOrStderr(), cmd.CommandPath(), err)
+	Tell(cmd.ErrOrStderr(), cmd.CommandPath(), err)
 	fmt.Fprintf(cmd.ErrOrStderr(), "  %s --help says how.\n", cmd.CommandPath())
 	code := exitUsage
-	if cmd.Name() == execCommand.Name {
-		code = process.Ours
+	if own, err := strconv.Atoi(cmd.Annotations[CodeOfUsage]); err == nil {
+		code = own
 	}
-	return exiting(cmd, code)
+	return Exiting(cmd, code)
 }
 
-// exiting is an error for which Caddy's main, too, ends with a code.
-func exiting(cmd *cobra.Command, code int) error {
+// Exiting is an error for which Caddy's main, too, ends with a code.
+func Exiting(cmd *cobra.Command, code int) error {
 	return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return code, nil })(cmd, nil)
 }
 
@@ -151,4 +160,13 @@ func ExitCode(err error) int {
 		return 1
 	}
 	return 0
+}
+
+// Tell prints an error as people read it: what happened, and what to do next.
+func Tell(w io.Writer, command string, err error) {
+	fmt.Fprintf(w, "%s: %v\n", command, err)
+	var e *client.Error
+	if errors.As(err, &e) && e.Next != "" {
+		fmt.Fprintln(w, "  "+e.Next)
+	}
 }
