@@ -14,6 +14,7 @@ import (
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/providers/sign"
 	"github.com/attache-proxy/attache/providers/strictyaml"
+	"github.com/attache-proxy/attache/providers/usage"
 )
 
 // Connector is a compiled definition, ready for use by many requests at once.
@@ -48,6 +49,8 @@ type Connector struct {
 	TakesSignedURLs bool
 	access          access
 	spoken          []spoken
+	usage           *usage.Spec
+	usageAt         []*PathPattern // POST there; nil means whatever does not read
 	leaves          []*PathPattern // where a client's own credential may stay
 }
 
@@ -134,6 +137,9 @@ func (c *Connector) compile() error {
 		return err
 	}
 	if err := c.compileSpeaks(); err != nil {
+		return err
+	}
+	if err := c.compileUsage(); err != nil {
 		return err
 	}
 	return c.compileAccess()

@@ -23,6 +23,7 @@ import (
 	"github.com/attache-proxy/attache/providers/operations"
 	"github.com/attache-proxy/attache/providers/sign"
 	"github.com/attache-proxy/attache/providers/strictyaml"
+	"github.com/attache-proxy/attache/providers/usage"
 )
 
 // Definition is a connector as it is written down. Parse reads one; Compile
@@ -66,6 +67,8 @@ type Definition struct {
 	Access AccessDef `yaml:"access"`
 	// Speaks says where requests are known by their bodies: GraphQL, MCP, JSON-RPC.
 	Speaks SpeaksDef `yaml:"speaks"`
+	// Usage says where answers tell how many tokens of a language model were used.
+	Usage usage.UsageDef `yaml:"usage"`
 	// Operations is an OpenAPI document (3.0, 3.1, Swagger 2.0; JSON or YAML) that says
 	// which requests there are: a file beside the connector's or below it. By default the
 	// table counts that is built in for the connector.

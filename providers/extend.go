@@ -59,6 +59,9 @@ func (d *Definition) extend(base *Definition) *Definition {
 	if out.Speaks.isZero() {
 		out.Speaks = base.Speaks
 	}
+	if out.Usage.IsZero() {
+		out.Usage = base.Usage
+	}
 	if out.Inject.Placeholder == nil {
 		out.Inject = base.Inject
 	}

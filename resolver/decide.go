@@ -19,6 +19,7 @@ import (
 	"github.com/attache-proxy/attache/resolver/refusal"
 	"github.com/attache-proxy/attache/resolver/reindex"
 	"github.com/attache-proxy/attache/resolver/rule"
+	"github.com/attache-proxy/attache/resolver/tap"
 )
 
 // Resolver decides what happens to a request and sends it. It is safe for
@@ -219,6 +220,7 @@ type Call struct {
 	route *providers.Connector
 	// spend is what it uses of budgets; nil where it has none.
 	spend *budget.Spend
+	tap   *tap.Body // reads the tokens of its answer; nil where nobody counts them
 	// sending is the first request that is sent for it.
 	sending exchange
 }

@@ -325,6 +325,7 @@ func (x *exchange) roundTrip(out *http.Request, set *scrub.Set) (*http.Response,
 	res.Request = x.req
 	res.Header.Del("Alt-Svc")
 	x.call.Outcome.Comes(res)
+	x.taps(res)
 	if goesOn(res) {
 		x.r.GoesOn(x.call)
 	}

@@ -117,3 +117,66 @@ func BenchmarkWithoutBudgets(b *testing.B) {
 		}
 	}
 }
+
+const modelYAML = deedYAML + `
+usage:
+  input: [usage.prompt_tokens]
+  output: [usage.completion_tokens]
+  model: model
+  limit: max_tokens
+`
+
+// TestBudgetsOfTokens: what answers say, in JSON, compressed, and in streams; what they do
+// not say is estimated; what was set aside is given back; and the bytes are those of the service.
+func TestBudgetsOfTokens(t *testing.T) {
+	const said = `{"model":"small","choices":[],"usage":{"prompt_tokens":30,"completion_tokens":12}}`
+	silent := strings.Repeat("data: {\"choices\":[{\"delta\":{\"content\":\"word\"}}]}\n\n", 20) + "data: [DONE]\n\n"
+	w := newWorld(t, worldConfig{yaml: modelYAML, accounts: []*resolver.Account{{Name: "one", Fields: secret.Values{"key": secret.New("k-0123456789")}}},
+		service: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch r.URL.Path {
+			case "/said":
+				_, _ = w.Write([]byte(said))
+			case "/gzip":
+				w.Header().Set("Content-Encoding", "gzip")
+				_, _ = w.Write([]byte(gzipped(said)))
+			case "/stream":
+				w.Header().Set("Content-Type", "text/event-stream")
+				_, _ = w.Write([]byte(silent))
+			case "/error":
+				w.WriteHeader(http.StatusBadRequest)
+				_, _ = w.Write([]byte(`{"error":"no"}`))
+			}
+		})})
+	ask := `{"model":"small","max_tokens":50,"messages":[]}` // 47 bytes
+	for _, c := range []struct {
+		path, answer string
+		tokens       int64
+		micros       int64
+	}{{"/said", said, 42, 42 * 2}, {"/gzip", gzipped(said), 42, 42 * 2}, {"/stream", silent, 12 + 21, (12 + 21) * 2}, {"/error", `{"error":"no"}`, 0, 0}} {
+		w.agent.Budgets = budgetPlan(t, "agent"+c.path, "budget 1000 tokens per month", "budget 1 USD per month", "price input 2 output 2 per million tokens small", "price input 9 output 9 per million tokens")
+		call, res, err := w.asks(t, sent{head: "POST " + c.path + asJSON + "\nAccept-Encoding: gzip", body: ask}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if used := usedOf(t, w.budgets, w.agent.Budgets); used[0] != 12+50 || used[1] != (12+50)*2 {
+			t.Errorf("%s: set aside: %v", c.path, used)
+		}
+		if err := w.Begin(call, 0); err != nil {
+			t.Fatal(err)
+		}
+		if got := body(t, res); got != c.answer {
+			t.Errorf("%s: the agent got %q", c.path, got)
+		}
+		w.Finish(call)
+		if used := usedOf(t, w.budgets, w.agent.Budgets); c.path != "/stream" && (used[0] != c.tokens || used[1] != c.micros) || c.path == "/stream" && (used[0] < c.tokens || used[0] > c.tokens+2) {
+			t.Errorf("%s: used %v, want %d and %d", c.path, used, c.tokens, c.micros)
+		}
+	}
+	w.agent.Budgets = budgetPlan(t, "agent-few", "budget 10 tokens per month")
+	if err := w.finishing(t, sent{head: "POST /said" + asJSON, body: ask}); err != nil {
+		t.Fatal(err) // one may go beyond
+	}
+	if got := codeOf(w.finishing(t, sent{head: "POST /said" + asJSON, body: ask})); got != "budget_exceeded" {
+		t.Errorf("after that: %q", got)
+	}
+}

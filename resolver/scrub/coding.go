@@ -173,6 +173,19 @@ func inflate(r io.Reader) (io.Reader, error) {
 	return atEnd{flate.NewReader(b), b}, nil
 }
 
+// Decoded is a body without its content coding; not ok where that is none that can be read
+// in little memory.
+func Decoded(h http.Header, body io.Reader) (plain io.Reader, coded, ok bool) {
+	coding, ok := codingOf(h)
+	switch {
+	case !ok || windows[coding] > narrow:
+		return nil, true, false
+	case coding == "":
+		return body, false, true
+	}
+	return &lazy{coding: coding, window: narrow, src: body}, true, true
+}
+
 // atEnd is a stream after which nothing may come: clients differ in whether they
 // read it.
 type atEnd struct {
