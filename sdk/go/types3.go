@@ -179,6 +179,8 @@ type OverviewOut struct {
 	Accounts      map[string]int64 `json:"accounts"`
 	Agents        int64            `json:"agents"`
 	AgentsByCalls []Top            `json:"agents_by_calls"`
+	// Requests that wait until somebody says yes or no.
+	Approvals int64 `json:"approvals"`
 	// Whether a credential was ever placed on a call.
 	Called bool `json:"called"`
 	// Of the last 24 hours, as what follows.

@@ -1095,6 +1095,8 @@ export interface OverviewOut {
   accounts: Record<string, number>;
   agents: number;
   agents_by_calls: Array<Top> | null;
+  /** Requests that wait until somebody says yes or no. */
+  approvals: number;
   /** Whether a credential was ever placed on a call. */
   called: boolean;
   /** Of the last 24 hours, as what follows. */

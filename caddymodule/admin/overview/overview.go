@@ -58,6 +58,7 @@ type overviewOut struct {
 		Accounts        map[string]int64 `json:"accounts" doc:"By state."`
 		Agents          int64            `json:"agents"`
 		Grants          int64            `json:"grants"`
+		Approvals       int              `json:"approvals" doc:"Requests that wait until somebody says yes or no."`
 		Called          bool             `json:"called" doc:"Whether a credential was ever placed on a call."`
 		Calls           int64            `json:"calls" doc:"Of the last 24 hours, as what follows."`
 		Errors          int64            `json:"errors"`
@@ -90,6 +91,9 @@ func (o overview) overview(ctx context.Context, c *signin.Caller, _ *struct{}) (
 		return nil, err
 	}
 	b.Accounts, b.Agents, b.Grants, b.Called = counts.Accounts, counts.Agents, counts.Grants, counts.Called
+	if b.Approvals, err = c.OpenApprovals(ctx); err != nil {
+		return nil, err
+	}
 	o.countDeclared(c, out)
 	now := time.Now().UTC()
 	if err := o.numbers(ctx, c, now, out); err != nil {

@@ -764,7 +764,7 @@ _Organisation = TypedDict("_Organisation", {"accounts": int, "agents": int, "cal
 class Organisation(_Organisation, total=False):
     pass
 
-_OverviewOut = TypedDict("_OverviewOut", {"accounts": Dict[str, int], "agents": int, "agents_by_calls": "Optional[List[Top]]", "called": bool, "calls": int, "connectors": "Optional[List[Top]]", "days": "Optional[List[Slot]]", "ending": "Optional[List[Account]]", "errors": int, "grants": int, "hours": "Optional[List[Slot]]", "needs": "Optional[List[Account]]", "refresh_failures": int, "refreshes": int, "refusals": int, "refused": "Optional[List[Event]]"})
+_OverviewOut = TypedDict("_OverviewOut", {"accounts": Dict[str, int], "agents": int, "agents_by_calls": "Optional[List[Top]]", "approvals": int, "called": bool, "calls": int, "connectors": "Optional[List[Top]]", "days": "Optional[List[Slot]]", "ending": "Optional[List[Account]]", "errors": int, "grants": int, "hours": "Optional[List[Slot]]", "needs": "Optional[List[Account]]", "refresh_failures": int, "refreshes": int, "refusals": int, "refused": "Optional[List[Event]]"})
 
 
 class OverviewOut(_OverviewOut, total=False):

@@ -12,6 +12,7 @@ import { Accounts } from './pages/accounts';
 import { AccountPage } from './pages/account';
 import { Agents } from './pages/agents';
 import { AgentPage } from './pages/agent';
+import { ApprovalPage, Approvals } from './pages/approvals';
 import { Connectors } from './pages/connectors';
 import { ConnectorPage } from './pages/connector';
 import { NewConnector } from './pages/connectorform';
@@ -30,6 +31,7 @@ const entries: Entry[] = [
   { key: 'connect', name: 'Connect', letter: 'c', page: (id) => (id ? <ConnectForm key={id} connector={id} /> : <Connect />) },
   { key: 'accounts', name: 'Accounts', letter: 'a', page: (id) => (id === 'new' ? <Connect /> : id ? <AccountPage key={id} id={id} /> : <Accounts />) },
   { key: 'agents', name: 'Agents', letter: 'g', page: (id) => (id ? <AgentPage key={id} id={id} /> : <Agents />) },
+  { key: 'approvals', name: 'Approvals', letter: 'p', page: (id) => (id ? <ApprovalPage key={id} id={id} /> : <Approvals />) },
   { key: 'connectors', name: 'Connectors', letter: 'n', page: (id, sub) => (id === 'new' ? <NewConnector /> : id ? <ConnectorPage key={id} id={id} edit={sub === 'edit'} /> : <Connectors />) },
   { key: 'audit', name: 'Audit', letter: 'l', page: () => <Audit /> },
   { key: 'webhooks', name: 'Webhooks', page: (id) => (id ? <WebhookPage key={id} id={id} /> : <Webhooks />) },
@@ -65,7 +67,7 @@ function Frame() {
         <div id="nav" class="menu">
           <nav aria-label="Pages">
             {entries.filter((e) => !e.shown || e.shown()).map((e, i) => (
-              <a key={e.key} href={href(e.key)} class={cx(i === 6 && 'gap')} aria-current={e === entry ? 'page' : undefined}><Icon name={e.key} />{e.name}</a>
+              <a key={e.key} href={href(e.key)} class={cx(i === 7 && 'gap')} aria-current={e === entry ? 'page' : undefined}><Icon name={e.key} />{e.name}</a>
             ))}
           </nav>
           <div class="who">

@@ -41,6 +41,13 @@ export type AuditEvent = {
   account_id?: string; method?: string; host?: string; path?: string; status?: number; bytes_in?: number; bytes_out?: number; duration_ms?: number; detail?: string; operation?: string; effect?: string; resource?: string;
   [more: string]: unknown;
 };
+export type Pair = { name: string; value: string };
+export type Approval = {
+  id: string; organisation: string; state: string; agent_id: string; agent: string; connector: string; account_id: string; account: string; grant_id?: string;
+  operation?: string; effect: string; resource?: string; method: string; url: string; rule: string; allows?: string; scopes: string[]; while_held?: boolean;
+  requested_at: string; expires_at: string; scope?: string; decided_by?: string; decided_at?: string; reason?: string; used_at?: string;
+  preview?: { query?: Pair[]; headers?: Pair[]; body?: string; bytes: number; note?: string };
+};
 export type App = {
   id: string; organisation: string; connector: string; mode: string; name: string; client_id?: string; redirect_uri?: string; hosts: string[]; active: boolean;
   secrets?: { field: string; last4?: string }[]; created_at: string; version: number;
@@ -56,7 +63,7 @@ export type Usage = { id: string; calls: number; errors: number; days: number[];
 export type Slot = { at: string; calls: number; errors: number };
 export type Top = { id: string; title?: string; calls: number; errors: number };
 export type Overview = {
-  accounts: Record<string, number>; agents: number; grants: number; called: boolean;
+  accounts: Record<string, number>; agents: number; grants: number; approvals: number; called: boolean;
   calls: number; errors: number; refusals: number; refreshes: number; refresh_failures: number; p50_ms?: number; p95_ms?: number;
   hours: Slot[]; days: Slot[]; connectors: Top[]; agents_by_calls: Top[];
   needs: Account[]; ending: Account[]; refused: AuditEvent[];

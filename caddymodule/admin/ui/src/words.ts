@@ -39,6 +39,7 @@ export const millis = (ms: number) => (ms >= 1000 ? `${Math.round(ms / 100) / 10
 export const states: Record<string, string> = {
   pending: 'Waiting', active: 'Active', expired: 'Expired', revoked: 'Disconnected', error: 'Failed', suspended: 'Paused',
   inactive: 'Off', delivered: 'Delivered', waiting: 'Waiting', failed: 'Failed', disabled: 'Paused',
+  approved: 'Approved', denied: 'Denied', withdrawn: 'Withdrawn', used: 'Approved, used',
 };
 
 // why says why an account does not work, and what helps.

@@ -79,13 +79,16 @@ function Numbers({ d }: { d: Overview }) {
 
 // Needs is what a person has to do something about.
 function Needs({ d }: { d: Overview }) {
-  if (!d.needs.length) return null;
+  if (!d.needs.length && !d.approvals) return null;
   const more = ['expired', 'error'].reduce((n, s) => n + (d.accounts[s] || 0), 0) - d.needs.length;
   return (
     <Section title="Needs a person" actions={more > 0 && <Link small href={`${href('accounts')}?state=expired,error`}>{`${count(more)} more`}</Link>}>
-      <ul class="needs">{d.needs.map((a) => (
+      <ul class="needs">
+        {d.approvals > 0 && <li key="approvals"><Icon name="approvals" /><div class="grow"><a href={href('approvals')}>{plural(d.approvals, 'approval')}</a><p class="soft">{d.approvals === 1 ? 'A request waits' : 'Requests wait'} until somebody says yes or no.</p></div><State of="pending" /></li>}
+        {d.needs.map((a) => (
         <li key={a.id}><Logo id={a.connector} /><div class="grow"><a href={href('accounts', a.id)} dir="auto">{a.connector}: {a.name}</a><p class="soft" dir="auto">{why(a)}</p></div><State of={a.state} /><Time at={a.state_since} /></li>
-      ))}</ul>
+        ))}
+      </ul>
     </Section>
   );
 }
