@@ -26,9 +26,11 @@ const replicaToken = "svc-token-of-replicas-1"
 type vaultReplica struct {
 	*attache
 	admin string // base URL of the API
+	token string // of it
+	svc   *service
 }
 
-func newVaultReplicas(t *testing.T) (both [2]*vaultReplica, server *vaulttest.Server, api func(method, path, body string) (int, map[string]any)) {
+func newVaultReplicas(t *testing.T, more ...string) (both [2]*vaultReplica, server *vaulttest.Server, api func(method, path, body string) (int, map[string]any)) {
 	t.Helper()
 	integration(t)
 	server, err := vaulttest.StartPostgres()
@@ -46,7 +48,8 @@ test: {get: /, expect: 200}
 	for i := range both {
 		port := freePort(t)
 		both[i] = &vaultReplica{admin: fmt.Sprintf("http://127.0.0.1:%d/api/v1", port), attache: newAttache(t, setup{
-			Attache: `vault postgres {env.DATABASE_URL}
+			Attache: strings.Join(more, "\n\t\t") + `
+		vault postgres {env.DATABASE_URL}
 		key {env.KEY}
 		connectors ` + dir + `
 		connector svc {
@@ -62,6 +65,9 @@ test: {get: /, expect: 200}
 	token := strings.TrimSpace(r.Stdout)
 	if r.Code != 0 || !vault.LooksLikeAdminToken(token) || strings.Count(r.Stdout, "\n") != 1 {
 		t.Fatalf("attache admin token create: %v, want a token alone", r)
+	}
+	for _, b := range both {
+		b.token, b.svc = token, svc
 	}
 	return both, server, func(method, path, body string) (int, map[string]any) {
 		t.Helper()

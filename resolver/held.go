@@ -84,6 +84,7 @@ func (x *exchange) described(body *approval.Body) *approval.Request {
 		Placed: func(name string) bool {
 			return !call.Kept && (sign.IsNamed(name, places.Headers) || sign.IsNamed(name, call.Connector.Removes))
 		},
+		RPC:     call.deed.head.SpeaksRPC(),
 		InQuery: func(name string) bool { return sign.IsNamed(name, places.Query) },
 	}
 	s.Organisation, s.Connector, s.Method, s.Rule, s.GrantID = agent.organisation(), call.Connector.Key, call.Method, d.Rule, call.grant

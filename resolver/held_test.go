@@ -263,6 +263,32 @@ func TestYesIsUsedOnce(t *testing.T) {
 	}
 }
 
+// A message of JSON-RPC is the same when it is sent again with the next number, and not with
+// another argument.
+func TestYesIsForTheSameCall(t *testing.T) {
+	h := newHall(t, nil, "ask tools/call drop nowait")
+	call := func(id, meta, table string) error {
+		_, _, err := h.asks(t, sent{head: "POST /mcp" + asJSON, body: `{"jsonrpc":"2.0","id":` + id + `,"method":"tools/call","params":{"name":"drop","arguments":{"table":"` + table + `"}` + meta + `}}`}, false)
+		return err
+	}
+	ref, _ := resolver.AsRefusal(call("1", `,"_meta":{"progressToken":1}`, "a"))
+	if ref == nil || ref.Code != "approval_pending" {
+		t.Fatal(ref)
+	}
+	h.answer(ref.Approval, true, approval.Once, "")
+	for _, other := range []error{call("2", "", "b"), call("2", `,"_meta":{"tenant":"x"}`, "a"), call("2", `,"x":1`, "a")} {
+		if code(other) != "approval_pending" {
+			t.Errorf("another call: %v", other)
+		}
+	}
+	if err := call(`"seven"`, `,"_meta":{"progressToken":2}`, "a"); err != nil {
+		t.Errorf("the same call: %v", err)
+	}
+	if err := call("9", "", "a"); code(err) != "approval_pending" {
+		t.Errorf("once more: %v", err)
+	}
+}
+
 // A body that is too long to be known again is streamed after a yes that comes while it
 // waits, and else is not.
 func TestHeldLongBody(t *testing.T) {

@@ -1,6 +1,7 @@
 package approval
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
@@ -48,6 +49,8 @@ type Sent struct {
 	// Body is its beginning, and Whole says that it is all of it.
 	Body  []byte
 	Whole bool
+	// RPC says that the body is a message of JSON-RPC, or several, which clients number.
+	RPC bool
 	// Placed reports a header, and InQuery a parameter, in which the account's credential
 	// is placed.
 	Placed, InQuery func(name string) bool
@@ -72,7 +75,7 @@ func Describe(s *Sent) *Request {
 	d.meaning(s.HTTP.Header, s.Placed)
 	d.add("trailers")
 	d.meaning(s.HTTP.Trailer, s.Placed)
-	d.add("body", string(s.Body))
+	d.add("body", string(s.same()))
 	r.Digest = d.String()
 	r.Preview = s.preview()
 	return r
@@ -83,6 +86,40 @@ var shown = []string{"Content-Type", "Content-Encoding", "Content-Disposition", 
 	"Upgrade", "X-Amz-Target", "X-Http-Method", "X-Http-Method-Override", "X-Method-Override", "X-Github-Api-Version", "User-Agent"}
 
 const maxShown = 1000 // bytes of a header or parameter
+
+// same is what is the same of the body when a request is sent again: of messages of
+// JSON-RPC all but their numbers, by which answers are told apart, else all of it. Such a
+// body was read before: no object in it has a name twice.
+func (s *Sent) same() []byte {
+	if !s.RPC || s.HTTP.Header.Get("Content-Encoding") != "" {
+		return s.Body
+	}
+	var many []map[string]json.RawMessage
+	if err := json.Unmarshal(s.Body, &many); err != nil {
+		many = make([]map[string]json.RawMessage, 1)
+		if json.Unmarshal(s.Body, &many[0]) != nil {
+			return s.Body
+		}
+	}
+	for _, m := range many {
+		delete(m, "id")
+		var params, meta map[string]json.RawMessage
+		if json.Unmarshal(m["params"], &params) != nil || json.Unmarshal(params["_meta"], &meta) != nil {
+			continue
+		}
+		if delete(meta, "progressToken"); len(meta) == 0 { // the number of its progress
+			delete(params, "_meta")
+		} else {
+			params["_meta"], _ = json.Marshal(meta)
+		}
+		m["params"], _ = json.Marshal(params)
+	}
+	out, err := json.Marshal(many)
+	if err != nil {
+		return s.Body
+	}
+	return out
+}
 
 func (s *Sent) preview() (p Preview) {
 	for _, name := range shown {

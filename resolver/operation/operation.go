@@ -61,6 +61,12 @@ func Of(h *Head) (r rule.Request, more bool) {
 	return r, false
 }
 
+// SpeaksRPC reports a request at a path where JSON-RPC, or MCP, is spoken.
+func (h *Head) SpeaksRPC() bool {
+	protocol := h.Connector.Spoken(h.Host, h.Path)
+	return protocol == providers.MCP || protocol == providers.JSONRPC
+}
+
 // spoken is a request of a protocol whose body says what it does.
 func spoken(h *Head, r rule.Request) (rule.Request, bool) {
 	protocol := h.Connector.Spoken(h.Host, h.Path)
