@@ -42,22 +42,24 @@ func runExec(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return withCode{process.Ours, errors.New("which command? Write it after --, for example: attache exec -- curl https://demo.localhost/whoami")}
 	}
-	confined, err := confine.Asked(cmd.Flags())
-	if err != nil {
-		return withCode{process.Ours, err}
-	}
 	request, to, err := ask(cmd, os.Environ())
 	if err != nil {
 		return withCode{process.Ours, err}
 	}
-	start := process.Replace
-	if confined {
-		request.Through = confine.RelayURL()
-	} else if through, err := relayed(cmd, to, &request); err != nil {
+	confined, err := confine.Prepare(cmd.Flags(), &request)
+	if err != nil {
 		return withCode{process.Ours, err}
-	} else if through != nil {
-		defer through.Close()
-		start = process.Run
+	}
+	start := process.Replace
+	if !confined {
+		through, err := relayed(cmd, to, &request)
+		if err != nil {
+			return withCode{process.Ours, err}
+		}
+		if through != nil {
+			defer through.Close()
+			start = process.Run
+		}
 	}
 	env, err := client.Compute(request)
 	if err != nil {
@@ -70,29 +72,15 @@ func runExec(cmd *cobra.Command, args []string) error {
 		return withCode{process.Code(err), err}
 	}
 	if confined {
-		return runConfined(cmd, to, request, env, path, args)
+		err = confine.Start(cmd, request, env, caller(to, &request), to.config.never(), path, args)
+	} else {
+		err = start(path, args, env.Apply(os.Environ()))
 	}
-	err = start(path, args, env.Apply(os.Environ()))
 	var ended process.Ended
 	if errors.As(err, &ended) {
 		return exitCode(ended)
 	}
 	return withCode{process.Code(err), err}
-}
-
-// runConfined starts the command where it has no way out but the proxy.
-func runConfined(cmd *cobra.Command, to *reached, r client.Request, env *client.Environment, path string, args []string) error {
-	c, err := confine.Build(cmd.Flags(), r, env, path, args)
-	if err == nil {
-		c.Proxy, c.Files.Never = caller(to, &r), append(c.Files.Never, to.config.never()...)
-		c.Say = func(line string) { fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", cmd.CommandPath(), line) }
-		err = confine.Run(c)
-	}
-	var ended process.Ended
-	if errors.As(err, &ended) {
-		return exitCode(ended)
-	}
-	return withCode{confine.Code(err), err}
 }
 
 // relayed starts the run's own relay where it is of use: where variables would hold a

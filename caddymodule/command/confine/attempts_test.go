@@ -227,5 +227,5 @@ var calls = map[string]uintptr{
 	"open_by_handle_at": unix.SYS_OPEN_BY_HANDLE_AT, "ptrace": unix.SYS_PTRACE, "process_vm_readv": unix.SYS_PROCESS_VM_READV, "process_vm_writev": unix.SYS_PROCESS_VM_WRITEV, "pidfd_getfd": unix.SYS_PIDFD_GETFD,
 	"keyctl": unix.SYS_KEYCTL, "add_key": unix.SYS_ADD_KEY, "request_key": unix.SYS_REQUEST_KEY, "io_uring_setup": unix.SYS_IO_URING_SETUP, "bpf": unix.SYS_BPF, "perf_event_open": unix.SYS_PERF_EVENT_OPEN,
 	"userfaultfd": unix.SYS_USERFAULTFD, "kexec_load": unix.SYS_KEXEC_LOAD, "init_module": unix.SYS_INIT_MODULE, "finit_module": unix.SYS_FINIT_MODULE, "swapon": unix.SYS_SWAPON, "reboot": unix.SYS_REBOOT,
-	"clock_settime": unix.SYS_CLOCK_SETTIME, "syslog": unix.SYS_SYSLOG, "sethostname": unix.SYS_SETHOSTNAME, "ioctl": unix.SYS_IOCTL, "personality": unix.SYS_PERSONALITY, "fanotify_init": unix.SYS_FANOTIFY_INIT, "quotactl": unix.SYS_QUOTACTL,
+	"clock_settime": unix.SYS_CLOCK_SETTIME, "syslog": unix.SYS_SYSLOG, "sethostname": unix.SYS_SETHOSTNAME, "ioctl": unix.SYS_IOCTL, "personality": unix.SYS_PERSONALITY, "fanotify_init": unix.SYS_FANOTIFY_INIT, "quotactl": unix.SYS_QUOTACTL, "openat2": unix.SYS_OPENAT2,
 }

@@ -24,8 +24,6 @@ type Command struct {
 	// Path is what is executed, Args with its name.
 	Path      string
 	Args, Env []string
-	// Keep says which variables stay although they look like credentials.
-	Keep func(name string) bool
 	// Bundle is every root certificate that clients are to trust, in PEM: it stands
 	// where the system has its own.
 	Bundle []byte

@@ -53,9 +53,10 @@ func runs() int {
 			env = append(env, line)
 		}
 	}
+	env, _ = withoutSecrets(env, func(string) bool { return false })
 	split := func(name string) []string { return strings.Fields(os.Getenv(name)) }
 	c := Command{
-		Path: os.Args[1], Args: os.Args[1:], Env: env, Keep: func(string) bool { return false },
+		Path: os.Args[1], Args: os.Args[1:], Env: env,
 		Files: Files{
 			Dir: dir, Home: os.Getenv("HOME"), Path: os.Getenv("PATH"),
 			ReadOnly: split("RO"), ReadWrite: split("RW"), Hide: split("HIDE"), Never: split("NEVER"),
@@ -78,7 +79,7 @@ func runs() int {
 		return int(ended)
 	}
 	fmt.Fprintln(os.Stderr, "error:", err)
-	return Code(err)
+	return process.Code(err)
 }
 
 // withoutLandlock makes this kernel one that has none.

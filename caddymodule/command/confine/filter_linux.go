@@ -39,6 +39,17 @@ var forbidden = append([]uint32{
 	unix.SYS_SETTIMEOFDAY, unix.SYS_CLOCK_SETTIME, unix.SYS_CLOCK_ADJTIME, unix.SYS_SETHOSTNAME, unix.SYS_SETDOMAINNAME, unix.SYS_MOVE_PAGES, unix.SYS_MIGRATE_PAGES,
 }, forbiddenHere...)
 
+// modes are calls that give a file its mode, with the argument that it is.
+var modes = append([]struct{ number, mode uint32 }{
+	{unix.SYS_FCHMOD, 1}, {unix.SYS_FCHMODAT, 2}, {unix.SYS_FCHMODAT2, 2}, {unix.SYS_MKNODAT, 2},
+}, modesHere...)
+
+// opens are calls that give a mode to a file that they make; their flags are before it.
+var opens = append([]struct{ number, mode uint32 }{{unix.SYS_OPENAT, 3}}, opensHere...)
+
+// creates are the flags by which they make one: O_CREAT and the bit of O_TMPFILE.
+const creates = unix.O_CREAT | unix.O_TMPFILE&^unix.O_DIRECTORY
+
 // filter is the program that each system call of the command passes. What it does not
 // name is allowed: everything that would matter is also out of reach without it.
 func filter() ([]byte, error) {
@@ -59,6 +70,14 @@ func filter() ([]byte, error) {
 	}
 	p = on(p, unix.SYS_IOCTL, low(1), // typing for others at the terminal
 		equal(unix.TIOCSTI, 1), bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.TIOCLINUX, SkipFalse: 1}, fails(unix.EPERM))
+	for _, c := range modes { // files that make whoever starts them their owner
+		p = on(p, c.number, low(c.mode), bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: unix.S_ISUID | unix.S_ISGID, SkipFalse: 1}, fails(unix.EPERM))
+	}
+	for _, c := range opens {
+		p = on(p, c.number, low(c.mode-1), bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: creates, SkipFalse: 3},
+			low(c.mode), bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: unix.S_ISUID | unix.S_ISGID, SkipFalse: 1}, fails(unix.EPERM))
+	}
+	p = on(p, unix.SYS_OPENAT2, fails(unix.ENOSYS)) // its mode is in memory; programs then take openat
 	p = on(p, unix.SYS_PERSONALITY, low(0), equal(0, 3), equal(0x8, 2), equal(0xffffffff, 1), fails(unix.EPERM))
 	p = on(p, unix.SYS_SOCKET, // by family, type and protocol
 		low(0),

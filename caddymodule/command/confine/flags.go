@@ -10,10 +10,12 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/attache-proxy/attache/caddymodule/client"
 	"github.com/attache-proxy/attache/caddymodule/command/process"
+	"github.com/attache-proxy/attache/caddymodule/command/relay"
 )
 
 // AddFlags adds the options of a confined run.
@@ -37,8 +39,26 @@ type options struct {
 	tokenFile          string
 }
 
-// Asked reports whether a run is to be confined.
-func Asked(f *pflag.FlagSet) (bool, error) {
+// Prepare reports whether a run is to be confined, and makes the request one of such a
+// run: its clients find the proxy inside, and of the environment what looks like a
+// credential is gone, so that placeholders take its place.
+func Prepare(f *pflag.FlagSet, r *client.Request) (bool, error) {
+	confined, err := asked(f)
+	if !confined || err != nil {
+		return confined, err
+	}
+	kept, _ := f.GetStringArray("keep-env")
+	var left []string
+	r.Environ, left = withoutSecrets(r.Environ, func(name string) bool { return slices.Contains(kept, name) })
+	if verbose, _ := f.GetBool("verbose"); verbose && len(left) > 0 {
+		fmt.Fprintf(os.Stderr, "left out of its environment: %s\n", strings.Join(left, ", "))
+	}
+	r.Through = RelayURL()
+	return true, nil
+}
+
+// asked reads --confine.
+func asked(f *pflag.FlagSet) (bool, error) {
 	how, _ := f.GetString("confine")
 	switch how {
 	case "require", "best":
@@ -60,7 +80,6 @@ func read(f *pflag.FlagSet) (o options, err error) {
 	o.rw, _ = f.GetStringArray("rw")
 	o.ro, _ = f.GetStringArray("ro")
 	o.hide, _ = f.GetStringArray("hide")
-	o.keep, _ = f.GetStringArray("keep-env")
 	o.verbose, _ = f.GetBool("verbose")
 	o.tokenFile, _ = f.GetString("token-file")
 	procs, _ := f.GetString("max-procs")
@@ -89,37 +108,32 @@ func size(text string) (uint64, error) {
 	return n << shift, nil
 }
 
-// Build is the command of the options. The environment is what it gets, before names
-// that look like credentials are taken out: what it has because of us stays.
-func Build(f *pflag.FlagSet, r client.Request, env *client.Environment, path string, args []string) (c Command, err error) {
-	o, err := read(f)
+// Start runs the command of the options; see Run. Never are the proxy's files.
+func Start(cmd *cobra.Command, r client.Request, env *client.Environment, to relay.Proxy, never []string, path string, args []string) error {
+	o, err := read(cmd.Flags())
 	if err != nil {
-		return c, err
+		return process.Unready{Err: err}
 	}
 	dir, err := os.Getwd()
 	if err != nil {
-		return c, fmt.Errorf("the working directory: %w", err)
+		return process.Unready{Err: fmt.Errorf("the working directory: %w", err)}
 	}
 	if path, err = filepath.Abs(path); err != nil {
-		return c, err
+		return process.Unready{Err: err}
 	}
 	bundle, err := os.ReadFile(r.Files.Bundle)
 	if err != nil {
-		return c, err
+		return process.Unready{Err: err}
 	}
-	return Command{
+	return Run(Command{
 		Files: Files{
 			Dir: dir, Home: os.Getenv("HOME"), Path: os.Getenv("PATH"), ReadWrite: o.rw, ReadOnly: o.ro, Hide: o.hide,
-			Trust: []string{filepath.Dir(r.Files.Bundle)}, Never: notEmpty(o.tokenFile),
+			Trust: []string{filepath.Dir(r.Files.Bundle)}, Never: append(notEmpty(o.tokenFile), never...),
 		},
-		Path: path, Args: args, Env: env.Apply(r.Environ), Bundle: bundle,
-		Keep: func(name string) bool {
-			_, set := env.Set[name]
-			_, nameless := env.Nameless[name]
-			return set || nameless || slices.Contains(o.keep, name)
-		},
+		Path: path, Args: args, Env: env.Apply(r.Environ), Bundle: bundle, Proxy: to,
 		MaxDisk: o.maxDisk, MaxProcs: o.maxProcs, Best: o.best, Verbose: o.verbose,
-	}, nil
+		Say: func(line string) { fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", cmd.CommandPath(), line) },
+	})
 }
 
 func notEmpty(s string) []string {
@@ -127,15 +141,6 @@ func notEmpty(s string) []string {
 		return nil
 	}
 	return []string{s}
-}
-
-// Code is the exit code of what Run returned that is no process.Ended.
-func Code(err error) int {
-	var no *NotStarted
-	if errors.As(err, &no) {
-		return process.Code(err)
-	}
-	return process.Ours
 }
 
 var placeholders = regexp.MustCompile(`\{file\.([^{}]+)\}`)

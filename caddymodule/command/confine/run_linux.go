@@ -22,37 +22,39 @@ import (
 // process.Ended, or by the signal that ended it. An error that is no Ended means that
 // it was not started.
 func Run(c Command) error {
-	plan, left, err := c.plan()
+	plan, err := c.plan()
 	if err != nil {
-		return err
-	}
-	if len(left) > 0 && c.Verbose {
-		c.Say("left out of its environment: " + strings.Join(left, ", "))
+		return process.Unready{Err: err}
 	}
 	s := &sandbox{command: c, plan: plan, over: make(chan struct{})}
 	terminal := foreground()
 	defer terminal.takeBack()
 	defer s.tellRefused()
-	return process.Attend(s.start)
+	err = process.Attend(s.start)
+	var ended process.Ended
+	var unborn *NotStarted
+	if errors.As(err, &ended) || errors.As(err, &unborn) {
+		return err
+	}
+	return process.Unready{Err: err}
 }
 
 // plan is what the first process is told.
-func (c *Command) plan() (p *inside.Plan, left []string, err error) {
+func (c *Command) plan() (p *inside.Plan, err error) {
 	p = &inside.Plan{
 		Path: c.Path, MaxDisk: c.MaxDisk, MaxProcs: c.MaxProcs, Best: c.Best, Terminal: terminalFile(),
 	}
 	if err := see(p, c.Files); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	p.Files = systemFiles(c.Bundle)
 	program, err := filter()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	p.Filter = string(program)
-	env, left := withoutSecrets(c.Env, c.Keep)
-	p.Env, p.Args = withDirectory(env, c.Files.Dir), c.Args
-	return p, left, nil
+	p.Env, p.Args = withDirectory(c.Env, c.Files.Dir), c.Args
+	return p, nil
 }
 
 // withDirectory says the working directory as the user knows it.

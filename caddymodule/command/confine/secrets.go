@@ -2,6 +2,7 @@ package confine
 
 import (
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -61,12 +62,15 @@ var channels = []string{
 	"AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG", "AZURE_CONFIG_DIR", "NETRC", "PGPASSFILE", "VAULT_ADDR", "BW_SESSION", "ATTACHE_ADMIN", "ATTACHE_ADMIN_TOKEN", "ATTACHE_TOKEN",
 }
 
+// signedIn is a URL with a password in it.
+var signedIn = regexp.MustCompile(`://[^/@\s]*:[^/@\s]+@`)
+
 // withoutSecrets leaves such variables out of an environment; kept are names that stay.
 // It returns the names of those that it left out.
 func withoutSecrets(environ []string, kept func(name string) bool) (out, left []string) {
 	for _, line := range environ {
-		name, _, _ := strings.Cut(line, "=")
-		if isSecret(name) && !kept(name) {
+		name, value, _ := strings.Cut(line, "=")
+		if (isSecret(name) || signedIn.MatchString(value)) && !kept(name) {
 			left = append(left, name)
 			continue
 		}

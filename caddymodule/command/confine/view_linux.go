@@ -17,7 +17,7 @@ import (
 
 // systemDirs are what a command may read of the system: programs, libraries, settings.
 var systemDirs = []string{
-	"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix/store", "/gnu/store",
+	"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix/store", "/gnu/store", "/home/linuxbrew/.linuxbrew",
 	"/run/current-system", "/var/lib/alternatives", cgroups, "/sys/devices/system/cpu", "/sys/devices/system/node",
 }
 
@@ -54,7 +54,7 @@ func see(plan *inside.Plan, f Files) error {
 	plan.Writable = slices.Clone(plan.Private)
 	plan.Links = []inside.Link{{At: "/var/run", To: "/run"}, {At: "/var/lock", To: "/run/lock"}}
 	v.system()
-	v.tools(f.Path)
+	v.tools(f.Path, dir)
 	for _, at := range f.Trust {
 		v.add(at, false)
 	}
@@ -133,7 +133,7 @@ func isCgroup2(at string) bool {
 }
 
 // tools are programs in the home: the known places, and what PATH names there.
-func (v *view) tools(path string) {
+func (v *view) tools(path, work string) {
 	if v.home == "" {
 		return
 	}
@@ -142,7 +142,7 @@ func (v *view) tools(path string) {
 	}
 	for _, dir := range filepath.SplitList(path) {
 		real, err := filepath.EvalSymlinks(dir)
-		if err == nil && within(real, v.home) && real != v.home {
+		if err == nil && within(real, v.home) && real != v.home && !within(filepath.Clean(dir), work) { // there an earlier run may have put a link
 			v.add(real, false)
 		}
 	}
@@ -178,6 +178,9 @@ func (v *view) give(dir, at string, writable bool) error {
 	real, err := filepath.EvalSymlinks(at)
 	if err != nil {
 		return err
+	}
+	if work, err := filepath.EvalSymlinks(dir); err == nil && !within(real, work) && (within(at, dir) || within(at, work)) {
+		return fmt.Errorf("a symbolic link leads out of the working directory, to %s: an earlier run may have put it there. Give that by its own name, if you mean it", real)
 	}
 	for _, kernel := range []string{"/proc", "/sys", "/dev"} {
 		if within(real, kernel) || within(kernel, real) {

@@ -26,9 +26,19 @@ func Find(name string) (path string, err error) {
 	return path, err
 }
 
+// Unready is an error of what had to be there before the command could start.
+type Unready struct{ Err error }
+
+func (e Unready) Error() string { return e.Err.Error() }
+func (e Unready) Unwrap() error { return e.Err }
+
 // Code is the exit code for a command that did not run.
 func Code(err error) int {
-	if errors.Is(err, ErrNotFound) {
+	var unready Unready
+	switch {
+	case errors.As(err, &unready):
+		return Ours
+	case errors.Is(err, ErrNotFound):
 		return notFound
 	}
 	return notStarted

@@ -99,14 +99,19 @@ func (p *Plan) mounts() error {
 
 // bind makes a file or directory appear, with everything that is mounted below.
 func (m *Mount) bind() error {
-	info, err := os.Stat(before + m.From)
+	from, err := held(before + m.From)
 	if err != nil {
-		return reason(err)
-	}
-	if err := place(after+m.To, info.IsDir()); err != nil {
 		return err
 	}
-	if err := syscall.Mount(before+m.From, after+m.To, "", syscall.MS_BIND|syscall.MS_REC, ""); err != nil {
+	defer func() { _ = syscall.Close(from) }()
+	var info syscall.Stat_t
+	if err := syscall.Fstat(from, &info); err != nil {
+		return err
+	}
+	if err := place(after+m.To, info.Mode&syscall.S_IFMT == syscall.S_IFDIR); err != nil {
+		return err
+	}
+	if err := syscall.Mount(before+"/proc/self/fd/"+strconv.Itoa(from), after+m.To, "", syscall.MS_BIND|syscall.MS_REC, ""); err != nil {
 		return named("mount --bind", err)
 	}
 	set := uint64(attrNoSUID)
@@ -117,6 +122,22 @@ func (m *Mount) bind() error {
 		set |= attrReadOnly
 	}
 	return setAttributes(after+m.To, set, true)
+}
+
+// held is a descriptor of a path that has no symbolic links: it was without when the
+// plan was made, and another run in the same directory might have put one there since.
+func held(at string) (fd int, err error) {
+	name, err := syscall.BytePtrFromString(at)
+	if err != nil {
+		return 0, err
+	}
+	how := struct{ flags, mode, resolve uint64 }{flags: oPath | syscall.O_CLOEXEC, resolve: noSymlinks}
+	dir := atFDCWD
+	n, _, errno := syscall.Syscall6(sysOpenat2, uintptr(dir), uintptr(unsafe.Pointer(name)), uintptr(unsafe.Pointer(&how)), unsafe.Sizeof(how), 0, 0)
+	if errno != 0 {
+		return 0, named("openat2 (Linux 5.6)", errno)
+	}
+	return int(n), nil
 }
 
 // place makes what something is mounted on, where it is not there.
@@ -251,6 +272,8 @@ const (
 	attrNoDev    = 0x4
 
 	sysMountSetattr = 442
+	sysOpenat2      = 437
+	noSymlinks      = 4 // RESOLVE_NO_SYMLINKS
 	atFDCWD         = -100
 	atRecursive     = 0x8000
 )

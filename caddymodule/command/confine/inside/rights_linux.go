@@ -38,7 +38,7 @@ func (p *Plan) giveAway() (lacks string, err error) {
 			return "", named("--max-procs", err)
 		}
 	}
-	if err := syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}); err != nil {
+	if err := syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{Cur: 1, Max: 1}); err != nil { // 0 would still start a program of the host's (core(5))
 		return "", named("setrlimit", err)
 	}
 	if err := prctl(prSetNoNewPrivs, 1, 0); err != nil {
