@@ -1,7 +1,6 @@
 package confine
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -86,7 +85,6 @@ type caught struct {
 // opened is a tunnel.
 type opened struct {
 	net.Conn
-	said *bufio.Reader
 	down sync.WaitGroup
 }
 
@@ -132,7 +130,7 @@ func (g *caught) begin() (said []byte, err error) {
 	if clientFirst(g.to.Port()) {
 		turn = clientsTurn
 	}
-	first := make([]byte, 16<<10)
+	first := make([]byte, 1<<10) // the rest of a hello is read by who reads it
 	_ = g.client.SetReadDeadline(time.Now().Add(turn))
 	n, err := g.client.Read(first)
 	if errors.Is(err, os.ErrDeadlineExceeded) && !clientFirst(g.to.Port()) {
@@ -203,14 +201,11 @@ func (g *caught) open(said []byte) error {
 		defer func() { _ = c.Close() }()
 		return g.proxyRefused(refused, said)
 	}
-	g.up = &opened{Conn: c, said: ahead}
+	g.up = &opened{Conn: c}
 	g.up.down.Go(func() {
-		if n := ahead.Buffered(); n > 0 {
-			b, _ := ahead.Peek(n)
-			if _, err := g.client.Write(b); err != nil {
-				_ = c.Close()
-				return
-			}
+		if _, err := g.client.Write(ahead); err != nil {
+			_ = c.Close()
+			return
 		}
 		if _, err := io.Copy(g.client, c); err != nil {
 			_ = g.client.SetLinger(0) // broken off there, broken off here

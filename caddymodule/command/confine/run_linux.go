@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -27,6 +28,7 @@ func Run(c Command) error {
 		return process.Unready{Err: err}
 	}
 	s := &sandbox{command: c, plan: plan, over: make(chan struct{})}
+	debug.SetGCPercent(40) // what we keep is little, and goes on for as long as the command
 	terminal := foreground()
 	defer terminal.takeBack()
 	defer s.tellRefused()

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 )
 
 // Serve is Start for a listener that the run's programs alone can reach. at is where
@@ -16,20 +17,20 @@ func Serve(l *net.TCPListener, at *url.URL, to Proxy) *Relay {
 	return r
 }
 
-// Tunnel asks the proxy for a tunnel to host:port, as the agent. What the other end
-// has said already is in the reader. Where the proxy refuses, its answer is returned,
+// Tunnel asks the proxy for a tunnel to host:port, as the agent. Said is what
+// the other end has said already. Where the proxy refuses, its answer is returned,
 // whose body must be closed.
-func (p *Proxy) Tunnel(ctx context.Context, target string) (c net.Conn, said *bufio.Reader, refused *http.Response, err error) {
+func (p *Proxy) Tunnel(ctx context.Context, target string) (c net.Conn, said []byte, refused *http.Response, err error) {
 	if c, err = p.Dial(ctx); err != nil {
 		return nil, nil, nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 	h := head{text: []byte("CONNECT " + target + " HTTP/1.1\r\nHost: " + target + "\r\n\r\n")}
 	h.says(p)
-	said = bufio.NewReaderSize(c, 4<<10)
+	r := bufio.NewReaderSize(c, 1<<10)
 	var res *http.Response
 	if _, err = c.Write(h.text); err == nil {
-		res, err = http.ReadResponse(said, &http.Request{Method: http.MethodConnect})
+		res, err = http.ReadResponse(r, &http.Request{Method: http.MethodConnect})
 	}
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
@@ -42,7 +43,8 @@ func (p *Proxy) Tunnel(ctx context.Context, target string) (c net.Conn, said *bu
 		saw(http.MethodConnect, target, res.StatusCode == http.StatusOK)
 	}
 	if res.StatusCode/100 != 2 {
-		return c, said, res, nil
+		return c, nil, res, nil
 	}
-	return c, said, nil, nil
+	said, _ = r.Peek(r.Buffered())
+	return c, slices.Clone(said), nil, nil
 }
