@@ -45,7 +45,7 @@ func (x *exchange) ask(body *approval.Body) error {
 		return permissionEnded(x.call)
 	}
 	x.call.waits.Store(true)
-	a, err := x.r.approvals.Decide(x.req.Context(), &approval.Hold{Request: x.described(body), Wait: d.Ask.Wait, Bytes: int64(len(body.Read)), Gone: gone, May: x.may})
+	a, err := x.r.approvals.Decide(x.req.Context(), &approval.Hold{Describe: func() *approval.Request { return x.described(body) }, Wait: d.Ask.Wait, Bytes: int64(len(body.Read)), Gone: gone, May: x.may})
 	x.call.waits.Store(false)
 	x.call.approval.Store(&a.ID)
 	x.call.ends(nil)

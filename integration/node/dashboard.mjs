@@ -174,6 +174,32 @@ await step('bad day', async () => {
   await page.getByText('No agent yet.').waitFor();
 });
 
+// --- a person decides ------------------------------------------------------------
+
+await step('approvals', async () => {
+  const asks = (await api('GET', '/agents?name=walker')).items[0];
+  const [of] = (await api('GET', '/accounts?limit=500')).items.filter((a) => !a.read_only);
+  const grant = await api('POST', `/agents/${asks.id}/grants`, { account_id: of.id, scopes: ['read', 'write'], operations: ['ask POST /api/** wait 5m', 'allow read'] });
+  const send = () => fetch(`${PROXY}/files/api/whoami`, { method: 'POST', headers: { Authorization: `Bearer ${agent}`, 'Content-Type': 'text/plain' }, body: 'what the agent wants <b>now</b>' });
+  await page.getByRole('link', { name: 'Approvals' }).click();
+  await page.getByText('Nothing waits.').waitFor();
+  const first = send();
+  await page.getByText('what the agent wants <b>now</b>').waitFor(); // it comes by itself, and as text
+  await look(page, 'approvals, waiting');
+  await page.getByRole('button', { name: /^Approve once/ }).click();
+  if (((await first).headers.get('attache-error') || '').startsWith('approval')) fail('after a yes the agent gets', (await first).headers.get('attache-error'));
+  await page.getByText('Nothing waits.').waitFor();
+  const second = send();
+  await page.getByRole('button', { name: /^Deny/ }).click();
+  await page.getByLabel('Why').fill('not now');
+  await page.keyboard.press('Enter');
+  const said = await (await second).json();
+  if (said.code !== 'approval_denied' || !said.detail.includes('not now')) fail('after a no the agent gets', JSON.stringify(said));
+  await page.getByRole('row', { name: /Denied/ }).getByRole('link').click();
+  await page.getByText('not now').waitFor();
+  await api('DELETE', `/agents/${asks.id}/grants/${grant.id}`);
+});
+
 // --- the other pages' actions ----------------------------------------------------
 
 await step('webhooks', async () => {
@@ -301,10 +327,11 @@ await page.context().close();
 
 const [account] = (await api('GET', '/accounts?limit=500')).items.filter((a) => !a.read_only);
 const walker = (await api('GET', '/agents?name=walker')).items[0];
+const asked = (await api('GET', '/approvals')).items[0];
 const hook = (await api('GET', '/webhooks')).items[0];
 const pages = {
   home: '', connect: 'connect', 'connect, found': 'connect?q=gogle+calender', 'connect, none': 'connect?q=qqqqqqq', 'connect, key': 'connect/stripe', 'connect, sign-in': 'connect/files', 'connect, scopes': 'connect/github', accounts: 'accounts',
-  account: `accounts/${account?.id}`, agents: 'agents', agent: `agents/${walker?.id}`, connectors: 'connectors', connector: 'connectors/files', 'new connector': 'connectors/new', audit: 'audit', 'audit, refused': 'audit?outcome=refused',
+  account: `accounts/${account?.id}`, agents: 'agents', agent: `agents/${walker?.id}`, connectors: 'connectors', connector: 'connectors/files', 'new connector': 'connectors/new', approvals: 'approvals', approval: `approvals/${asked?.id}`, audit: 'audit', 'audit, refused': 'audit?outcome=refused',
   webhooks: 'webhooks', webhook: `webhooks/${hook?.id}`, apps: 'apps', presigned: 'presigned', tokens: 'tokens', organisations: 'organisations', settings: 'settings', 'no such page': 'nowhere', 'no such account': 'accounts/acc_nosuch',
 };
 await Promise.all([1280, 390].map((width) => step(width, async () => {

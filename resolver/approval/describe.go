@@ -66,7 +66,9 @@ func Describe(s *Sent) *Request {
 	r.Operation, r.Effect, r.Resource = s.line(does.Name), does.Effect.String(), s.line(does.Resource)
 	r.URL = s.hidden(s.Target + path)
 	if len(s.Does.Does) == 1 {
-		r.Allow, _ = rule.Exactly(s.Does.Does[0])
+		if r.Allow, _ = rule.Exactly(s.Does.Does[0]); s.hidden(r.Allow) != r.Allow {
+			r.Allow = ""
+		}
 	}
 	r.Flight = !s.Whole
 	r.Act, r.Place = act(r, s.Does), place(r)

@@ -88,7 +88,8 @@ func (d *Desk) Held() int {
 
 // Hold is a request that is to be held.
 type Hold struct {
-	Request *Request
+	Describe func() *Request
+	Request  *Request // by Describe
 	// Wait is how long at most; zero is not at all.
 	Wait time.Duration
 	// Bytes are kept of its body meanwhile.
@@ -103,9 +104,9 @@ type Hold struct {
 
 // Decide returns when the request may be sent, with what the answer was, or refuses it:
 // with a *refusal.Refusal, or with the error of ctx where the agent hung up.
-func (d *Desk) Decide(ctx context.Context, h *Hold) (Approval, error) {
+func (d *Desk) Decide(ctx context.Context, h *Hold) (*Approval, error) {
 	h.until = time.Now().Add(h.Wait)
-	a, filed, err := d.store.FileApproval(ctx, h.Request)
+	a, filed, err := d.file(ctx, h)
 	if err != nil {
 		if ctx.Err() != nil {
 			return a, ctx.Err()
@@ -118,7 +119,27 @@ func (d *Desk) Decide(ctx context.Context, h *Hold) (Approval, error) {
 			return a, err
 		}
 	}
-	return a, d.settled(ctx, h, &a)
+	return a, d.settled(ctx, h, a)
+}
+
+// file describes the request and asks, on a stack of its own: that of a request that waits
+// stays small.
+func (d *Desk) file(ctx context.Context, h *Hold) (a *Approval, filed bool, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() {
+			if p := recover(); p != nil {
+				a, err = new(Approval), fmt.Errorf("describing a request: %v", p)
+			}
+		}()
+		h.Request = h.Describe()
+		var found Approval
+		found, filed, err = d.store.FileApproval(ctx, h.Request)
+		a = &found
+	}()
+	<-done
+	return a, filed, err
 }
 
 // settled lets a request go on, or says why not.
@@ -153,7 +174,7 @@ func (d *Desk) settled(ctx context.Context, h *Hold, a *Approval) error {
 
 // await waits for an answer. It returns the approval as it stands, pending where the wait
 // is over, or why nothing is waited for any more.
-func (d *Desk) await(ctx context.Context, h *Hold, a Approval, filed bool) (Approval, error) {
+func (d *Desk) await(ctx context.Context, h *Hold, a *Approval, filed bool) (*Approval, error) {
 	woken := make(chan struct{}, 1)
 	if h.Wait <= 0 || !d.enter(h, a.ID, woken, filed) {
 		return d.leftOpen(ctx, h, a)
@@ -209,23 +230,24 @@ func (d *Desk) again(woken chan struct{}) {
 
 // leftOpen is a question for which nobody waits. One that can be answered only while
 // somebody does is withdrawn.
-func (d *Desk) leftOpen(ctx context.Context, h *Hold, a Approval) (Approval, error) {
+func (d *Desk) leftOpen(ctx context.Context, h *Hold, a *Approval) (*Approval, error) {
 	if a.Flight && a.Stands(time.Now()) == Pending {
 		d.withdraw(ctx, a.ID)
-		return a, h.tooLong(&a)
+		return a, h.tooLong(a)
 	}
 	return a, nil
 }
 
 // now reads how an approval stands, a few at a time.
-func (d *Desk) now(ctx context.Context, id string) (Approval, error) {
+func (d *Desk) now(ctx context.Context, id string) (*Approval, error) {
 	select {
 	case d.looking <- struct{}{}:
 		defer func() { <-d.looking }()
 	case <-ctx.Done():
-		return Approval{}, ctx.Err()
+		return nil, ctx.Err()
 	}
-	return d.store.ApprovalNow(ctx, id)
+	a, err := d.store.ApprovalNow(ctx, id)
+	return &a, err
 }
 
 // withdraw ends a question although the agent is gone. Where it cannot be, it ends by
