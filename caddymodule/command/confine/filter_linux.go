@@ -1,8 +1,9 @@
+//go:build amd64 || arm64
+
 package confine
 
 import (
 	"encoding/binary"
-	"runtime"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -121,6 +122,3 @@ func equal(value uint32, over uint8) bpf.Instruction {
 func low(arg uint32) bpf.Instruction { return bpf.LoadAbsolute{Off: off(arg), Size: 4} }
 
 func fails(e unix.Errno) bpf.Instruction { return bpf.RetConstant{Val: retErrno | uint32(e)} }
-
-// filterable reports whether this architecture's numbers are known here.
-func filterable() bool { return runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64" }
