@@ -32,11 +32,11 @@ func AddFlags(f *pflag.FlagSet) {
 
 // options are those that were given.
 type options struct {
-	best               bool
-	rw, ro, hide, keep []string
-	maxProcs, maxDisk  uint64
-	verbose            bool
-	tokenFile          string
+	best              bool
+	rw, ro, hide      []string
+	maxProcs, maxDisk uint64
+	verbose           bool
+	tokenFile         string
 }
 
 // Prepare reports whether a run is to be confined, and makes the request one of such a

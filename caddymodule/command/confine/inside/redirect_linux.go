@@ -22,7 +22,7 @@ func redirect() error {
 	table, chain := text("attache"), text("out")
 	hook := append(attribute(1, be32(3)), attribute(2, be32(uint32(0xffffffff-99)))...) // output, -100
 	batch := append(message(0x10, syscall.NLM_F_REQUEST, batchHead()),
-		message(nft|0, create, append(inet(), attribute(1, table)...))...)
+		message(nft, create, append(inet(), attribute(1, table)...))...)
 	batch = append(batch, message(nft|3, create, join(inet(), attribute(1, table), attribute(3, chain), nested(4, hook), attribute(7, text("nat"))))...)
 	rules := [][]byte{
 		join(metaIs(metaNFProto, 2), payloadIs(1, 16, []byte{127}), accept()),
@@ -39,7 +39,7 @@ func redirect() error {
 
 // Numbers of linux/netfilter/nf_tables.h and nfnetlink.h.
 const (
-	nft         = 10 << 8 // the subsystem
+	nft         = 10 << 8 // the subsystem, and its first message
 	metaNFProto = 15
 	metaL4Proto = 16
 	register    = 1 // NFT_REG_1
