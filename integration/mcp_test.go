@@ -40,8 +40,24 @@ func TestMCP(t *testing.T) {
 	if a := mcpCall(t, at, token, "multi-greet", `{"name":"Zoe"}`); a.Heard != 3 || a.Spread < 1500 {
 		t.Errorf("multi-greet: %d notifications over %d ms, want 3 over 2000: they were held back", a.Heard, a.Spread)
 	}
+	// By rules: what would be refused is not offered, and is refused.
+	v.rules(t, bot, "allow read", "allow tools/call greet")
+	if a := mcpCall(t, at, token, "greet", `{"name":"Zoe"}`); a.Said != "Hello, Zoe!" || !slices.Equal(a.Tools, []string{"greet"}) {
+		t.Errorf("greet by a rule = %+v", a)
+	}
+	if a := mcpCall(t, at, token, "multi-greet", `{"name":"Zoe"}`); !strings.Contains(a.Error, "operation_denied") {
+		t.Errorf("multi-greet against the rules = %+v", a)
+	}
 	if strings.Contains(v.Log.String(), "demo_session") {
 		t.Error("the log has a cookie of the service")
+	}
+}
+
+// rules gives the one grant of an agent rules.
+func (v *vaulted) rules(t testing.TB, agent string, rules ...string) {
+	t.Helper()
+	for _, g := range v.call(t, 200, "GET", "/agents/"+agent+"/grants", nil)["items"].([]any) {
+		v.call(t, 200, "PATCH", "/agents/"+agent+"/grants/"+g.(map[string]any)["id"].(string), map[string]any{"operations": rules})
 	}
 }
 
@@ -89,6 +105,16 @@ func TestMCPEras(t *testing.T) {
 		}
 		if a := mcpCallBy(t, "mcp2.mjs", at, token, "route", `{"tenant":"acme"}`); a.Said != "acme by acme, tools/call route of 2026-07-28" {
 			t.Errorf("%s: the headers of a call are lost: %+v", era, a)
+		}
+	}
+	v.rules(t, bot, "allow read", "allow tools/call whoami")
+	for _, era := range []string{"strict", "lenient", "before"} {
+		at := v.URL + "/" + era + "/mcp"
+		if a := mcpCallBy(t, "mcp2.mjs", at, token, "whoami", ""); !slices.Equal(a.Tools, []string{"whoami"}) || a.Said == "" {
+			t.Errorf("%s: by rules the newer client gets %+v", era, a)
+		}
+		if a := mcpCallBy(t, "mcp2.mjs", at, token, "route", `{"tenant":"acme"}`); a.Said != "" {
+			t.Errorf("%s: a tool against the rules answers %+v", era, a)
 		}
 	}
 }

@@ -46,6 +46,9 @@ func (r *Resolver) Send(req *http.Request, call *Call) (*http.Response, error) {
 		return nil, err
 	}
 	res, err := x.send()
+	if err == nil {
+		x.listed(res)
+	}
 	switch {
 	case !x.body.Keeps() && x.release == nil:
 	case err != nil:
@@ -304,6 +307,9 @@ func (x *exchange) outgoing() *outgoing {
 	out.RequestURI, out.Close = "", false
 	if c := x.call.Connector; c != nil && c.Scrub {
 		scrub.Widen(out.Method, out.Header)
+	}
+	if x.call.deed.lists() {
+		out.Header["Accept-Encoding"] = []string{"identity"}
 	}
 	return o
 }

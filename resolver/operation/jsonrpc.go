@@ -141,6 +141,15 @@ func (m *message) does() (d rule.Does, err error) {
 	return d, nil
 }
 
+// Offered is what it would be to use what an MCP server offers: method is tools/call,
+// prompts/get or resources/read.
+func Offered(method, name string) (does rule.Does, ok bool) {
+	m := message{mcp: true, method: method, hasMethod: true}
+	m.targets[goesBy[method]] = name
+	does, err := m.does()
+	return does, err == nil
+}
+
 // goesBy is which of targets a method is of.
 var goesBy = map[string]int{"tools/call": 0, "prompts/get": 0, "resources/read": 1, "resources/subscribe": 1, "resources/unsubscribe": 1}
 
