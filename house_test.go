@@ -108,7 +108,7 @@ var siblings = map[string][]string{
 	"resolver/rule":                 {},
 	"resolver/record":               {"resolver/rule"},
 	"resolver/reach":                {"resolver/rule"},
-	"resolver/listing":              {"resolver/outcome"},
+	"resolver/listing":              {"resolver/operation", "resolver/outcome", "resolver/rule"},
 	"resolver/spool":                {"resolver/limit"},
 	"resolver/outcome":              {},
 	"resolver/reindex":              {},

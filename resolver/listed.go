@@ -2,12 +2,9 @@ package resolver
 
 import (
 	"net/http"
-	"slices"
 
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/resolver/listing"
-	"github.com/attache-proxy/attache/resolver/operation"
-	"github.com/attache-proxy/attache/resolver/rule"
 )
 
 // lists reports a call to a server of the Model Context Protocol whose grant has rules that
@@ -18,19 +15,7 @@ func (d *deed) lists() bool {
 
 // listed filters what the service offers.
 func (x *exchange) listed(res *http.Response) {
-	d := x.call.deed
-	if !d.lists() {
-		return
+	if d := x.call.deed; d.lists() {
+		listing.Filter(res, listing.Asked(d.done.Load()), listing.By(d.rules, d.head.Path))
 	}
-	answersList := false
-	if request := d.done.Load(); request != nil {
-		answersList = slices.ContainsFunc(request.Does, func(one rule.Does) bool {
-			return one.Name == "tools/list" || one.Name == "prompts/list" || one.Name == "resources/list"
-		})
-	}
-	listing.Filter(res, answersList, func(method, name string) bool {
-		does, ok := operation.Offered(method, name)
-		said := d.rules.Decide(&rule.Request{Methods: []string{http.MethodPost}, Path: d.head.Path, Does: []rule.Does{does}})
-		return ok && (said.Allowed || said.Ask != nil)
-	})
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/attache-proxy/attache/resolver/failure"
 	"github.com/attache-proxy/attache/resolver/outcome"
 )
 
@@ -21,7 +22,7 @@ func (x *exchange) trip(out *http.Request) (*http.Response, error) {
 	}
 	for try := 0; ; try++ {
 		res, err := x.timed(out, a.Limits.Timeout)
-		if try >= a.Limits.Retries || !x.repeatable(out) || !worthRepeating(res, err) || out.Context().Err() != nil {
+		if try >= a.Limits.Retries || !failure.Repeatable(out) || !failure.WorthRepeating(res, err) || out.Context().Err() != nil {
 			return res, err
 		}
 		if res != nil {
@@ -36,26 +37,6 @@ func (x *exchange) trip(out *http.Request) (*http.Response, error) {
 			}
 		}
 	}
-}
-
-// repeatable reports a request that may be sent twice (RFC 9110 §9.2.2) and can be.
-func (x *exchange) repeatable(out *http.Request) bool {
-	switch out.Method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete:
-		return out.Body == nil || out.Body == http.NoBody || out.GetBody != nil
-	}
-	return false
-}
-
-func worthRepeating(res *http.Response, err error) bool {
-	if err != nil {
-		return true
-	}
-	switch res.StatusCode {
-	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return true
-	}
-	return false
 }
 
 // timed ends a request whose answer has not begun after d; zero is never. Once it
