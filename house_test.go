@@ -130,6 +130,7 @@ var siblings = map[string][]string{
 	"providers/sign/sigv4":          {"providers/expr"},
 
 	"caddymodule/command/confine":  {"caddymodule/client", "caddymodule/command/process", "caddymodule/command/relay"},
+	"caddymodule/admin/budgets":    {"caddymodule/admin/rest", "caddymodule/admin/signin"},
 	"caddymodule/admin/operations": {"caddymodule/admin/rest", "caddymodule/admin/signin"},
 	"providers/operations":         {"providers/normal"},
 	"providers/operations/import":  {"providers", "providers/operations"},

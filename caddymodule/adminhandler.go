@@ -67,7 +67,7 @@ func (h *AdminHandler) Provision(ctx caddy.Context) error {
 	h.api = admin.New(admin.Config{
 		Vault: app.vault, Catalogue: backend, Tester: backend, Connections: backend, Storage: backend, Declared: backend, MCP: connect.MCPFinder(app.guard), Egress: *app.guard,
 		HTTP: app.guardedClient(30 * time.Second), Hosts: h.Hosts, TrustSocket: h.TrustSocket, OIDC: people,
-		SigningKeys: app.signingKeys, Operations: (*providers.Connector).Operations, Explainer: backend,
+		SigningKeys: app.signingKeys, Operations: (*providers.Connector).Operations, Explainer: backend, Budgets: backend,
 		PublicURL: app.publicURL, Links: app.ConnectLinks,
 		Version: version.Get().Version, WebhookFailed: app.metrics.Webhook, Log: slog.New(zapslog.NewHandler(ctx.Logger().Core())),
 	})

@@ -21,6 +21,7 @@ import (
 	"github.com/attache-proxy/attache/providers/oauth"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/approval"
+	"github.com/attache-proxy/attache/resolver/budget"
 	"github.com/attache-proxy/attache/resolver/egress"
 	"github.com/attache-proxy/attache/resolver/limit"
 	"github.com/attache-proxy/attache/resolver/vault"
@@ -93,6 +94,8 @@ type App struct {
 	approvals   *approval.Desk // nil without a vault
 	unhear      func()
 	guard       *egress.Guard
+	budgets     *budget.Keeper
+	plans       []*budget.Plan // of the configuration's agents and grants; some nil
 	set         *connectors.Set
 
 	sample    *sample.Sampler

@@ -179,12 +179,14 @@ func (a *App) buildAgent(name string, c *config.Agent) error {
 		if err != nil {
 			return fmt.Errorf("agent %s: %w", name, err)
 		}
+		a.plans = append(a.plans, budgets)
 		grants = append(grants, resolver.Grant{Connector: g.Connector, Account: g.Account, Write: g.Write, Presign: g.Presign, Placeholder: g.Placeholder, Operations: rules, Budgets: budgets})
 	}
 	budgets, err := config.AgentBudgets(name, c)
 	if err != nil {
 		return fmt.Errorf("agent %s: %w", name, err)
 	}
+	a.plans = append(a.plans, budgets)
 	if err := a.static.AddAgent(name, tokens, grants); err != nil {
 		return err
 	}

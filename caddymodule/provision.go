@@ -86,6 +86,7 @@ func (a *App) buildResolver(base []*providers.Connector) error {
 		TokenTimeout: a.tokenTimeout(),
 	}
 	directory := a.buildDirectory(cache)
+	a.openBudgets(cache)
 	a.resolver = resolver.New(resolver.Config{
 		Index:       index,
 		Directory:   directory,
@@ -99,7 +100,7 @@ func (a *App) buildResolver(base []*providers.Connector) error {
 		Running:     &underWay,
 		Approvals:   a.approvals,
 		Operations:  (*providers.Connector).Operations,
-		Budgets:     a.budgets(cache),
+		Budgets:     a.budgets,
 	})
 	a.health = &health.Health{Checks: a.checks(cache)}
 	return nil

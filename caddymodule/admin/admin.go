@@ -26,6 +26,7 @@ import (
 	"github.com/attache-proxy/attache/caddymodule/admin/api"
 	"github.com/attache-proxy/attache/caddymodule/admin/approvals"
 	"github.com/attache-proxy/attache/caddymodule/admin/audit"
+	"github.com/attache-proxy/attache/caddymodule/admin/budgets"
 	"github.com/attache-proxy/attache/caddymodule/admin/keydirectory"
 	"github.com/attache-proxy/attache/caddymodule/admin/operations"
 	"github.com/attache-proxy/attache/caddymodule/admin/overview"
@@ -85,6 +86,8 @@ type Config struct {
 	Explainer explain.Explainer
 	// Operations finds connectors' tables; nil means that none has one.
 	Operations resolver.Tables
+	// Budgets knows what is used of them; nil means that nobody does.
+	Budgets budgets.Source
 	// Version of the program, for the OpenAPI document.
 	Version string
 	Log     *slog.Logger
@@ -119,6 +122,7 @@ func New(c Config) *Admin {
 	operations.Mount(a.rest, a.turns)
 	webhooks.Mount(a.rest)
 	approvals.Mount(a.rest)
+	budgets.Mount(a.rest, c.Budgets)
 	a.rest.Finish()
 	a.handler = a.rooms(c, guard)
 	return a

@@ -17,7 +17,7 @@ func noun(name, usage, short, long string, calls []call, more ...*cobra.Command)
 
 // nouns are the resources of the REST API that have no more to them on the command
 // line than their operations.
-var nouns = []caddycmd.Command{appsCommand, linksCommand, webhooksCommand, tokensCommand, settingsCommand, usageCommand, healthCommand}
+var nouns = []caddycmd.Command{appsCommand, linksCommand, webhooksCommand, tokensCommand, settingsCommand, usageCommand, budgetsCommand, healthCommand}
 
 var (
 	organisation = member{option: "organisation", name: "organisation", help: "Whose it is (default: the admin token's own)"}
@@ -130,6 +130,18 @@ Examples:
 	{use: "account ID|CONNECTOR:NAME", short: "Calls, errors and bytes of an account by day, and its most used paths", method: http.MethodGet, path: "/accounts/{}/usage", sends: []member{
 		{option: "start", name: "start", help: "The first day: 2026-11-01"}, {option: "end", name: "end", help: "The last day"}}},
 	countsOf("agents", "agent"), countsOf("accounts", "account"), countsOf("connectors", "connector"),
+})
+
+var budgetsCommand = noun("budgets", "list", "Says how budgets stand", `
+Budgets are lines of agents, accounts and grants: see docs/budgets.md.
+
+Examples:
+
+  attache budgets list
+  attache budgets list --agent-id agt_0sgcas7
+`, []call{
+	{use: "list", short: "What was used of which budget, and when it begins anew", method: http.MethodGet, path: "/budgets", whole: true, columns: []string{"OF=owner_kind", "NAME=owner", "BUDGET=budget", "USED=shown", "ANEW=resets_at"},
+		sends: []member{{option: "agent-id", name: "agent_id", help: "Only those of an agent and its grants"}, {option: "account-id", name: "account_id", help: "Only those of an account and its grants"}}},
 })
 
 // countsOf is a call that counts by agent, account or connector.

@@ -79,7 +79,7 @@ func (d *Directory) addPermit(ctx context.Context, e *permitEntry, p *vault.Open
 			g.Operations = g.Operations.OnlyReading()
 		}
 	}
-	g.Budgets = budget.Of(budget.Owner{Kind: "grant", ID: p.Grant.ID, Name: p.Grant.ID + " (" + a.Connector.Key + ":" + a.Name + ")"}, p.Grant.Budgets)
+	g.Budgets = budget.Of(budget.Owner{Kind: "grant", ID: p.Grant.ID, Name: p.Grant.ID + " (" + a.Connector.Key + ":" + a.Name + ")", Organisation: p.Grant.Organisation}, p.Grant.Budgets)
 	e.granted = append(e.granted, g)
 	e.accounts = append(e.accounts, a)
 	if end := p.Grant.ExpiresAt; !end.IsZero() && (e.until.IsZero() || end.Before(e.until)) {
@@ -157,7 +157,7 @@ func (d *Directory) build(ctx context.Context, u *vault.Unsealed) (*resolver.Acc
 		Limits: resolver.Limits{PerMinute: row.Settings.RateLimit, Timeout: row.Settings.Timeout(), Retries: row.Settings.RetryAttempts, NoRefresh: !row.Settings.Refreshes(), TokenLife: time.Duration(row.Settings.TokenLife) * time.Second,
 			Limited: row.TestMode && row.Settings.Play == vault.PlayRateLimit, Away: row.TestMode && row.Settings.Play == vault.PlayOutage},
 	}
-	a.Budgets = budget.Of(budget.Owner{Kind: "account", ID: row.ID, Name: c.Key + ":" + row.Name}, row.Settings.Budgets)
+	a.Budgets = budget.Of(budget.Owner{Kind: "account", ID: row.ID, Name: c.Key + ":" + row.Name, Organisation: row.Organisation}, row.Settings.Budgets)
 	a.Why.Code, a.Why.Detail = row.Reason.Code, row.Reason.Detail
 	switch {
 	case o.OAuth == nil:

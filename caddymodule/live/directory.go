@@ -226,7 +226,7 @@ func (d *Directory) readAgent(ctx context.Context, sum [sha256.Size]byte, token 
 
 func (d *Directory) agent(a *vault.Agent) *resolver.Agent {
 	return &resolver.Agent{ID: a.ID, Name: a.Name, Organisation: a.Organisation, Only: a.Connectors, Limit: d.c.Limit(a.ID),
-		Budgets: budget.Of(budget.Owner{Kind: "agent", ID: a.ID, Name: a.Name}, a.Budgets)}
+		Budgets: budget.Of(budget.Owner{Kind: "agent", ID: a.ID, Name: a.Name, Organisation: a.Organisation}, a.Budgets)}
 }
 
 // idEntry is an agent that was looked up by its id.

@@ -25,6 +25,7 @@ type Metrics struct {
 
 	failures *prometheus.CounterVec
 	webhooks prometheus.Counter
+	budgets  *prometheus.CounterVec
 
 	cacheUp     prometheus.Gauge
 	cacheEvents *prometheus.CounterVec
@@ -65,6 +66,9 @@ var collectors = &Metrics{
 	webhooks: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "attache_webhook_failures_total", Help: "Attempts to send a webhook that failed; most are made again.",
 	}),
+	budgets: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "attache_budget_warnings_total", Help: "Budgets of which four fifths were used, by whose they are (agent, account, grant).",
+	}, []string{"owner"}),
 	cacheUp: prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "attache_cache_up", Help: "1 while the shared cache answers or none is configured, 0 while it is away.",
 	}),
@@ -86,7 +90,7 @@ var VaultAccounts = new(health.Accounts)
 // New registers them.
 func New(reg *prometheus.Registry) (*Metrics, error) {
 	m := collectors
-	for _, c := range []prometheus.Collector{m.requests, m.duration, m.resolve, m.tokens, m.tunnels, m.leaves, m.echoes, m.audit, m.cacheUp, m.cacheEvents, buildInfo, m.failures, m.webhooks, VaultAccounts} {
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.resolve, m.tokens, m.tunnels, m.leaves, m.echoes, m.audit, m.cacheUp, m.cacheEvents, buildInfo, m.failures, m.webhooks, m.budgets, VaultAccounts} {
 		if err := reg.Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
 			return nil, err
 		}
@@ -96,6 +100,9 @@ func New(reg *prometheus.Registry) (*Metrics, error) {
 
 // Webhook counts an attempt to send a webhook that failed.
 func (m *Metrics) Webhook() { m.webhooks.Inc() }
+
+// BudgetWarning counts a budget that is nearly used up.
+func (m *Metrics) BudgetWarning(owner string) { m.budgets.WithLabelValues(owner).Inc() }
 
 // Minted counts a leaf certificate.
 func (m *Metrics) Minted() { m.leaves.Inc() }

@@ -79,8 +79,12 @@ func (p *Plan) Lines() []string {
 	return p.lines
 }
 
-// Owner is whose a plan is: the kind, agent, account or grant, its id, and how people call it.
-type Owner struct{ Kind, ID, Name string }
+// Owner is whose a plan is: the kind, agent, account or grant, its id, how people call it, and
+// the organisation, where that is not the default one.
+type Owner struct{ Kind, ID, Name, Organisation string }
+
+// Owner is whose the plan is.
+func (p *Plan) Owner() Owner { return p.of }
 
 func (o Owner) String() string { return o.Kind + " " + o.Name }
 

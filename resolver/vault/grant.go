@@ -64,12 +64,11 @@ func (g *Grant) check() error {
 
 // NewGrant is what CreateGrant makes a grant of.
 type NewGrant struct {
-	AgentID, AccountID string
-	Scopes             []string
-	Rules              []Rule
-	Operations         []string
-	Budgets            []string
-	ExpiresAt          time.Time
+	AgentID, AccountID  string
+	Scopes              []string
+	Rules               []Rule
+	Operations, Budgets []string
+	ExpiresAt           time.Time
 }
 
 const grantColumns = `r.id, r.organisation, r.agent_id, r.account_id, r.connector, r.scopes, r.rules, r.operations, r.budgets, r.expires_at, r.created_at, r.updated_at, r.version`

@@ -49,6 +49,7 @@ type (
 	Progress    = transfer.Progress
 	ImportError = transfer.Error
 	Webhook     = webhook.Webhook
+	BudgetAlert = webhook.Budget
 	NewWebhook  = webhook.NewWebhook
 	WebhookEdit = webhook.WebhookEdit
 	Delivery    = webhook.Delivery

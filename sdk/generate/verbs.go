@@ -94,6 +94,7 @@ var verbs = map[string]string{
 	"list-grants":        "grants.list",
 	"list-organisations": "organisations.list",
 	"get-usage":          "usage.get",
+	"list-budgets":       "budgets.list",
 	"get-overview":       "overview.get",
 	"get-status":         "status.get",
 	"get-me":             "me.get",

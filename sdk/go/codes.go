@@ -140,6 +140,7 @@ type Client struct {
 	Approvals     ApprovalsCalls
 	Apps          AppsCalls
 	Audit         AuditCalls
+	Budgets       BudgetsCalls
 	Connectors    ConnectorsCalls
 	Grants        GrantsCalls
 	Links         LinksCalls
@@ -159,6 +160,7 @@ func calls(c *caller) *Client {
 		Approvals:     ApprovalsCalls{c},
 		Apps:          AppsCalls{c},
 		Audit:         AuditCalls{c},
+		Budgets:       BudgetsCalls{c},
 		Connectors:    ConnectorsCalls{c},
 		Grants:        GrantsCalls{c},
 		Links:         LinksCalls{c},

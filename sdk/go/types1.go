@@ -244,6 +244,24 @@ type BucketAccessOut struct {
 	Email   string `json:"email"`
 }
 
+// Budget is what the document calls Budget.
+type Budget struct {
+	Budget string `json:"budget"`
+	// Of the same.
+	Most int64 `json:"most"`
+	// How people call it.
+	Owner     string `json:"owner"`
+	OwnerID   string `json:"owner_id"`
+	OwnerKind string `json:"owner_kind"`
+	// When it begins anew, UTC.
+	ResetsAt time.Time `json:"resets_at"`
+	// What was used, for people.
+	Shown string `json:"shown"`
+	// Requests, bytes, operations, tokens, or millionths of the currency.
+	Used     int64  `json:"used"`
+	Currency string `json:"currency,omitempty"`
+}
+
 // BulkCreateIn is what the document calls BulkCreateInBody.
 type BulkCreateIn struct {
 	Items []NewAccount `json:"items"`
@@ -420,17 +438,4 @@ type CreateGrantIn struct {
 	Operations []string `json:"operations,omitempty"`
 	// A request must match one of them; absent: every request.
 	Rules []Rule `json:"rules,omitempty"`
-}
-
-// CreateSessionIn is what the document calls CreateSessionInBody.
-type CreateSessionIn struct {
-	AccountID string `json:"account_id"`
-	// To ask for beyond the connector's and those that the account has.
-	AdditionalScopes []string `json:"additional_scopes,omitempty"`
-	// Let the account become somebody else's at the service.
-	AllowOtherIdentity *bool `json:"allow_other_identity,omitempty"`
-	// Seconds; default 3600.
-	ExpiresIn *int64 `json:"expires_in,omitempty"`
-	// The only way to connect that the link offers; default: the person chooses.
-	Option string `json:"option,omitempty"`
 }

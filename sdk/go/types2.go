@@ -4,6 +4,19 @@ package attache
 
 import "time"
 
+// CreateSessionIn is what the document calls CreateSessionInBody.
+type CreateSessionIn struct {
+	AccountID string `json:"account_id"`
+	// To ask for beyond the connector's and those that the account has.
+	AdditionalScopes []string `json:"additional_scopes,omitempty"`
+	// Let the account become somebody else's at the service.
+	AllowOtherIdentity *bool `json:"allow_other_identity,omitempty"`
+	// Seconds; default 3600.
+	ExpiresIn *int64 `json:"expires_in,omitempty"`
+	// The only way to connect that the link offers; default: the person chooses.
+	Option string `json:"option,omitempty"`
+}
+
 // CreateSessionOut is what the document calls CreateSessionOutBody.
 type CreateSessionOut struct {
 	AccountID string    `json:"account_id"`
@@ -55,7 +68,7 @@ type CreateTokenOut struct {
 // CreateWebhookIn is what the document calls CreateWebhookInBody.
 type CreateWebhookIn struct {
 	// account.created, .updated, .credentials_set, .deleted, .pending, .active, .expired, .revoked,
-	// .error, .suspended; approval.requested, .decided; account.*, approval.* or *.
+	// .error, .suspended; approval.requested, .decided; budget.warning; account.*, approval.* or *.
 	Events []string `json:"events"`
 	URL    string   `json:"url"`
 	// slack: a message as Slack's incoming webhooks take it. Absent: the form of
@@ -339,6 +352,13 @@ type ApprovalList struct {
 	Next string `json:"next,omitempty"`
 }
 
+// BudgetList is what the document calls ListBodyBudget.
+type BudgetList struct {
+	Items []Budget `json:"items"`
+	// Send it as after to read on; absent on the last part.
+	Next string `json:"next,omitempty"`
+}
+
 // ConnectSessionList is what the document calls ListBodyConnectSession.
 type ConnectSessionList struct {
 	Items []ConnectSession `json:"items"`
@@ -413,29 +433,4 @@ type ListOut struct {
 	Next string `json:"next,omitempty"`
 	// The packages whose descriptions a built-in table was made of.
 	Sources []Source `json:"sources,omitempty"`
-}
-
-// MeOut is what the document calls MeOutBody.
-type MeOut struct {
-	Name string `json:"name"`
-	// * is every one.
-	Organisation string `json:"organisation"`
-	Role         string `json:"role"`
-	// What a page sends as X-CSRF-Token, where the session's cookie opens the API.
-	CSRFToken string `json:"csrf_token,omitempty"`
-	// When the session ends.
-	ExpiresAt *time.Time `json:"expires_at,omitempty"`
-}
-
-// Metadata is what the document calls Metadata.
-type Metadata struct {
-	Key     string           `json:"key"`
-	Options []MetadataOption `json:"options"`
-	Title   string           `json:"title"`
-	Docs    string           `json:"docs,omitempty"`
-}
-
-// MetadataListOut is what the document calls MetadataListOutBody.
-type MetadataListOut struct {
-	Items []Metadata `json:"items"`
 }

@@ -4,6 +4,31 @@ package attache
 
 import "time"
 
+// MeOut is what the document calls MeOutBody.
+type MeOut struct {
+	Name string `json:"name"`
+	// * is every one.
+	Organisation string `json:"organisation"`
+	Role         string `json:"role"`
+	// What a page sends as X-CSRF-Token, where the session's cookie opens the API.
+	CSRFToken string `json:"csrf_token,omitempty"`
+	// When the session ends.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+}
+
+// Metadata is what the document calls Metadata.
+type Metadata struct {
+	Key     string           `json:"key"`
+	Options []MetadataOption `json:"options"`
+	Title   string           `json:"title"`
+	Docs    string           `json:"docs,omitempty"`
+}
+
+// MetadataListOut is what the document calls MetadataListOutBody.
+type MetadataListOut struct {
+	Items []Metadata `json:"items"`
+}
+
 // MetadataOption is what the document calls MetadataOption.
 type MetadataOption struct {
 	Flow string `json:"flow"`
@@ -414,16 +439,4 @@ type ProviderAccount struct {
 type Reason struct {
 	Code   string `json:"code"`
 	Detail string `json:"detail,omitempty"`
-}
-
-// ReplayIn is what the document calls ReplayInBody.
-type ReplayIn struct {
-	// Whose calls.
-	Connector string `json:"connector"`
-	// The rules, as the operations of a grant.
-	Operations []string `json:"operations"`
-	// Only this account; absent: all of the connector.
-	AccountID string `json:"account_id,omitempty"`
-	// From when on; absent: thirty days.
-	Since *time.Time `json:"since,omitempty"`
 }

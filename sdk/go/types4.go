@@ -4,6 +4,18 @@ package attache
 
 import "time"
 
+// ReplayIn is what the document calls ReplayInBody.
+type ReplayIn struct {
+	// Whose calls.
+	Connector string `json:"connector"`
+	// The rules, as the operations of a grant.
+	Operations []string `json:"operations"`
+	// Only this account; absent: all of the connector.
+	AccountID string `json:"account_id,omitempty"`
+	// From when on; absent: thirty days.
+	Since *time.Time `json:"since,omitempty"`
+}
+
 // ReplayOut is what the document calls ReplayOutBody.
 type ReplayOut struct {
 	// Calls of which they ask a person.

@@ -376,6 +376,23 @@ export interface BucketAccessOut {
   email: string;
 }
 
+export interface Budget {
+  budget: string;
+  /** Of the same. */
+  most: number;
+  /** How people call it. */
+  owner: string;
+  owner_id: string;
+  owner_kind: "agent" | "account" | "grant";
+  /** When it begins anew, UTC. */
+  resets_at: string;
+  /** What was used, for people. */
+  shown: string;
+  /** Requests, bytes, operations, tokens, or millionths of the currency. */
+  used: number;
+  currency?: string;
+}
+
 export interface BulkCreateIn {
   items: Array<NewAccount> | null;
 }
@@ -591,7 +608,7 @@ export interface CreateTokenOut {
 }
 
 export interface CreateWebhookIn {
-  /** account.created, .updated, .credentials_set, .deleted, .pending, .active, .expired, .revoked, .error, .suspended; approval.requested, .decided; account.*, approval.* or *. */
+  /** account.created, .updated, .credentials_set, .deleted, .pending, .active, .expired, .revoked, .error, .suspended; approval.requested, .decided; budget.warning; account.*, approval.* or *. */
   events: Array<string> | null;
   url: string;
   /** slack: a message as Slack's incoming webhooks take it. Absent: the form of standardwebhooks.com. */
@@ -849,6 +866,12 @@ export interface AppList {
 
 export interface ApprovalList {
   items: Array<Approval> | null;
+  /** Send it as after to read on; absent on the last part. */
+  next?: string;
+}
+
+export interface BudgetList {
+  items: Array<Budget> | null;
   /** Send it as after to read on; absent on the last part. */
   next?: string;
 }
@@ -1720,6 +1743,11 @@ export interface AuditCalls {
   list(query?: { after?: string; limit?: number; kind?: "use" | "open" | "refusal" | "refresh" | "state" | "admin" | "system"; code?: string; organisation?: string; agent_id?: string; account_id?: string; connector?: string; actor?: string; outcome?: "ok" | "failed" | "refused"; operation?: string; path?: string; from?: string; to?: string }, options?: Options): Promise<EventList>;
 }
 
+export interface BudgetsCalls {
+  /** List how budgets stand. */
+  list(query?: { agent_id?: string; account_id?: string }, options?: Options): Promise<BudgetList>;
+}
+
 export interface ConnectorsCalls {
   /** Make a custom connector. */
   create(body: NewConnector, options?: Options): Promise<Connector>;
@@ -1821,6 +1849,7 @@ export class Attache {
   readonly approvals: ApprovalsCalls;
   readonly apps: AppsCalls;
   readonly audit: AuditCalls;
+  readonly budgets: BudgetsCalls;
   readonly connectors: ConnectorsCalls;
   readonly grants: GrantsCalls;
   readonly links: LinksCalls;

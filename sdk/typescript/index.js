@@ -84,6 +84,12 @@ class Audit {
   list(query, options) { return this.#caller.call('GET', `/api/v1/audit`, query, undefined, options); }
 }
 
+class Budgets {
+  #caller;
+  constructor(caller) { this.#caller = caller; }
+  list(query, options) { return this.#caller.call('GET', `/api/v1/budgets`, query, undefined, options); }
+}
+
 class Connectors {
   #caller;
   constructor(caller) { this.#caller = caller; }
@@ -174,6 +180,7 @@ export class Attache {
     this.approvals = new Approvals(caller);
     this.apps = new Apps(caller);
     this.audit = new Audit(caller);
+    this.budgets = new Budgets(caller);
     this.connectors = new Connectors(caller);
     this.grants = new Grants(caller);
     this.links = new Links(caller);

@@ -16,7 +16,7 @@ import (
 func Mount(s *rest.Server) {
 	rest.Register(s, rest.Operation{ID: "list-webhooks", Method: http.MethodGet, Path: "/webhooks", Role: vault.RoleViewer, Noun: "WEBHOOK", Summary: "List webhooks"}, listWebhooks)
 	rest.Register(s, rest.Operation{ID: "create-webhook", Method: http.MethodPost, Path: "/webhooks", Role: vault.RoleAdmin, Noun: "WEBHOOK", Status: http.StatusCreated, Summary: "Make a webhook",
-		Detail: "It is told of accounts that are made, edited, deleted or change their state, and of approvals that are asked for and decided. The answer has the key of its signatures, this once; see standardwebhooks.com."}, createWebhook)
+		Detail: "It is told of accounts that are made, edited, deleted or change their state, of approvals that are asked for and decided, and of budgets that are nearly used up. The answer has the key of its signatures, this once; see standardwebhooks.com."}, createWebhook)
 	rest.Register(s, rest.Operation{ID: "get-webhook", Method: http.MethodGet, Path: "/webhooks/{id}", Role: vault.RoleViewer, Noun: "WEBHOOK", Summary: "Read a webhook"}, getWebhook)
 	rest.Register(s, rest.Operation{ID: "update-webhook", Method: http.MethodPatch, Path: "/webhooks/{id}", Role: vault.RoleAdmin, Noun: "WEBHOOK", Summary: "Edit a webhook"}, patchWebhook)
 	rest.Register(s, rest.Operation{ID: "delete-webhook", Method: http.MethodDelete, Path: "/webhooks/{id}", Role: vault.RoleAdmin, Noun: "WEBHOOK", Status: http.StatusNoContent, Summary: "Delete a webhook"}, deleteWebhook)
@@ -63,7 +63,7 @@ func listWebhooks(ctx context.Context, c *signin.Caller, in *rest.PageQuery) (*r
 type createWebhookIn struct {
 	Body struct {
 		URL          string   `json:"url" format:"uri" maxLength:"2048"`
-		Events       []string `json:"events" minItems:"1" maxItems:"50" doc:"account.created, .updated, .credentials_set, .deleted, .pending, .active, .expired, .revoked, .error, .suspended; approval.requested, .decided; account.*, approval.* or *."`
+		Events       []string `json:"events" minItems:"1" maxItems:"50" doc:"account.created, .updated, .credentials_set, .deleted, .pending, .active, .expired, .revoked, .error, .suspended; approval.requested, .decided; budget.warning; account.*, approval.* or *."`
 		Organisation string   `json:"organisation,omitempty" doc:"Default: the token's own; * is every one."`
 		Format       string   `json:"format,omitempty" enum:"slack" doc:"slack: a message as Slack's incoming webhooks take it. Absent: the form of standardwebhooks.com."`
 	}

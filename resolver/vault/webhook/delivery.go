@@ -86,6 +86,7 @@ type payload struct {
 	Data      struct {
 		Account  *Account  `json:"account,omitempty"`
 		Approval *Approval `json:"approval,omitempty"`
+		Budget   *Budget   `json:"budget,omitempty"`
 	} `json:"data"`
 }
 

@@ -270,6 +270,15 @@ class _Audit:
         return self._caller.call("GET", "/api/v1/audit", {"after": after, "limit": limit, "kind": kind, "code": code, "organisation": organisation, "agent_id": agent_id, "account_id": account_id, "connector": connector, "actor": actor, "outcome": outcome, "operation": operation, "path": path, "from": from_, "to": to}, None, idempotency_key, if_match)
 
 
+class _Budgets:
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def list(self, *, agent_id: Optional[str] = None, account_id: Optional[str] = None, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.BudgetList:
+        """List how budgets stand."""
+        return self._caller.call("GET", "/api/v1/budgets", {"agent_id": agent_id, "account_id": account_id}, None, idempotency_key, if_match)
+
+
 class _Connectors:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
@@ -456,6 +465,7 @@ class Attache:
         self.approvals = _Approvals(caller)
         self.apps = _Apps(caller)
         self.audit = _Audit(caller)
+        self.budgets = _Budgets(caller)
         self.connectors = _Connectors(caller)
         self.grants = _Grants(caller)
         self.links = _Links(caller)
@@ -717,6 +727,15 @@ class _AsyncAudit:
         return await self._caller.call("GET", "/api/v1/audit", {"after": after, "limit": limit, "kind": kind, "code": code, "organisation": organisation, "agent_id": agent_id, "account_id": account_id, "connector": connector, "actor": actor, "outcome": outcome, "operation": operation, "path": path, "from": from_, "to": to}, None, idempotency_key, if_match)
 
 
+class _AsyncBudgets:
+    def __init__(self, caller: AsyncCaller) -> None:
+        self._caller = caller
+
+    async def list(self, *, agent_id: Optional[str] = None, account_id: Optional[str] = None, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.BudgetList:
+        """List how budgets stand."""
+        return await self._caller.call("GET", "/api/v1/budgets", {"agent_id": agent_id, "account_id": account_id}, None, idempotency_key, if_match)
+
+
 class _AsyncConnectors:
     def __init__(self, caller: AsyncCaller) -> None:
         self._caller = caller
@@ -903,6 +922,7 @@ class AsyncAttache:
         self.approvals = _AsyncApprovals(caller)
         self.apps = _AsyncApps(caller)
         self.audit = _AsyncAudit(caller)
+        self.budgets = _AsyncBudgets(caller)
         self.connectors = _AsyncConnectors(caller)
         self.grants = _AsyncGrants(caller)
         self.links = _AsyncLinks(caller)

@@ -261,6 +261,12 @@ _BucketAccessOut = TypedDict("_BucketAccessOut", {"access": str, "bucket": str, 
 class BucketAccessOut(_BucketAccessOut, total=False):
     pass
 
+_Budget = TypedDict("_Budget", {"budget": str, "most": int, "owner": str, "owner_id": str, "owner_kind": Literal["agent", "account", "grant"], "resets_at": str, "shown": str, "used": int})
+
+
+class Budget(_Budget, total=False):
+    currency: str
+
 _BulkCreateIn = TypedDict("_BulkCreateIn", {"items": "Optional[List[NewAccount]]"})
 
 
@@ -587,6 +593,12 @@ _ApprovalList = TypedDict("_ApprovalList", {"items": "Optional[List[Approval]]"}
 
 
 class ApprovalList(_ApprovalList, total=False):
+    next: str
+
+_BudgetList = TypedDict("_BudgetList", {"items": "Optional[List[Budget]]"})
+
+
+class BudgetList(_BudgetList, total=False):
     next: str
 
 _ConnectSessionList = TypedDict("_ConnectSessionList", {"items": "Optional[List[ConnectSession]]"})
