@@ -52,6 +52,11 @@ func TestSuggest(t *testing.T) {
 		{"other refusals are none of rules", []record.Call{refused(did("b", "delete", ""), "account_expired")}, "", ""},
 		{"by path", []record.Call{sent("POST", "/v1/orders/123/lines", "write"), sent("POST", "/v1/orders/9/lines", "write")}, "allow POST /v1/orders/*/lines", ""},
 		{"not recorded", []record.Call{sent("POST", "/graphql", "")}, "allow POST /graphql", "not recorded what they did"},
+		{"names that would be more than they are", []record.Call{did("tools/call }", "write", ""), did("tools/call x # y", "write", ""), did("tools/call {$HOME}", "write", ""), did("tools/call dr*", "write", ""), did("tools/call a\nallow *", "write", ""), did("tools/call pаy", "write", "")}, "", "no rule here permits"},
+		{"one that reads", []record.Call{did("query *", "read", "")}, "", "no rule here permits"},
+		{"a resource", []record.Call{did("issues/create", "write", "acme/{env.X}"), did("issues/create", "write", "acme/a b"), did("issues/create", "write", "acme/a")}, "allow issues/create on acme/a", "acme/{env.X}: 1 calls that no rule here permits"},
+		{"a path", []record.Call{sent("POST", "/v1/{env.X}/x", "write")}, "", "no rule here permits"},
+		{"asked about", []record.Call{refused(did("tools/call }", "write", ""), "approval_pending")}, "", ""},
 		{"a name that no rule can have", []record.Call{did(`tools/call a"b`, "write", "")}, "", "no rule here permits"},
 	} {
 		s := record.Suggest(c.calls)

@@ -64,7 +64,7 @@ func (m *maker) see(c *Call) {
 }
 
 func (m *maker) ask(name string) {
-	if name == "" {
+	if !plain(name) {
 		return
 	}
 	if m.asked == nil {
@@ -95,7 +95,7 @@ func (m *maker) reads() []string {
 	for _, c := range m.worked {
 		if c.isRead() {
 			for _, name := range c.names() {
-				names[name] = true
+				names[name] = !strings.Contains(name, "*")
 				unnamed = unnamed || name == ""
 			}
 		}
@@ -103,6 +103,7 @@ func (m *maker) reads() []string {
 	if unnamed || len(names) >= Several {
 		return []string{"allow read"}
 	}
+	maps.DeleteFunc(names, func(_ string, literal bool) bool { return !literal })
 	return line("allow", slices.Sorted(maps.Keys(names)), nil)
 }
 
@@ -111,11 +112,11 @@ func (m *maker) reads() []string {
 func (m *maker) writes() []string {
 	on := map[string]map[string]bool{} // by name
 	for _, c := range m.worked {
-		if _, known := c.effect(); c.isRead() || !known {
+		if _, known := c.effect(); c.isRead() || !known || odd(c.Resource) {
 			continue
 		}
 		for _, name := range c.names() {
-			if name == "" || m.asked[name] {
+			if !plain(name) || m.asked[name] {
 				continue
 			}
 			if on[name] == nil {
@@ -143,9 +144,6 @@ func generalised(resources map[string]bool) []string {
 		return nil
 	}
 	all := slices.Sorted(maps.Keys(resources))
-	if slices.ContainsFunc(all, func(r string) bool { return strings.ContainsAny(r, " \t\"*") }) {
-		return nil
-	}
 	if len(all) < Several {
 		return all
 	}
@@ -154,6 +152,18 @@ func generalised(resources map[string]bool) []string {
 		return nil
 	}
 	return []string{owner + "/*"}
+}
+
+// plain reports text that stands for itself alone in a rule, in a Caddyfile and on a
+// terminal. Names and paths are chosen by an agent or a service: one with a brace, a
+// quotation mark or a # may end up as something else where an operator pastes it.
+func plain(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune("*{}\"'`#$\\<>", r) })
+}
+
+// odd reports a resource that no rule can name.
+func odd(resource string) bool {
+	return resource != "" && (!plain(resource) || strings.Contains(resource, " "))
 }
 
 // families puts operations whose names begin the same, up to a /, into one pattern where
@@ -227,6 +237,9 @@ func line(verb string, patterns, resources []string) (rules []string) {
 		return text
 	}
 	for _, p := range patterns {
+		if !plain(strings.ReplaceAll(p, "*", "x")) {
+			continue // check tells of it
+		}
 		if len(words) > 0 && len(whole(append(words, p))) > rule.MostText {
 			rules, words = append(rules, whole(words)), nil
 		}
