@@ -2,7 +2,6 @@
 package record
 
 import (
-	"net/http"
 	"strings"
 
 	"github.com/attache-proxy/attache/providers/operations"
@@ -79,9 +78,4 @@ func (c *Call) asked() bool { return strings.HasPrefix(c.Code, "approval_") }
 func (c *Call) isRead() bool {
 	effect, known := c.effect()
 	return known && effect == operations.Read && !c.request().Upgrade
-}
-
-// reading reports a method that reads by its nature.
-func reading(method string) bool {
-	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
 }
