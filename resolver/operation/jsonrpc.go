@@ -60,7 +60,7 @@ func (m *message) member(at int) (err error) {
 	switch messageMembers[at] {
 	case "method":
 		m.method, m.hasMethod, err = text(m.d)
-		if !m.hasMethod || m.method == "" || !clean(m.method) {
+		if !m.hasMethod || m.method == "" || !clean(m.method) || strings.Contains(m.method, " ") || m.mcp && resembles(m.method) {
 			err = errors.New("a message of its body has no one method")
 		}
 		return err
@@ -139,6 +139,17 @@ func (m *message) does() (d rule.Does, err error) {
 		d.Effect = deletes(name, operations.Write)
 	}
 	return d, nil
+}
+
+// resembles reports a method that is one of MCP's but for case, which a careless server
+// may take for it.
+func resembles(method string) bool {
+	for known := range mcpReads {
+		if method != known && strings.EqualFold(method, known) {
+			return true
+		}
+	}
+	return method != "tools/call" && strings.EqualFold(method, "tools/call")
 }
 
 // Offered is what it would be to use what an MCP server offers: method is tools/call,

@@ -24,6 +24,13 @@ type Call struct {
 	Count int64
 }
 
+// unread reports calls of which it is not known what they did: their body was not read,
+// or could not be.
+func (c *Call) unread() bool {
+	effect, known := c.effect()
+	return !known || effect == operations.Unknown && c.Operation == ""
+}
+
 // names are the operations of the calls; one without a name where they have none.
 func (c *Call) names() []string { return strings.Split(c.Operation, rule.And) }
 

@@ -30,8 +30,8 @@ func Suggest(calls []Call) Suggestion {
 	for i := range calls {
 		m.see(&calls[i])
 	}
-	s := Suggestion{Notes: m.notes()}
 	writes := m.writes()
+	s := Suggestion{Notes: append(m.notes(), m.said...)}
 	s.Rules = slices.Concat(m.denies(), m.asks(), m.reads(), writes, m.paths())
 	return m.check(s)
 }
@@ -42,6 +42,7 @@ type maker struct {
 	asked           map[string]bool
 	unread          map[string]int64 // by path, calls of which it is not known what they did
 	widened         bool             // a rule is for more names than were seen
+	said            []string         // where rules are for more resources
 }
 
 func (m *maker) see(c *Call) {
@@ -54,7 +55,7 @@ func (m *maker) see(c *Call) {
 		m.refused = append(m.refused, c)
 	case c.Code == "" && c.Worked:
 		m.worked = append(m.worked, c)
-		if _, known := c.effect(); !known {
+		if c.unread() {
 			if m.unread == nil {
 				m.unread = map[string]int64{}
 			}
@@ -64,7 +65,7 @@ func (m *maker) see(c *Call) {
 }
 
 func (m *maker) ask(name string) {
-	if !plain(name) {
+	if !literal(name) {
 		return
 	}
 	if m.asked == nil {
@@ -95,7 +96,7 @@ func (m *maker) reads() []string {
 	for _, c := range m.worked {
 		if c.isRead() {
 			for _, name := range c.names() {
-				names[name] = !strings.Contains(name, "*")
+				names[name] = literal(name)
 				unnamed = unnamed || name == ""
 			}
 		}
@@ -103,7 +104,7 @@ func (m *maker) reads() []string {
 	if unnamed || len(names) >= Several {
 		return []string{"allow read"}
 	}
-	maps.DeleteFunc(names, func(_ string, literal bool) bool { return !literal })
+	maps.DeleteFunc(names, func(_ string, ok bool) bool { return !ok })
 	return line("allow", slices.Sorted(maps.Keys(names)), nil)
 }
 
@@ -116,7 +117,7 @@ func (m *maker) writes() []string {
 			continue
 		}
 		for _, name := range c.names() {
-			if !plain(name) || m.asked[name] {
+			if !literal(name) || m.asked[name] {
 				continue
 			}
 			if on[name] == nil {
@@ -128,6 +129,9 @@ func (m *maker) writes() []string {
 	groups := map[string][]string{} // names, by what stands behind "on"
 	for _, name := range slices.Sorted(maps.Keys(on)) {
 		resources := strings.Join(generalised(on[name]), " ")
+		if resources == "" && !on[name][""] {
+			m.said = append(m.said, fmt.Sprintf("%s was done to %d resources of several owners, so its rule is for every one", name, len(on[name])))
+		}
 		groups[resources] = append(groups[resources], name)
 	}
 	var rules []string
@@ -159,6 +163,16 @@ func generalised(resources map[string]bool) []string {
 // quotation mark or a # may end up as something else where an operator pastes it.
 func plain(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune("*{}\"'`#$\\<>", r) })
+}
+
+// literal reports a name of which a rule is for this name alone: no word or form that a
+// rule takes for something else.
+func literal(name string) bool {
+	if !plain(name) {
+		return false
+	}
+	set, err := rule.New(line("allow", []string{name}, nil), nil)
+	return err == nil && set.Names(name)
 }
 
 // odd reports a resource that no rule can name.
@@ -195,12 +209,17 @@ func (m *maker) families(names []string, onResources bool) []string {
 func (m *maker) paths() []string {
 	patterns := map[string]bool{}
 	for _, c := range m.worked {
-		if _, known := c.effect(); !known || c.Operation == "" && !c.isRead() {
+		if c.unread() {
+			continue // a rule for its path would be for whatever can be done there
+		}
+		if c.Operation == "" && !c.isRead() {
 			if c.Upgraded {
 				patterns["upgrade"] = true
 				continue
 			}
-			patterns[c.Method+" "+shape(c.Path)] = true
+			if !strings.Contains(c.Path, "*") {
+				patterns[c.Method+" "+shape(c.Path)] = true
+			}
 		}
 	}
 	var rules []string
@@ -215,7 +234,7 @@ func shape(path string) string {
 	segments := strings.Split(path, "/")
 	for i, s := range segments {
 		digits := strings.IndexFunc(s, func(r rune) bool { return r >= '0' && r <= '9' }) >= 0
-		if digits && (len(s) >= 16 || strings.Trim(s, "0123456789") == "") || strings.Contains(s, "*") {
+		if digits && (len(s) >= 16 || strings.Trim(s, "0123456789") == "") {
 			segments[i] = "*"
 		}
 	}
@@ -262,7 +281,7 @@ func spelled(p string) string {
 
 func (m *maker) notes() (notes []string) {
 	for _, where := range slices.Sorted(maps.Keys(m.unread)) {
-		notes = append(notes, fmt.Sprintf("%s: of %d calls it was not recorded what they did, so the rule is for all that can be done there; let the agent work under the rule learn first", where, m.unread[where]))
+		notes = append(notes, fmt.Sprintf("%s: of %d calls it is not known what they did, so no rule is for them; let the agent work under the rule learn", where, m.unread[where]))
 	}
 	return notes
 }

@@ -164,7 +164,7 @@ func (p *pattern) matches(r *Request, does *Does, allow bool) verdict {
 		}
 		return when(does.Effect != operations.Read)
 	}
-	if does.Name != "" && fits(p.name, does.Name) {
+	if does.Name != "" && (fits(p.name, does.Name) || !allow && fits(strings.ToLower(p.name), strings.ToLower(does.Name))) {
 		return yes
 	}
 	if does.Unsure {

@@ -8,6 +8,11 @@ import (
 	"github.com/attache-proxy/attache/providers/operations"
 )
 
+// Names reports a set that is one rule for one operation, by this name.
+func (s *Set) Names(name string) bool {
+	return len(s.rules) == 1 && len(s.rules[0].patterns) == 1 && s.rules[0].patterns[0].kind == byName && s.rules[0].patterns[0].name == name
+}
+
 // Probes are requests that tell rules apart: for every pattern of the sets one that it is
 // about, on every resource that one of their rules names and on another, and for every
 // pair of globs one that both are about. An operation of a table is on every resource.
