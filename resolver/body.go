@@ -37,7 +37,7 @@ func (x *exchange) takeBody() error {
 		x.ready = x.outgoing()
 		t.Signer = sign.NeedsBody(x.signer, &x.ready.req)
 	}
-	replay := (x.r.credentials.CanRefresh(call.Account) || call.usesTokens(req.Header) != nil) && req.ContentLength > 0 && req.ContentLength <= maxReplayBytes
+	replay := (x.r.credentials.CanRefresh(call.Account) || call.usesTokens() != nil) && req.ContentLength > 0 && req.ContentLength <= maxReplayBytes
 	look, err := override.For(req.Header, call.onlyReads)
 	if err != nil || !t.Signer && !replay && look == nil && !judged {
 		return err

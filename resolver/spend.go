@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"net/http"
-	"strings"
 
 	"github.com/attache-proxy/attache/providers/usage"
 	"github.com/attache-proxy/attache/resolver/budget"
@@ -18,7 +17,7 @@ func (x *exchange) pay() error {
 		return nil
 	}
 	r := budget.Request{Does: call.doing(), Up: x.req.ContentLength}
-	if spec := call.usesTokens(x.req.Header); spec != nil {
+	if spec := call.usesTokens(); spec != nil {
 		t := spec.Asked(x.body.Buffered, x.req.ContentLength)
 		r.Tokens = budget.Tokens{Model: cmp.Or(t.Model, usage.ModelOf(call.Path)), In: t.In, Out: t.Out}
 	}
@@ -26,9 +25,9 @@ func (x *exchange) pay() error {
 }
 
 // usesTokens reads the tokens of a language model that the call uses; nil where nobody
-// counts them, and for forms and files, of which there are none.
-func (call *Call) usesTokens(h http.Header) *usage.Spec {
-	if call.spend == nil || call.Connector == nil || !call.spend.ByTokens() || strings.HasPrefix(strings.ToLower(h.Get("Content-Type")), "multipart/") {
+// counts them.
+func (call *Call) usesTokens() *usage.Spec {
+	if call.spend == nil || call.Connector == nil || !call.spend.ByTokens() {
 		return nil
 	}
 	return call.Connector.TokensOf(call.methods[0], call.Path)
@@ -36,8 +35,8 @@ func (call *Call) usesTokens(h http.Header) *usage.Spec {
 
 // taps reads the tokens of an answer while it passes.
 func (x *exchange) taps(res *http.Response) {
-	if spec := x.call.usesTokens(x.req.Header); spec != nil && res.StatusCode != http.StatusSwitchingProtocols && res.Body != nil {
-		x.call.tap = tap.On(res, spec)
+	if spec := x.call.usesTokens(); spec != nil && res.StatusCode != http.StatusSwitchingProtocols && res.Body != nil {
+		x.call.tap = tap.On(res, spec, usage.Files(x.req.Header))
 	}
 }
 

@@ -172,6 +172,14 @@ func TestBudgetsOfTokens(t *testing.T) {
 			t.Errorf("%s: used %v, want %d and %d", c.path, used, c.tokens, c.micros)
 		}
 	}
+	// What the agent calls a form may be something else.
+	w.agent.Budgets = budgetPlan(t, "agent-form", "budget 9000 tokens per month")
+	if err := w.finishing(t, sent{head: "POST /said\nContent-Type: multipart/form-data; boundary=x", body: ask}); err != nil {
+		t.Fatal(err)
+	}
+	if used := usedOf(t, w.budgets, w.agent.Budgets); used[0] != 42 {
+		t.Errorf("a form used %v tokens, want the 42 that the answer says", used)
+	}
 	w.agent.Budgets = budgetPlan(t, "agent-few", "budget 10 tokens per month")
 	if err := w.finishing(t, sent{head: "POST /said" + asJSON, body: ask}); err != nil {
 		t.Fatal(err) // one may go beyond

@@ -5,6 +5,7 @@ package usage
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -90,9 +91,11 @@ func New(d *UsageDef) (*Spec, error) {
 		return nil, err
 	}
 	if d.Limit != "" {
-		return s, s.request.add(d.Limit, node{ends: true})
+		if err := s.request.add(d.Limit, node{ends: true}); err != nil {
+			return nil, err
+		}
 	}
-	return s, nil
+	return s, s.request.add(answers, node{ends: true, sum: 1})
 }
 
 // maxDepth bounds paths.
@@ -147,15 +150,34 @@ func (s *Spec) Asked(body []byte, length int64) Tokens {
 	if length < 0 {
 		t.In = aside
 	}
-	r := scanner{root: s.request, sums: make([]int64, 1)}
+	r := scanner{root: s.request, sums: make([]int64, 2)}
 	for _, b := range body {
 		r.feed(b)
 	}
 	if t.Model = r.model; r.said[0] && r.sums[0] > 0 {
 		t.Out = min(r.sums[0], maxAside)
 	}
+	if r.said[1] && r.sums[1] > 1 {
+		t.Out *= min(r.sums[1], maxAnswers)
+	}
 	t.In = min(t.In, maxAside)
 	return t
+}
+
+// answers is how many answers a request wants, as services name it, each of which may be
+// as long as the limit; maxAnswers bounds what is set aside for them.
+const (
+	answers    = "n|best_of|candidate_count|num_generations|generationConfig.candidateCount"
+	maxAnswers = 128
+)
+
+// MostOfFiles is how many bytes of a form with files count where an answer does not say
+// its tokens. What an agent calls a form may be something else, so it is not nothing.
+const MostOfFiles = maxAside * bytesPerToken
+
+// Files reports a form with files.
+func Files(h http.Header) bool {
+	return strings.HasPrefix(strings.ToLower(strings.TrimSpace(h.Get("Content-Type"))), "multipart/")
 }
 
 // ModelOf is the model that a path names: behind /model/ or /models/, without the method

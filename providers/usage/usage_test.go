@@ -87,8 +87,9 @@ func TestAsked(t *testing.T) {
 	for body, want := range map[string]usage.Tokens{
 		`{"model":"gpt-4o","messages":[{"content":"\"max_tokens\":1"}],"max_tokens":300}`: {Model: "gpt-4o", In: 20, Out: 300},
 		`{"max_completion_tokens":99999999999,"model":"x"}`:                               {Model: "x", In: 20, Out: 1 << 17},
-		`{"max_tokens":-4}`: {In: 20, Out: 4096},
-		``:                  {In: 20, Out: 4096},
+		`{"max_tokens":-4}`:        {In: 20, Out: 4096},
+		`{"max_tokens":300,"n":4}`: {In: 20, Out: 1200}, `{"max_tokens":300,"n":99999}`: {In: 20, Out: 300 * 128}, `{"n":0}`: {In: 20, Out: 4096}, `{"n":3}`: {In: 20, Out: 3 * 4096},
+		``: {In: 20, Out: 4096},
 	} {
 		if got := s.Asked([]byte(body), 80); got != want {
 			t.Errorf("%s: %+v, want %+v", body, got, want)

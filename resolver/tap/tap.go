@@ -14,6 +14,7 @@ import (
 // Body is an answer's body that is read as it passes.
 type Body struct {
 	io.ReadCloser
+	files  bool
 	meter  *usage.Meter
 	failed bool
 	whole  atomic.Bool
@@ -23,9 +24,9 @@ type Body struct {
 	done      chan struct{}
 }
 
-// On taps an answer.
-func On(res *http.Response, spec *usage.Spec) *Body {
-	b := &Body{ReadCloser: res.Body, meter: spec.Meter(res.StatusCode, res.Header), failed: res.StatusCode >= http.StatusBadRequest}
+// On taps an answer; files says that the request was a form with files, which are no text.
+func On(res *http.Response, spec *usage.Spec, files bool) *Body {
+	b := &Body{ReadCloser: res.Body, files: files, meter: spec.Meter(res.StatusCode, res.Header), failed: res.StatusCode >= http.StatusBadRequest}
 	r, w := io.Pipe()
 	plain, coded, ok := scrub.Decoded(res.Header, r)
 	switch {
@@ -89,6 +90,9 @@ func (b *Body) Tokens(sent int64) usage.Tokens {
 	b.ends()
 	if b.done != nil {
 		<-b.done
+	}
+	if b.files {
+		sent = min(sent, usage.MostOfFiles)
 	}
 	return b.meter.Tokens(sent, b.failed, b.whole.Load())
 }
