@@ -10,9 +10,8 @@ import (
 )
 
 // ask counts a request, and holds one on which a person decides until they have said yes. No credential
-// was obtained before. Body is what is known of the body already; nil where that was not
-// read.
-func (x *exchange) ask(body *approval.Body) error {
+// was obtained before. Read says that its body was.
+func (x *exchange) ask(read bool) error {
 	if err := x.pay(); err != nil {
 		return err // nobody is asked about what cannot be paid
 	}
@@ -23,8 +22,8 @@ func (x *exchange) ask(body *approval.Body) error {
 	if x.r.approvals == nil {
 		return x.call.about().Unasked(*d, "there is nobody here to be asked")
 	}
-	release := func() {}
-	if body == nil {
+	release, body := func() {}, &approval.Body{Read: x.body.Buffered, Whole: true}
+	if !read {
 		var of *limit.Agent
 		if x.call.Agent != nil {
 			of = x.call.Agent.Limit

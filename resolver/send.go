@@ -19,7 +19,6 @@ import (
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/providers/sign"
 	"github.com/attache-proxy/attache/resolver/answer"
-	"github.com/attache-proxy/attache/resolver/approval"
 	"github.com/attache-proxy/attache/resolver/failure"
 	"github.com/attache-proxy/attache/resolver/keep"
 	"github.com/attache-proxy/attache/resolver/outcome"
@@ -64,7 +63,7 @@ func (r *Resolver) Send(req *http.Request, call *Call) (*http.Response, error) {
 func (x *exchange) asked() error {
 	byHead := x.call.deed.asking() != nil
 	if byHead {
-		if err := x.ask(nil); err != nil {
+		if err := x.ask(false); err != nil {
 			return err
 		}
 	}
@@ -74,7 +73,7 @@ func (x *exchange) asked() error {
 		}
 		return err
 	}
-	err := x.ask(&approval.Body{Read: x.body.Buffered, Whole: true})
+	err := x.ask(true)
 	if err != nil {
 		x.lets()
 	}

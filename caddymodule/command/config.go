@@ -75,7 +75,7 @@ func readConfig(file, adapter string) (*configFacts, error) {
 	if err := facts.read(adapted); err != nil {
 		return nil, fmt.Errorf("--config: %s: %w", file, err)
 	}
-	facts.secrets, facts.kept = variablesOf(text, adapted), confine.FilesOf(text)
+	facts.secrets, facts.kept = variablesOf(text, adapted), confine.FilesOf(file, text)
 	return facts, nil
 }
 

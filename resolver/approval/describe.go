@@ -2,6 +2,7 @@ package approval
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -71,7 +72,7 @@ func Describe(s *Sent) *Request {
 		}
 	}
 	r.Flight = !s.Whole
-	r.Act, r.Place = act(r, s.Does), place(r)
+	r.Act, r.Place = s.act(), s.place()
 	d := newSum("request")
 	d.add(r.AgentID, r.AccountID, r.GrantID, s.HTTP.Method, s.Target, path, s.HTTP.URL.RawQuery, strings.Join(s.Does.Methods, " "))
 	d.meaning(s.HTTP.Header, s.Placed)
@@ -83,11 +84,31 @@ func Describe(s *Sent) *Request {
 	return r
 }
 
-// shown are headers that say what a request does or what is in it, and hold no credential.
-var shown = []string{"Content-Type", "Content-Encoding", "Content-Disposition", "Destination", "Depth", "Overwrite", "If-Match", "If-None-Match", "If-Unmodified-Since", "Range", "Prefer",
-	"Upgrade", "X-Amz-Target", "X-Http-Method", "X-Http-Method-Override", "X-Method-Override", "X-Github-Api-Version", "User-Agent"}
+const (
+	maxShown   = 1000 // bytes of a header or parameter
+	maxHeaders = 100
+)
 
-const maxShown = 1000 // bytes of a header or parameter
+// headers are all that are a part of what is approved, and who sends it. What is placed by
+// us is not shown, and of what may be a credential of the agent's own the name alone.
+func (s *Sent) headers() (out []Pair) {
+	for _, name := range slices.Sorted(maps.Keys(s.HTTP.Header)) {
+		known := http.CanonicalHeaderKey(name)
+		if slices.Contains(changing, known) && known != "User-Agent" || s.Placed(name) {
+			continue
+		}
+		for _, v := range s.HTTP.Header[name] {
+			if len(out) == maxHeaders {
+				return append(out, Pair{"…", "there are more"})
+			}
+			if v != "" && (credential(name) || known == "Cookie") {
+				v = hidden
+			}
+			out = append(out, Pair{s.line(name), s.line(v)})
+		}
+	}
+	return out
+}
 
 // same is what is the same of the body when a request is sent again: of messages of
 // JSON-RPC all but their numbers, by which answers are told apart, else all of it. Such a
@@ -124,12 +145,7 @@ func (s *Sent) same() []byte {
 }
 
 func (s *Sent) preview() (p Preview) {
-	for _, name := range shown {
-		for _, v := range s.HTTP.Header[name] {
-			p.Headers = append(p.Headers, Pair{name, s.line(v)})
-		}
-	}
-	p.Query = s.query()
+	p.Headers, p.Query = s.headers(), s.query()
 	if p.Bytes = int64(len(s.Body)); !s.Whole {
 		p.Bytes = -1
 		p.Note = "The body goes on behind what is shown here, and was not read. The request can be approved only while it waits."
@@ -149,7 +165,7 @@ func (s *Sent) preview() (p Preview) {
 		p.Note = strings.TrimSpace("The body is not text and cannot be shown. " + p.Note)
 		return p
 	}
-	p.Body = s.hidden(strings.ToValidUTF8(string(plain), ""))
+	p.Body = printable.VisibleText(s.hidden(strings.ToValidUTF8(string(plain), "")))
 	return p
 }
 
@@ -206,7 +222,7 @@ func (s *Sent) hidden(text string) string {
 
 // line is a text in one line, not too long.
 func (s *Sent) line(text string) string {
-	text = printable.Line(s.hidden(strings.ToValidUTF8(text, "\uFFFD")))
+	text = printable.Line(printable.Visible(s.hidden(strings.ToValidUTF8(text, "\uFFFD"))))
 	if len(text) <= maxShown {
 		return text
 	}

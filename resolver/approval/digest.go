@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/attache-proxy/attache/resolver/rule"
+	"github.com/attache-proxy/attache/providers"
 )
 
 // sum is the SHA-256 of texts, each with its length before it, so that no two lists of
@@ -56,12 +56,14 @@ func (s sum) meaning(h http.Header, signed func(name string) bool) {
 }
 
 // act is what a request does, by rule and names, and whether that is known.
-func act(r *Request, does *rule.Request) string {
+func (x *Sent) act() string {
+	r, does := &x.Request, x.Does
 	if len(does.Does) == 0 {
 		return ""
 	}
 	s := newSum("act")
-	s.add(r.AgentID, r.AccountID, r.GrantID, r.Rule)
+	s.add(r.AgentID, r.AccountID, r.GrantID, r.Rule, x.HTTP.URL.RawQuery)
+	s.meaning(x.HTTP.Header, x.Placed)
 	for _, d := range does.Does {
 		if d.Name == "" || d.Unsure {
 			if does.Unclear {
@@ -76,11 +78,13 @@ func act(r *Request, does *rule.Request) string {
 }
 
 // place is where a request has its effect; empty where it has no one resource.
-func place(r *Request) string {
+func (x *Sent) place() string {
+	r := &x.Request
 	if r.Resource == "" || r.Effect == "unknown" {
 		return ""
 	}
 	s := newSum("place")
-	s.add(r.AgentID, r.AccountID, r.GrantID, r.Rule, r.Effect, r.Resource)
+	s.add(r.AgentID, r.AccountID, r.GrantID, r.Rule, r.Effect, r.Resource, providers.ActsForAnother(x.HTTP.Header, x.HTTP.URL.RawQuery, nil))
+	s.meaning(x.HTTP.Header, x.Placed)
 	return s.String()
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/attache-proxy/attache/providers/operations"
+	"github.com/attache-proxy/attache/providers/printable"
 	"github.com/attache-proxy/attache/resolver/rule"
 )
 
@@ -164,7 +165,8 @@ func Offered(method, name string) (does rule.Does, ok bool) {
 // goesBy is which of targets a method is of.
 var goesBy = map[string]int{"tools/call": 0, "prompts/get": 0, "resources/read": 1, "resources/subscribe": 1, "resources/unsubscribe": 1}
 
-// clean reports a name without control characters and without space at its ends.
+// clean reports a name without space at its ends and without characters that nobody sees:
+// they make another name of one that a rule denies.
 func clean(name string) bool {
-	return strings.TrimSpace(name) == name && !strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f })
+	return strings.TrimSpace(name) == name && !strings.ContainsFunc(name, func(r rune) bool { return printable.Unseen(r) || r == 0x7f })
 }

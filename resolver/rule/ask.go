@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/attache-proxy/attache/providers/printable"
 )
 
 // How long a request waits for a person: unless its rule says otherwise, and at most.
@@ -80,5 +82,5 @@ func Exactly(does Does) (line string, ok bool) {
 
 // special reports text that stands for more than itself in a rule, or ends it.
 func special(s string) bool {
-	return strings.ContainsAny(s, "*\"") || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) || slices.Contains([]string{"on", "when", "wait", "nowait"}, s)
+	return strings.ContainsAny(s, "*\"") || printable.Visible(s) != s || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) || slices.Contains([]string{"on", "when", "wait", "nowait"}, s)
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -121,6 +120,8 @@ func Start(cmd *cobra.Command, r client.Request, env *client.Environment, to rel
 	if path, err = filepath.Abs(path); err != nil {
 		return process.Unready{Err: err}
 	}
+	config, _ := cmd.Flags().GetString("config")
+	never = anchored(append(notEmpty(o.tokenFile), never...), dir, filepath.Join(dir, filepath.Dir(config)), filepath.Dir(config))
 	bundle, err := os.ReadFile(r.Files.Bundle)
 	if err != nil {
 		return process.Unready{Err: err}
@@ -128,7 +129,7 @@ func Start(cmd *cobra.Command, r client.Request, env *client.Environment, to rel
 	return Run(Command{
 		Files: Files{
 			Dir: dir, Home: os.Getenv("HOME"), Path: os.Getenv("PATH"), ReadWrite: o.rw, ReadOnly: o.ro, Hide: o.hide,
-			Trust: []string{filepath.Dir(r.Files.Bundle)}, Never: append(notEmpty(o.tokenFile), never...),
+			Trust: []string{filepath.Dir(r.Files.Bundle)}, Never: never,
 		},
 		Path: path, Args: args, Env: env.Apply(r.Environ), Bundle: bundle, Proxy: to,
 		MaxDisk: o.maxDisk, MaxProcs: o.maxProcs, Best: o.best, Verbose: o.verbose,
@@ -141,14 +142,4 @@ func notEmpty(s string) []string {
 		return nil
 	}
 	return []string{s}
-}
-
-var placeholders = regexp.MustCompile(`\{file\.([^{}]+)\}`)
-
-// FilesOf are the files from which a configuration takes secrets.
-func FilesOf(text []byte) (all []string) {
-	for _, m := range placeholders.FindAllSubmatch(text, -1) {
-		all = append(all, string(m[1]))
-	}
-	return all
 }
