@@ -53,3 +53,17 @@ func TestJSONSteersNothing(t *testing.T) {
 		t.Error("a text without any is copied")
 	}
 }
+
+// What nobody sees is written out, and what people write stays.
+func TestVisible(t *testing.T) {
+	for text, want := range map[string]string{
+		"plain, ä, 漢字": "plain, ä, 漢字", "a\u200bb": `a\u{200b}b`, "\ufeffx\u00a0\u202e\u3164\u2800\ufe0f\U000e0041": `\u{feff}x\u{a0}\u{202e}\u{3164}\u{2800}\u{fe0f}\u{e0041}`, "a\nb": `a\u{a}b`,
+	} {
+		if got := printable.Visible(text); got != want {
+			t.Errorf("Visible(%q) = %q, want %q", text, got, want)
+		}
+	}
+	if got := printable.VisibleText("a\r\nb\tc\rd"); got != "a\nb\tc\\u{d}d" {
+		t.Errorf("VisibleText = %q", got)
+	}
+}

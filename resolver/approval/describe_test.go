@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,5 +50,36 @@ func TestDeskFailsClosed(t *testing.T) {
 	var ref *refusal.Refusal
 	if !errors.As(err, &ref) || ref.Code != "vault_unavailable" || d.Held() != 0 {
 		t.Errorf("%v", err)
+	}
+}
+
+// People see every header that is a part of what they approve, and characters that nobody
+// sees are written out. A yes for some minutes, or for a resource, is for these headers;
+// for some minutes for this query, too.
+func TestWhatIsApprovedIsSeen(t *testing.T) {
+	no := func(string) bool { return false }
+	described := func(query string, header http.Header) *Request {
+		req, err := http.NewRequest("POST", "https://svc.example/x?"+query, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header = header
+		return Describe(&Sent{HTTP: req, Target: "https://svc.example", Does: &rule.Request{Methods: []string{"POST"}, Path: "/x", Does: []rule.Does{{Operation: operations.Operation{Name: "files/write", Effect: operations.Write, Resource: "acme/a"}}}},
+			Body: []byte("a\u200bb\r\nc\rd\u202e\u3164"), Whole: true, Placed: no, InQuery: no})
+	}
+	first := described("y=%E2%80%8B/prod&amo%E2%80%8Bunt=3", http.Header{"Dropbox-Api-Arg": {`{"path":"/x"}`}, "Stripe-Account": {"acct_1"}, "X-Request-Id": {"1"}})
+	want := []Pair{{"Dropbox-Api-Arg", `{"path":"/x"}`}, {"Stripe-Account", "acct_1"}}
+	if p := first.Preview; !slices.Equal(p.Headers, want) || p.Query[0].Value != `\u{200b}/prod` || p.Query[1].Name != `amo\u{200b}unt` || p.Body != "a\\u{200b}b\nc\\u{d}d\\u{202e}\\u{3164}" {
+		t.Errorf("the preview is %+v", p)
+	}
+	again := described("y=%E2%80%8B/prod&amo%E2%80%8Bunt=3", http.Header{"Dropbox-Api-Arg": {`{"path":"/x"}`}, "Stripe-Account": {"acct_1"}, "X-Request-Id": {"2"}})
+	if again.Act != first.Act || again.Place != first.Place || again.Act == "" || again.Place == "" {
+		t.Error("the same request is another one")
+	}
+	if other := described("y=%E2%80%8B/prod&amo%E2%80%8Bunt=3", http.Header{"Stripe-Account": {"acct_2"}}); other.Act == first.Act || other.Place == first.Place {
+		t.Error("another header has the same yes")
+	}
+	if other := described("sudo=root", http.Header{"Dropbox-Api-Arg": {`{"path":"/x"}`}, "Stripe-Account": {"acct_1"}}); other.Act == first.Act {
+		t.Error("another query has the same yes")
 	}
 }
