@@ -80,7 +80,7 @@ func TestWalk(t *testing.T) {
 	time.Sleep(300 * time.Millisecond) // the audit is written in batches
 	// The stream of events has no end; the reader stops it.
 	out := w.run(strings.Replace(blocks[6], "api -N ", "timeout 2 curl -sS -N -H \"Authorization: Bearer $TOKEN\" ", 1))
-	for _, want := range []string{`"kind":"use"`, `"grant.created"`, ": connected", `"GET /user"`} {
+	for _, want := range []string{`"kind":"use"`, `"grant.created"`, ": connected", `"users/get-authenticated"`} {
 		if !strings.Contains(out, want) {
 			t.Errorf("7: want %s in\n%s", want, clip(out))
 		}
@@ -103,7 +103,7 @@ func (w *walk) byCommand(github *service, secret string) {
 	github.forget()
 	block := strings.Replace(blocks[0], "attache audit", "sleep 0.3; attache audit", 1) // written in batches
 	out := w.run("set -e\n" + strings.Replace(block, "--name home", "--name home --field token=@github.token", 1))
-	for _, want := range []string{"acc_", "grt_", `"login":"octo"`, "use  agent reporter  github:home  GET  api.github.com/user  200"} {
+	for _, want := range []string{"acc_", "grt_", `"login":"octo"`, "use  agent reporter  github:home  users/get-authenticated  GET  api.github.com/user  200"} {
 		if !strings.Contains(out, want) {
 			w.t.Errorf("by command line: want %s in\n%s", want, clip(out))
 		}
