@@ -63,7 +63,7 @@ var siblings = map[string][]string{
 	"caddymodule/command":           {"caddymodule/admin/api", "caddymodule/admin/audit", "caddymodule/client", "caddymodule/config", "caddymodule/doctor", "caddymodule/schema"},
 	"caddymodule/command/sign":      {"caddymodule/config"},
 	"caddymodule/command/strict":    {"caddymodule/client"},
-	"caddymodule/command/rules":     {"caddymodule/client"},
+	"caddymodule/command/rules":     {"caddymodule/admin/explain", "caddymodule/client"},
 	"caddymodule/command/relay":     {"caddymodule/client"},
 	"caddymodule/command/store":     {"caddymodule/config"},
 	"caddymodule/config":            {},

@@ -361,7 +361,7 @@ func (r *Resolver) permit(ctx context.Context, call *Call, ask Ask, g Granted) e
 		if err := call.judge(head, g.Operations); err != nil {
 			return err
 		}
-	} else if call.does = operation.Glance(&head); call.writes && !g.Write {
+	} else if call.does = operation.Glance(&head, !call.writes); call.writes && !g.Write {
 		return &Refusal{Code: "not_permitted",
 			Detail: fmt.Sprintf("agent %s may only read with connector %s, account %s; %s is writing", ask.Agent.Name, c.Key, g.Account.Name, override.Says(does)),
 			Next:   "Do not repeat this request. If writing is needed, ask the operator for: grant " + c.Key + " write."}

@@ -30,9 +30,10 @@ type configFacts struct {
 	admin     caddy.AdminConfig
 	// storageRoot is the file system storage's; empty for Caddy's default.
 	storageRoot string
-	// secrets are the names of variables that the file takes values from, kept the
-	// files.
-	secrets, kept []string
+	// secrets are the names of variables that the file, whose text is here, takes values
+	// from.
+	secrets []string
+	text    []byte
 }
 
 // appFacts are those of the option attache.
@@ -71,11 +72,11 @@ func readConfig(file, adapter string) (*configFacts, error) {
 			return nil, fmt.Errorf("--config: %w", err)
 		}
 	}
-	facts := &configFacts{file: file}
+	facts := &configFacts{file: file, text: text}
 	if err := facts.read(adapted); err != nil {
 		return nil, fmt.Errorf("--config: %s: %w", file, err)
 	}
-	facts.secrets, facts.kept = variablesOf(text, adapted), confine.FilesOf(file, text)
+	facts.secrets = variablesOf(text, adapted)
 	return facts, nil
 }
 
@@ -83,7 +84,7 @@ func readConfig(file, adapter string) (*configFacts, error) {
 func (c *configFacts) never() []string {
 	all := []string{caddy.AppDataDir()}
 	if c != nil {
-		all = append(append(all, c.file, c.storageRoot), c.kept...)
+		all = append(append(all, c.file, c.storageRoot), confine.FilesOf(c.file, c.text)...)
 		if v := c.app.Vault; v != nil && v.Driver == "sqlite" {
 			place, _ := v.Place()
 			all = append(all, place, place+"-wal", place+"-shm", filepath.Join(filepath.Dir(place), "vault.key"))

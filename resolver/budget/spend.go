@@ -111,7 +111,7 @@ func (s *Spend) ByTokens() bool {
 	}
 	prices := false
 	for _, p := range s.plans {
-		for i := range p.tokenPrices() {
+		for i := range p.all() {
 			prices = prices || !p.prices[i].operation
 		}
 	}
@@ -123,7 +123,8 @@ func (s *Spend) ByTokens() bool {
 	return false
 }
 
-func (p *Plan) tokenPrices() []price {
+// all are the prices; none of a nil Plan.
+func (p *Plan) all() []price {
 	if p == nil {
 		return nil
 	}
@@ -268,7 +269,7 @@ func (s *Spend) priceOf(currency, model string) (price, bool) {
 	var dearest price
 	found := false
 	for _, plan := range s.plans {
-		for _, p := range plan.tokenPrices() {
+		for _, p := range plan.all() {
 			if !p.operation && p.isIn(currency) {
 				dearest.in, dearest.out, found = max(dearest.in, p.in), max(dearest.out, p.out), true
 			}
@@ -280,10 +281,7 @@ func (s *Spend) priceOf(currency, model string) (price, bool) {
 // find is the first price that fits: of the grant, the account, the agent.
 func (s *Spend) find(is func(*price) bool) (price, bool) {
 	for _, plan := range s.plans {
-		if plan == nil {
-			continue
-		}
-		for i := range plan.prices {
+		for i := range plan.all() {
 			if is(&plan.prices[i]) {
 				return plan.prices[i], true
 			}

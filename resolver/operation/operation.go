@@ -308,16 +308,16 @@ func deletes(name string, effect operations.Effect) operations.Effect {
 }
 
 // Glance is what a request's head says of what it does, where nothing is decided by it:
-// by the table, else gRPC's name and whether the connector takes it for reading. It costs
-// no more than to look it up.
-func Glance(h *Head) operations.Operation {
+// by the table, else gRPC's name and whether the connector takes it for reading, which
+// reads says. It costs no more than to look it up.
+func Glance(h *Head, reads bool) operations.Operation {
 	op, found := h.find(h.Methods[0])
 	if !found {
 		op.Name, _ = rpcName(h.Header, h.Path)
 	}
 	if op.Effect == operations.Unknown && h.Connector.Spoken(h.Host, h.Path) == providers.Plain {
 		switch {
-		case h.Connector.Reads(h.Does):
+		case reads:
 			op.Effect = operations.Read
 		case !slices.ContainsFunc(h.Methods, func(m string) bool { return m != http.MethodDelete }):
 			op.Effect = operations.Delete

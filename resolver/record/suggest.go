@@ -26,7 +26,7 @@ type Suggestion struct {
 // asked for is asked again; what was refused stays refused, by rules of its own where
 // those that permit would let it through.
 func Suggest(calls []Call) Suggestion {
-	var m maker
+	m := maker{asked: map[string]bool{}, unread: map[string]int64{}}
 	for i := range calls {
 		m.see(&calls[i])
 	}
@@ -49,29 +49,18 @@ func (m *maker) see(c *Call) {
 	switch {
 	case c.asked():
 		for _, name := range c.names() {
-			m.ask(name)
+			if literal(name) {
+				m.asked[name] = true
+			}
 		}
 	case c.ruled():
 		m.refused = append(m.refused, c)
 	case c.Code == "" && c.Worked:
 		m.worked = append(m.worked, c)
 		if c.unread() {
-			if m.unread == nil {
-				m.unread = map[string]int64{}
-			}
 			m.unread[c.Method+" "+shape(c.Path)] += c.Count
 		}
 	}
-}
-
-func (m *maker) ask(name string) {
-	if !literal(name) {
-		return
-	}
-	if m.asked == nil {
-		m.asked = map[string]bool{}
-	}
-	m.asked[name] = true
 }
 
 // denies are grave effects that nothing that worked has: those that were refused, and

@@ -404,7 +404,8 @@ type Preview struct {
 	Bytes int64 `json:"bytes"`
 	// Decoded; absent where it is no text.
 	Body string `json:"body,omitempty"`
-	// Some that say what it does.
+	// All that are a part of what is approved, and who sends it; values of what looks like a
+	// credential are hidden.
 	Headers []Pair `json:"headers,omitempty"`
 	// What cannot be seen of it.
 	Note string `json:"note,omitempty"`

@@ -1298,7 +1298,7 @@ export interface Preview {
   bytes: number;
   /** Decoded; absent where it is no text. */
   body?: string;
-  /** Some that say what it does. */
+  /** All that are a part of what is approved, and who sends it; values of what looks like a credential are hidden. */
   headers?: Array<Pair> | null;
   /** What cannot be seen of it. */
   note?: string;

@@ -60,7 +60,7 @@ type Approval struct {
 // Preview is what is in a request.
 type Preview struct {
 	Query   []approval.Pair `json:"query,omitempty" doc:"Parameters, in their order; values of what looks like a credential are hidden."`
-	Headers []approval.Pair `json:"headers,omitempty" doc:"Some that say what it does."`
+	Headers []approval.Pair `json:"headers,omitempty" doc:"All that are a part of what is approved, and who sends it; values of what looks like a credential are hidden."`
 	Body    string          `json:"body,omitempty" doc:"Decoded; absent where it is no text."`
 	Bytes   int64           `json:"bytes" doc:"How long the body is as it is sent; -1 where it was not read to its end."`
 	Note    string          `json:"note,omitempty" doc:"What cannot be seen of it."`

@@ -9,19 +9,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/attache-proxy/attache/caddymodule/admin/explain"
 	"github.com/attache-proxy/attache/caddymodule/client"
 	"github.com/attache-proxy/attache/providers/printable"
 )
 
 type suggestions struct {
-	Whole       bool `json:"whole"`
-	Suggestions []struct {
-		Connector string   `json:"connector"`
-		AccountID string   `json:"account_id"`
-		Calls     int64    `json:"calls"`
-		Rules     []string `json:"operations"`
-		Notes     []string `json:"notes"`
-	} `json:"suggestions"`
+	Whole       bool                 `json:"whole"`
+	Suggestions []explain.Suggestion `json:"suggestions"`
 }
 
 func (r Room) suggest() *cobra.Command {
@@ -103,13 +98,7 @@ func (r Room) asked(a Asking) (agent string, q url.Values, err error) {
 type replayed struct {
 	Whole                                   bool
 	Permitted, Asked, Refused, Lost, Gained int64
-	Verdicts                                []struct {
-		Does    string `json:"does"`
-		Calls   int64  `json:"calls"`
-		Verdict string `json:"verdict"`
-		Changed bool   `json:"changed"`
-		Rule    string `json:"rule"`
-	}
+	Verdicts                                []explain.Verdict
 }
 
 func (r Room) replay() *cobra.Command {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/attache-proxy/attache/caddymodule/admin/explain"
 	"github.com/attache-proxy/attache/caddymodule/client"
 	"github.com/attache-proxy/attache/providers/strictyaml"
 )
@@ -24,15 +25,6 @@ type example struct {
 	Rule        string `yaml:"rule"` // which decides; empty: any
 
 	line int
-}
-
-// explained is what is asked of an explanation.
-type explained struct {
-	Permitted  bool   `json:"permitted"`
-	Rule       string `json:"rule"`
-	RuleNumber int    `json:"rule_number"`
-	Code       string `json:"code"`
-	Detail     string `json:"detail"`
 }
 
 func (r Room) test() *cobra.Command {
@@ -113,7 +105,7 @@ func (x *example) run(a Asking, agent string) (why string, err error) {
 			body[name] = v
 		}
 	}
-	item, err := client.Ask[explained](a.Ctx, a.API, http.MethodPost, client.Path("agents", agent, "explain"), nil, body)
+	item, err := client.Ask[explain.Explanation](a.Ctx, a.API, http.MethodPost, client.Path("agents", agent, "explain"), nil, body)
 	if err != nil {
 		return "", err
 	}
