@@ -288,7 +288,7 @@ func parseGrant(d *caddyfile.Dispenser) (config.Grant, error) {
 			}
 			continue
 		}
-		g.Operations = append(g.Operations, rule.Line(append([]string{d.Val()}, d.RemainingArgs()...)))
+		g.Operations = append(g.Operations, blocks.Rule(d))
 		if _, err := rule.New(g.Operations, nil); err != nil {
 			return g, d.Errf("grant %s: %v", args[0], err)
 		}

@@ -24,7 +24,7 @@ const (
 // make us send it again. Otherwise it streams.
 func (x *exchange) takeBody() error {
 	req, call, t := x.req, x.call, &x.body
-	judged := call.deed.waits() && !call.unread(req.ContentLength)
+	judged := call.deed.Waits() && !call.deed.Unread(req.ContentLength)
 	if req.Body == nil || req.Body == http.NoBody {
 		t.Held, t.Replayable = true, true
 		if judged {
@@ -83,7 +83,7 @@ func (x *exchange) takeBody() error {
 }
 
 func (x *exchange) tooLarge(most int64) error {
-	if x.call.deed.waits() {
+	if x.call.deed.Waits() {
 		return x.call.bodyTooLong()
 	}
 	if most < x.r.maxBody {

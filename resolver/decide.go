@@ -14,6 +14,7 @@ import (
 	"github.com/attache-proxy/attache/resolver/approval"
 	"github.com/attache-proxy/attache/resolver/budget"
 	"github.com/attache-proxy/attache/resolver/carried"
+	"github.com/attache-proxy/attache/resolver/deed"
 	"github.com/attache-proxy/attache/resolver/operation"
 	"github.com/attache-proxy/attache/resolver/override"
 	"github.com/attache-proxy/attache/resolver/refusal"
@@ -207,7 +208,7 @@ type Call struct {
 	writes bool
 	// deed is what the grant's rules decide on; nil where it has none, and then does is what
 	// the head says.
-	deed *deed
+	deed *deed.Deed
 	does operations.Operation
 	// grant is the vault's id of the grant, and approval the handle of the question to a
 	// person, whom it waits for now where waits is set.
@@ -361,17 +362,19 @@ func (r *Resolver) permit(ctx context.Context, call *Call, ask Ask, g Granted) e
 		if err := call.judge(head, g.Operations); err != nil {
 			return err
 		}
+	} else if !g.Write && (call.writes || !ask.Body) && head.Spoken() {
+		if err := call.judgeRead(head); err != nil {
+			return err
+		}
 	} else if call.does = operation.Glance(&head, !call.writes); call.writes && !g.Write {
-		return &Refusal{Code: "not_permitted",
-			Detail: fmt.Sprintf("agent %s may only read with connector %s, account %s; %s is writing", ask.Agent.Name, c.Key, g.Account.Name, override.Says(does)),
-			Next:   "Do not repeat this request. If writing is needed, ask the operator for: grant " + c.Key + " write."}
+		return call.onlyReading(override.Says(does))
 	}
 	if !g.Allows(call.ruleHost(ask, g.Account), does.Methods, ask.Path) {
 		return &Refusal{Code: "not_permitted",
 			Detail: fmt.Sprintf("the grant of agent %s for account %s of connector %s does not cover %s %s", ask.Agent.Name, g.Account.Name, c.Key, call.Method, ask.Path),
 			Next:   "Do not repeat this request. Ask the operator to widen the grant's rules."}
 	}
-	if g.Operations == nil && call.spend.ByOperation() {
+	if call.deed == nil && call.spend.ByOperation() {
 		if err := call.judge(head, rule.Any()); err != nil {
 			return err
 		}

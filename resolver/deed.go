@@ -1,38 +1,16 @@
 package resolver
 
 import (
-	"net/http"
-	"sync/atomic"
+	"fmt"
 
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/operations"
+	"github.com/attache-proxy/attache/resolver/deed"
 	"github.com/attache-proxy/attache/resolver/denial"
 	"github.com/attache-proxy/attache/resolver/limit"
 	"github.com/attache-proxy/attache/resolver/operation"
 	"github.com/attache-proxy/attache/resolver/rule"
 )
-
-// deed is what a call does, where the grant's rules decide on it.
-type deed struct {
-	head  operation.Head
-	rules *rule.Set
-	// done is what is known of it; nil while that hangs on the body.
-	done atomic.Pointer[rule.Request]
-	// asks is the decision that leaves it to a person; nil for none.
-	asks atomic.Pointer[rule.Decision]
-}
-
-// asking is the decision that leaves the call to a person; nil for none. Nothing may be
-// sent before they have said yes.
-func (d *deed) asking() *rule.Decision {
-	if d == nil {
-		return nil
-	}
-	return d.asks.Load()
-}
-
-// waits reports a deed that is known only when the body was read.
-func (d *deed) waits() bool { return d != nil && d.done.Load() == nil }
 
 // head is what the call's head says of what it does.
 func (r *Resolver) head(call *Call, ask *Ask, a *Account, does providers.Does) operation.Head {
@@ -50,70 +28,58 @@ func (r *Resolver) head(call *Call, ask *Ask, a *Account, does providers.Does) o
 // judge decides by the rules of a grant. Where what the request does stands in its
 // body, that is judged when it is sent.
 func (call *Call) judge(h operation.Head, rules *rule.Set) error {
-	d := &deed{head: h, rules: rules}
-	call.deed = d
-	request, more := operation.Of(&d.head)
-	if more && rules.Everything() && !rules.Learns() {
-		more, request.Why = false, "its body was not read, since everything is allowed"
+	call.deed = deed.New(h, rules)
+	call.onlyReads = call.deed.ByMethod(call.methods[0])
+	if call.deed.Waits() {
+		return nil
 	}
-	if more {
+	return call.decided()
+}
+
+// judgeRead decides for a grant that is for reading and has no rules, where a protocol
+// is spoken whose body says what reads.
+func (call *Call) judgeRead(h operation.Head) error {
+	call.deed = deed.New(h, rule.Reading())
+	call.deed.Reads = true
+	if call.deed.Waits() {
 		call.onlyReads = false // the body is read as it is, with every field of it
 		return nil
 	}
-	call.onlyReads = call.watched(rules)
-	d.done.Store(&request)
-	return call.decided(&request)
-}
-
-// watched reports a request whose body is looked through for another method: where the
-// method on the wire says what it does, and frameworks let a field override it.
-func (call *Call) watched(rules *rule.Set) bool {
-	switch call.methods[0] {
-	case http.MethodPut, http.MethodPatch, http.MethodDelete:
-		return false
-	}
-	return !rules.Everything()
+	return call.decided()
 }
 
 // judgeBody decides by the rules when the body is here, in memory of the agent.
 func (call *Call) judgeBody(body []byte, of *limit.Agent) error {
-	need := 4 * int64(len(body)) // what is decoded of it, and what readers of JSON and GraphQL keep
-	if !of.Take(limit.Memory, need) {
-		return &limit.FullError{Kind: limit.Memory}
+	if err := call.deed.Body(body, of); err != nil {
+		return err
 	}
-	defer of.Give(limit.Memory, need)
-	request := operation.With(&call.deed.head, body)
-	call.deed.done.Store(&request)
-	return call.decided(&request)
+	return call.decided()
 }
 
-func (call *Call) decided(request *rule.Request) error {
-	d := call.deed.rules.Decide(request)
-	switch {
-	case d.Allowed:
-		return nil
-	case d.Ask != nil:
-		call.deed.asks.Store(&d)
+func (call *Call) decided() error {
+	d := call.deed.Decide()
+	if d.Allowed || d.Ask != nil {
 		return nil
 	}
-	return call.about().Of(d, request.Why)
+	why := call.deed.Done().Why
+	if call.deed.Reads && why == "" {
+		return call.onlyReading(d.Operation.Name)
+	}
+	return call.about().Of(d, why)
 }
 
-// unread lets a request pass whose body is not read although its grant learns: it is long,
-// or nobody says how long, and what learns holds nothing up.
-func (call *Call) unread(length int64) bool {
-	d := call.deed
-	if !d.waits() || !d.rules.Everything() || length >= 0 && length <= operation.MaxBody {
-		return false
-	}
-	d.done.Store(&rule.Request{Methods: call.methods, Path: call.Path, Why: "its body was not read, since everything is allowed"})
-	return true
+// onlyReading refuses what is no reading under a grant for nothing else.
+func (call *Call) onlyReading(what string) *Refusal {
+	c := call.Connector.Key
+	return &Refusal{Code: "not_permitted",
+		Detail: fmt.Sprintf("agent %s may only read with connector %s, account %s; %s is writing", call.Agent.Name, c, call.Account.Name, what),
+		Next:   "Do not repeat this request. If writing is needed, ask the operator for: grant " + c + " write."}
 }
 
 // bodyTooLong is the refusal of a body of which the rules would have to know more.
 func (call *Call) bodyTooLong() error {
 	ref, why := call.about().TooLong()
-	call.deed.done.Store(&rule.Request{Methods: call.methods, Path: call.Path, Why: why})
+	call.deed.Unknown(why)
 	return ref
 }
 
@@ -127,27 +93,20 @@ func (call *Call) Does() (does operations.Operation, known bool) {
 	if call.deed == nil {
 		return call.does, call.Connector != nil
 	}
-	request := call.deed.done.Load()
-	if request == nil {
-		return does, false
-	}
-	return request.Sum(), true
+	return call.deed.Sum()
 }
 
 // mayStill reports whether rules that are in force now permit a call that is under way.
 func (call *Call) mayStill(g *Granted) bool {
 	switch {
+	case g.Operations == nil && call.deed != nil && call.deed.Reads:
+		return true
 	case g.Operations == nil:
 		return g.Write || !call.writes
 	case call.deed == nil: // there were none when it was decided
 		return g.Operations.Everything()
 	}
-	request := call.deed.done.Load()
-	if request == nil {
-		return true
-	}
-	d := g.Operations.Decide(request)
-	return d.Allowed || d.Ask != nil && call.deed.asking() != nil // it waits for a person, or they have said yes
+	return call.deed.MayStill(g.Operations)
 }
 
 // Tables finds the table of operations of a connector; nil for none.

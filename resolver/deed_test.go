@@ -34,9 +34,14 @@ func ruleSet(t *testing.T, lines ...string) *rule.Set {
 	return s
 }
 
+// deedWorld has a grant with rules; one empty line is none, and the grant for reading.
 func deedWorld(t *testing.T, s http.Handler, lines ...string) *world {
+	grant := resolver.Grant{Connector: "svc"}
+	if len(lines) != 1 || lines[0] != "" {
+		grant.Write, grant.Operations = true, ruleSet(t, lines...)
+	}
 	return newWorld(t, worldConfig{yaml: deedYAML, accounts: []*resolver.Account{{Name: "one", Fields: secret.Values{"key": secret.New("k-0123456789")}}},
-		grants: []resolver.Grant{{Connector: "svc", Write: true, Operations: ruleSet(t, lines...)}}, service: s})
+		grants: []resolver.Grant{grant}, service: s})
 }
 
 func gzipped(s string) string {
@@ -133,6 +138,32 @@ func TestRules(t *testing.T) {
 		{"learn", sent{head: "POST /mcp" + asJSON, body: "{"}, "", ""},
 		{"learn", sent{head: "POST /graphql" + asJSON, body: query + strings.Repeat(" ", 64<<10)}, "", ""},
 		{"learn", sent{head: "POST /graphql" + asJSON, reader: io.MultiReader(strings.NewReader(query[:9]), strings.NewReader(query[9:]))}, "", ""},
+		// Conditions on what is in it: a body is read where one that is reached asks for it.
+		{`allow POST /x when body.state == "open"`, sent{head: "POST /x" + asJSON, body: `{"state":"open"}`}, "", ""},
+		{`allow POST /x when body.state == "open"`, sent{head: "POST /x" + asJSON, body: `{"state":"closed"}`}, "operation_denied", ""},
+		{`allow POST /x when body.state == "open"`, sent{head: "POST /x" + asJSON, body: `{"state":"open"}` + strings.Repeat(" ", 64<<10)}, "operation_denied", ""},
+		{`allow POST /x when body.state == "open"`, sent{head: "POST /x" + asJSON, reader: io.MultiReader(strings.NewReader(`{"state":`), strings.NewReader(`"open"}`))}, "", ""},
+		{`allow POST /x when body.state == "open"`, sent{head: "POST /x" + asJSON, reader: io.MultiReader(strings.NewReader(`{"state":"open"}`), strings.NewReader(strings.Repeat(" ", 64<<10)))}, "operation_unknown", ""},
+		{`deny POST /x when has(body.force)|allow *`, sent{head: "POST /x" + asJSON, body: `{"force":1}`}, "operation_denied", ""},
+		{`deny POST /x when has(body.force)|allow *`, sent{head: "POST /x" + asJSON, body: `{"a":1}`}, "", ""},
+		{`deny POST /x when has(body.force)|allow *`, sent{head: "POST /x" + asJSON, body: `{"a":1}` + strings.Repeat(" ", 64<<10)}, "operation_denied", ""},
+		{`deny POST /x when has(body.force)|allow *`, sent{head: "POST /y" + asJSON, body: `{"a":1}` + strings.Repeat(" ", 64<<10)}, "", ""},
+		{`allow POST /x when has(body.a)`, sent{head: "POST /x\nContent-Type: application/x-www-form-urlencoded", body: "a=1&_method=DELETE"}, "not_permitted", ""},
+		{`allow tools/call search when args.n < 10`, sent{head: "POST /mcp" + asJSON, body: `{"method":"tools/call","params":{"arguments":{"n":3},"name":"search"}}`}, "", "tools/call search"},
+		{`allow tools/call search when args.n < 10`, sent{head: "POST /mcp" + asJSON, body: `{"method":"tools/call","params":{"name":"search","arguments":{"n":30}}}`}, "operation_denied", "tools/call search"},
+		// A grant that is for reading and has no rules.
+		{"", sent{head: "POST /graphql" + asJSON, body: query}, "", "query viewer"},
+		{"", sent{head: "POST /graphql" + asJSON, body: mutation}, "not_permitted", "mutation deleteRepo"},
+		{"", sent{head: "POST /graphql" + asJSON, body: "{"}, "operation_unknown", ""},
+		{"", sent{head: "POST /graphql" + asJSON, body: query + strings.Repeat(" ", 64<<10)}, "operation_unknown", ""},
+		{"", sent{head: "GET /graphql?query=mutation%7BdeleteRepo%7D"}, "not_permitted", "mutation deleteRepo"},
+		{"", sent{head: "GET /graphql?query=%7Bviewer%7D"}, "", "query viewer"},
+		{"", sent{head: "POST /graphql\nX-Http-Method-Override: GET" + asJSON, body: mutation}, "operation_unknown", ""},
+		{"", sent{head: "POST /mcp" + asJSON, body: `{"method":"tools/list"}`}, "", "tools/list"},
+		{"", sent{head: "POST /mcp" + asJSON, body: `{"method":"tools/call","params":{"name":"get"}}`}, "not_permitted", "tools/call get"},
+		{"", sent{head: "POST /mcp" + asJSON, body: `[{"method":"tools/list"},{"method":"tools/call","params":{"name":"get"}}]`}, "not_permitted", "tools/list + tools/call get"},
+		{"", sent{head: "GET /mcp\nConnection: Upgrade\nUpgrade: websocket"}, "not_permitted", "upgrade"},
+		{"", sent{head: "POST /x" + asJSON, body: "{}"}, "not_permitted", ""},
 		{"deny mutation *|learn", sent{head: "POST /graphql" + asJSON, body: mutation}, "operation_denied", "mutation deleteRepo"},
 		{"deny mutation *|learn", sent{head: "POST /graphql" + asJSON, body: query + strings.Repeat(" ", 64<<10)}, "operation_unknown", ""},
 		{"deny mutation *|learn", sent{head: "POST /graphql" + asJSON, body: query}, "", "query viewer"},

@@ -53,14 +53,16 @@ func (r *Resolver) Explain(ctx context.Context, agent *Agent, q Question) (*Expl
 	ask := Ask{Agent: agent, Target: t, Method: q.Method, Path: path, Query: u.RawQuery, Header: q.Header, Body: len(q.Body) > 0, Upgrade: len(q.Header["Upgrade"]) > 0, Account: q.Account, explains: true}
 	call, err := r.Decide(ctx, ask)
 	x := &Explanation{Call: call}
-	if err == nil && call.deed.waits() && !call.unread(int64(len(q.Body))) {
-		if len(q.Body) > operation.MaxBody {
-			err = call.bodyTooLong()
-		} else {
-			err = call.judgeBody(q.Body, nil)
-		}
+	switch size := int64(len(q.Body)); {
+	case err != nil || !call.deed.Waits() || call.deed.Unread(size):
+	case call.deed.Long(size):
+		err = call.decided()
+	case size > operation.MaxBody:
+		err = call.bodyTooLong()
+	default:
+		err = call.judgeBody(q.Body, nil)
 	}
-	if d := call.deed.asking(); err == nil && d != nil {
+	if d := call.deed.Asking(); err == nil && d != nil {
 		err = call.about().Asked(*d)
 	}
 	if ref, ok := AsRefusal(err); ok {
@@ -78,8 +80,8 @@ func (r *Resolver) Explain(ctx context.Context, agent *Agent, q Question) (*Expl
 	x.Does, x.Why = request.Does, request.Why
 	if call.deed != nil {
 		x.Ruled = true
-		if done := call.deed.done.Load(); done != nil {
-			x.Decision = call.deed.rules.Decide(done)
+		if done := call.deed.Done(); done != nil {
+			x.Decision = call.deed.Rules.Decide(done)
 		}
 	}
 	return x, nil

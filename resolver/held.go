@@ -15,7 +15,7 @@ func (x *exchange) ask(read bool) error {
 	if err := x.pay(); err != nil {
 		return err // nobody is asked about what cannot be paid
 	}
-	d := x.call.deed.asking()
+	d := x.call.deed.Asking()
 	if d == nil {
 		return nil
 	}
@@ -71,7 +71,7 @@ func (x *exchange) may(ctx context.Context) error {
 
 // described is what a person is shown of the request.
 func (x *exchange) described(body *approval.Body) *approval.Request {
-	call, d := x.call, x.call.deed.asking()
+	call, d := x.call, x.call.deed.Asking()
 	scheme := "https://"
 	if !call.HTTPS {
 		scheme = "http://"
@@ -79,11 +79,11 @@ func (x *exchange) described(body *approval.Body) *approval.Request {
 	agent := call.Agent
 	places := x.signer.Places()
 	s := &approval.Sent{
-		HTTP: x.req, Target: scheme + call.Target.Authority(call.HTTPS), Does: call.deed.done.Load(), Body: body.Read, Whole: body.Whole, Token: call.Token,
+		HTTP: x.req, When: d.When, Target: scheme + call.Target.Authority(call.HTTPS), Does: call.deed.Done(), Body: body.Read, Whole: body.Whole, Token: call.Token,
 		Placed: func(name string) bool {
 			return !call.Kept && (sign.IsNamed(name, places.Headers) || sign.IsNamed(name, call.Connector.Removes))
 		},
-		RPC:     call.deed.head.SpeaksRPC(),
+		RPC:     call.deed.Head.SpeaksRPC(),
 		InQuery: func(name string) bool { return sign.IsNamed(name, places.Query) },
 	}
 	s.Organisation, s.Connector, s.Method, s.Rule, s.GrantID = agent.organisation(), call.Connector.Key, call.Method, d.Rule, call.grant

@@ -9,13 +9,14 @@ import (
 
 // lists reports a call to a server of the Model Context Protocol whose grant has rules that
 // do not permit everything: what it lists is filtered by them.
-func (d *deed) lists() bool {
-	return d != nil && !d.rules.Everything() && d.head.Connector.Spoken(d.head.Host, d.head.Path) == providers.MCP
+func (x *exchange) lists() bool {
+	d := x.call.deed
+	return d != nil && !d.Rules.Everything() && d.Head.Connector.Spoken(d.Head.Host, d.Head.Path) == providers.MCP
 }
 
 // listed filters what the service offers.
 func (x *exchange) listed(res *http.Response) {
-	if d := x.call.deed; d.lists() {
-		listing.Filter(res, listing.Asked(d.done.Load()), listing.By(d.rules, d.head.Path))
+	if d := x.call.deed; x.lists() {
+		listing.Filter(res, listing.Asked(d.Done()), listing.By(d.Rules, d.Head.Path))
 	}
 }

@@ -117,7 +117,7 @@ func (r *Resolver) presign(req *http.Request, call *Call, now time.Time, expires
 
 // presignable decides as for a request of the agent, or for the operator.
 func (r *Resolver) presignable(ctx context.Context, p *Presigning, u *url.URL) (*Call, error) {
-	ask := Ask{Agent: p.Agent, Method: p.Method, Path: u.EscapedPath(), Query: u.RawQuery, Header: p.Header, Connector: p.Connector, Account: p.Name}
+	ask := Ask{Agent: p.Agent, Method: p.Method, Path: u.EscapedPath(), Query: u.RawQuery, Header: p.Header, Connector: p.Connector, Account: p.Name, Body: p.Method != http.MethodGet && p.Method != http.MethodHead}
 	if p.Account != nil {
 		ask.Connector, ask.Account = p.Account.Connector.Key, p.Account.ID
 	}
@@ -165,9 +165,9 @@ func (r *Resolver) agentsCall(ctx context.Context, p *Presigning, ask Ask) (*Cal
 			return call, err
 		case call.Connector == nil:
 			return call, cannotPresign("%s is no host of a connector", ask.Target.Host)
-		case call.deed.waits():
+		case call.deed.Waits():
 			return call, cannotPresign("the grant's rules decide by the body of such a request")
-		case call.deed.asking() != nil:
+		case call.deed.Asking() != nil:
 			return call, cannotPresign(byPerson)
 		case !call.mayPresign:
 			return call, &Refusal{Code: "not_permitted",
@@ -185,9 +185,9 @@ func (r *Resolver) agentsCall(ctx context.Context, p *Presigning, ask Ask) (*Cal
 		return call, err
 	}
 	switch {
-	case call.deed.waits():
+	case call.deed.Waits():
 		return call, cannotPresign("the grant's rules decide by the body of such a request")
-	case call.deed.asking() != nil:
+	case call.deed.Asking() != nil:
 		return call, cannotPresign(byPerson)
 	}
 	return call, call.at(ask)

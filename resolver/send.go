@@ -61,7 +61,12 @@ func (r *Resolver) Send(req *http.Request, call *Call) (*http.Response, error) {
 // asked takes the body, and asks a person where that is to be: by the head before the body
 // is taken, or by the body.
 func (x *exchange) asked() error {
-	byHead := x.call.deed.asking() != nil
+	if x.call.deed.Long(x.req.ContentLength) {
+		if err := x.call.decided(); err != nil {
+			return err
+		}
+	}
+	byHead := x.call.deed.Asking() != nil
 	if byHead {
 		if err := x.ask(false); err != nil {
 			return err
@@ -307,7 +312,7 @@ func (x *exchange) outgoing() *outgoing {
 	if c := x.call.Connector; c != nil && c.Scrub {
 		scrub.Widen(out.Method, out.Header)
 	}
-	if x.call.deed.lists() {
+	if x.lists() {
 		out.Header["Accept-Encoding"] = []string{"identity"}
 	}
 	return o

@@ -45,7 +45,7 @@ func (call *Call) doing() (out []budget.Operation) {
 	if call.deed == nil {
 		return nil
 	}
-	if request := call.deed.done.Load(); request != nil {
+	if request := call.deed.Done(); request != nil {
 		for i := range request.Does {
 			out = append(out, budget.Operation{Name: request.Does[i].Name, Effect: request.Does[i].Effect})
 		}

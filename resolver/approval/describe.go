@@ -55,6 +55,9 @@ type Sent struct {
 	// Placed reports a header, and InQuery a parameter, in which the account's credential
 	// is placed.
 	Placed, InQuery func(name string) bool
+	// When is the condition of the rule that asks; empty for none. A yes to what it was
+	// asked about is then for no other request than this one, or those of which it holds.
+	When string
 	// Token is what the agent presented to us, which nobody is shown.
 	Token secret.Value
 }
@@ -67,12 +70,17 @@ func Describe(s *Sent) *Request {
 	r.Operation, r.Effect, r.Resource = s.line(does.Name), does.Effect.String(), s.line(does.Resource)
 	r.URL = s.hidden(s.Target + path)
 	if len(s.Does.Does) == 1 {
-		if r.Allow, _ = rule.Exactly(s.Does.Does[0]); s.hidden(r.Allow) != r.Allow {
+		if r.Allow, _ = rule.Exactly(s.Does.Does[0]); s.When != "" && r.Allow != "" {
+			r.Allow, _ = rule.Under(r.Allow, s.When)
+		}
+		if s.hidden(r.Allow) != r.Allow {
 			r.Allow = ""
 		}
 	}
 	r.Flight = !s.Whole
-	r.Act, r.Place = s.act(), s.place()
+	if s.When == "" {
+		r.Act, r.Place = s.act(), s.place()
+	}
 	d := newSum("request")
 	d.add(r.AgentID, r.AccountID, r.GrantID, s.HTTP.Method, s.Target, path, s.HTTP.URL.RawQuery, strings.Join(s.Does.Methods, " "))
 	d.meaning(s.HTTP.Header, s.Placed)

@@ -25,8 +25,11 @@ func (a *About) String() string {
 // request does; empty where it is.
 func (a *About) Of(d rule.Decision, why string) *refusal.Refusal {
 	by := "no rule of the grant allows it"
-	if d.Number > 0 {
+	switch {
+	case d.Number > 0:
 		by = fmt.Sprintf("rule %d of the grant decides, %s", d.Number, d.Rule)
+	case d.Near != "":
+		by += ", and the condition is not met of: " + d.Near
 	}
 	ref := &refusal.Refusal{Code: "operation_denied", Operation: d.Operation.Name, Rule: d.Rule}
 	what := a.what(d)
@@ -34,6 +37,9 @@ func (a *About) Of(d rule.Decision, why string) *refusal.Refusal {
 	case why != "":
 		ref.Code, ref.Next = "operation_unknown", "Send the request in the plain form that the service's documentation has, or ask the operator."
 		ref.Detail = a.String() + "what the request does is not known: " + why + "; " + by
+	case d.Failed != "":
+		ref.Detail = a.String() + what + " (" + d.Operation.Effect.String() + ") is not allowed; whether the condition holds is not known, since " + d.Failed + "; " + by
+		ref.Next = "Do not repeat this request, and do not try another way. Ask the operator if it is needed."
 	case d.Unknown:
 		ref.Code, ref.Next = "operation_unknown", "Do not repeat this request. Ask the operator for a rule that names it: "+a.smallest(d)+"."
 		ref.Detail = a.String() + what + " (" + d.Operation.Effect.String() + ") cannot be compared with a rule; " + by

@@ -35,20 +35,20 @@ const (
 var graphQLParameters = []string{"query", "operationName", "variables", "extensions"}
 
 // graphQLBody reads a POST.
-func graphQLBody(kind, query string, body []byte) ([]rule.Does, string) {
+func (h *Head) graphQLBody(kind, query string, body []byte) ([]rule.Does, string) {
 	if namesAny(query) {
 		return nil, whyTwice
 	}
 	switch kind {
 	case "application/graphql":
-		return document(string(body), "")
+		return h.document(string(body), "", nil)
 	case "application/json", "application/graphql+json":
 	default:
 		return nil, whyTypes
 	}
 	var does []rule.Does
 	err := each(body, func(d *jsontext.Decoder) error {
-		some, why := graphQLRequest(d)
+		some, why := h.graphQLRequest(d)
 		does = append(does, some...)
 		if why != "" {
 			return errors.New(why)
@@ -77,10 +77,10 @@ func namesAny(query string) bool {
 }
 
 // graphQLRequest reads {"query": …, "operationName": …, "variables": …, "extensions": …}.
-func graphQLRequest(d *jsontext.Decoder) ([]rule.Does, string) {
+func (h *Head) graphQLRequest(d *jsontext.Decoder) ([]rule.Does, string) {
 	var query, name string
 	var hasQuery bool
-	var extensions jsontext.Value
+	var extensions, variables jsontext.Value
 	err := only(d, graphQLParameters, func(at int) (err error) {
 		switch ok := true; graphQLParameters[at] {
 		case "query":
@@ -91,12 +91,9 @@ func graphQLRequest(d *jsontext.Decoder) ([]rule.Does, string) {
 				err = errors.New(whyChoice)
 			}
 		case "extensions":
-			var v jsontext.Value
-			if v, err = d.ReadValue(); err == nil {
-				extensions = v.Clone()
-			}
+			extensions, err = cloned(d)
 		default:
-			err = d.SkipValue()
+			variables, err = cloned(d)
 		}
 		return err
 	})
@@ -106,7 +103,12 @@ func graphQLRequest(d *jsontext.Decoder) ([]rule.Does, string) {
 	case !hasQuery, !sameDocument(extensions, query):
 		return nil, whyPersisted
 	}
-	return document(query, name)
+	return h.document(query, name, variables)
+}
+
+func cloned(d *jsontext.Decoder) (jsontext.Value, error) {
+	v, err := d.ReadValue()
+	return v.Clone(), err
 }
 
 // only reads an object that has no other members than these.
@@ -156,7 +158,7 @@ func sameDocument(extensions jsontext.Value, query string) bool {
 }
 
 // graphQLQuery reads a GET, whose request stands in the URL.
-func graphQLQuery(raw string) ([]rule.Does, string) {
+func (h *Head) graphQLQuery(raw string) ([]rule.Does, string) {
 	if strings.Contains(raw, ";") {
 		return nil, whyGraphQL
 	}
@@ -181,12 +183,12 @@ func graphQLQuery(raw string) ([]rule.Does, string) {
 	if x := values.Get("extensions"); x != "" && (!whole([]byte(x)) || !sameDocument(jsontext.Value(x), query)) {
 		return nil, whyPersisted
 	}
-	return document(query, values.Get("operationName"))
+	return h.document(query, values.Get("operationName"), jsontext.Value(values.Get("variables")))
 }
 
 // document reads what the chosen operation of a document does: the fields of its root,
 // whatever they are called in the answer, and in whatever fragments they stand.
-func document(query, name string) ([]rule.Does, string) {
+func (h *Head) document(query, name string, variables jsontext.Value) ([]rule.Does, string) {
 	if len(query) > MaxBody {
 		return nil, whyTooLong
 	}
@@ -205,13 +207,19 @@ func document(query, name string) ([]rule.Does, string) {
 	if !ok {
 		return nil, whyDocument
 	}
-	r := root{doc: doc}
+	r := root{doc: doc, every: h.Keeps}
 	if !r.walk(op.SelectionSet, 0) || len(r.fields) == 0 {
 		return nil, whyDocument
 	}
 	does := make([]rule.Does, 0, len(r.fields))
 	for _, field := range r.fields {
-		does = append(does, rule.Does{Operation: operations.Operation{Name: string(op.Operation) + " " + field, Effect: deletes(field, effect)}})
+		does = append(does, rule.Does{Operation: operations.Operation{Name: string(op.Operation) + " " + field.Name, Effect: deletes(field.Name, effect)}})
+	}
+	if h.Keeps {
+		given := newGiven(op, variables)
+		for i, field := range r.fields {
+			does[i].Args = given.arguments(field)
+		}
 	}
 	return does, ""
 }
@@ -235,8 +243,9 @@ func chosen(doc *ast.QueryDocument, name string) (*ast.OperationDefinition, bool
 // root gathers the fields of an operation's root.
 type root struct {
 	doc    *ast.QueryDocument
-	fields []string
+	fields []*ast.Field
 	seen   []string // fragments
+	every  bool     // a field counts as often as it stands there: its arguments may differ
 }
 
 func (r *root) walk(set ast.SelectionSet, depth int) bool {
@@ -246,8 +255,8 @@ func (r *root) walk(set ast.SelectionSet, depth int) bool {
 	for _, s := range set {
 		switch s := s.(type) {
 		case *ast.Field:
-			if !slices.Contains(r.fields, s.Name) {
-				r.fields = append(r.fields, s.Name)
+			if r.every || !slices.ContainsFunc(r.fields, func(f *ast.Field) bool { return f.Name == s.Name }) {
+				r.fields = append(r.fields, s)
 			}
 		case *ast.InlineFragment:
 			if !r.walk(s.SelectionSet, depth+1) {

@@ -9,6 +9,7 @@ import (
 	"github.com/attache-proxy/attache/providers/operations"
 	"github.com/attache-proxy/attache/providers/printable"
 	"github.com/attache-proxy/attache/resolver/rule"
+	"github.com/attache-proxy/attache/resolver/rule/condition"
 )
 
 // mcpReads are the methods of MCP that read: what a client has to send before it can
@@ -21,13 +22,13 @@ var mcpReads = map[string]bool{
 }
 
 // jsonRPC reads a message of JSON-RPC 2.0, or a batch of them.
-func jsonRPC(kind string, body []byte, mcp bool) ([]rule.Does, string) {
+func (h *Head) jsonRPC(kind string, body []byte, mcp bool) ([]rule.Does, string) {
 	if kind != "application/json" && kind != "application/json-rpc" && kind != "application/jsonrequest" {
 		return nil, whyTypes
 	}
 	var does []rule.Does
 	err := each(body, func(d *jsontext.Decoder) error {
-		m := message{d: d, mcp: mcp}
+		m := message{d: d, mcp: mcp, keeps: h.Keeps}
 		if err := object(d, messageMembers, m.member); err != nil {
 			return err
 		}
@@ -52,6 +53,9 @@ type message struct {
 	outcomes  int       // results and errors
 	targets   [2]string // by their names
 	badParams error
+	// keeps says that args is wanted: params of JSON-RPC, their arguments in MCP.
+	keeps bool
+	args  *condition.Document
 }
 
 // targets are what methods of MCP name in their params.
@@ -69,11 +73,29 @@ func (m *message) member(at int) (err error) {
 		if m.mcp && m.d.PeekKind() == '{' {
 			return m.params()
 		}
+		if m.keeps && !m.mcp {
+			return m.keep()
+		}
 	case "result", "error":
 		m.outcomes++
 	}
 	if m.d.SkipValue() != nil {
 		return errJSON
+	}
+	return nil
+}
+
+// argument is the member of params that has arguments.
+var argument = []string{"arguments"}
+
+// keep keeps the next value as what is called with.
+func (m *message) keep() error {
+	v, err := m.d.ReadValue()
+	if err != nil {
+		return errJSON
+	}
+	if m.args = (&condition.Document{JSON: v.Clone()}); v.Kind() == 'n' {
+		m.args = &condition.Document{Empty: true}
 	}
 	return nil
 }
@@ -88,6 +110,17 @@ func (m *message) params() error {
 		t, err := m.d.ReadToken()
 		if err != nil || t.Kind() != '"' {
 			return errJSON
+		}
+		if m.keeps {
+			switch at, err := which(t.String(), argument); {
+			case err != nil:
+				m.args = &condition.Document{Why: err.Error()}
+			case at == 0 && m.args == nil:
+				if err := m.keep(); err != nil {
+					return err
+				}
+				continue
+			}
 		}
 		at, err := which(t.String(), targets)
 		if err != nil {
@@ -110,6 +143,9 @@ func (m *message) params() error {
 }
 
 func (m *message) does() (d rule.Does, err error) {
+	if d.Args = m.args; m.keeps && m.args == nil {
+		d.Args = &condition.Document{Empty: true}
+	}
 	switch {
 	case !m.hasMethod && m.mcp && m.outcomes == 1:
 		return one("response", operations.Write)[0], nil // to what the server asked of the client

@@ -14,6 +14,7 @@ import (
 	"github.com/attache-proxy/attache/providers/operations"
 	"github.com/attache-proxy/attache/providers/sign/sigv4"
 	"github.com/attache-proxy/attache/resolver/rule"
+	"github.com/attache-proxy/attache/resolver/rule/condition"
 )
 
 // MaxBody is up to what length a body is read, as it is sent and as it was before it
@@ -30,11 +31,16 @@ type Head struct {
 	OnBase bool
 	// Table is the connector's; nil where it has none.
 	Table operations.Table
+	// Keeps says that the rules have conditions: what is in the body is kept for them.
+	Keeps bool
 }
 
 // Of reads a request's head. More says that its body has to be read as well, by With.
 func Of(h *Head) (r rule.Request, more bool) {
-	r = rule.Request{Methods: h.Methods, Path: h.Path, Upgrade: h.Upgrade}
+	r = rule.Request{Methods: h.Methods, Path: h.Path, Upgrade: h.Upgrade, Query: h.Query}
+	if !h.Body {
+		r.Body = &condition.Document{Empty: true}
+	}
 	if _, err := providers.NormalPath(h.Path); err != nil && h.Path != "*" {
 		r.Unclear, r.Why = true, "its path can be read in different ways: "+err.Error()
 		return r, false
@@ -67,6 +73,17 @@ func (h *Head) SpeaksRPC() bool {
 	return protocol == providers.MCP || protocol == providers.JSONRPC
 }
 
+// Spoken reports a request of a protocol whose body, or query, says what it does.
+func (h *Head) Spoken() bool {
+	switch h.Connector.Spoken(h.Host, h.Path) {
+	case providers.Plain:
+		return false
+	case providers.GraphQL:
+		return h.Body || h.Query != "" || h.Upgrade
+	}
+	return true
+}
+
 // spoken is a request of a protocol whose body says what it does.
 func spoken(h *Head, r rule.Request) (rule.Request, bool) {
 	protocol := h.Connector.Spoken(h.Host, h.Path)
@@ -76,7 +93,7 @@ func spoken(h *Head, r rule.Request) (rule.Request, bool) {
 	case method == http.MethodPost:
 		return r, true
 	case protocol == providers.GraphQL && (method == http.MethodGet || method == http.MethodHead) && !h.Body:
-		r.Does, r.Why = h.reads(graphQLQuery(h.Query))
+		r.Does, r.Why = h.reads(h.graphQLQuery(h.Query))
 	case method == http.MethodOptions && !h.Body:
 		r.Does = one("options", operations.Read)
 	case protocol == providers.MCP && method == http.MethodGet && !h.Body:
@@ -91,17 +108,20 @@ func spoken(h *Head, r rule.Request) (rule.Request, bool) {
 
 // With reads the body of a request of which Of said that it needs it.
 func With(h *Head, body []byte) rule.Request {
-	r := rule.Request{Methods: h.Methods, Path: h.Path, Upgrade: h.Upgrade}
+	r := rule.Request{Methods: h.Methods, Path: h.Path, Upgrade: h.Upgrade, Query: h.Query}
 	kind, plain, why := decoded(h.Header, body)
 	if why != "" {
-		r.Why = why
+		r.Why, r.Body = why, &condition.Document{Why: why}
 		return r
+	}
+	if h.Keeps {
+		r.Body = held(kind, plain)
 	}
 	switch h.Connector.Spoken(h.Host, h.Path) {
 	case providers.GraphQL:
-		r.Does, r.Why = h.reads(graphQLBody(kind, h.Query, plain))
+		r.Does, r.Why = h.reads(h.graphQLBody(kind, h.Query, plain))
 	case providers.MCP, providers.JSONRPC:
-		r.Does, r.Why = h.reads(jsonRPC(kind, plain, h.Connector.Spoken(h.Host, h.Path) == providers.MCP))
+		r.Does, r.Why = h.reads(h.jsonRPC(kind, plain, h.Connector.Spoken(h.Host, h.Path) == providers.MCP))
 	default:
 		r.Does, r.Why = h.actionOf(kind, plain)
 	}

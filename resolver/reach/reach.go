@@ -46,8 +46,12 @@ func (c *Change) Adds() bool { return c.Is > c.Was }
 func Diff(was, is *rule.Set, known []operations.Operation) []Change {
 	t := table{of: map[key]*cell{}, tried: map[string]map[string]bool{}}
 	probes := rule.Probes([]*rule.Set{was, is}, known)
+	cases := supposed(append(was.Conditions(), is.Conditions()...))
 	for i := range probes {
-		t.add(&probes[i], was, is)
+		for _, assume := range cases {
+			probes[i].Assume = assume
+			t.add(&probes[i], was, is)
+		}
 	}
 	return t.changes()
 }
@@ -129,4 +133,63 @@ func label(r *rule.Request) (does string, effect operations.Effect, resource str
 		return strings.Join(r.Methods, " ") + " " + r.Path, r.Does[0].Effect, ""
 	}
 	return "anything without a name", r.Does[0].Effect, r.Does[0].Resource
+}
+
+// assumption answers conditions.
+type assumption = func(when string, allows bool) (bool, error)
+
+// maxConditions is of how many conditions all cases are gone through.
+const maxConditions = 5
+
+// supposed are the cases that conditions make: each may hold, or not, or not be known. Of
+// many only these are looked at: that all are the same, and each by itself.
+func supposed(conditions []string) (cases []assumption) {
+	slices.Sort(conditions)
+	conditions = slices.Compact(conditions)
+	if len(conditions) == 0 {
+		return []assumption{nil}
+	}
+	if len(conditions) > maxConditions {
+		return many(conditions)
+	}
+	n := 1
+	for range conditions {
+		n *= 3
+	}
+	for i := range n {
+		answers := map[string]int{}
+		for _, c := range conditions {
+			answers[c] = i % 3
+			i /= 3
+		}
+		cases = append(cases, answered(answers))
+	}
+	return cases
+}
+
+func many(conditions []string) (cases []assumption) {
+	for rest := range 3 {
+		for _, one := range conditions {
+			for its := range 3 {
+				answers := map[string]int{}
+				for _, c := range conditions {
+					answers[c] = rest
+				}
+				answers[one] = its
+				cases = append(cases, answered(answers))
+			}
+		}
+	}
+	return cases
+}
+
+// answered answers each condition as its number says: 0 it does not hold, 1 it does, 2 it is
+// not known.
+func answered(answers map[string]int) assumption {
+	return func(when string, allows bool) (bool, error) {
+		if answers[when] == 2 {
+			return rule.AtWorst(when, allows)
+		}
+		return answers[when] == 1, nil
+	}
 }

@@ -37,6 +37,14 @@ func TestDiff(t *testing.T) {
 		{"allow repos/*", "ask repos/delete|allow repos/*", "anything without a name", "repos/delete"},
 		{"allow read", "allow *", "not known what it does", ""},
 		{"allow read", "allow read upgrade", "upgrade", ""},
+		{"allow issues/create", `allow issues/create when args.a == "x"`, "", "issues/create"},
+		{`allow issues/create when args.a == "x"`, "allow issues/create", "issues/create", ""},
+		{`allow issues/create when args.a == "x"`, `allow issues/create when args.a == "y"`, "issues/create", "issues/create"},
+		{`allow read|allow issues/create when args.a == "x"`, `allow issues/create when args.a == "x"|allow read`, "", ""},
+		{"allow repos/*", `deny repos/delete when has(args.a)|allow repos/*`, "", "repos/delete"},
+		{`deny repos/delete when has(args.a)|allow repos/*`, `ask repos/delete when has(args.a)|allow repos/*`, "repos/delete", ""},
+		{`deny repos/delete when has(args.a)|allow repos/*`, "allow repos/*", "repos/delete", ""},
+		{`ask repos/* when args.n > 5|allow repos/*`, `allow repos/*`, "repos/delete", "anything without a name"},
 	} {
 		was, err := rule.New(strings.Split(c.was, "|"), nil)
 		if err != nil {

@@ -1,6 +1,7 @@
 package record_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -107,5 +108,19 @@ func TestReplay(t *testing.T) {
 	}
 	if !slices.Equal(lines, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// What hangs on conditions is told as the stricter, and said to.
+func TestReplayConditions(t *testing.T) {
+	rules, err := rule.New([]string{"deny tools/call a when has(args.force)", `allow tools/call b when args.x == "y"`, "allow *"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"a": "false true 1", "b": "true true 3", "c": "true false 3"} {
+		v := record.Replay(rules, []record.Call{did("tools/call "+name, "write", "")})[0]
+		if got := fmt.Sprint(v.Allowed, v.Hangs, v.Number); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
 	}
 }

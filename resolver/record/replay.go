@@ -17,6 +17,9 @@ type Verdict struct {
 	// Changed says that it was not so: what was sent would be refused, or what our
 	// rules refused would be sent.
 	Changed bool
+	// Hangs says that it hangs on conditions on what was in the calls, which is not
+	// recorded: they are taken for the stricter.
+	Hangs bool
 	// Rule is the text of the rule that decides; empty where none matches.
 	Rule   string
 	Number int
@@ -32,8 +35,10 @@ func Replay(rules *rule.Set, calls []Call) []Verdict {
 		if c.Code != "" && !c.ruled() && !c.asked() {
 			continue
 		}
-		d := rules.Decide(c.request())
-		v := Verdict{Call: c, Allowed: d.Allowed, Asked: d.Ask != nil, Rule: d.Rule, Number: d.Number, Label: c.label()}
+		r, hangs := c.request(), false
+		r.Assume = func(when string, allows bool) (bool, error) { hangs = true; return rule.AtWorst(when, allows) }
+		d := rules.Decide(r)
+		v := Verdict{Call: c, Hangs: hangs, Allowed: d.Allowed, Asked: d.Ask != nil, Rule: d.Rule, Number: d.Number, Label: c.label()}
 		v.Changed = d.Allowed != (c.Code == "") && (!v.Asked || !c.asked())
 		out = append(out, v)
 	}

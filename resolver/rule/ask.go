@@ -80,6 +80,16 @@ func Exactly(does Does) (line string, ok bool) {
 	return line, true
 }
 
+// Under is a rule that allows, under a condition, and whether there is one.
+func Under(line, when string) (string, bool) {
+	line += " when " + when
+	_, err := New([]string{line}, nil)
+	if err != nil {
+		return "", false
+	}
+	return line, true
+}
+
 // special reports text that stands for more than itself in a rule, or ends it.
 func special(s string) bool {
 	return strings.ContainsAny(s, "*\"") || printable.Visible(s) != s || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) || slices.Contains([]string{"on", "when", "wait", "nowait"}, s)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/attache-proxy/attache/providers/operations"
+	"github.com/attache-proxy/attache/resolver/rule/condition"
 )
 
 // Request is what is known of a request.
@@ -21,6 +22,13 @@ type Request struct {
 	// known, and Why says why.
 	Does []Does
 	Why  string
+	// Query is raw, and Body what is in the body; of both only conditions want to know.
+	// A nil Body is one that is not known.
+	Query string
+	Body  *condition.Document
+	// Assume answers conditions in their place: with what is only supposed. Nil means
+	// that they are evaluated.
+	Assume func(when string, allows bool) (holds bool, err error)
 }
 
 // Does is one of the operations of a request.
@@ -29,6 +37,8 @@ type Does struct {
 	// Unsure says that the operation may have another name, which is not known here: a
 	// request that is not in the connector's table.
 	Unsure bool
+	// Args are the arguments that it is given; nil where they are not known.
+	Args *condition.Document
 }
 
 // Decision is what rules come to.
@@ -44,6 +54,12 @@ type Decision struct {
 	Number int
 	// Operation is which one was refused, of a request that is several.
 	Operation operations.Operation
+	// Failed says why it is not known whether the condition of the rule holds; empty
+	// where it is. Near is the first rule that would have allowed it, had its condition
+	// held.
+	Failed, Near string
+	// When is the rule's condition; empty for none.
+	When string
 }
 
 // verdict is whether a rule's pattern is of a request.
@@ -100,7 +116,19 @@ func (s *Set) decide(r *Request, does *Does) Decision {
 		if v == no || rule.allow && v == perhaps {
 			continue
 		}
-		d.Rule, d.Number = rule.text, i+1
+		failed := ""
+		d.When = ""
+		if rule.when != nil {
+			var held verdict
+			d.When = rule.when.String()
+			if held, failed = rule.holds(r, does); held == no || rule.allow && held == perhaps {
+				if rule.allow && d.Near == "" {
+					d.Near = rule.text
+				}
+				continue
+			}
+		}
+		d.Rule, d.Number, d.Failed, d.Near = rule.text, i+1, failed, ""
 		d.Allowed = rule.allow
 		d.Unknown = v == perhaps
 		if v == yes || does != nil { // a person sees what is sent, but not what nobody could read
@@ -197,6 +225,11 @@ func when(is bool) verdict {
 
 // reading stands before the rules of a grant that is for reading.
 var reading = rule{text: "the grant is for reading", patterns: []pattern{{kind: changes}}}
+
+// Reading is what a grant for reading is that has no rules.
+func Reading() *Set { return readings }
+
+var readings = &Set{rules: []rule{reading, {text: "allow read", allow: true, patterns: []pattern{{kind: byEffect, effect: operations.Read}}}}}
 
 // OnlyReading is the set with everything denied that is not reading.
 func (s *Set) OnlyReading() *Set {

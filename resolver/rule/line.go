@@ -7,9 +7,11 @@
 //	ask   pulls/merge wait 5m
 //	deny  effect:delete effect:admin
 //	allow GET /v2/reports/**
+//	allow tools/call create_issue when args.repo.startsWith("acme/")
 //	learn
 //
-// A rule with ask leaves it to a person. What a rule cannot be compared with, because it is not known what the request does, no
+// A rule with ask leaves it to a person. One with a condition is for what the condition
+// holds for; where that is not known, it does not allow, and it asks and denies. What a rule cannot be compared with, because it is not known what the request does, no
 // rule allows but one for everything, and every rule denies that could be meant.
 package rule
 
@@ -21,6 +23,7 @@ import (
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/operations"
 	"github.com/attache-proxy/attache/providers/spelling"
+	"github.com/attache-proxy/attache/resolver/rule/condition"
 )
 
 const (
@@ -44,7 +47,8 @@ type rule struct {
 	allow     bool
 	asks      *Asking // of a rule that leaves it to a person; nil for the others
 	patterns  []pattern
-	resources []string // globs; none means any
+	resources []string             // globs; none means any
+	when      *condition.Condition // nil for none
 	learns    bool
 }
 
@@ -86,7 +90,7 @@ func New(lines []string, table operations.Table) (*Set, error) {
 	if len(s.rules) == 0 {
 		return nil, fmt.Errorf("there is no rule: without one nothing is permitted")
 	}
-	s.everything = s.rules[0].allow && len(s.rules[0].resources) == 0 && slices.ContainsFunc(s.rules[0].patterns, func(p pattern) bool { return p.kind == everything })
+	s.everything = s.rules[0].allow && s.rules[0].when == nil && len(s.rules[0].resources) == 0 && slices.ContainsFunc(s.rules[0].patterns, func(p pattern) bool { return p.kind == everything })
 	return s, nil
 }
 
@@ -114,8 +118,11 @@ func parse(line string, table operations.Table) (rule, error) {
 	if len(line) > MostText {
 		return r, fmt.Errorf("it is longer than %d bytes", MostText)
 	}
-	words, err := split(line)
+	words, when, err := split(line)
 	if err != nil {
+		return r, err
+	}
+	if r.when, err = compiled(line, when); err != nil {
 		return r, err
 	}
 	if len(words) == 0 {
@@ -123,7 +130,7 @@ func parse(line string, table operations.Table) (rule, error) {
 	}
 	switch words[0] {
 	case "learn":
-		if len(words) > 1 {
+		if len(words) > 1 || when != "" {
 			return r, fmt.Errorf("learn stands alone: it permits everything, and records what it is")
 		}
 		return rule{text: line, allow: true, learns: true, patterns: []pattern{{kind: everything}}}, nil
@@ -144,11 +151,8 @@ func parse(line string, table operations.Table) (rule, error) {
 		}
 		words = words[:on]
 	}
-	if slices.Contains(words, "when") || slices.Contains(r.resources, "when") {
-		return r, fmt.Errorf("when is not there yet: rules have no conditions")
-	}
 	if slices.Contains(words, "wait") || slices.Contains(words, "nowait") {
-		return r, fmt.Errorf("wait and nowait stand at the end of a rule that begins with ask")
+		return r, fmt.Errorf("wait and nowait stand at the end of a rule that begins with ask, before its when")
 	}
 	if len(words) == 0 {
 		return r, fmt.Errorf("it does not say what; want operations, read, write, effect:delete, * or GET /path")
@@ -169,10 +173,11 @@ func parse(line string, table operations.Table) (rule, error) {
 	return r, nil
 }
 
-// split takes a line apart at white space; what stands in double quotes is one word.
-func split(line string) (words []string, err error) {
+// split takes a line apart at white space; what stands in double quotes is one word. What
+// stands behind the word when is its condition.
+func split(line string) (words []string, when string, err error) {
 	if strings.ContainsFunc(line, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
-		return nil, fmt.Errorf("it has a line break or another control character")
+		return nil, "", fmt.Errorf("it has a line break or another control character")
 	}
 	for rest := strings.TrimLeft(line, " \t"); rest != ""; rest = strings.TrimLeft(rest, " \t") {
 		if rest[0] != '"' {
@@ -180,19 +185,25 @@ func split(line string) (words []string, err error) {
 			if end < 0 {
 				end = len(rest)
 			}
+			if rest[:end] == "when" {
+				if when = unquoted(rest[end:]); when == "" {
+					return nil, "", fmt.Errorf("when wants a condition behind it: when args.repo.startsWith(\"acme/\")")
+				}
+				return words, when, nil
+			}
 			if strings.Contains(rest[:end], `"`) {
-				return nil, fmt.Errorf("a quotation mark stands within a word")
+				return nil, "", fmt.Errorf("a quotation mark stands within a word")
 			}
 			words, rest = append(words, rest[:end]), rest[end:]
 			continue
 		}
 		end := strings.IndexByte(rest[1:], '"')
 		if end < 0 {
-			return nil, fmt.Errorf("a quotation mark is not closed")
+			return nil, "", fmt.Errorf("a quotation mark is not closed")
 		}
 		words, rest = append(words, rest[1:1+end]), rest[2+end:]
 	}
-	return words, nil
+	return words, "", nil
 }
 
 // firsts are words that begin a name of two.

@@ -10,7 +10,7 @@ import (
 
 // Names reports a set that is one rule for one operation, by this name.
 func (s *Set) Names(name string) bool {
-	return len(s.rules) == 1 && len(s.rules[0].patterns) == 1 && s.rules[0].patterns[0].kind == byName && s.rules[0].patterns[0].name == name
+	return len(s.rules) == 1 && s.rules[0].when == nil && len(s.rules[0].patterns) == 1 && s.rules[0].patterns[0].kind == byName && s.rules[0].patterns[0].name == name
 }
 
 // Probes are requests that tell rules apart: for every pattern of the sets one that it is

@@ -295,8 +295,11 @@ type Verdict struct {
 	// What they did, for people.
 	Does    string `json:"does"`
 	Verdict string `json:"verdict"`
-	Method  string `json:"method,omitempty"`
-	Path    string `json:"path,omitempty"`
+	// It hangs on a condition (when) on what was in the calls, which is not recorded: the stricter is
+	// told.
+	Hangs  *bool  `json:"hangs,omitempty"`
+	Method string `json:"method,omitempty"`
+	Path   string `json:"path,omitempty"`
 	// Which decides; absent: none matches.
 	Rule       string `json:"rule,omitempty"`
 	RuleNumber *int64 `json:"rule_number,omitempty"`

@@ -1595,6 +1595,8 @@ export interface Verdict {
   /** What they did, for people. */
   does: string;
   verdict: "permitted" | "asked" | "refused";
+  /** It hangs on a condition (when) on what was in the calls, which is not recorded: the stricter is told. */
+  hangs?: boolean;
   method?: string;
   path?: string;
   /** Which decides; absent: none matches. */

@@ -129,6 +129,7 @@ type Verdict struct {
 	Calls      int64  `json:"calls"`
 	Verdict    string `json:"verdict" enum:"permitted,asked,refused"`
 	Changed    bool   `json:"changed" doc:"It was the other way."`
+	Hangs      bool   `json:"hangs,omitempty" doc:"It hangs on a condition (when) on what was in the calls, which is not recorded: the stricter is told."`
 	Rule       string `json:"rule,omitempty" doc:"Which decides; absent: none matches."`
 	RuleNumber int    `json:"rule_number,omitempty"`
 }
@@ -164,7 +165,7 @@ func (e learner) replay(ctx context.Context, c *signin.Caller, in *replayIn) (*r
 		calls[i] = call(d)
 	}
 	for _, v := range record.Replay(rules, calls) {
-		shown := Verdict{Does: v.Label, Method: v.Method, Path: v.Path, Calls: v.Count, Verdict: "refused", Changed: v.Changed, Rule: v.Rule, RuleNumber: v.Number}
+		shown := Verdict{Does: v.Label, Method: v.Method, Path: v.Path, Calls: v.Count, Verdict: "refused", Changed: v.Changed, Hangs: v.Hangs, Rule: v.Rule, RuleNumber: v.Number}
 		switch {
 		case v.Allowed:
 			shown.Verdict = "permitted"

@@ -175,6 +175,9 @@ func (x *replayed) print(a Asking) error {
 		if v.Rule != "" {
 			by = v.Rule
 		}
+		if v.Hangs {
+			by += " (hangs on what was in them)"
+		}
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", v.Calls, v.Verdict, printable.Line(v.Does), printable.Line(by))
 	}
 	if err := w.Flush(); err != nil {

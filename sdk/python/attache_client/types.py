@@ -1099,6 +1099,7 @@ _Verdict = TypedDict("_Verdict", {"calls": int, "changed": bool, "does": str, "v
 
 
 class Verdict(_Verdict, total=False):
+    hangs: bool
     method: str
     path: str
     rule: str
