@@ -8,7 +8,7 @@ import (
 // connection is what the requests of a connection with HTTP/1 have in common. They come
 // one by one.
 type connection struct {
-	to    direct
+	to    afterShortcut
 	idle  struct{ read, write time.Duration }
 	timed bool // a time limit on writing was left behind
 }
@@ -55,12 +55,12 @@ func (s *connection) over(w http.ResponseWriter) {
 	s.boundWriting(w)
 }
 
-// direct stands for the handlers behind the middleware where they are not asked
+// afterShortcut stands for the handlers behind the middleware where they are not asked
 // one by one.
-type direct struct {
+type afterShortcut struct {
 	*Forward
 	connection *connection // of the listener's connection; nil inside tunnels
 }
 
 // ServeHTTP implements caddyhttp.Handler. visit.pass calls send instead.
-func (*direct) ServeHTTP(http.ResponseWriter, *http.Request) error { return errNoDecision }
+func (*afterShortcut) ServeHTTP(http.ResponseWriter, *http.Request) error { return errNoDecision }

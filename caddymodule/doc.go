@@ -5,7 +5,7 @@
 //	caddyfile*.go                    the Caddyfile, as package config has it
 //	handler.go visit.go door.go      the middleware: one request, by its door
 //	connect.go identify.go           tunnels, and who is calling
-//	shortcut.go outside.go           past Caddy's server, by connection.go, where that does nothing else
+//	shortcut.go listenershortcut.go  past Caddy's server, by connection.go, where that does nothing else
 //	discovery.go presign.go          what the proxy says of itself
 //	forward.go transport.go          sending, and what came back (http1: its head)
 //	observe.go                       what is told of it (audit, metrics)

@@ -82,14 +82,14 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.past = &shortcut{handler: h, server: server}
 	h.interceptor = intercept.New(intercept.Config{
-		Handler: inside{h.past}, CA: app.ca, Logger: h.logger,
+		Handler: tunnelShortcut{h.past}, CA: app.ca, Logger: h.logger,
 		ReadHeaderTimeout: time.Duration(server.ReadHeaderTimeout), IdleTimeout: time.Duration(server.IdleTimeout), MaxHeaderBytes: max(server.MaxHeaderBytes, maxInnerHeaderBytes),
 		OnMint: app.metrics.Minted, OnTunnel: app.metrics.Tunnel,
 		OnHeader: func(t *intercept.Tunnel, n int64) bool { return t.Agent.(*tunnelAgent).header(n) },
 	})
 	server.RegisterConnContext(intercept.ConnContext)
-	server.RegisterConnContext(outside{h.past}.connContext)
-	fieldname.Keep(server, outside{h.past}.serve)
+	server.RegisterConnContext(listenerShortcut{h.past}.connContext)
+	fieldname.Keep(server, listenerShortcut{h.past}.serve)
 	entrance.All.Guard(server)
 	if app.approvals != nil { // what waits for a person would keep the server for as long
 		server.RegisterOnShutdown(app.approvals.Close)
@@ -124,7 +124,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	v := &visit{h: h, w: w, r: r, url: *r.URL, began: time.Now(), last: http1.FramedTwice(r)}
 	entrance.All.Serve(r.Context())
 	fieldname.Restore(r)
-	if to, ok := next.(*direct); ok {
+	if to, ok := next.(*afterShortcut); ok {
 		v.connection = to.connection
 	}
 	defer v.over(&err)

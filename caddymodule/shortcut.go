@@ -84,7 +84,7 @@ func (s *shortcut) running() *caddyhttp.App {
 var serverHeader = []string{caddyhttp.ServerHeader}
 
 // serve does what the server's only route does.
-func (s *shortcut) serve(w http.ResponseWriter, r *http.Request, to *direct) {
+func (s *shortcut) serve(w http.ResponseWriter, r *http.Request, to *afterShortcut) {
 	w.Header()["Server"] = serverHeader
 	if err := s.handler.ServeHTTP(w, r, to); err != nil {
 		s.fail(w, err)
@@ -104,16 +104,16 @@ func (s *shortcut) fail(w http.ResponseWriter, err error) {
 	w.WriteHeader(status)
 }
 
-// inside serves the requests of intercepted tunnels: by the shortcut where there is
+// tunnelShortcut serves the requests of intercepted tunnels: by the shortcut where there is
 // one, else, and upgrades always, by the server like all others.
-type inside struct{ *shortcut }
+type tunnelShortcut struct{ *shortcut }
 
 // ServeHTTP implements http.Handler.
-func (i inside) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	f := i.forwarder()
+func (t tunnelShortcut) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f := t.forwarder()
 	if f == nil || forward.Upgrades(r) {
-		fieldname.Aside{Next: i.server}.ServeHTTP(w, r)
+		fieldname.Aside{Next: t.server}.ServeHTTP(w, r)
 		return
 	}
-	i.serve(w, r, &direct{Forward: f})
+	t.serve(w, r, &afterShortcut{Forward: f})
 }

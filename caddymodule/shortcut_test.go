@@ -140,7 +140,7 @@ func TestShortcutIsWhereNothingElseIs(t *testing.T) {
 // past is a listener of our own with the handler that Caddy's server gets.
 func past(t testing.TB, s *shortcut) net.Addr {
 	t.Helper()
-	o := outside{s}
+	o := listenerShortcut{s}
 	l := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !o.serve(w, r) {
 			_, _ = io.WriteString(w, "left to Caddy")
@@ -208,7 +208,7 @@ func TestOutside(t *testing.T) {
 	})
 	t.Run("a connection from before", func(t *testing.T) { // with none: accepted by somebody else
 		w := httptest.NewRecorder()
-		if (outside{s}).serve(w, httptest.NewRequest(http.MethodGet, "/echo/v1", nil)) {
+		if (listenerShortcut{s}).serve(w, httptest.NewRequest(http.MethodGet, "/echo/v1", nil)) {
 			t.Error("a request of no connection of ours was served")
 		}
 	})
@@ -219,7 +219,7 @@ func TestOutside(t *testing.T) {
 			all.Go(func() {
 				r := httptest.NewRequestWithContext(context.WithValue(t.Context(), connectionKey{}, c), http.MethodGet, "/echo/v1", nil)
 				r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/2.0", 2, 0
-				if (outside{s}).serve(httptest.NewRecorder(), r) {
+				if (listenerShortcut{s}).serve(httptest.NewRecorder(), r) {
 					t.Error("served past Caddy's server")
 				}
 			})

@@ -162,7 +162,7 @@ func (v *visit) pass(next caddyhttp.Handler) error {
 		lower = v.call.Connector.MetaPrefixes
 	}
 	w := http1.Writer(v.w, v.r, v.last, lower)
-	if to, ok := next.(*direct); ok {
+	if to, ok := next.(*afterShortcut); ok {
 		err := to.send(w, v.r, v.call)
 		if err == nil {
 			v.connection.over(v.w)

@@ -12,19 +12,19 @@ import (
 	"github.com/attache-proxy/attache/caddymodule/health"
 )
 
-// outside serves the requests of the listeners themselves, before Caddy's server
+// listenerShortcut serves the requests of the listeners themselves, before Caddy's server
 // sees them: by the shortcut where there is one, and only calls over plain HTTP/1.1.
 // Tunnels, upgrades, what we say about ourselves, HTTP/2 and TLS are the server's.
-type outside struct{ *shortcut }
+type listenerShortcut struct{ *shortcut }
 
 // serve serves r, and reports whether it did.
-func (o outside) serve(w http.ResponseWriter, r *http.Request) bool {
+func (l listenerShortcut) serve(w http.ResponseWriter, r *http.Request) bool {
 	s, ok := r.Context().Value(connectionKey{}).(*connection)
 	if !ok || r.ProtoMajor != 1 { // of HTTP/2, which stays, requests come beside each other
 		return false
 	}
-	f := o.forwarder()
-	if f == nil || len(o.server.ListenerWrappersRaw) > 0 || !ordinary(r) { // a wrapper may have ended TLS
+	f := l.forwarder()
+	if f == nil || len(l.server.ListenerWrappersRaw) > 0 || !ordinary(r) { // a wrapper may have ended TLS
 		s.timed = true // Caddy's server leaves its last time limit behind
 		return false
 	}
@@ -34,7 +34,7 @@ func (o outside) serve(w http.ResponseWriter, r *http.Request) bool {
 		body = &tail{ReadCloser: r.Body}
 		r.Body = body
 	}
-	o.shortcut.serve(w, r, &s.to)
+	l.shortcut.serve(w, r, &s.to)
 	if body != nil && !body.read.Load() {
 		s.boundReading(w)
 	}
@@ -65,9 +65,9 @@ func (t *tail) Read(p []byte) (int, error) {
 }
 
 // connContext makes a connection for each that is accepted.
-func (o outside) connContext(ctx context.Context, _ net.Conn) context.Context {
+func (l listenerShortcut) connContext(ctx context.Context, _ net.Conn) context.Context {
 	s := new(connection)
 	s.to.connection = s
-	s.idle.read, s.idle.write = time.Duration(o.server.ReadIdleTimeout), time.Duration(o.server.WriteIdleTimeout)
+	s.idle.read, s.idle.write = time.Duration(l.server.ReadIdleTimeout), time.Duration(l.server.WriteIdleTimeout)
 	return context.WithValue(ctx, connectionKey{}, s)
 }
