@@ -109,7 +109,7 @@ func (d *DB) listens() (first bool) {
 // requests ask from cold, so that no request waits for it: statements by their
 // text, with parameters. It only helps, and so it does not fail.
 func (d *DB) Warm(ctx context.Context, statements map[string][]any) {
-	if d.dialect.conns == 0 {
+	if !d.dialect.warms {
 		return
 	}
 	var held []*sql.Conn
@@ -118,7 +118,7 @@ func (d *DB) Warm(ctx context.Context, statements map[string][]any) {
 			c.Close()
 		}
 	}()
-	for range d.dialect.conns - 1 { // somebody may want one meanwhile
+	for range d.Reader.db.Stats().MaxOpenConnections - 1 { // somebody may want one meanwhile
 		c, err := d.Reader.db.Conn(ctx)
 		if err != nil {
 			return

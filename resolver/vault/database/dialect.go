@@ -19,8 +19,8 @@ type dialect struct {
 	numbered bool
 	// prepares says that we keep prepared statements, because the driver does not.
 	prepares bool
-	// conns is how many connections are kept and warmed; 0 where one costs nothing.
-	conns int
+	// warms says that the connections that read are opened before they are asked for.
+	warms bool
 	// now is an expression for the database's clock in microseconds. Leases use
 	// it, because the clocks of replicas differ.
 	now string

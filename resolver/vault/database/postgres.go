@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,8 +21,10 @@ import (
 
 const (
 	// postgresConns per replica, besides the one that listens: eight replicas stay
-	// below the 100 that PostgreSQL allows by default.
+	// below the 100 that PostgreSQL allows by default. pool_max_conns in the address,
+	// as pgx's own pool has it, is another number.
 	postgresConns = 8
+	poolParameter = "pool_max_conns"
 	// pgChannel is where changes are announced. A payload is at most 8000 bytes.
 	pgChannel    = "attache_changes"
 	pgMaxPayload = 7900
@@ -31,7 +34,7 @@ var postgresDialect = dialect{
 	name:           "postgres",
 	goose:          goose.DialectPostgres,
 	numbered:       true,
-	conns:          postgresConns,
+	warms:          true,
 	now:            "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
 	lock:           " FOR UPDATE",
 	share:          " FOR SHARE",
@@ -47,22 +50,38 @@ var postgresDialect = dialect{
 }
 
 func openPostgres(ctx context.Context, source string) (w, r *sql.DB, err error) {
-	cfg, err := pgx.ParseConfig(source)
+	cfg, conns, err := parsePostgres(source)
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading the PostgreSQL address: %w", err) // pgx hides the password
-	}
-	if cfg.ConnectTimeout == 0 {
-		cfg.ConnectTimeout = 5 * time.Second
+		return nil, nil, err
 	}
 	db := stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(withoutJIT))
-	db.SetMaxOpenConns(postgresConns)
+	db.SetMaxOpenConns(conns)
 	// They stay open: a new one costs a request ten times what its query does.
-	db.SetMaxIdleConns(postgresConns)
+	db.SetMaxIdleConns(conns)
 	if err := db.PingContext(ctx); err != nil {
 		db.Close()
 		return nil, nil, fmt.Errorf("connecting to PostgreSQL: %w", err)
 	}
 	return db, db, nil
+}
+
+// parsePostgres reads an address, and how many connections a replica keeps.
+func parsePostgres(source string) (cfg *pgx.ConnConfig, conns int, err error) {
+	cfg, err = pgx.ParseConfig(source)
+	if err != nil {
+		return nil, 0, fmt.Errorf("reading the PostgreSQL address: %w", err) // pgx hides the password
+	}
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = 5 * time.Second
+	}
+	conns = postgresConns
+	if text, ok := cfg.RuntimeParams[poolParameter]; ok {
+		delete(cfg.RuntimeParams, poolParameter) // the server knows no such setting
+		if conns, err = strconv.Atoi(text); err != nil || conns < 2 || conns > 1000 {
+			return nil, 0, fmt.Errorf("reading the PostgreSQL address: %s is %q, want a number from 2 to 1000", poolParameter, text)
+		}
+	}
+	return cfg, conns, nil
 }
 
 // withoutJIT: compiling a plan takes longer than any of our queries runs. It is
@@ -73,12 +92,9 @@ func withoutJIT(ctx context.Context, c *pgx.Conn) error {
 }
 
 func inspectPostgres(ctx context.Context, source string) (*sql.DB, error) {
-	cfg, err := pgx.ParseConfig(source)
+	cfg, _, err := parsePostgres(source)
 	if err != nil {
-		return nil, fmt.Errorf("reading the PostgreSQL address: %w", err)
-	}
-	if cfg.RuntimeParams == nil {
-		cfg.RuntimeParams = map[string]string{}
+		return nil, err
 	}
 	cfg.RuntimeParams["default_transaction_read_only"] = "on"
 	db := stdlib.OpenDB(*cfg)
@@ -171,12 +187,9 @@ func listenPostgres(ctx context.Context, d *DB) {
 const listenWait = 400 * time.Millisecond
 
 func listenOnce(ctx context.Context, d *DB) error {
-	cfg, err := pgx.ParseConfig(d.source)
+	cfg, _, err := parsePostgres(d.source)
 	if err != nil {
 		return err
-	}
-	if cfg.ConnectTimeout == 0 {
-		cfg.ConnectTimeout = 5 * time.Second
 	}
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {

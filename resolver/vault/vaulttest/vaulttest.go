@@ -4,6 +4,7 @@ package vaulttest
 
 import (
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/attache-proxy/attache/resolver/vault"
@@ -58,9 +59,13 @@ func EachEmpty(t *testing.T, f func(t *testing.T, c vault.Config)) {
 	})
 }
 
-// Open opens a vault until the test ends.
+// Open opens a vault until the test ends. To PostgreSQL it makes two connections, and
+// not eight: each costs more than what most tests do.
 func Open(tb testing.TB, c vault.Config) *vault.Vault {
 	tb.Helper()
+	if c.Driver == "postgres" && strings.Contains(c.Source, "?") {
+		c.Source += "&pool_max_conns=2"
+	}
 	v, err := vault.Open(tb.Context(), c)
 	if err != nil {
 		tb.Fatal(err)
