@@ -20,6 +20,9 @@ type SpeaksDef struct {
 	MCP []string `yaml:"mcp"`
 	// JSONRPC are the paths of JSON-RPC.
 	JSONRPC []string `yaml:"jsonrpc"`
+	// Same are operations of these protocols that are also one of the connector's table, by
+	// their names: mutation mergePullRequest is pulls/merge. Rules for the one are for both.
+	Same map[string]string `yaml:"same"`
 }
 
 // UnmarshalYAML refuses unknown keys.
@@ -28,7 +31,13 @@ func (d *SpeaksDef) UnmarshalYAML(n *yaml.Node) error {
 	return strictyaml.Decode(n, (*plain)(d))
 }
 
-func (d *SpeaksDef) isZero() bool { return d.GraphQL == nil && d.MCP == nil && d.JSONRPC == nil }
+func (d *SpeaksDef) isZero() bool {
+	return d.GraphQL == nil && d.MCP == nil && d.JSONRPC == nil && d.Same == nil
+}
+
+// SameAs is the operation of the table that does the same as one of a protocol whose body
+// says what it does; empty for none.
+func (c *Connector) SameAs(name string) string { return c.Speaks.Same[name] }
 
 // Protocol is how a request's body says what it does.
 type Protocol uint8

@@ -256,6 +256,16 @@ func (n *node) sort() {
 	}
 }
 
+// EffectOf is the gravest effect of the operations of a name; Unknown where there is none.
+func (x *Index) EffectOf(name string) (e Effect) {
+	for i := range x.entries {
+		if x.entries[i].Name == name {
+			e = max(e, x.entries[i].Effect)
+		}
+	}
+	return e
+}
+
 // Entries are the table's operations, in its order. They must not be changed.
 func (x *Index) Entries() []Entry { return x.entries }
 

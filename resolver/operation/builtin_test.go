@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/providers/operations"
 	"github.com/attache-proxy/attache/resolver/rule"
 )
 
@@ -43,6 +44,8 @@ func TestBuiltIn(t *testing.T) {
 		{"github", "GET" + hub + "/repos/acme/site?_method=DELETE", "repos/get=read@acme/site + repos/delete=delete@acme/site", false},
 		{"github", "POST" + hub + "/graphql" + jsonType + `{"query":"mutation { createIssue(input: {}) { issue { id } } }"}`, "mutation createIssue=write", true},
 		{"github", "POST" + hub + "/graphql" + jsonType + `{"query":"mutation { a: deleteIssue(input: {}) { id } }"}`, "mutation deleteIssue=delete", false},
+		{"github", "POST" + hub + "/graphql" + jsonType + `{"query":"mutation { x: addComment(input: {}) { id } }"}`, "mutation addComment=write", false},
+		{"github", "POST" + hub + "/graphql" + jsonType + `{"query":"mutation { createBranchProtectionRule(input: {}) { id } }"}`, "mutation createBranchProtectionRule=admin", false},
 		{"aws", "GET bucket.s3.eu-west-1.amazonaws.com/key", "s3:GetObject=read@bucket/key", true},
 		{"aws", "GET other.s3.eu-west-1.amazonaws.com/key", "s3:GetObject=read@other/key", false},
 		{"aws", "POST dynamodb.eu-west-1.amazonaws.com/" + aws + "GetItem\n\n{}", "dynamodb:GetItem=read", true},
@@ -63,5 +66,29 @@ func TestBuiltIn(t *testing.T) {
 	}
 	if _, err := rule.New([]string{"allow issues/creat"}, at("github").Operations()); err == nil || !strings.Contains(err.Error(), "did you mean issues/create?") {
 		t.Errorf("a name that is none: %v", err)
+	}
+}
+
+// What a connector says is the same is in its table, and counts for rules by either name.
+func TestSame(t *testing.T) {
+	cs, err := providers.CompileAll(providers.BuiltIn(), []string{"github"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range cs {
+		for name, same := range c.Speaks.Same {
+			if namer, ok := c.Operations().(operations.Namer); !ok || !slices.Contains(namer.Names(), same) {
+				t.Errorf("%s: %s is to be %s, which is not in its table", c.Key, name, same)
+			}
+		}
+		set, err := rule.New([]string{"ask pulls/merge", "allow write"}, c.Operations())
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, body := head(t, c, "POST api.github.com/graphql"+jsonType+`{"query":"mutation { enablePullRequestAutoMerge(input: {}) { id } }"}`)
+		h.Table = c.Operations()
+		if r := read(h, body); set.Decide(&r).Ask == nil {
+			t.Errorf("a merge by another name is not asked about: %+v", r)
+		}
 	}
 }

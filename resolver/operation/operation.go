@@ -133,6 +133,9 @@ func (h *Head) reads(does []rule.Does, why string) ([]rule.Does, string) {
 	if why != "" {
 		return nil, why
 	}
+	for i := range does {
+		h.sameAs(&does[i])
+	}
 	if providers.ActsForAnother(h.Header, h.Query, h.Connector.KeyHeaders) != "" {
 		for i := range does {
 			if does[i].Effect == operations.Read {
@@ -141,6 +144,22 @@ func (h *Head) reads(does []rule.Does, why string) ([]rule.Does, string) {
 		}
 	}
 	return does, ""
+}
+
+// effected is a table that knows the effect of an operation by its name.
+type effected interface {
+	EffectOf(name string) operations.Effect
+}
+
+// sameAs finds what the connector's table has that does the same, whose effect counts
+// where it is graver.
+func (h *Head) sameAs(d *rule.Does) {
+	if d.Also = h.Connector.SameAs(d.Name); d.Also == "" {
+		return
+	}
+	if t, ok := h.Table.(effected); ok {
+		d.Effect = max(d.Effect, t.EffectOf(d.Also))
+	}
 }
 
 func one(name string, effect operations.Effect) []rule.Does {

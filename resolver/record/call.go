@@ -2,6 +2,7 @@
 package record
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/attache-proxy/attache/providers/operations"
@@ -13,7 +14,10 @@ type Call struct {
 	// Operation is what they did: a name, several joined by rule.And, or empty where
 	// they have none. Effect is an operations.Effect, empty where nothing is known.
 	Operation, Effect, Resource string
-	Method, Path                string
+	// Also finds the name by which the connector's table has an operation that another
+	// protocol names, as rule.Does has it; nil, and an empty name, where there is none.
+	Also         func(name string) string
+	Method, Path string
 	// Upgraded says that the service switched protocols.
 	Upgraded bool
 	// Worked says that the service answered below 400.
@@ -33,6 +37,24 @@ func (c *Call) unread() bool {
 
 // names are the operations of the calls; one without a name where they have none.
 func (c *Call) names() []string { return strings.Split(c.Operation, rule.And) }
+
+// also is the other name of one of the operations; empty for none.
+func (c *Call) also(name string) string {
+	if c.Also == nil || name == "" {
+		return ""
+	}
+	return c.Also(name)
+}
+
+// known are the names by which rules are made: those of the connector's table where it
+// has the operations.
+func (c *Call) known() []string {
+	names := c.names()
+	for i, name := range names {
+		names[i] = cmp.Or(c.also(name), name)
+	}
+	return names
+}
 
 // effect is the gravest of the calls' effects; known is false where nothing is.
 func (c *Call) effect() (e operations.Effect, known bool) {
@@ -64,7 +86,7 @@ func (c *Call) request() *rule.Request {
 		return r
 	}
 	for _, name := range c.names() {
-		r.Does = append(r.Does, rule.Does{Operation: operations.Operation{Name: name, Effect: effect, Resource: c.Resource}, Unsure: name == ""})
+		r.Does = append(r.Does, rule.Does{Operation: operations.Operation{Name: name, Effect: effect, Resource: c.Resource}, Also: c.also(name), Unsure: name == ""})
 	}
 	return r
 }
@@ -77,6 +99,9 @@ func (c *Call) ruled() bool {
 	}
 	return false
 }
+
+// Asked is the code of a call about which a person was asked.
+const Asked = "approval_pending"
 
 // asked reports calls for which a person was asked.
 func (c *Call) asked() bool { return strings.HasPrefix(c.Code, "approval_") }

@@ -14,6 +14,14 @@ func did(operation, effect, resource string) record.Call {
 	return record.Call{Operation: operation, Effect: effect, Resource: resource, Method: "POST", Path: "/x", Worked: true, Count: 1}
 }
 
+// twin has the operations of the table that do the same.
+func twin(c record.Call) record.Call {
+	c.Also = func(name string) string {
+		return map[string]string{"mutation createIssue": "issues/create", "mutation mergePull": "pulls/merge"}[name]
+	}
+	return c
+}
+
 func refused(c record.Call, code string) record.Call {
 	c.Code, c.Worked = code, false
 	return c
@@ -49,6 +57,8 @@ func TestSuggest(t *testing.T) {
 		{"a tool with spaces", []record.Call{did("tools/call look it up", "write", "")}, `allow "tools/call look it up"`, ""},
 		{"refused", []record.Call{did("a", "write", ""), refused(did("b", "delete", ""), "operation_denied")}, "deny effect:delete|allow a", ""},
 		{"asked", []record.Call{refused(did("pulls/merge", "write", "acme/a"), "approval_pending"), did("pulls/merge", "write", "acme/a")}, "ask pulls/merge", ""},
+		{"asked about without a name", []record.Call{refused(sent("POST", "/v1/pay/7", "write"), record.Asked), sent("POST", "/v1/pay/7", "write"), sent("POST", "/v1/x", "write")}, "ask POST /v1/pay/*|allow POST /v1/x", ""},
+		{"by either of two names", []record.Call{twin(did("mutation createIssue", "write", "")), did("issues/create", "write", "acme/a"), twin(refused(did("mutation mergePull", "write", ""), record.Asked)), did("pulls/merge", "write", "acme/a")}, "ask pulls/merge|allow issues/create", ""},
 		{"what failed is not covered", []record.Call{failed}, "", ""},
 		{"other refusals are none of rules", []record.Call{refused(did("b", "delete", ""), "account_expired")}, "", ""},
 		{"by path", []record.Call{sent("POST", "/v1/orders/123/lines", "write"), sent("POST", "/v1/orders/9/lines", "write")}, "allow POST /v1/orders/*/lines", ""},

@@ -48,10 +48,13 @@ type maker struct {
 func (m *maker) see(c *Call) {
 	switch {
 	case c.asked():
-		for _, name := range c.names() {
+		for _, name := range c.known() {
 			if literal(name) {
 				m.asked[name] = true
 			}
+		}
+		if p, ok := c.byPath(); ok {
+			m.asked[p] = true
 		}
 	case c.ruled():
 		m.refused = append(m.refused, c)
@@ -84,7 +87,7 @@ func (m *maker) reads() []string {
 	names, unnamed := map[string]bool{}, false
 	for _, c := range m.worked {
 		if c.isRead() {
-			for _, name := range c.names() {
+			for _, name := range c.known() {
 				names[name] = literal(name)
 				unnamed = unnamed || name == ""
 			}
@@ -105,7 +108,7 @@ func (m *maker) writes() []string {
 		if _, known := c.effect(); c.isRead() || !known || odd(c.Resource) {
 			continue
 		}
-		for _, name := range c.names() {
+		for _, name := range c.known() {
 			if !literal(name) || m.asked[name] {
 				continue
 			}
@@ -206,8 +209,8 @@ func (m *maker) paths() []string {
 				patterns["upgrade"] = true
 				continue
 			}
-			if !strings.Contains(c.Path, "*") {
-				patterns[c.Method+" "+shape(c.Path)] = true
+			if p, ok := c.byPath(); ok && !m.asked[p] {
+				patterns[p] = true
 			}
 		}
 	}
@@ -216,6 +219,12 @@ func (m *maker) paths() []string {
 		rules = append(rules, line("allow", []string{p}, nil)...)
 	}
 	return rules
+}
+
+// byPath is the pattern for a call that has no name; not where its path would be more than
+// itself.
+func (c *Call) byPath() (pattern string, ok bool) {
+	return c.Method + " " + shape(c.Path), c.Operation == "" && !strings.Contains(c.Path, "*")
 }
 
 // shape is a pattern for a path: what looks like an id is *.

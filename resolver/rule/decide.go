@@ -34,6 +34,9 @@ type Request struct {
 // Does is one of the operations of a request.
 type Does struct {
 	operations.Operation
+	// Also is the name by which the connector's table has the same operation, of one that
+	// another protocol names: mutation mergePullRequest is also pulls/merge. Empty for none.
+	Also string
 	// Unsure says that the operation may have another name, which is not known here: a
 	// request that is not in the connector's table.
 	Unsure bool
@@ -192,13 +195,18 @@ func (p *pattern) matches(r *Request, does *Does, allow bool) verdict {
 		}
 		return when(does.Effect != operations.Read)
 	}
-	if does.Name != "" && (fits(p.name, does.Name) || !allow && fits(strings.ToLower(p.name), strings.ToLower(does.Name))) {
+	if p.names(does.Name, allow) || p.names(does.Also, allow) {
 		return yes
 	}
 	if does.Unsure {
 		return perhaps
 	}
 	return no
+}
+
+// names reports that a pattern is for a name; what denies is, in either case.
+func (p *pattern) names(name string, allow bool) bool {
+	return name != "" && (fits(p.name, name) || !allow && fits(strings.ToLower(p.name), strings.ToLower(name)))
 }
 
 // onPath compares method and path. What allows must be of all the methods that the request

@@ -17,7 +17,7 @@ func (t table) Names() []string { return t }
 var issues = table{"issues/create", "issues/create-comment", "issues/list", "pulls/merge", "repos/delete"}
 
 // request is a name, an effect and a resource, or several with + between; a name with ?
-// before it is unsure, and "unknown" alone is what is not known.
+// before it is unsure, = is before another name of the same, and "unknown" alone is what is not known.
 func request(t *testing.T, s string) *Request {
 	r := &Request{Methods: []string{"POST"}, Path: "/v1/x"}
 	if s == "unknown" {
@@ -30,7 +30,8 @@ func request(t *testing.T, s string) *Request {
 			t.Fatal(err)
 		}
 		name, unsure := strings.CutPrefix(f[0], "?")
-		d := Does{Operation: operations.Operation{Name: name, Effect: effect}, Unsure: unsure}
+		name, also, _ := strings.Cut(name, "=")
+		d := Does{Also: also, Operation: operations.Operation{Name: name, Effect: effect}, Unsure: unsure}
 		if len(f) > 2 {
 			d.Resource = f[2]
 		}
@@ -61,6 +62,7 @@ func TestDecide(t *testing.T) {
 		{"ask pulls/merge|allow *", "pulls/merge,write", "a1"}, {"ask pulls/merge|allow *", "issues/list,read", "+2"}, {"ask pulls/merge|allow *", "?,write", "a1?"}, {"ask pulls/merge|allow *", "unknown", "-1?"}, {"ask *", "unknown", "a1"}, {"ask *|deny *", "a,read", "a1"},
 		{"deny effect:delete|ask write|allow read", "a,delete", "-1"}, {"deny effect:delete|ask write|allow read", "a,write + b,read", "a2"}, {"deny effect:delete|ask write|allow read", "a,write + b,delete", "-1"}, {"ask write", "a,write + b,read", "-0"}, {"ask * on acme/*|allow *", "a,read,ACME/x", "a1"}, {"ask * on acme/*|allow *", "a,read,b/x", "+2"}, {"ask * on acme/*|allow *", "a,read", "a1?"},
 		{"ask POST /v1/*|allow *", "a,write", "a1"}, {"ask GET /v1/*|allow *", "a,write", "+2"}, {"ask write wait 9s|ask read nowait", "a,write + b,read", "a2"},
+		{"allow pulls/merge", "mutation merge=pulls/merge,write", "+1"}, {"ask pulls/merge|allow write", "mutation merge=pulls/merge,write", "a1"}, {"deny Pulls/*|allow write", "mutation merge=pulls/merge,write", "-1"}, {"deny mutation merge|allow pulls/*", "mutation merge=pulls/merge,write", "-1"}, {"allow pulls/merge on acme/*", "mutation merge=pulls/merge,write", "-0"}, {"allow pulls/x", "mutation merge=pulls/merge,write", "-0"},
 		{"allow upgrade", "upgrade,unknown", "-0"}, {"allow POST /v1/*", "a,write", "+1"}, {"allow POST /v1/*", "unknown", "+1"}, {"allow GET /v1/*", "a,read", "-0"}, {"deny POST /V1/X|allow *", "a,write", "-1"}, {"allow * /v1/**", "a,delete", "+1"},
 	} {
 		s, err := New(strings.Split(c.rules, "|"), nil)

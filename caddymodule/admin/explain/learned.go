@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 
@@ -71,8 +72,11 @@ func (e learner) suggest(ctx context.Context, c *signin.Caller, in *suggestIn) (
 	for _, d := range deeds {
 		if d.AccountID != "" {
 			key := [2]string{d.Connector, d.AccountID}
-			of[key] = append(of[key], call(d))
+			of[key] = append(of[key], e.call(d))
 		}
+	}
+	if err := e.asked(ctx, c, vault.ApprovalFilter{AgentID: in.ID, AccountID: in.AccountID}, out.Body.Since, of); err != nil {
+		return nil, err
 	}
 	for key, calls := range of {
 		made := record.Suggest(calls)
@@ -93,6 +97,34 @@ func (e learner) suggest(ctx context.Context, c *signin.Caller, in *suggestIn) (
 	return out, nil
 }
 
+// asked adds, by connector and account, what people were asked about: of a call that went
+// through after a yes the audit does not say so. The newest 2 000 questions count.
+func (e learner) asked(ctx context.Context, c *signin.Caller, f vault.ApprovalFilter, since time.Time, of map[[2]string][]record.Call) error {
+	p := vault.Page{Limit: 500}
+	for range 4 {
+		l, err := c.Approvals(ctx, f, p)
+		if err != nil {
+			return err
+		}
+		for i := range l.Items {
+			a := &l.Items[i]
+			key := [2]string{a.Connector, a.AccountID}
+			if of[key] == nil || a.RequestedAt.Before(since) {
+				continue
+			}
+			at, err := url.Parse(a.URL)
+			if err != nil {
+				return err
+			}
+			of[key] = append(of[key], record.Call{Also: e.sameAs(a.Connector), Operation: a.Operation, Effect: a.Effect, Resource: a.Resource, Method: a.Method, Path: at.EscapedPath(), Code: record.Asked, Count: 1})
+		}
+		if p.After = l.Next; p.After == "" {
+			return nil
+		}
+	}
+	return nil
+}
+
 func since(given time.Time, otherwise time.Duration) time.Time {
 	if given.IsZero() {
 		return time.Now().Add(-otherwise).UTC().Truncate(time.Second)
@@ -107,8 +139,21 @@ func (e learner) deeds(ctx context.Context, c *signin.Caller, f vault.AuditFilte
 	return c.Deeds(ctx, f)
 }
 
-func call(d vault.Deed) record.Call {
-	return record.Call{Operation: d.Operation, Effect: d.Effect, Resource: d.Resource, Method: d.Method, Path: d.Path, Upgraded: d.Upgraded, Worked: d.Worked, Code: d.Code, Count: d.Count}
+// call is a deed as rules see it.
+func (e learner) call(d vault.Deed) record.Call {
+	return record.Call{Also: e.sameAs(d.Connector), Operation: d.Operation, Effect: d.Effect, Resource: d.Resource, Method: d.Method, Path: d.Path, Upgraded: d.Upgraded, Worked: d.Worked, Code: d.Code, Count: d.Count}
+}
+
+// sameAs finds the name that a connector's table has for what another protocol names.
+func (e learner) sameAs(connector string) func(name string) string {
+	if e.c.Connector == nil {
+		return nil
+	}
+	con, ok := e.c.Connector(connector)
+	if !ok {
+		return nil
+	}
+	return con.SameAs
 }
 
 type replayIn struct {
@@ -162,7 +207,7 @@ func (e learner) replay(ctx context.Context, c *signin.Caller, in *replayIn) (*r
 	b.Whole = whole
 	calls := make([]record.Call, len(deeds))
 	for i, d := range deeds {
-		calls[i] = call(d)
+		calls[i] = e.call(d)
 	}
 	for _, v := range record.Replay(rules, calls) {
 		shown := Verdict{Does: v.Label, Method: v.Method, Path: v.Path, Calls: v.Count, Verdict: "refused", Changed: v.Changed, Hangs: v.Hangs, Rule: v.Rule, RuleNumber: v.Number}
