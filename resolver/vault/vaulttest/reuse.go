@@ -102,12 +102,8 @@ func giveBack(admin, address string) {
 // shapeOf is what a database consists of, without what is in the vault's tables; and an
 // error while others are connected to it.
 func shapeOf(ctx context.Context, db *sql.DB) (shape string, err error) {
-	var others int
-	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()").Scan(&others); err != nil {
+	if err := alone(ctx, db); err != nil {
 		return "", err
-	}
-	if others > 0 {
-		return "", fmt.Errorf("%d others use it", others)
 	}
 	err = db.QueryRowContext(ctx, `SELECT concat_ws(E'\n',
 	(SELECT string_agg(concat_ws(' ', table_schema, table_name, ordinal_position, column_name, data_type, is_nullable, column_default), E'\n' ORDER BY table_schema, table_name, ordinal_position)
@@ -119,6 +115,22 @@ func shapeOf(ctx context.Context, db *sql.DB) (shape string, err error) {
 	(SELECT string_agg(setconfig::text, E'\n') FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase WHERE d.datname = current_database()),
 	(SELECT string_agg(v::text, E'\n' ORDER BY v::text) FROM attache_schema v))`).Scan(&shape)
 	return shape, err
+}
+
+// alone waits for connections that were closed to end at the server, too.
+func alone(ctx context.Context, db *sql.DB) error {
+	for deadline := time.Now().Add(time.Second); ; time.Sleep(10 * time.Millisecond) {
+		var others int
+		if err := db.QueryRowContext(ctx, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()").Scan(&others); err != nil {
+			return err
+		}
+		switch {
+		case others == 0:
+			return nil
+		case time.Now().After(deadline):
+			return fmt.Errorf("%d others use it", others)
+		}
+	}
 }
 
 // emptyAll deletes all rows, but for what says how far the tables are migrated.

@@ -44,7 +44,11 @@ func TestReuse(t *testing.T) {
 		}
 	}
 	var db *sql.DB
-	t.Cleanup(func() { db.Close() })
+	t.Cleanup(func() {
+		if db != nil {
+			db.Close()
+		}
+	})
 	busy := use(t, "SELECT 1")
 	t.Run("", func(t *testing.T) {
 		if address := emptyTables(t); address != busy {
