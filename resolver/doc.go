@@ -5,8 +5,8 @@
 //
 //	door.go          which door, and which account the request says it means
 //	ask.go           what its head tells, and where it goes (package target)
-//	match.go         the connector, on the address that will be dialled
-//	decide.go        Decide: grants, the one account, reading or writing
+//	match.go         the connector, on the address that will be dialled, and the one account
+//	decide.go        Decide: grants, rules (package rule), reading or writing
 //	send.go          Send: credential, signature, round trip, and once more after a 401
 //	held.go          a person is asked, where the rules want it (package approval)
 //	body.go          a body that is signed is kept, on disk where it is large (package spool)

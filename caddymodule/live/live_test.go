@@ -3,11 +3,12 @@ package live_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/attache-proxy/attache/caddymodule/live"
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/oauth"
+	"github.com/attache-proxy/attache/providers/oauth/oauthtest"
 	"github.com/attache-proxy/attache/providers/providerstest"
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver"
@@ -190,47 +192,30 @@ func TestGrantsEndAndAreNarrowed(t *testing.T) {
 	}
 }
 
-// rotating is a token endpoint whose refresh tokens work once; using an old
-// one kills the family.
-type rotating struct {
-	mu    sync.Mutex
-	n     int
-	dead  bool
-	calls atomic.Int64
-}
-
-func (s *rotating) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.calls.Add(1)
-	time.Sleep(50 * time.Millisecond)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_ = r.ParseForm()
-	w.Header().Set("Content-Type", "application/json")
-	if s.dead || r.PostForm.Get("refresh_token") != fmt.Sprintf("refresh-%d", s.n) {
-		s.dead = true
-		w.WriteHeader(400)
-		fmt.Fprint(w, `{"error":"invalid_grant"}`)
-		return
-	}
-	s.n++
-	fmt.Fprintf(w, `{"access_token":"access-%d","token_type":"Bearer","expires_in":3600,"refresh_token":"refresh-%d"}`, s.n, s.n)
+// rotating is a token endpoint whose refresh tokens work once, with a connector of it and
+// the tokens of an account one, which have ended; using an old one kills the family.
+func rotating(t *testing.T) (idp *oauthtest.Endpoint, c *providers.Connector, client *http.Client, ended vault.Credentials) {
+	idp = oauthtest.New(oauthtest.Options{Rotate: true, Lifetime: time.Hour, Fault: func(*oauthtest.Call) oauthtest.Fault {
+		return oauthtest.Fault{Delay: 50 * time.Millisecond}
+	}})
+	srv := httptest.NewServer(idp)
+	t.Cleanup(srv.Close)
+	c = providerstest.Connector(t, "key: svc\nhosts: [svc.example]\nauth: {oauth: {type: oauth2, authorize_url: '"+srv.URL+"/authorize', token_url: '"+srv.URL+"/token'}}\n")
+	refresh, access := idp.Issue("one")
+	return idp, c, srv.Client(), vault.Credentials{Token: secret.New(access), RefreshToken: secret.New(refresh), ExpiresAt: time.Now().Add(-time.Minute)}
 }
 
 // TestOneRefreshForAllReplicas has four replicas with an expired token and many
 // requests: one token request, and everybody gets its result.
 func TestOneRefreshForAllReplicas(t *testing.T) {
-	idp := &rotating{}
-	srv := httptest.NewServer(idp)
-	defer srv.Close()
-	c := providerstest.Connector(t, "key: svc\nhosts: [svc.example]\nauth: {oauth: {type: oauth2, authorize_url: '"+srv.URL+"/a', token_url: '"+srv.URL+"/t'}}\n")
+	idp, c, client, ended := rotating(t)
 	path, ring := filepath.Join(t.TempDir(), "v.db"), keys(t)
 	var rs []*replica
 	for range 4 {
-		rs = append(rs, newReplica(t, openVault(t, path, ring), c, srv.Client()))
+		rs = append(rs, newReplica(t, openVault(t, path, ring), c, client))
 	}
-	acct := newAccount(t, rs[0].v, "oauth", "one", vault.Credentials{
-		Token: secret.New("access-0"), RefreshToken: secret.New("refresh-0"), ExpiresAt: time.Now().Add(-time.Minute),
-	})
+	acct := newAccount(t, rs[0].v, "oauth", "one", ended)
+	var got sync.Map // tokens
 	var wg sync.WaitGroup
 	for i := range 100 {
 		wg.Go(func() {
@@ -241,55 +226,60 @@ func TestOneRefreshForAllReplicas(t *testing.T) {
 				return
 			}
 			cred, err := r.creds.For(t.Context(), a, nil)
-			if err != nil || cred.Token.Reveal() != "access-1" {
-				t.Errorf("For = %v, %v; want access-1", cred, err)
+			if err != nil {
+				t.Errorf("For = %v", err)
+				return
 			}
+			got.Store(cred.Token.Reveal(), true)
 		})
 	}
 	wg.Wait()
-	if got := idp.calls.Load(); got != 1 {
-		t.Errorf("token requests = %d, want 1", got)
+	tokens := slices.Collect(maps.Keys(maps.Collect(got.Range)))
+	if len(tokens) != 1 || tokens[0] == ended.Token.Reveal() {
+		t.Errorf("%d tokens, want everybody to have one new one", len(tokens))
+	}
+	if n := idp.Stats().TokenRequests; n != 1 {
+		t.Errorf("token requests = %d, want 1", n)
 	}
 	// A forced refresh on one replica, then on another: each token once.
-	for i, want := range []string{"access-2", "access-3"} {
+	for i := range 2 {
 		a := must[*resolver.Account](t)(rs[i].Account(t.Context(), acct.ID))
 		old := must[*secret.Credential](t)(rs[i].creds.For(t.Context(), a, nil))
 		cred, ok, err := rs[i].creds.Force(t.Context(), a, old, func() bool { return true })
-		if err != nil || !ok || cred.Token.Reveal() != want {
-			t.Errorf("Force on replica %d = %v, %v, %v; want %s", i, cred, ok, err, want)
+		if err != nil || !ok || slices.Contains(tokens, any(cred.Token.Reveal())) {
+			t.Fatalf("Force on replica %d = %v, %v, %v; want a new token", i, cred, ok, err)
 		}
+		if who, ok := idp.Check(cred.Token.Reveal()); !ok || who != "one" {
+			t.Errorf("the token of replica %d is not the service's last", i)
+		}
+		tokens = append(tokens, cred.Token.Reveal())
 		time.Sleep(200 * time.Millisecond) // the others hear of it
 	}
-	if idp.dead {
-		t.Errorf("an old refresh token was used: the family is dead")
+	if n := idp.Stats(); n.Reuses != 0 || n.TokenRequests != 3 {
+		t.Errorf("%d token requests, %d with an old refresh token; want 3, 0", n.TokenRequests, n.Reuses)
 	}
 }
 
 // TestTestTokenIsUsedAsItIs: no token endpoint is asked for an account in test mode.
 func TestTestTokenIsUsedAsItIs(t *testing.T) {
-	idp := &rotating{}
-	srv := httptest.NewServer(idp)
-	defer srv.Close()
-	c := providerstest.Connector(t, "key: svc\nhosts: [svc.example]\nauth: {oauth: {type: oauth2, authorize_url: '"+srv.URL+"/a', token_url: '"+srv.URL+"/t'}}\n")
+	idp, c, client, _ := rotating(t)
 	v := openVault(t, filepath.Join(t.TempDir(), "v.db"), keys(t))
-	r := newReplica(t, v, c, srv.Client())
+	r := newReplica(t, v, c, client)
 	row := must[vault.Account](t)(v.System().CreateAccount(t.Context(), vault.NewAccount{Connector: "svc", Option: "oauth", Name: "trial", TestMode: true,
 		Credentials: &vault.Credentials{Token: secret.New("test_token-1")}, Connected: &vault.Connection{}}))
 	a := must[*resolver.Account](t)(r.Account(t.Context(), row.ID))
 	cred, err := r.creds.For(t.Context(), a, nil)
-	if err != nil || cred.Token.Reveal() != "test_token-1" || r.creds.CanRefresh(a) || idp.calls.Load() != 0 {
-		t.Errorf("For = %v, %v, can refresh: %v, token requests: %d; want the test token and nothing else", cred, err, r.creds.CanRefresh(a), idp.calls.Load())
+	if err != nil || cred.Token.Reveal() != "test_token-1" || r.creds.CanRefresh(a) || idp.Stats().TokenRequests != 0 {
+		t.Errorf("For = %v, %v, can refresh: %v, token requests: %d; want the test token and nothing else", cred, err, r.creds.CanRefresh(a), idp.Stats().TokenRequests)
 	}
 }
 
 func TestInvalidGrantExpiresTheAccount(t *testing.T) {
-	idp := &rotating{dead: true}
-	srv := httptest.NewServer(idp)
-	defer srv.Close()
-	c := providerstest.Connector(t, "key: svc\nhosts: [svc.example]\nauth: {oauth: {type: oauth2, authorize_url: '"+srv.URL+"/a', token_url: '"+srv.URL+"/t'}}\n")
+	idp, c, client, ended := rotating(t)
+	idp.Kill("one")
 	v := openVault(t, filepath.Join(t.TempDir(), "v.db"), keys(t))
-	r := newReplica(t, v, c, srv.Client())
-	acct := newAccount(t, v, "oauth", "one", vault.Credentials{Token: secret.New("access-0"), RefreshToken: secret.New("refresh-0"), ExpiresAt: time.Now().Add(-time.Minute)})
+	r := newReplica(t, v, c, client)
+	acct := newAccount(t, v, "oauth", "one", ended)
 	a := must[*resolver.Account](t)(r.Account(t.Context(), acct.ID))
 	_, err := r.creds.For(t.Context(), a, nil)
 	if ref, ok := resolver.AsRefusal(err); !ok || ref.Code != "account_expired" {

@@ -1,6 +1,6 @@
 // Package oauthtest is an authorization server for tests. It does what RFC 6749
 // says, rotates refresh tokens and notices their reuse, and does everything wrong
-// that it is told to do wrong. It runs in a test or, over Handler and Control, in
+// that it is told to do wrong. It runs in a test or, with Control, in
 // a process of its own.
 package oauthtest
 
