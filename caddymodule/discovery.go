@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -8,9 +9,11 @@ import (
 	"time"
 
 	"github.com/attache-proxy/attache/caddymodule/client"
+	"github.com/attache-proxy/attache/caddymodule/live"
 	"github.com/attache-proxy/attache/caddymodule/version"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/approval"
+	"github.com/attache-proxy/attache/resolver/denial"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -43,11 +46,21 @@ func (v *visit) wellKnown() error {
 			return err
 		}
 		return v.approval(strings.TrimPrefix(wellKnown+rest, approval.Path))
+	case wellKnown+rest == denial.Path && v.r.Method == http.MethodPost:
+		if _, err := v.identifyDirect(); err != nil {
+			return err
+		}
+		return v.propose()
+	case strings.HasPrefix(wellKnown+rest, denial.Path+"/") && readsOnly(v.r.Method):
+		if _, err := v.identifyDirect(); err != nil {
+			return err
+		}
+		return v.approval(strings.TrimPrefix(wellKnown+rest, denial.Path+"/"))
 	case rest == "/presign" && v.r.Method == http.MethodPost:
 		return v.presign()
 	}
 	return &resolver.Refusal{Code: "bad_request", Status: http.StatusNotFound, Detail: v.r.Method + " " + v.r.URL.Path + " is not one of ours",
-		Next: "GET " + wellKnown + ", GET " + wellKnown + "/ca.pem, POST " + wellKnown + "/test/CONNECTOR, GET " + approval.Path + "HANDLE or POST " + wellKnown + "/presign."}
+		Next: "GET " + wellKnown + ", GET " + wellKnown + "/ca.pem, POST " + wellKnown + "/test/CONNECTOR, GET " + approval.Path + "HANDLE, POST " + denial.Path + ", GET " + denial.Path + "/HANDLE or POST " + wellKnown + "/presign."}
 }
 
 func readsOnly(method string) bool { return method == http.MethodGet || method == http.MethodHead }
@@ -123,4 +136,23 @@ func (v *visit) approval(id string) error {
 		return &resolver.Refusal{Code: "vault_unavailable", Err: err, Detail: "how the approval stands cannot be read at the moment", Next: "Try again in a few seconds."}
 	}
 	return v.json(http.StatusOK, approval.Told(&a, time.Now()))
+}
+
+// propose files a rule that the agent wants in its grant, for people to decide.
+func (v *visit) propose() error {
+	var in live.Proposal
+	dec := json.NewDecoder(http.MaxBytesReader(v.w, v.r.Body, 8<<10))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&in); err != nil {
+		return badRequest("the body is not what is taken here: a JSON object with rule, connector, and perhaps account and reason")
+	}
+	if v.h.app.approvals == nil {
+		return badRequest("proposals need a vault, and there is none here; ask the operator for the rule")
+	}
+	a, err := v.h.app.asked.Propose(v.r.Context(), v.h.app.resolver, v.agent, in)
+	if err != nil {
+		return err
+	}
+	v.w.Header().Set("Location", denial.Path+"/"+a.ID)
+	return v.json(http.StatusAccepted, approval.Told(&a, time.Now()))
 }

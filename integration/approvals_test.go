@@ -156,6 +156,7 @@ func TestApprovals(t *testing.T) {
 
 	c, base := a.doors["base URL"](a.both[0])
 	_, other := a.doors["base URL"](a.both[1])
+	t.Run("proposed", func(t *testing.T) { a.proposed(t, c, base, other) })
 	t.Run("once", func(t *testing.T) {
 		r := a.send(ctx, c, "POST", base+"/later/x", body)
 		id := fmt.Sprint(r.body["approval"])
@@ -309,4 +310,61 @@ func (a *asking) openAt(at int, path string) (id string) {
 		return id != ""
 	})
 	return id
+}
+
+// proposed is an agent that wants a rule: nothing changes until a person accepts it, at
+// either replica; what is for more than was refused cannot be proposed.
+func (a *asking) proposed(t *testing.T, c *http.Client, base, other string) {
+	ctx, at := t.Context(), "/.well-known/attache/proposals"
+	refused := a.send(ctx, c, "POST", base+"/wanted/x", "{}")
+	proposal, _ := refused.body["proposal"].(map[string]any)
+	if refused.code() != "operation_denied" || proposal["rule"] != "allow POST /wanted/x" || proposal["connector"] != "svc" {
+		t.Fatalf("%+v", refused)
+	}
+	for what, body := range map[string]string{
+		"a wider rule": `{"rule":"allow POST /wanted/**","connector":"svc"}`, "everything": `{"rule":"allow *","connector":"svc"}`, "a service of another": `{"rule":"allow POST /wanted/x","connector":"slack"}`,
+		"what is allowed": `{"rule":"allow GET /x","connector":"svc"}`, "what is asked about": `{"rule":"allow POST /later/y","connector":"svc"}`, "another member": `{"rule":"allow POST /wanted/x","connector":"svc","by":"kim"}`,
+		"a long reason": `{"rule":"allow POST /wanted/x","connector":"svc","reason":"` + strings.Repeat("x", 501) + `"}`, "nothing": "",
+	} {
+		if r := a.send(ctx, c, "POST", a.both[0].URL+at, body); r.status < 400 || r.header.Get("Attache-Error") == "" {
+			t.Errorf("%s is filed: %+v", what, r)
+		}
+	}
+	proposal["reason"] = "the task says so " + approvalCanary
+	text, _ := json.Marshal(proposal)
+	r := a.send(ctx, c, "POST", a.both[0].URL+at, string(text))
+	id := fmt.Sprint(r.body["approval"])
+	if r.status != 202 || r.body["state"] != "pending" || r.body["rule"] != "allow POST /wanted/x" || r.header.Get("Location") != at+"/"+id {
+		t.Fatalf("%+v", r)
+	}
+	if again := a.send(ctx, c, "POST", a.both[1].URL+at, string(text)); fmt.Sprint(again.body["approval"]) != id {
+		t.Errorf("filed twice: %+v", again)
+	}
+	if r := a.send(ctx, c, "POST", base+"/wanted/x", "{}"); r.code() != "operation_denied" {
+		t.Errorf("a proposal is a permission: %+v", r)
+	}
+	_, m := callAPI(t, a.both[1].token, "GET", a.both[1].admin+"/approvals/"+id, "")
+	if said := m["preview"].(map[string]any)["said"]; m["kind"] != "proposal" || m["allows"] != "allow POST /wanted/x" || said != proposal["reason"] {
+		t.Errorf("the person sees %v", m)
+	}
+	if status, m := callAPI(t, a.both[1].token, "POST", a.both[1].admin+"/approvals/"+id+"/approve", `{"scope":"rule","rule":"allow POST /wanted/**"}`); status != 422 {
+		t.Errorf("wider than proposed: %d %v", status, m)
+	}
+	a.answer(1, id, "approve", `{"scope":"rule","rule":"allow POST /wanted/x when operation.method == \"POST\""}`)
+	if r := a.send(ctx, c, "GET", a.both[0].URL+at+"/"+id, ""); r.body["state"] != "approved" || r.body["rule"] != `allow POST /wanted/x when operation.method == "POST"` {
+		t.Errorf("how it stands: %+v", r)
+	}
+	for _, base := range []string{other, base} {
+		if r := a.send(ctx, c, "POST", base+"/wanted/x", "{}"); r.status != 200 {
+			t.Errorf("after a yes: %+v", r)
+		}
+		if r := a.send(ctx, c, "POST", base+"/wanted/y", "{}"); r.code() != "operation_denied" {
+			t.Errorf("after a yes to something else: %+v", r)
+		}
+	}
+	r = a.send(ctx, c, "POST", a.both[0].URL+at, `{"rule":"allow POST /wanted/y","connector":"svc"}`)
+	a.answer(0, fmt.Sprint(r.body["approval"]), "deny", `{"reason":"x is enough"}`)
+	if r := a.send(ctx, c, "GET", a.both[1].URL+at+"/"+fmt.Sprint(r.body["approval"]), ""); r.body["state"] != "denied" || r.body["reason"] != "x is enough" {
+		t.Errorf("after a no: %+v", r)
+	}
 }

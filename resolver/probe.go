@@ -13,6 +13,7 @@ import (
 
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/expr"
+	"github.com/attache-proxy/attache/providers/operations"
 )
 
 // Granted lists the accounts of a connector that the agent may use.
@@ -29,6 +30,27 @@ func (r *Resolver) Choose(ctx context.Context, agent *Agent, c *providers.Connec
 	}
 	return g.Account, usable(g.Account)
 }
+
+// GrantOf is the grant by which the agent would use a connector: that of the named account,
+// the default, or the only one. Its error is a *Refusal.
+func (r *Resolver) GrantOf(ctx context.Context, agent *Agent, connector, account string) (Granted, error) {
+	c, ok := r.Index().For(agent.organisation(), connector)
+	if !ok {
+		return Granted{}, &Refusal{Code: "unknown_connector", Detail: "there is no connector " + connector + " here"}
+	}
+	return r.choose(ctx, &Call{Connector: c}, Ask{Agent: agent, Connector: c.Key, Account: account}, []providers.Entry{{Connector: c}})
+}
+
+// Operations is a connector's table; nil where it has none.
+func (r *Resolver) Operations(c *providers.Connector) operations.Table {
+	if r.operations == nil {
+		return nil
+	}
+	return r.operations(c)
+}
+
+// Organisation is an agent's.
+func (r *Resolver) Organisation(a *Agent) string { return a.organisation() }
 
 // ErrNoTest says that the connector names no test request.
 var ErrNoTest = errors.New("the connector has no test request")

@@ -16,7 +16,8 @@ var All = append([]caddycmd.Command{
 	execCommand, envCommand, caCommand, doctorCommand,
 	connectorsCommand, accountsCommand, agentsCommand, grantsCommand, auditCommand,
 	connectCommand, oauthCommand, setupCommand,
-	approvals.Room{Reach: reachAPI, Told: told, JSON: PrintJSON, HowToReach: howToReach}.Command(), store.Vault, store.Admin, sign.Command, egressrules.Import,
+	approvals.Room{Reach: reachAPI, Told: told, JSON: PrintJSON, HowToReach: howToReach}.Command(),
+	approvals.Room{Reach: reachAPI, Told: told, JSON: PrintJSON, HowToReach: howToReach}.Proposals(), store.Vault, store.Admin, sign.Command, egressrules.Import,
 }, nouns...)
 
 func init() {

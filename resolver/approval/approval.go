@@ -29,6 +29,17 @@ const (
 // States are all of them.
 var States = []State{Pending, Approved, Denied, Expired, Withdrawn, Used}
 
+// Kind is what people are asked about.
+type Kind string
+
+// The kinds.
+const (
+	// Requested is a request.
+	Requested Kind = ""
+	// Proposed is a rule that an agent wants in its grant.
+	Proposed Kind = "proposal"
+)
+
 // Scope is what a yes is good for.
 type Scope string
 
@@ -56,7 +67,27 @@ const (
 	ResourceFor = 8 * time.Hour
 	// DeniedFor is how long the same request is refused without asking again.
 	DeniedFor = 10 * time.Minute
+	// ProposedFor is how long a proposal stays open, and RefusedFor how long the same is
+	// not asked again after a no.
+	ProposedFor = 7 * 24 * time.Hour
+	RefusedFor  = 24 * time.Hour
 )
+
+// Lasts is how long a question stays open.
+func (k Kind) Lasts() time.Duration {
+	if k == Proposed {
+		return ProposedFor
+	}
+	return PendingFor
+}
+
+// Refuses is for how long the same is not asked again after a no.
+func (k Kind) Refuses() time.Duration {
+	if k == Proposed {
+		return RefusedFor
+	}
+	return DeniedFor
+}
 
 // Lasts is how long a yes is good for.
 func (s Scope) Lasts() time.Duration {
@@ -71,6 +102,7 @@ func (s Scope) Lasts() time.Duration {
 
 // Request is what a person is asked about. It holds no secret of ours.
 type Request struct {
+	Kind                    Kind
 	Organisation, Connector string
 	// AgentID and AccountID are the vault's, or of the configuration file's; Agent and
 	// Account are names.
@@ -97,6 +129,9 @@ type Request struct {
 
 // Scopes are what a yes may be given for.
 func (r *Request) Scopes() []Scope {
+	if r.Kind == Proposed {
+		return []Scope{Rule}
+	}
 	out := []Scope{Once}
 	if r.Act != "" {
 		out = append(out, Minutes)
@@ -126,6 +161,9 @@ type Approval struct {
 
 // Stands is its state at a moment.
 func (a *Approval) Stands(now time.Time) State {
+	if a.Kind == Proposed && a.State == Approved {
+		return Approved // what came of it stands in the grant
+	}
 	if (a.State == Pending || a.State == Approved) && !now.Before(a.ExpiresAt) {
 		return Expired
 	}
@@ -140,6 +178,8 @@ type Answer struct {
 	// Yes approves, for Scope.
 	Yes   bool
 	Scope Scope
+	// Rule, where it is not empty, is put into the grant in the place of what was proposed.
+	Rule string
 	// Back takes back a yes that still stands; without it one answer wins.
 	Back bool
 	// Reason is told to the agent where the answer is no.
@@ -158,6 +198,8 @@ const (
 	// it may ask in an hour.
 	MaxPending = 100
 	MaxHourly  = 300
+	// MaxProposals is how many of them may be proposals.
+	MaxProposals = 20
 )
 
 // Errors of a Store.

@@ -27,6 +27,8 @@ type Preview struct {
 	Body string `json:"body,omitempty"`
 	// Bytes is its length as it is sent; -1 where it was not read to the end.
 	Bytes int64 `json:"bytes"`
+	// Said is what the agent says why; nobody has checked it.
+	Said string `json:"said,omitempty"`
 	// Note is a sentence about what cannot be seen; empty where all can.
 	Note string `json:"note,omitempty"`
 }

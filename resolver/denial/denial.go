@@ -32,6 +32,10 @@ func (a *About) Of(d rule.Decision, why string) *refusal.Refusal {
 		by += ", and the condition is not met of: " + d.Near
 	}
 	ref := &refusal.Refusal{Code: "operation_denied", Operation: d.Operation.Name, Rule: d.Rule}
+	if why == "" {
+		ref.Proposal = a.proposal(d)
+	}
+	defer a.offer(ref)
 	what := a.what(d)
 	switch {
 	case why != "":
@@ -68,6 +72,30 @@ func (a *About) smallest(d rule.Decision) string {
 		what = append(what, "on", d.Operation.Resource)
 	}
 	return rule.Line(what)
+}
+
+// Path is where an agent files a proposal, and asks how it stands.
+const Path = "/.well-known/attache/proposals"
+
+// proposal is the smallest rule as it may be filed; nil where a rule is not what is
+// missing, and where it would be for more than what was refused.
+func (a *About) proposal(d rule.Decision) *refusal.Proposal {
+	p := rule.Proposal{Name: d.Operation.Name, Resource: d.Operation.Resource}
+	if p.Name == "" {
+		p = rule.Proposal{Method: a.Method, Path: a.Path}
+	}
+	line, ok := rule.Smallest(p)
+	if !ok || d.Rule == rule.OnlyReads {
+		return nil
+	}
+	return &refusal.Proposal{Rule: line, Connector: a.Connector, Account: a.Account}
+}
+
+// offer tells that it may be filed.
+func (a *About) offer(ref *refusal.Refusal) {
+	if ref.Proposal != nil {
+		ref.Next += " The rule may be proposed once: POST " + Path + " with what proposal has, and a reason for people."
+	}
 }
 
 // TooLong is the refusal of a body of which the rules would have to know more, and why.

@@ -3,6 +3,7 @@ package operation
 import (
 	"strings"
 
+	"github.com/attache-proxy/attache/providers/operations"
 	"github.com/attache-proxy/attache/resolver/rule/condition"
 )
 
@@ -17,6 +18,30 @@ func Body(h *Head, body []byte) *condition.Document {
 
 // TooLong is what they may know of one that is too long to be read.
 func TooLong() *condition.Document { return &condition.Document{Why: whyTooLong} }
+
+// Named is what is known of an operation by its name: the gravest effect where several
+// have it.
+func Named(table operations.Table, name string) operations.Operation {
+	op := operations.Operation{Name: name}
+	first, second, two := strings.Cut(name, " ")
+	switch entries, ok := table.(interface{ Entries() []operations.Entry }); {
+	case two && (first == "query" || first == "subscription"), mcpReads[name]:
+		op.Effect = operations.Read
+	case two && first == "mutation":
+		op.Effect = deletes(second, operations.Write)
+	case two:
+		if does, ok := Offered(first, second); ok {
+			op.Effect = does.Effect
+		}
+	case ok:
+		for _, e := range entries.Entries() {
+			if e.Name == name && (e.Effect == operations.Unknown || e.Effect > op.Effect) {
+				op.Effect = e.Effect
+			}
+		}
+	}
+	return op
+}
 
 // held is a body by its type.
 func held(kind string, plain []byte) *condition.Document {

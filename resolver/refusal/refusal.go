@@ -33,6 +33,9 @@ type Refusal struct {
 	Operation, Rule string
 	// Approval is the handle of the question to a person; empty where there is none.
 	Approval string
+	// Proposal is the smallest rule that would permit it, as it may be proposed; nil where
+	// there is none.
+	Proposal *Proposal
 	// Status overrides the code's status; zero means that of the table.
 	Status int
 	// RetryAfter is in how many seconds it makes sense to ask again; zero means
@@ -40,6 +43,13 @@ type Refusal struct {
 	RetryAfter int
 	// Err is the cause, for the log. It is never sent.
 	Err error
+}
+
+// Proposal is a rule, and the grant that it is for.
+type Proposal struct {
+	Rule      string `json:"rule"`
+	Connector string `json:"connector"`
+	Account   string `json:"account,omitempty"`
 }
 
 func (r *Refusal) Error() string {
@@ -142,6 +152,8 @@ type problem struct {
 	Operation  string   `json:"operation,omitempty"`
 	Rule       string   `json:"rule,omitempty"`
 	Approval   string   `json:"approval,omitempty"`
+	// Proposal may be filed as it is, with a reason.
+	Proposal *Proposal `json:"proposal,omitempty"`
 
 	JSONRPC string `json:"jsonrpc,omitempty"`
 	Message string `json:"message"`
@@ -154,7 +166,7 @@ func (r *Refusal) problem(status int) problem {
 	return problem{
 		Type:  "https://attache.dev/errors/" + r.Code,
 		Title: codes[r.Code].title, Status: status, Code: r.Code,
-		Detail: r.Detail, Next: r.Next, ConnectURL: r.ConnectURL, Accounts: r.Accounts, Scopes: r.Scopes, Operation: r.Operation, Rule: r.Rule, Approval: r.Approval,
+		Detail: r.Detail, Next: r.Next, ConnectURL: r.ConnectURL, Accounts: r.Accounts, Scopes: r.Scopes, Operation: r.Operation, Rule: r.Rule, Approval: r.Approval, Proposal: r.Proposal,
 		Message: text, Error: &said{Message: text, Type: "attache_refusal", Code: r.Code},
 		Errors: []said{{Message: text, Extensions: map[string]string{"code": r.Code}}},
 	}
@@ -189,4 +201,12 @@ func As(err error) (*Refusal, bool) {
 	var r *Refusal
 	ok := errors.As(err, &r)
 	return r, ok
+}
+
+// proposed is the rule that may be proposed; empty where there is none.
+func (r *Refusal) proposed() string {
+	if r.Proposal == nil {
+		return ""
+	}
+	return r.Proposal.Rule
 }

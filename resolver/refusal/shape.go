@@ -167,7 +167,7 @@ const refusedRPC = -32003
 
 func writeMCP(w http.ResponseWriter, _ *http.Request, ref *Refusal, status int) {
 	p := ref.problem(status)
-	p.JSONRPC, p.Error = "2.0", &said{Message: ref.message(), Code: refusedRPC, Data: map[string]string{"code": ref.Code, "next": ref.Next, "connect_url": ref.ConnectURL, "approval": ref.Approval}}
+	p.JSONRPC, p.Error = "2.0", &said{Message: ref.message(), Code: refusedRPC, Data: map[string]string{"code": ref.Code, "next": ref.Next, "connect_url": ref.ConnectURL, "approval": ref.Approval, "proposal": ref.proposed()}}
 	writeJSON(w, "application/json", status, p)
 }
 

@@ -232,7 +232,7 @@ func when(is bool) verdict {
 }
 
 // reading stands before the rules of a grant that is for reading.
-var reading = rule{text: "the grant is for reading", patterns: []pattern{{kind: changes}}}
+var reading = rule{text: OnlyReads, patterns: []pattern{{kind: changes}}}
 
 // Reading is what a grant for reading is that has no rules.
 func Reading() *Set { return readings }

@@ -226,6 +226,9 @@ func (s *View) Answer(ctx context.Context, id string, x Decision) (a Approval, e
 		}
 		g, err := s.ownGrant(database.One(ctx, t, scanGrant, t.Locked("SELECT "+grantColumns+" FROM grants r WHERE r.id = ?"), a.GrantID))
 		at := slices.Index(g.Operations, a.Rule)
+		if a.Rule == "" { // of a proposal that no rule is in the way of
+			at = len(g.Operations)
+		}
 		if errors.Is(err, ErrNotFound) || err == nil && at < 0 {
 			return ErrConflict // it was edited meanwhile
 		}

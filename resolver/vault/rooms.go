@@ -47,7 +47,6 @@ type (
 	SessionFlag = session.Flag
 	Stage       = session.Stage
 	Progress    = transfer.Progress
-	ImportError = transfer.Error
 	Webhook     = webhook.Webhook
 	BudgetAlert = webhook.Budget
 	NewWebhook  = webhook.NewWebhook
@@ -92,10 +91,9 @@ const (
 	TrafficConnector = audit.TrafficConnector
 	TrafficAgent     = audit.TrafficAgent
 
-	OrderCreated = database.OrderCreated
-	OrderNewest  = database.OrderNewest
-	OrderName    = database.OrderName
-	OrderNameUp  = database.OrderNameUp
+	OrderNewest = database.OrderNewest
+	OrderName   = database.OrderName
+	OrderNameUp = database.OrderNameUp
 
 	RoleViewer   = access.RoleViewer
 	RoleOperator = access.RoleOperator

@@ -262,7 +262,7 @@ func (v *Vault) System() *View { return v.As(Actor{Kind: "system"}, All) }
 
 // webhookEvents are all that webhooks are told of.
 var webhookEvents = func() []string {
-	all := []string{"approval.requested", "approval.decided", "budget.warning", "account.created", "account.updated", "account.credentials_set", "account.deleted"}
+	all := []string{"approval.requested", "approval.decided", "proposal.filed", "proposal.decided", "tool.changed", "budget.warning", "account.created", "account.updated", "account.credentials_set", "account.deleted"}
 	for _, s := range States {
 		all = append(all, "account."+string(s))
 	}

@@ -149,19 +149,22 @@ type Approval struct {
 	// read, write, delete, admin, money or unknown.
 	Effect string `json:"effect"`
 	// Of the question, or of what the answer is good for.
-	ExpiresAt    time.Time `json:"expires_at"`
-	ID           string    `json:"id"`
+	ExpiresAt time.Time `json:"expires_at"`
+	ID        string    `json:"id"`
+	// What people are asked about: a request, or a rule that an agent proposes.
+	Kind string `json:"kind"`
+	// Of a proposal it may be empty.
 	Method       string    `json:"method"`
 	Organisation string    `json:"organisation"`
 	RequestedAt  time.Time `json:"requested_at"`
-	// The rule that asks.
+	// The rule that asks, or is in a proposal's way; empty where none is.
 	Rule string `json:"rule"`
 	// What a yes can be given for: once, minutes, resource, rule.
 	Scopes []string `json:"scopes"`
 	State  string   `json:"state"`
-	// Without its query.
+	// Without its query. Of a proposal it may be empty.
 	URL string `json:"url"`
-	// The rule that scope rule would put before it.
+	// The rule that scope rule would put before it: of a proposal the one that is proposed.
 	Allows    string     `json:"allows,omitempty"`
 	DecidedAt *time.Time `json:"decided_at,omitempty"`
 	DecidedBy string     `json:"decided_by,omitempty"`
@@ -182,9 +185,12 @@ type Approval struct {
 
 // ApproveIn is what the document calls ApproveInBody.
 type ApproveIn struct {
+	// Of a proposal: the rule that the grant gets in the place of the proposed one. It must not
+	// permit more.
+	Rule string `json:"rule,omitempty"`
 	// once: this very request, one time. minutes: the same operation on the same resource for 15
 	// minutes. resource: what the same rule asks about with the same effect on the same resource, for
-	// 8 hours. rule: a rule in the grant that allows it from now on.
+	// 8 hours. rule: a rule in the grant that allows it from now on; the only one for proposals.
 	Scope string `json:"scope,omitempty"`
 }
 
@@ -418,24 +424,4 @@ type CreateAppIn struct {
 	RedirectUris []string `json:"redirect_uris,omitempty"`
 	// client_secret, private_key and the like.
 	Secrets map[string]string `json:"secrets,omitempty"`
-}
-
-// CreateGrantIn is what the document calls CreateGrantInBody.
-type CreateGrantIn struct {
-	AccountID string `json:"account_id"`
-	// read, write or both. Reading is GET, HEAD, OPTIONS and what the connector lists. With presign
-	// beside them the agent may have URLs that work without the proxy for a while; with placeholder a
-	// credential of the client's own stays on a request, and the account's is placed where there is
-	// none, or a placeholder.
-	Scopes []string `json:"scopes"`
-	// How much may be used by this grant, and what it costs, line by line.
-	Budgets []string `json:"budgets,omitempty"`
-	// Absent: never.
-	ExpiresAt *time.Time `json:"expires_at,omitempty"`
-	// Rules of what the agent may do: allow or deny, operations, on and resources. The first that
-	// matches decides, and what none matches is refused. With read alone among the scopes they allow
-	// reading at most. Absent: whatever the scopes say.
-	Operations []string `json:"operations,omitempty"`
-	// A request must match one of them; absent: every request.
-	Rules []Rule `json:"rules,omitempty"`
 }

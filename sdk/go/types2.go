@@ -4,6 +4,26 @@ package attache
 
 import "time"
 
+// CreateGrantIn is what the document calls CreateGrantInBody.
+type CreateGrantIn struct {
+	AccountID string `json:"account_id"`
+	// read, write or both. Reading is GET, HEAD, OPTIONS and what the connector lists. With presign
+	// beside them the agent may have URLs that work without the proxy for a while; with placeholder a
+	// credential of the client's own stays on a request, and the account's is placed where there is
+	// none, or a placeholder.
+	Scopes []string `json:"scopes"`
+	// How much may be used by this grant, and what it costs, line by line.
+	Budgets []string `json:"budgets,omitempty"`
+	// Absent: never.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	// Rules of what the agent may do: allow or deny, operations, on and resources. The first that
+	// matches decides, and what none matches is refused. With read alone among the scopes they allow
+	// reading at most. Absent: whatever the scopes say.
+	Operations []string `json:"operations,omitempty"`
+	// A request must match one of them; absent: every request.
+	Rules []Rule `json:"rules,omitempty"`
+}
+
 // CreateSessionIn is what the document calls CreateSessionInBody.
 type CreateSessionIn struct {
 	AccountID string `json:"account_id"`
@@ -420,17 +440,4 @@ type WebhookList struct {
 	Items []Webhook `json:"items"`
 	// Send it as after to read on; absent on the last part.
 	Next string `json:"next,omitempty"`
-}
-
-// ListOut is what the document calls ListOutBody.
-type ListOut struct {
-	Items []Shown `json:"items"`
-	// How many the whole table has.
-	Total int64 `json:"total"`
-	// The day on which a built-in table was made.
-	Checked string `json:"checked,omitempty"`
-	// Send it as after to read on; absent on the last part.
-	Next string `json:"next,omitempty"`
-	// The packages whose descriptions a built-in table was made of.
-	Sources []Source `json:"sources,omitempty"`
 }

@@ -4,6 +4,19 @@ package attache
 
 import "time"
 
+// ListOut is what the document calls ListOutBody.
+type ListOut struct {
+	Items []Shown `json:"items"`
+	// How many the whole table has.
+	Total int64 `json:"total"`
+	// The day on which a built-in table was made.
+	Checked string `json:"checked,omitempty"`
+	// Send it as after to read on; absent on the last part.
+	Next string `json:"next,omitempty"`
+	// The packages whose descriptions a built-in table was made of.
+	Sources []Source `json:"sources,omitempty"`
+}
+
 // MeOut is what the document calls MeOutBody.
 type MeOut struct {
 	Name string `json:"name"`
@@ -411,6 +424,8 @@ type Preview struct {
 	Note string `json:"note,omitempty"`
 	// Parameters, in their order; values of what looks like a credential are hidden.
 	Query []Pair `json:"query,omitempty"`
+	// Why the agent proposes it, in its words. Nobody has checked them.
+	Said string `json:"said,omitempty"`
 }
 
 // Problem is what the document calls Problem.
@@ -427,17 +442,4 @@ type Problem struct {
 	Type string `json:"type"`
 	// Where the request is wrong.
 	Errors []FieldError `json:"errors,omitempty"`
-}
-
-// ProviderAccount is what the document calls ProviderAccount.
-type ProviderAccount struct {
-	Email string `json:"email,omitempty"`
-	ID    string `json:"id,omitempty"`
-	Label string `json:"label,omitempty"`
-}
-
-// Reason is what the document calls Reason.
-type Reason struct {
-	Code   string `json:"code"`
-	Detail string `json:"detail,omitempty"`
 }

@@ -4,6 +4,19 @@ package attache
 
 import "time"
 
+// ProviderAccount is what the document calls ProviderAccount.
+type ProviderAccount struct {
+	Email string `json:"email,omitempty"`
+	ID    string `json:"id,omitempty"`
+	Label string `json:"label,omitempty"`
+}
+
+// Reason is what the document calls Reason.
+type Reason struct {
+	Code   string `json:"code"`
+	Detail string `json:"detail,omitempty"`
+}
+
 // ReplayIn is what the document calls ReplayInBody.
 type ReplayIn struct {
 	// Whose calls.

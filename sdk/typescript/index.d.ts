@@ -291,17 +291,20 @@ export interface Approval {
   /** Of the question, or of what the answer is good for. */
   expires_at: string;
   id: string;
+  /** What people are asked about: a request, or a rule that an agent proposes. */
+  kind: "request" | "proposal";
+  /** Of a proposal it may be empty. */
   method: string;
   organisation: string;
   requested_at: string;
-  /** The rule that asks. */
+  /** The rule that asks, or is in a proposal's way; empty where none is. */
   rule: string;
   /** What a yes can be given for: once, minutes, resource, rule. */
   scopes: Array<string> | null;
   state: "pending" | "approved" | "denied" | "expired" | "withdrawn" | "used";
-  /** Without its query. */
+  /** Without its query. Of a proposal it may be empty. */
   url: string;
-  /** The rule that scope rule would put before it. */
+  /** The rule that scope rule would put before it: of a proposal the one that is proposed. */
   allows?: string;
   decided_at?: string;
   decided_by?: string;
@@ -321,7 +324,9 @@ export interface Approval {
 }
 
 export interface ApproveIn {
-  /** once: this very request, one time. minutes: the same operation on the same resource for 15 minutes. resource: what the same rule asks about with the same effect on the same resource, for 8 hours. rule: a rule in the grant that allows it from now on. */
+  /** Of a proposal: the rule that the grant gets in the place of the proposed one. It must not permit more. */
+  rule?: string;
+  /** once: this very request, one time. minutes: the same operation on the same resource for 15 minutes. resource: what the same rule asks about with the same effect on the same resource, for 8 hours. rule: a rule in the grant that allows it from now on; the only one for proposals. */
   scope?: "once" | "minutes" | "resource" | "rule";
 }
 
@@ -1304,6 +1309,8 @@ export interface Preview {
   note?: string;
   /** Parameters, in their order; values of what looks like a credential are hidden. */
   query?: Array<Pair> | null;
+  /** Why the agent proposes it, in its words. Nobody has checked them. */
+  said?: string;
 }
 
 export interface Problem {
@@ -1722,7 +1729,7 @@ export interface ApprovalsCalls {
   /** Read an approval. */
   get(id: string, options?: Options): Promise<Approval>;
   /** List approvals, the newest first. */
-  list(query?: { after?: string; limit?: number; state?: "pending" | "approved" | "denied" | "expired" | "withdrawn" | "used"; agent_id?: string; account_id?: string; connector?: string; organisation?: string }, options?: Options): Promise<ApprovalList>;
+  list(query?: { after?: string; limit?: number; kind?: "request" | "proposal"; state?: "pending" | "approved" | "denied" | "expired" | "withdrawn" | "used"; agent_id?: string; account_id?: string; connector?: string; organisation?: string }, options?: Options): Promise<ApprovalList>;
   /** Take back a yes that still stands. */
   takeBack(id: string, body: DenyIn, options?: Options): Promise<Approval>;
 }

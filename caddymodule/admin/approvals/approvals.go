@@ -12,6 +12,8 @@ import (
 	"github.com/attache-proxy/attache/caddymodule/admin/signin"
 	"github.com/attache-proxy/attache/resolver/approval"
 	"github.com/attache-proxy/attache/resolver/problem"
+	"github.com/attache-proxy/attache/resolver/reach"
+	"github.com/attache-proxy/attache/resolver/rule"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -30,6 +32,7 @@ func Mount(s *rest.Server) {
 // Approval is a question to a person, and the answer.
 type Approval struct {
 	ID           string           `json:"id"`
+	Kind         string           `json:"kind" enum:"request,proposal" doc:"What people are asked about: a request, or a rule that an agent proposes."`
 	Organisation string           `json:"organisation"`
 	State        approval.State   `json:"state" enum:"pending,approved,denied,expired,withdrawn,used"`
 	AgentID      string           `json:"agent_id"`
@@ -41,10 +44,10 @@ type Approval struct {
 	Operation    string           `json:"operation,omitempty" doc:"Absent where it has no name."`
 	Effect       string           `json:"effect" doc:"read, write, delete, admin, money or unknown."`
 	Resource     string           `json:"resource,omitempty"`
-	Method       string           `json:"method"`
-	URL          string           `json:"url" doc:"Without its query."`
-	Rule         string           `json:"rule" doc:"The rule that asks."`
-	Allows       string           `json:"allows,omitempty" doc:"The rule that scope rule would put before it."`
+	Method       string           `json:"method" doc:"Of a proposal it may be empty."`
+	URL          string           `json:"url" doc:"Without its query. Of a proposal it may be empty."`
+	Rule         string           `json:"rule" doc:"The rule that asks, or is in a proposal's way; empty where none is."`
+	Allows       string           `json:"allows,omitempty" doc:"The rule that scope rule would put before it: of a proposal the one that is proposed."`
 	Scopes       []approval.Scope `json:"scopes" doc:"What a yes can be given for: once, minutes, resource, rule."`
 	WhileHeld    bool             `json:"while_held,omitempty" doc:"It can be approved only while the request waits: its body is too long to be known again."`
 	RequestedAt  time.Time        `json:"requested_at"`
@@ -64,16 +67,22 @@ type Preview struct {
 	Body    string          `json:"body,omitempty" doc:"Decoded; absent where it is no text."`
 	Bytes   int64           `json:"bytes" doc:"How long the body is as it is sent; -1 where it was not read to its end."`
 	Note    string          `json:"note,omitempty" doc:"What cannot be seen of it."`
+	Said    string          `json:"said,omitempty" doc:"Why the agent proposes it, in its words. Nobody has checked them."`
 }
 
 func shown(a vault.Approval) Approval {
-	return Approval{ID: a.ID, Organisation: a.Organisation, State: a.Stands(time.Now()), AgentID: a.AgentID, Agent: a.Agent, Connector: a.Connector, AccountID: a.AccountID, Account: a.Account, GrantID: a.GrantID,
+	kind := "request"
+	if a.Kind != approval.Requested {
+		kind = string(a.Kind)
+	}
+	return Approval{ID: a.ID, Kind: kind, Organisation: a.Organisation, State: a.Stands(time.Now()), AgentID: a.AgentID, Agent: a.Agent, Connector: a.Connector, AccountID: a.AccountID, Account: a.Account, GrantID: a.GrantID,
 		Operation: a.Operation, Effect: a.Effect, Resource: a.Resource, Method: a.Method, URL: a.URL, Rule: a.Rule, Allows: a.Allow, Scopes: a.Scopes(), WhileHeld: a.Flight,
 		RequestedAt: a.RequestedAt, ExpiresAt: a.ExpiresAt, Scope: a.Scope, DecidedBy: a.By, DecidedAt: rest.OptionalTime(a.DecidedAt), Reason: a.Reason, UsedAt: rest.OptionalTime(a.UsedAt)}
 }
 
 type listIn struct {
 	rest.PageQuery
+	Kind         string `query:"kind" enum:"request,proposal"`
 	State        string `query:"state" enum:"pending,approved,denied,expired,withdrawn,used"`
 	AgentID      string `query:"agent_id"`
 	AccountID    string `query:"account_id"`
@@ -82,7 +91,7 @@ type listIn struct {
 }
 
 func list(ctx context.Context, c *signin.Caller, in *listIn) (*rest.ListOut[Approval], error) {
-	l, err := c.Approvals(ctx, vault.ApprovalFilter{State: approval.State(in.State), AgentID: in.AgentID, AccountID: in.AccountID, Connector: in.Connector, Organisation: in.Organisation}, in.Page())
+	l, err := c.Approvals(ctx, vault.ApprovalFilter{Kind: in.Kind, State: approval.State(in.State), AgentID: in.AgentID, AccountID: in.AccountID, Connector: in.Connector, Organisation: in.Organisation}, in.Page())
 	return rest.Listed(l, err, shown)
 }
 
@@ -93,7 +102,7 @@ func get(ctx context.Context, c *signin.Caller, in *rest.PathID) (*out, error) {
 	o := &out{shown(a)}
 	if c.Role.Includes(vault.RoleOperator) {
 		p := a.Preview
-		o.Body.Preview = &Preview{p.Query, p.Headers, p.Body, p.Bytes, p.Note}
+		o.Body.Preview = &Preview{p.Query, p.Headers, p.Body, p.Bytes, p.Note, p.Said}
 	}
 	return o, err
 }
@@ -101,7 +110,8 @@ func get(ctx context.Context, c *signin.Caller, in *rest.PathID) (*out, error) {
 type approveIn struct {
 	rest.PathID
 	Body struct {
-		Scope string `json:"scope,omitempty" enum:"once,minutes,resource,rule" default:"once" doc:"once: this very request, one time. minutes: the same operation on the same resource for 15 minutes. resource: what the same rule asks about with the same effect on the same resource, for 8 hours. rule: a rule in the grant that allows it from now on."`
+		Scope string `json:"scope,omitempty" enum:"once,minutes,resource,rule" default:"once" doc:"once: this very request, one time. minutes: the same operation on the same resource for 15 minutes. resource: what the same rule asks about with the same effect on the same resource, for 8 hours. rule: a rule in the grant that allows it from now on; the only one for proposals."`
+		Rule  string `json:"rule,omitempty" maxLength:"1000" doc:"Of a proposal: the rule that the grant gets in the place of the proposed one. It must not permit more." example:"ask issues/create on acme/site"`
 	}
 }
 
@@ -110,7 +120,40 @@ func approve(ctx context.Context, c *signin.Caller, in *approveIn) (*out, error)
 	if scope == "" {
 		scope = approval.Once
 	}
-	return answered(ctx, c, in.ID, vault.Decision{Yes: true, Scope: scope})
+	if in.Body.Rule != "" {
+		if err := narrowed(ctx, c, in.ID, in.Body.Rule); err != nil {
+			return nil, err
+		}
+	}
+	return answered(ctx, c, in.ID, vault.Decision{Yes: true, Scope: scope, Rule: in.Body.Rule})
+}
+
+// narrowed refuses a rule in the place of a proposed one that permits more than that.
+func narrowed(ctx context.Context, c *signin.Caller, id, line string) error {
+	bad := func(why string) error {
+		return problem.New(http.StatusUnprocessableEntity, "INVALID_INPUT", problem.Sentence(why)).At("body.rule", why)
+	}
+	a, err := c.Approval(ctx, id)
+	if err != nil {
+		return err
+	}
+	if a.Kind != approval.Proposed {
+		return bad("only a proposal takes another rule")
+	}
+	was, err := rule.New([]string{a.Allow}, nil)
+	if err != nil {
+		return err
+	}
+	is, err := rule.New([]string{line}, nil)
+	if err != nil {
+		return bad(err.Error())
+	}
+	for _, change := range reach.Diff(was, is, nil) {
+		if change.Adds() {
+			return bad("it permits more than what is proposed: " + change.Does)
+		}
+	}
+	return nil
 }
 
 type denyIn struct {

@@ -20,6 +20,7 @@ type told struct {
 		} `json:"account"`
 		Approval *struct {
 			ID, State, Agent, Connector, Account, Operation, Effect, Resource, Method, URL, Rule, Scope, Reason string
+			Proposed                                                                                            string    `json:"proposed_rule"`
 			By                                                                                                  string    `json:"decided_by"`
 			Ends                                                                                                time.Time `json:"expires_at"`
 		} `json:"approval"`
@@ -34,6 +35,12 @@ func slack(payload, publicURL string) string {
 	_ = json.Unmarshal([]byte(payload), &t)
 	lines := []string{"Attaché: " + plain(t.Type)}
 	switch a := t.Data.Approval; {
+	case a != nil && a.Proposed != "" && a.State == "pending":
+		lines = []string{"*" + plain(a.Agent) + " proposes* the rule " + code(a.Proposed) + " (" + plain(a.Effect) + ")", "for " + code(a.Connector+":"+a.Account),
+			code("attache proposals accept "+a.ID) + " or " + code("attache proposals refuse "+a.ID)}
+		if publicURL != "" {
+			lines = append(lines, "<"+strings.TrimSuffix(publicURL, "/")+paths.UI+"#/approvals/"+plain(a.ID)+"|Decide in the dashboard>")
+		}
 	case a != nil && a.State == "pending":
 		lines = []string{"*" + plain(a.Agent) + " asks* to do " + code(cmp.Or(a.Operation, a.Method+" "+a.URL)) + " (" + plain(a.Effect) + ")"}
 		if a.Resource != "" {
@@ -45,7 +52,7 @@ func slack(payload, publicURL string) string {
 			lines = append(lines, "<"+strings.TrimSuffix(publicURL, "/")+paths.UI+"#/approvals/"+plain(a.ID)+"|Decide in the dashboard>")
 		}
 	case a != nil:
-		lines = []string{code(cmp.Or(a.Operation, a.Method+" "+a.URL)) + " of *" + plain(a.Agent) + "* is " + plain(a.State)}
+		lines = []string{code(cmp.Or(a.Proposed, a.Operation, a.Method+" "+a.URL)) + " of *" + plain(a.Agent) + "* is " + plain(a.State)}
 		if a.Scope != "" {
 			lines[0] += " (" + plain(a.Scope) + ")"
 		}

@@ -67,15 +67,49 @@ func (r Room) command(use, short string, args cobra.PositionalArgs, run func(cmd
 	return cmd
 }
 
+// Proposals is the noun for rules that agents propose.
+func (r Room) Proposals() caddycmd.Command {
+	return caddycmd.Command{Name: "proposals", Usage: "list|show|accept|refuse", Short: "Rules that agents want in their grants", Long: `
+An agent that was refused by the rules of its grant may propose the smallest rule
+that would permit it. Nothing changes until somebody accepts. What the agent says
+about it is unchecked. See docs/approvals.md.
+
+Examples:
+
+  attache proposals list
+  attache proposals show apr_0sgcas7
+  attache proposals accept apr_0sgcas7
+  attache proposals accept apr_0sgcas7 --rule "ask issues/create on acme/site"
+  attache proposals refuse apr_0sgcas7 --reason "comments are enough"
+` + r.HowToReach, CobraFunc: func(cmd *cobra.Command) {
+		cmd.AddCommand(r.listOf("proposal"), r.show(), r.accept(), r.deny("refuse", "Says no to a proposal", "deny"))
+	}}
+}
+
+func (r Room) accept() *cobra.Command {
+	cmd := r.command("accept ID", "Puts the proposed rule into the grant", cobra.ExactArgs(1), func(cmd *cobra.Command, api *client.API, args []string) error {
+		body := map[string]string{"scope": "rule"}
+		if rule := flag(cmd, "rule"); rule != "" {
+			body["rule"] = rule
+		}
+		return r.answer(cmd, api, args[0], "approve", body)
+	})
+	cmd.Flags().String("rule", "", "Another rule in its place, which permits no more")
+	return cmd
+}
+
 func flag(cmd *cobra.Command, name string) string { v, _ := cmd.Flags().GetString(name); return v }
 
 func asJSON(cmd *cobra.Command) bool { v, _ := cmd.Flags().GetBool("json"); return v }
 
 type approval = approvals.Approval
 
-func (r Room) list() *cobra.Command {
-	cmd := r.command("list", "Lists approvals, the newest first", cobra.NoArgs, func(cmd *cobra.Command, api *client.API, _ []string) error {
-		q := url.Values{}
+func (r Room) list() *cobra.Command { return r.listOf("request") }
+
+// listOf lists those of a kind.
+func (r Room) listOf(kind string) *cobra.Command {
+	cmd := r.command("list", "Lists "+map[string]string{"request": "approvals", "proposal": "proposals"}[kind]+", the newest first", cobra.NoArgs, func(cmd *cobra.Command, api *client.API, _ []string) error {
+		q := url.Values{"kind": {kind}}
 		for option, name := range map[string]string{"state": "state", "agent": "agent_id", "connector": "connector"} {
 			if v := flag(cmd, option); v != "" {
 				q.Set(name, v)
@@ -117,7 +151,12 @@ func (r Room) list() *cobra.Command {
 }
 
 // what it does, in a word.
-func what(a *approval) string { return cmp.Or(a.Operation, a.Method+" "+a.URL) }
+func what(a *approval) string {
+	if a.Kind == "proposal" {
+		return a.Allows
+	}
+	return cmp.Or(a.Operation, a.Method+" "+a.URL)
+}
 
 func (r Room) show() *cobra.Command {
 	return r.command("show ID", "Shows an approval, and what is in the request", cobra.ExactArgs(1), func(cmd *cobra.Command, api *client.API, args []string) error {
@@ -146,13 +185,18 @@ func (r Room) print(cmd *cobra.Command, item client.Item[approval]) error {
 	say("does", what(a)+" ("+a.Effect+")")
 	say("on", a.Resource)
 	say("account", a.Connector+":"+a.Account)
-	say("request", a.Method+" "+a.URL)
-	say("rule", a.Rule)
+	if a.Kind == "proposal" {
+		say("proposes", a.Allows)
+		say("in the way", cmp.Or(a.Rule, "no rule allows it"))
+	} else {
+		say("request", a.Method+" "+a.URL)
+		say("rule", a.Rule)
+	}
 	say("asked", a.RequestedAt.Local().Format(time.DateTime))
 	say("until", a.ExpiresAt.Local().Format(time.DateTime))
 	say("by", a.DecidedBy)
 	say("reason", a.Reason)
-	if a.State == "pending" {
+	if a.State == "pending" && a.Kind != "proposal" {
 		scopes := make([]string, len(a.Scopes))
 		for i, s := range a.Scopes {
 			scopes[i] = string(s)
@@ -171,6 +215,7 @@ func (r Room) print(cmd *cobra.Command, item client.Item[approval]) error {
 		say("header", h.Name+": "+h.Value)
 	}
 	say("note", p.Note)
+	say("it says", p.Said)
 	if p.Body != "" {
 		fmt.Fprintln(out)
 		for line := range strings.SplitSeq(strings.TrimRight(p.Body, "\r\n"), "\n") {
@@ -254,7 +299,7 @@ func (w *watcher) run(ctx context.Context) error {
 }
 
 func (w *watcher) look(ctx context.Context) {
-	for item, err := range client.List[approval](ctx, w.api, client.Path("approvals"), url.Values{"state": {"pending"}}) {
+	for item, err := range client.List[approval](ctx, w.api, client.Path("approvals"), url.Values{"state": {"pending"}, "kind": {"request"}}) {
 		if err != nil {
 			fmt.Fprintln(w.cmd.ErrOrStderr(), client.Printable(err.Error()))
 			return

@@ -27,12 +27,12 @@ func NewDocket(db *database.DB, seals *seal.Box) Docket { return Docket{db, seal
 const Keep = 30 * 24 * time.Hour
 
 const columns = `id, organisation, agent_id, agent, account_id, account, connector, grant_id, operation, effect, resource, method, url, rule, allow, digest, act, place, flight,
-	state, scope, decided_by, reason, requested_at, decided_at, used_at, expires_at`
+	state, scope, decided_by, reason, requested_at, decided_at, used_at, expires_at, kind`
 
 func scan(s database.Scanner) (a approval.Approval, err error) {
 	err = s.Scan(&a.ID, &a.Organisation, &a.AgentID, &a.Agent, &a.AccountID, &a.Account, &a.Connector, &a.GrantID, &a.Operation, &a.Effect, &a.Resource, &a.Method, &a.URL,
 		&a.Rule, &a.Allow, &a.Digest, &a.Act, &a.Place, database.Bool(&a.Flight), &a.State, &a.Scope, &a.By, &a.Reason,
-		database.Time(&a.RequestedAt), database.Time(&a.DecidedAt), database.Time(&a.UsedAt), database.Time(&a.ExpiresAt))
+		database.Time(&a.RequestedAt), database.Time(&a.DecidedAt), database.Time(&a.UsedAt), database.Time(&a.ExpiresAt), &a.Kind)
 	return a, err
 }
 
@@ -64,16 +64,16 @@ func (s Docket) file(ctx context.Context, t *database.Tx, r *approval.Request) (
 	if _, err := t.Exec(ctx, "UPDATE approvals SET state = 'expired' WHERE agent_id = ? AND state = 'pending' AND expires_at <= ?", r.AgentID, us); err != nil {
 		return a, false, err
 	}
-	var open, hourly int
-	err = t.Row(ctx, "SELECT COALESCE(SUM(CASE WHEN state = 'pending' THEN 1 ELSE 0 END), 0), COUNT(*) FROM approvals WHERE agent_id = ? AND id > ?",
-		r.AgentID, database.FirstID("apr", now.Add(-time.Hour))).Scan(&open, &hourly)
+	var open, proposed, hourly int
+	err = t.Row(ctx, "SELECT COALESCE(SUM(CASE WHEN state = 'pending' AND kind = '' THEN 1 ELSE 0 END), 0), COALESCE(SUM(CASE WHEN state = 'pending' AND kind <> '' THEN 1 ELSE 0 END), 0), COUNT(*) FROM approvals WHERE agent_id = ? AND (id > ? OR kind <> '' AND state = 'pending')",
+		r.AgentID, database.FirstID("apr", now.Add(-time.Hour))).Scan(&open, &proposed, &hourly)
 	switch {
 	case err != nil:
 		return a, false, err
-	case open >= approval.MaxPending || hourly >= approval.MaxHourly:
+	case open >= approval.MaxPending || r.Kind == approval.Proposed && proposed >= approval.MaxProposals || hourly >= approval.MaxHourly:
 		return a, false, approval.ErrTooMany
 	}
-	a = approval.Approval{ID: database.NewID("apr", now), Request: *r, State: approval.Pending, RequestedAt: now, ExpiresAt: now.Add(approval.PendingFor)}
+	a = approval.Approval{ID: database.NewID("apr", now), Request: *r, State: approval.Pending, RequestedAt: now, ExpiresAt: now.Add(r.Kind.Lasts())}
 	a.Preview = approval.Preview{}
 	if a.Flight {
 		a.Digest = a.ID // equal to none
@@ -85,14 +85,14 @@ func (s Docket) file(ctx context.Context, t *database.Tx, r *approval.Request) (
 	if err != nil {
 		return a, false, err
 	}
-	_, err = t.Exec(ctx, "INSERT INTO approvals ("+columns+", preview) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	_, err = t.Exec(ctx, "INSERT INTO approvals ("+columns+", preview) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		a.ID, a.Organisation, a.AgentID, a.Agent, a.AccountID, a.Account, a.Connector, a.GrantID, a.Operation, a.Effect, a.Resource, a.Method, a.URL, a.Rule, a.Allow, a.Digest, a.Act, a.Place, database.Bit(a.Flight),
-		string(a.State), "", "", "", us, int64(0), int64(0), database.Micros(a.ExpiresAt), s.seals.SealLink(a.ID, string(preview)))
+		string(a.State), "", "", "", us, int64(0), int64(0), database.Micros(a.ExpiresAt), string(a.Kind), s.seals.SealLink(a.ID, string(preview)))
 	if err != nil {
 		return a, false, err
 	}
 	e := audit.Event{Kind: audit.KindSystem, Actor: audit.Actor{Kind: "agent", Name: a.Agent}}
-	return a, true, tell(ctx, t, &a, e, "approval.requested")
+	return a, true, tell(ctx, t, &a, e, event(&a))
 }
 
 // standing is the last answer that there is for a request, or the question that is open.
@@ -102,7 +102,7 @@ func standing(ctx context.Context, q database.Querier, now time.Time, r *approva
 		digest = "-" // equal to none
 	}
 	return database.One(ctx, q, scan, "SELECT "+columns+` FROM approvals WHERE agent_id = ? AND account_id = ? AND grant_id = ? AND organisation = ? AND expires_at > ? AND (
-			(digest = ? AND state IN ('pending', 'approved', 'denied'))
+			(digest = ? AND (state IN ('pending', 'denied') OR state = 'approved' AND kind = ''))
 			OR (act = ? AND act <> '' AND state = 'approved' AND scope = 'minutes')
 			OR (place = ? AND place <> '' AND state = 'approved' AND scope = 'resource'))
 		ORDER BY CASE WHEN state = 'pending' THEN 1 ELSE 0 END, decided_at DESC, id DESC LIMIT 1`,
@@ -124,11 +124,20 @@ func tell(ctx context.Context, t *database.Tx, a *approval.Approval, e audit.Eve
 	if err := audit.Write(ctx, t, e); err != nil {
 		return err
 	}
-	event := "approval.decided"
-	if a.State == approval.Pending {
-		event = "approval.requested"
+	return webhook.EnqueueApproval(ctx, t, event(a), told(a))
+}
+
+// event is what webhooks hear.
+func event(a *approval.Approval) string {
+	switch pending := a.State == approval.Pending; {
+	case a.Kind == approval.Proposed && pending:
+		return "proposal.filed"
+	case a.Kind == approval.Proposed:
+		return "proposal.decided"
+	case pending:
+		return "approval.requested"
 	}
-	return webhook.EnqueueApproval(ctx, t, event, told(a))
+	return "approval.decided"
 }
 
 // told is what webhooks hear: no body, no header, no query.
@@ -136,6 +145,9 @@ func told(a *approval.Approval) webhook.Approval {
 	out := webhook.Approval{ID: a.ID, Organisation: a.Organisation, State: string(a.State), Agent: a.Agent, AgentID: a.AgentID, Connector: a.Connector, Account: a.Account, AccountID: a.AccountID,
 		Operation: a.Operation, Effect: a.Effect, Resource: a.Resource, Method: a.Method, URL: a.URL, Rule: a.Rule, RequestedAt: a.RequestedAt, ExpiresAt: a.ExpiresAt,
 		Scope: string(a.Scope), By: a.By, Reason: a.Reason}
+	if a.Kind == approval.Proposed {
+		out.Proposed = a.Allow
+	}
 	return out
 }
 

@@ -60,7 +60,9 @@ func (s and) Scan(dest ...any) error { return s.Scanner.Scan(append(dest, s.last
 // ApprovalFilter narrows a list; empty fields match all.
 type ApprovalFilter struct {
 	// State is as the approval stands; past its end a question is expired.
-	State                                       approval.State
+	State approval.State
+	// Kind is "request" for those of requests, or a kind; empty is any.
+	Kind                                        string
 	AgentID, AccountID, Connector, Organisation string
 }
 
@@ -71,6 +73,13 @@ func (s Questions) Approvals(ctx context.Context, f ApprovalFilter, p database.P
 	w.Is("agent_id", f.AgentID)
 	w.Is("account_id", f.AccountID)
 	w.Is("connector", f.Connector)
+	switch f.Kind {
+	case "":
+	case "request":
+		w.Add("kind = ''")
+	default:
+		w.Is("kind", f.Kind)
+	}
 	now := database.Micros(s.docket.db.Now())
 	switch f.State {
 	case "":
@@ -119,23 +128,30 @@ func (s Questions) AnswerIn(ctx context.Context, t *database.Tx, id string, x An
 	if x.Back {
 		from = approval.Approved
 	}
-	if a.Stands(now) != from {
+	if a.Stands(now) != from || x.Back && a.Kind == approval.Proposed {
 		return a, ErrDecided
 	}
 	if x.Yes && !a.May(x.Scope) {
 		return a, ErrScope
 	}
-	a.State, a.Scope, a.ExpiresAt = approval.Denied, "", now.Add(approval.DeniedFor)
+	a.State, a.Scope, a.ExpiresAt = approval.Denied, "", now.Add(a.Kind.Refuses())
 	code := "approval.denied"
 	switch {
+	case a.Kind == approval.Proposed && x.Yes:
+		a.State, a.Scope, a.ExpiresAt, code = approval.Approved, x.Scope, now.Add(Keep), "proposal.accepted"
+		if x.Rule != "" {
+			a.Allow = x.Rule
+		}
+	case a.Kind == approval.Proposed:
+		code = "proposal.refused"
 	case x.Back:
 		code = "approval.taken_back"
 	case x.Yes:
 		a.State, a.Scope, a.ExpiresAt, code = approval.Approved, x.Scope, now.Add(x.Scope.Lasts()), "approval.approved"
 	}
 	a.By, a.DecidedAt, a.Reason = s.view.Actor.String(), now, database.Storable(printable.Line(strings.Join(strings.Fields(x.Reason), " ")))
-	n, err := t.Exec(ctx, "UPDATE approvals SET state = ?, scope = ?, decided_by = ?, reason = ?, decided_at = ?, expires_at = ? WHERE id = ? AND state = ?",
-		string(a.State), string(a.Scope), a.By, a.Reason, database.Micros(now), database.Micros(a.ExpiresAt), id, string(from))
+	n, err := t.Exec(ctx, "UPDATE approvals SET state = ?, allow = ?, scope = ?, decided_by = ?, reason = ?, decided_at = ?, expires_at = ? WHERE id = ? AND state = ?",
+		string(a.State), a.Allow, string(a.Scope), a.By, a.Reason, database.Micros(now), database.Micros(a.ExpiresAt), id, string(from))
 	if err == nil && n == 0 {
 		err = ErrDecided
 	}

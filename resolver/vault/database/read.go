@@ -154,3 +154,16 @@ func CountBy(ctx context.Context, q Querier, text string) (map[string]int64, err
 	}
 	return out, q.Explain(rows.Err())
 }
+
+// Counts is how many rows tables have.
+func (d *DB) Counts(ctx context.Context, tables []string) (map[string]int64, error) {
+	out := map[string]int64{}
+	for _, table := range tables {
+		var n int64
+		if err := d.Reader.Row(ctx, "SELECT COUNT(*) FROM "+table).Scan(&n); err != nil {
+			return nil, d.Explain(err)
+		}
+		out[table] = n
+	}
+	return out, nil
+}

@@ -72,6 +72,7 @@ type Approval struct {
 	Method       string    `json:"method"`
 	URL          string    `json:"url"`
 	Rule         string    `json:"rule"`
+	Proposed     string    `json:"proposed_rule,omitempty"`
 	RequestedAt  time.Time `json:"requested_at"`
 	ExpiresAt    time.Time `json:"expires_at"`
 	Scope        string    `json:"scope,omitempty"`

@@ -227,9 +227,9 @@ class _Approvals:
         """Read an approval."""
         return self._caller.call("GET", f"/api/v1/approvals/{segment(id)}", None, None, idempotency_key, if_match)
 
-    def list(self, *, after: Optional[str] = None, limit: Optional[int] = None, state: Optional[Literal["pending", "approved", "denied", "expired", "withdrawn", "used"]] = None, agent_id: Optional[str] = None, account_id: Optional[str] = None, connector: Optional[str] = None, organisation: Optional[str] = None, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.ApprovalList:
+    def list(self, *, after: Optional[str] = None, limit: Optional[int] = None, kind: Optional[Literal["request", "proposal"]] = None, state: Optional[Literal["pending", "approved", "denied", "expired", "withdrawn", "used"]] = None, agent_id: Optional[str] = None, account_id: Optional[str] = None, connector: Optional[str] = None, organisation: Optional[str] = None, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.ApprovalList:
         """List approvals, the newest first."""
-        return self._caller.call("GET", "/api/v1/approvals", {"after": after, "limit": limit, "state": state, "agent_id": agent_id, "account_id": account_id, "connector": connector, "organisation": organisation}, None, idempotency_key, if_match)
+        return self._caller.call("GET", "/api/v1/approvals", {"after": after, "limit": limit, "kind": kind, "state": state, "agent_id": agent_id, "account_id": account_id, "connector": connector, "organisation": organisation}, None, idempotency_key, if_match)
 
     def take_back(self, id: str, body: types.DenyIn, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.Approval:
         """Take back a yes that still stands."""
@@ -684,9 +684,9 @@ class _AsyncApprovals:
         """Read an approval."""
         return await self._caller.call("GET", f"/api/v1/approvals/{segment(id)}", None, None, idempotency_key, if_match)
 
-    async def list(self, *, after: Optional[str] = None, limit: Optional[int] = None, state: Optional[Literal["pending", "approved", "denied", "expired", "withdrawn", "used"]] = None, agent_id: Optional[str] = None, account_id: Optional[str] = None, connector: Optional[str] = None, organisation: Optional[str] = None, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.ApprovalList:
+    async def list(self, *, after: Optional[str] = None, limit: Optional[int] = None, kind: Optional[Literal["request", "proposal"]] = None, state: Optional[Literal["pending", "approved", "denied", "expired", "withdrawn", "used"]] = None, agent_id: Optional[str] = None, account_id: Optional[str] = None, connector: Optional[str] = None, organisation: Optional[str] = None, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.ApprovalList:
         """List approvals, the newest first."""
-        return await self._caller.call("GET", "/api/v1/approvals", {"after": after, "limit": limit, "state": state, "agent_id": agent_id, "account_id": account_id, "connector": connector, "organisation": organisation}, None, idempotency_key, if_match)
+        return await self._caller.call("GET", "/api/v1/approvals", {"after": after, "limit": limit, "kind": kind, "state": state, "agent_id": agent_id, "account_id": account_id, "connector": connector, "organisation": organisation}, None, idempotency_key, if_match)
 
     async def take_back(self, id: str, body: types.DenyIn, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.Approval:
         """Take back a yes that still stands."""

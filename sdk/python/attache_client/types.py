@@ -203,7 +203,7 @@ _AppModeOut = TypedDict("_AppModeOut", {"hosts": Optional[List[str]], "mode": Li
 class AppModeOut(_AppModeOut, total=False):
     app_id: str
 
-_Approval = TypedDict("_Approval", {"account": str, "account_id": str, "agent": str, "agent_id": str, "connector": str, "effect": str, "expires_at": str, "id": str, "method": str, "organisation": str, "requested_at": str, "rule": str, "scopes": Optional[List[str]], "state": Literal["pending", "approved", "denied", "expired", "withdrawn", "used"], "url": str})
+_Approval = TypedDict("_Approval", {"account": str, "account_id": str, "agent": str, "agent_id": str, "connector": str, "effect": str, "expires_at": str, "id": str, "kind": Literal["request", "proposal"], "method": str, "organisation": str, "requested_at": str, "rule": str, "scopes": Optional[List[str]], "state": Literal["pending", "approved", "denied", "expired", "withdrawn", "used"], "url": str})
 
 
 class Approval(_Approval, total=False):
@@ -223,6 +223,7 @@ _ApproveIn = TypedDict("_ApproveIn", {})
 
 
 class ApproveIn(_ApproveIn, total=False):
+    rule: str
     scope: Literal["once", "minutes", "resource", "rule"]
 
 _Authorization = TypedDict("_Authorization", {"expires_at": str, "flow": Literal["popup_oauth", "device_code"], "session_id": str})
@@ -910,6 +911,7 @@ class Preview(_Preview, total=False):
     headers: Optional[List["Pair"]]
     note: str
     query: Optional[List["Pair"]]
+    said: str
 
 _Problem = TypedDict("_Problem", {"code": Literal["ACCOUNT_AMBIGUOUS", "ACCOUNT_ERROR", "ACCOUNT_EXISTS", "ACCOUNT_EXPIRED", "ACCOUNT_NOT_CONNECTED", "ACCOUNT_NOT_FOUND", "ACCOUNT_REVOKED", "ACCOUNT_SUSPENDED", "ACCOUNT_UNKNOWN", "AGENT_DISABLED", "AGENT_EXISTS", "AGENT_NOT_FOUND", "ALREADY_USED", "ANSWER_UNSAFE", "APPROVAL_DECIDED", "APPROVAL_DENIED", "APPROVAL_EXPIRED", "APPROVAL_LIMIT", "APPROVAL_NOT_FOUND", "APPROVAL_PENDING", "APPROVAL_USED", "APP_EXISTS", "APP_INACTIVE", "APP_IN_USE", "APP_NOT_FOUND", "APP_REQUIRED", "AUTHORIZATION_DENIED", "AUTHORIZATION_EXPIRED", "AUTHORIZATION_FAILED", "BAD_CALLBACK", "BAD_IDEMPOTENCY_KEY", "BAD_REQUEST", "BUDGET_EXCEEDED", "BUDGET_UNAVAILABLE", "CANNOT_PRESIGN", "CANNOT_SIGN", "CLIENT_REJECTED", "CONNECTOR_ERROR", "CONNECTOR_EXISTS", "CONNECTOR_INACTIVE", "CONNECTOR_IN_USE", "CONNECTOR_NOT_FOUND", "CREDENTIALS_REJECTED", "CROSS_SITE", "CSRF_TOKEN_MISSING", "DELIVERY_NOT_FOUND", "ECHO_UNSEARCHABLE", "EXPIRED", "GRANT_EXISTS", "GRANT_NOT_FOUND", "HOST_NOT_ALLOWED", "IDEMPOTENCY_KEY_REUSED", "IDENTITY_UNKNOWN", "INSUFFICIENT_SCOPE", "INTERNAL", "INVALID_CONNECTOR", "INVALID_CREDENTIALS", "INVALID_INPUT", "INVALID_PERMISSIONS", "INVALID_STATE", "LINK_NOT_HERE", "LINK_USED", "MCP_SERVER_REFUSED", "MCP_SERVER_UNAVAILABLE", "METHOD_NOT_ALLOWED", "METHOD_REFUSED", "MISDIRECTED", "NEEDS_LINK", "NOTHING_TO_EXCHANGE", "NOTHING_TO_REFRESH", "NOT_ACCEPTABLE", "NOT_AVAILABLE", "NOT_FOUND", "NOT_PERMITTED", "NOT_TEST_MODE", "NO_AUTHORIZATION", "NO_CONNECTOR", "NO_SESSION", "OPERATION_DENIED", "OPERATION_NOT_FOUND", "OPERATION_UNKNOWN", "OPTION_NOT_FOUND", "ORGANISATION_MISMATCH", "ORGANISATION_NOT_FOUND", "ORIGIN_NOT_ALLOWED", "OTHER_BROWSER", "OTHER_IDENTITY", "OVERVIEW_NOT_FOUND", "PRECONDITION_FAILED", "RATE_LIMITED", "READ_ONLY", "REDIRECT_URI_NOT_REGISTERED", "REFRESH_FAILED", "REQUEST_RUNNING", "REQUEST_TIMEOUT", "SESSION_NOT_FOUND", "SIGN_IN", "SIGN_IN_MISMATCH", "SIGN_IN_NOT_ALLOWED", "SIGN_IN_REFUSED", "SIGN_IN_UNAVAILABLE", "STATE_EXPIRED", "STATE_MISMATCH", "STATE_UNKNOWN", "TEST_FAILED", "TEST_MODE", "TOKEN_ENDPOINT_UNAVAILABLE", "TOKEN_EXISTS", "TOKEN_NOT_FOUND", "TOO_LARGE", "TOO_MANY_FAILURES", "TOO_MANY_REQUESTS", "TOO_MANY_STARTS", "UNAUTHORIZED", "UNKNOWN_AGENT", "UNKNOWN_CONNECTOR", "UNKNOWN_HOST", "UNSUPPORTED_MEDIA_TYPE", "UPSTREAM_DENIED", "UPSTREAM_TIMEOUT", "UPSTREAM_UNREACHABLE", "USAGE_NOT_FOUND", "VAULT_UNAVAILABLE", "VERSION_CONFLICT", "WEBHOOK_NOT_FOUND"], "detail": str, "status": int, "title": str, "type": str})
 

@@ -43,10 +43,10 @@ export type AuditEvent = {
 };
 export type Pair = { name: string; value: string };
 export type Approval = {
-  id: string; organisation: string; state: string; agent_id: string; agent: string; connector: string; account_id: string; account: string; grant_id?: string;
+  id: string; kind: string; organisation: string; state: string; agent_id: string; agent: string; connector: string; account_id: string; account: string; grant_id?: string;
   operation?: string; effect: string; resource?: string; method: string; url: string; rule: string; allows?: string; scopes: string[]; while_held?: boolean;
   requested_at: string; expires_at: string; scope?: string; decided_by?: string; decided_at?: string; reason?: string; used_at?: string;
-  preview?: { query?: Pair[]; headers?: Pair[]; body?: string; bytes: number; note?: string };
+  preview?: { query?: Pair[]; headers?: Pair[]; body?: string; bytes: number; note?: string; said?: string };
 };
 export type App = {
   id: string; organisation: string; connector: string; mode: string; name: string; client_id?: string; redirect_uri?: string; hosts: string[]; active: boolean;

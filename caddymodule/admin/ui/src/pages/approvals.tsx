@@ -8,7 +8,7 @@ import type { Approval, List } from '../types';
 import { bytes } from '../words';
 
 // does says what a request does, in a line.
-export const does = (a: Approval) => `${a.operation || `${a.method} ${a.url}`}${a.resource ? ` on ${a.resource}` : ''}`;
+export const does = (a: Approval) => a.kind === 'proposal' ? a.allows || '' : `${a.operation || `${a.method} ${a.url}`}${a.resource ? ` on ${a.resource}` : ''}`;
 
 // useAsked reads again whenever somebody is asked, and every few seconds.
 function useAsked(reload: () => unknown) {
@@ -33,7 +33,7 @@ export function Approvals() {
     { name: 'Asked', w: 124, cell: (a) => <Time at={a.requested_at} /> },
   ];
   return (
-    <Page title="Approvals" lead="Requests that a rule with ask keeps until somebody decides. Silence is no.">
+    <Page title="Approvals" lead="Requests that a rule with ask keeps until somebody decides, and rules that agents propose. Silence is no.">
       <Section title="Waiting for somebody">
         <Show of={open} what="What waits">{(l) => (l.items.length
           ? <ul class="approvals" aria-label="Waiting for somebody">{l.items.map((a) => <li key={a.id}><Card a={a} again={again} /></li>)}</ul>
@@ -49,7 +49,7 @@ function Card({ a, again }: { a: Approval; again: () => void }) {
   const whole = useLoad<Approval>(`approval ${a.id}`, (s) => get(`/approvals/${enc(a.id)}`, s));
   return (
     <article class="approval" aria-label={does(a)}>
-      <div class="cardhead"><Logo id={a.connector} /><h3 class="grow" dir="auto"><a href={href('approvals', a.id)}>{does(a)}</a></h3><span class="tag">{a.effect}</span></div>
+      <div class="cardhead"><Logo id={a.connector} /><h3 class="grow" dir="auto">{a.kind === 'proposal' && 'Proposes the rule '}<a href={href('approvals', a.id)}>{does(a)}</a></h3><span class="tag">{a.effect}</span></div>
       <p class="soft" dir="auto"><strong>{a.agent}</strong> with {a.connector}: {a.account} · asked <Time at={a.requested_at} /> · open until <Time at={a.expires_at} /></p>
       <Inside a={whole.data || a} />
       <Answers a={a} done={again} />
@@ -60,6 +60,14 @@ function Card({ a, again }: { a: Approval; again: () => void }) {
 // Inside is what is in the request, as text.
 function Inside({ a }: { a: Approval }) {
   const p = a.preview;
+  if (a.kind === 'proposal') {
+    return (
+      <>
+        {p?.said && <p class="note" role="note" dir="auto">The agent says, and nobody has checked it: “{p.said}”</p>}
+        <p class="soft" dir="auto">{a.rule ? <>In its way is the rule <Mono>{a.rule}</Mono></> : 'No rule of the grant allows it.'}</p>
+      </>
+    );
+  }
   return (
     <>
       <p class="mono" dir="auto">{a.method} {a.url}</p>
@@ -81,18 +89,26 @@ const means: Record<string, string> = {
 function Answers({ a, done }: { a: Approval; done: () => void }) {
   const [no, setNo] = useState(false);
   const [reason, setReason] = useState('');
+  const [line, setLine] = useState<string | null>(null);
   if (!mayEdit()) return <p class="soft">Operators answer.</p>;
   const yes = async (scope: string) => { await call('POST', `/approvals/${enc(a.id)}/approve`, { scope }); notice('It is approved.'); done(); };
+  const accept = async (rule: string) => { await call('POST', `/approvals/${enc(a.id)}/approve`, { scope: 'rule', ...(rule !== a.allows && { rule }) }); notice('The rule is in the grant.'); done(); };
   const deny = async () => { await call('POST', `/approvals/${enc(a.id)}/deny`, { reason: reason.trim() }); notice('It is denied.'); done(); };
   return (
     <div class="answers">
       <div class="actions">
-        {a.scopes.map((s) => (
+        {a.kind === 'proposal' && <Button kind="main" label={`Accept: ${does(a)}`} onClick={() => accept(a.allows || '')}>Accept</Button>}
+        {a.kind === 'proposal' && line === null && <Button label={`Narrow: ${does(a)}`} onClick={() => setLine(a.allows || '')}>Narrow</Button>}
+        {a.kind !== 'proposal' && a.scopes.map((s) => (
           <Button key={s} kind={s === 'once' ? 'main' : undefined} label={`${says[s]}: ${does(a)}`} onClick={() => (s === 'once' ? yes(s)
             : sure(`${says[s]}?`, s === 'rule' ? <>The grant gets the rule <Mono>{a.allows}</Mono> before the one that asked.</> : means[s], 'Approve', () => yes(s), false))}>{says[s]}</Button>
         ))}
         {!no && <Button kind="danger" label={`Deny: ${does(a)}`} onClick={() => setNo(true)}>Deny</Button>}
       </div>
+      {line !== null && <form class="form inline" onSubmit={(e) => { e.preventDefault(); accept(line.trim()).catch((p) => notice(p.message)); }}>
+        <Field label="Rule" value={line} set={setLine} mono focus hint="It must not permit more than what is proposed; it may say ask." />
+        <div class="actions"><Button kind="main" onClick={() => accept(line.trim())}>Accept this</Button><Button onClick={() => setLine(null)}>Cancel</Button></div>
+      </form>}
       {no && <form class="form inline" onSubmit={(e) => { e.preventDefault(); deny().catch((p) => notice(p.message)); }}>
         <Field label="Why" value={reason} set={setReason} optional max={500} focus hint="The agent is told." />
         <div class="actions"><Button kind="danger" onClick={deny}>Deny</Button><Button onClick={() => setNo(false)}>Cancel</Button></div>
@@ -113,7 +129,7 @@ export function ApprovalPage({ id }: { id: string }) {
           ]} />
           <Inside a={a} />
           {a.state === 'pending' && <Answers a={a} done={o.reload} />}
-          {a.state === 'approved' && mayEdit() && <div class="actions"><Button kind="danger" onClick={() => sure('Take the yes back?', 'From now on it is refused.', 'Take back', async () => { await call('POST', `/approvals/${enc(a.id)}/take-back`, {}); notice('It is taken back.'); o.reload(); })}>Take back</Button></div>}
+          {a.state === 'approved' && a.kind !== 'proposal' && mayEdit() && <div class="actions"><Button kind="danger" onClick={() => sure('Take the yes back?', 'From now on it is refused.', 'Take back', async () => { await call('POST', `/approvals/${enc(a.id)}/take-back`, {}); notice('It is taken back.'); o.reload(); })}>Take back</Button></div>}
           {a.grant_id && a.agent_id.startsWith('agt_') && <Link small href={href('agents', a.agent_id)}>The agent’s grants</Link>}
         </Section>
       )}</Show>
