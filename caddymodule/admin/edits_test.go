@@ -446,7 +446,7 @@ func TestAgents(t *testing.T) {
 		w.want(422, "INVALID_INPUT", "POST", grants, `{"account_id":"`+acct+`","scopes":["read"],"rules":[{"path":"x"}]}`)
 		w.want(422, "INVALID_INPUT", "POST", grants, `{"account_id":"`+acct+`","scopes":["read"],"rules":[{"path":"/%zz"}]}`)
 		w.want(404, "ACCOUNT_NOT_FOUND", "POST", grants, `{"account_id":"acc_x","scopes":["read"]}`)
-		for _, bad := range []string{"permit read", "ask pulls/merge wait", "allow read when true", ""} {
+		for _, bad := range []string{"permit read", "ask pulls/merge wait", "allow read when args", ""} {
 			if a := w.want(422, "INVALID_INPUT", "POST", grants, `{"account_id":"`+acct+`","scopes":["read"],"operations":["`+bad+`"]}`); !strings.Contains(a.raw, "operations") {
 				t.Errorf("%q: %s", bad, a.raw)
 			}
