@@ -75,7 +75,7 @@ func (v *visit) observe(ref *resolver.Refusal, err error) {
 	} else {
 		e.Method, e.Host, e.Port, e.Path = v.method(), v.ask.Target.Host, v.ask.Target.Port, v.ask.Path
 	}
-	e.Door, e.Duration = v.door, time.Since(v.began)
+	e.Door, e.Duration, e.Token = v.door, time.Since(v.began), v.token
 	if v.agent != nil {
 		e.Agent, e.AgentID = v.agent.Name, v.agent.ID
 	}

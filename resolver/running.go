@@ -310,7 +310,7 @@ func goesOn(res *http.Response) bool {
 
 // Event is the call as the audit tells it: what was sent for whom.
 func (call *Call) Event() Observation {
-	e := Observation{Door: call.Door, Method: call.Method, Path: call.Path,
+	e := Observation{Door: call.Door, Method: call.Method, Path: call.Path, Token: call.Token,
 		Host: call.Target.Host, Port: call.Target.Port, Status: call.Outcome.Status(), Sent: call.Outcome.Sent(), Received: call.Outcome.Received()}
 	if call.Agent != nil {
 		e.Agent, e.AgentID = call.Agent.Name, call.Agent.ID

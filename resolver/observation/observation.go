@@ -4,10 +4,12 @@ package observation
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/attache-proxy/attache/providers/printable"
+	"github.com/attache-proxy/attache/providers/secret"
 )
 
 // Door is how an agent came in.
@@ -60,14 +62,24 @@ type Observation struct {
 	Kept bool
 	// Count is how many refusals of this kind the event stands for; zero is one.
 	Count int64
+	// Token is what the agent presented: clients put it into paths too, and there Bound
+	// takes it out.
+	Token secret.Value
 }
 
 // MaxText is how long a text of an event may be, in bytes.
 const MaxText = 2 << 10
 
-// Bound cuts what an agent chose to MaxText. A text that was cut ends with the
+// Bound takes the agent's own token out of what it chose, and cuts that to MaxText. A text that was cut ends with the
 // SHA-256 of the whole, so that equal ones can be told.
 func (e *Observation) Bound() {
+	if token := e.Token.Reveal(); token != "" {
+		for _, text := range []*string{&e.Host, &e.Path, &e.Operation, &e.Resource} {
+			if strings.Contains(*text, token) {
+				*text = strings.ReplaceAll(*text, token, "[token]")
+			}
+		}
+	}
 	e.Method, e.Host, e.Path, e.Operation = bounded(e.Method), bounded(e.Host), bounded(e.Path), bounded(printable.Line(e.Operation))
 	e.Resource = bounded(printable.Line(e.Resource))
 }
