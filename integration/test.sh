@@ -176,14 +176,15 @@ outside() { ATTACHE_INTEGRATION=1 TMPDIR=$state plain go test -json -count=1 -ti
 
 # What services look like is computed with hardly a goroutine, and takes five times as
 # long with the race detector. So does the search for secrets, but for its short tests;
-# and the command line's scripts, which start the program some hundred times: the
-# outside tests have one with the detector.
+# the command line's scripts, which start the program some hundred times, and confined
+# commands, whose first process computes alone: the outside tests have a program with
+# the detector.
 unit_tests() {
 	local code=0
 	export ATTACHE_THOROUGH=1
-	plain go test -json -timeout 15m ./providers/... ./resolver/scrub ./cmd/... || code=1
-	go test "${race[@]}" -json -skip '^(TestPassingIsNotMissing|TestStreamIsReference)$' ./resolver/scrub || code=1
-	go list ./... | grep -vE '/integration$|/(providers|cmd|resolver/scrub)(/|$)' | xargs go test "${race[@]}" -json -timeout 25m || code=1
+	plain go test -json -timeout 15m ./providers/... ./resolver/scrub ./caddymodule/command/confine ./cmd/... || code=1
+	go test "${race[@]}" -json -skip '^(TestPassingIsNotMissing|TestStreamIsReference|TestInflated|TestRun|TestAttempts|TestTerminal)$' ./resolver/scrub ./caddymodule/command/confine || code=1
+	go list ./... | grep -vE '/integration$|/(providers|cmd|resolver/scrub)(/|$)|/command/confine$' | xargs go test "${race[@]}" -json -timeout 25m || code=1
 	return "$code"
 }
 
