@@ -16,6 +16,7 @@ import (
 	"github.com/attache-proxy/attache/caddymodule/health"
 	"github.com/attache-proxy/attache/caddymodule/live"
 	"github.com/attache-proxy/attache/caddymodule/metrics"
+	"github.com/attache-proxy/attache/caddymodule/runs"
 	"github.com/attache-proxy/attache/caddymodule/sample"
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/oauth"
@@ -64,6 +65,10 @@ type App struct {
 	// Key seals what leaves the process: placeholders, the first seals, all
 	// open. Not needed while nothing leaves it.
 	Key []string `json:"key,omitempty"`
+	// LaunchKey shows that a run is confined (attache exec --confine); nil where nothing does.
+	LaunchKey *config.LaunchKey `json:"launch_key,omitempty"`
+	// RequireConfined lets accounts be used in confined runs alone, as grants may say too.
+	RequireConfined bool `json:"require_confined,omitempty"`
 	// PublicURL is the origin at which people reach attache_admin: connect links
 	// lead there, and services send people back there. A placeholder is resolved.
 	// Without it agents get no connect_url.
@@ -90,6 +95,8 @@ type App struct {
 	vault       *vault.Vault
 	vaultKey    string
 	directory   *live.Directory
+	runs        runs.Door
+	runsOf      *runs.Directory
 	asked       live.Approvals
 	approvals   *approval.Desk // nil without a vault
 	unhear      func()

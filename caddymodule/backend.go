@@ -159,7 +159,7 @@ func (o backend) Agents() []api.DeclaredAgent {
 	for name, c := range o.app.Agents {
 		a := api.DeclaredAgent{Name: name, Tokens: len(c.Tokens), Budgets: c.Budgets}
 		for _, g := range c.Grants {
-			a.Grants = append(a.Grants, api.DeclaredGrant{Connector: g.Connector, Account: g.Account, Write: g.Write, Presign: g.Presign, Placeholder: g.Placeholder, Operations: g.Operations, Budgets: g.Budgets})
+			a.Grants = append(a.Grants, api.DeclaredGrant{Connector: g.Connector, Account: g.Account, Write: g.Write, Presign: g.Presign, Placeholder: g.Placeholder, Confined: g.Confined, Operations: g.Operations, Budgets: g.Budgets})
 		}
 		out = append(out, a)
 	}

@@ -175,12 +175,15 @@ func (a *App) buildAgent(name string, c *config.Agent) error {
 		if rules.Asks() && a.Vault == nil {
 			return fmt.Errorf("agent %s: grant %s: %w", name, g.Connector, config.ErrAsks)
 		}
+		if g.Confined && a.LaunchKey == nil {
+			return fmt.Errorf("agent %s: grant %s: %w", name, g.Connector, errNoLaunchKey)
+		}
 		budgets, err := config.GrantBudgets(name, &g)
 		if err != nil {
 			return fmt.Errorf("agent %s: %w", name, err)
 		}
 		a.plans = append(a.plans, budgets)
-		grants = append(grants, resolver.Grant{Connector: g.Connector, Account: g.Account, Write: g.Write, Presign: g.Presign, Placeholder: g.Placeholder, Operations: rules, Budgets: budgets})
+		grants = append(grants, resolver.Grant{Connector: g.Connector, Account: g.Account, Write: g.Write, Presign: g.Presign, Placeholder: g.Placeholder, Confined: g.Confined, Operations: rules, Budgets: budgets})
 	}
 	budgets, err := config.AgentBudgets(name, c)
 	if err != nil {
@@ -247,6 +250,9 @@ func (t tokenClients) of(c *providers.Connector) oauth.Doer {
 // check compiles every connector, so that adapting a Caddyfile finds what is
 // wrong with it.
 func (a *App) check() error {
+	if a.RequireConfined && a.LaunchKey == nil {
+		return fmt.Errorf("require_confined: %w", errNoLaunchKey)
+	}
 	defs, err := a.definitions()
 	if err != nil {
 		return err
@@ -276,6 +282,9 @@ func (a *App) checkNames(connectors []*providers.Connector) error {
 		for _, g := range agent.Grants {
 			if a.Connectors[g.Connector] == nil {
 				return fmt.Errorf("%s: agent %s: grant %s: no connector of that name is declared here; write connector %s { use { … } }", agent.Source, name, g.Connector, g.Connector)
+			}
+			if g.Confined && a.LaunchKey == nil {
+				return fmt.Errorf("%s: agent %s: grant %s: %w", agent.Source, name, g.Connector, errNoLaunchKey)
 			}
 			if rules, err := config.Rules(&g, nil); err == nil && rules.Asks() && a.Vault == nil {
 				return fmt.Errorf("%s: agent %s: grant %s: %w", agent.Source, name, g.Connector, config.ErrAsks)

@@ -36,6 +36,8 @@ func init() {
 //		connect_links open|sign_in|off
 //		ca            <id>
 //		connectors    <directory>
+//		launch_key    [<placeholder>]                # who has it starts confined runs
+//		require_confined
 //		signed_body   <size>
 //		transport     own|std
 //		allow_address <address or prefix…>
@@ -69,6 +71,15 @@ func (a *App) parseOption(d *caddyfile.Dispenser) error {
 	case "key":
 		a.Key = d.RemainingArgs()
 		if len(a.Key) == 0 {
+			return d.ArgErr()
+		}
+	case "launch_key":
+		a.LaunchKey = new(config.LaunchKey)
+		if d.Args(&a.LaunchKey.Value); d.NextArg() {
+			return d.ArgErr()
+		}
+	case "require_confined":
+		if a.RequireConfined = true; d.NextArg() {
 			return d.ArgErr()
 		}
 	case "cache":
@@ -275,10 +286,12 @@ func parseGrant(d *caddyfile.Dispenser) (config.Grant, error) {
 			g.Presign = true
 		case "placeholder":
 			g.Placeholder = true
+		case "confined":
+			g.Confined = true
 		case "learn":
 			learns = true
 		default:
-			return g, d.Errf("grant %s: %q is none of read, write, presign, placeholder and learn", args[0], word)
+			return g, d.Errf("grant %s: %q is none of read, write, presign, placeholder, confined and learn", args[0], word)
 		}
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/attache-proxy/attache/caddymodule/command/relay"
 	"github.com/attache-proxy/attache/caddymodule/intercept"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/limit"
@@ -30,7 +31,10 @@ func (v *visit) connect() error {
 	if err != nil {
 		return err
 	}
-	keep.agent, keep.account = v.agent, account
+	if v.r.Header.Get(relay.HeaderDoor) == string(resolver.DoorTransparent) && v.agent.Run != nil {
+		v.door = resolver.DoorTransparent
+	}
+	keep.agent, keep.account, keep.door = v.agent, account, v.door
 	v.setPlaceholders()
 	v.w.Header().Del("Alt-Svc")
 	intercepted := v.h.app.resolver.Claimed(v.agent, target)

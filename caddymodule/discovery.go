@@ -10,6 +10,7 @@ import (
 
 	"github.com/attache-proxy/attache/caddymodule/client"
 	"github.com/attache-proxy/attache/caddymodule/live"
+	"github.com/attache-proxy/attache/caddymodule/runs"
 	"github.com/attache-proxy/attache/caddymodule/version"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/approval"
@@ -56,6 +57,15 @@ func (v *visit) wellKnown() error {
 			return err
 		}
 		return v.approval(strings.TrimPrefix(wellKnown+rest, denial.Path+"/"))
+	case runs.Serves(wellKnown + rest):
+		if _, err := v.identifyDirect(); err != nil {
+			return err
+		}
+		answer, err := v.h.app.runs.Serve(v.r, v.agent, v.token)
+		if err != nil {
+			return err
+		}
+		return v.json(http.StatusOK, answer)
 	case rest == "/presign" && v.r.Method == http.MethodPost:
 		return v.presign()
 	}

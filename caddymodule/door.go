@@ -31,9 +31,8 @@ func (v *visit) understand() error {
 
 // inside is a request of an intercepted tunnel.
 func (v *visit) inside(t *intercept.Tunnel) error {
-	v.door = resolver.DoorTunnel
 	ta := t.Agent.(*tunnelAgent)
-	v.agent = ta.agent
+	v.door, v.agent = ta.door, ta.agent
 	port := "80"
 	if v.r.TLS != nil {
 		port = "443"

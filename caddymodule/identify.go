@@ -14,6 +14,7 @@ import (
 	"github.com/attache-proxy/attache/providers/secret"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/limit"
+	"github.com/attache-proxy/attache/resolver/run"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -107,7 +108,7 @@ func (v *visit) identifyDirect() (account string, err error) {
 			v.agent, account, found = a, chosen, true
 			return true, nil
 		}
-		if unknown := errors.Is(err, resolver.ErrUnknownAgent); !unknown && v.h.agent == nil || unknown && vault.LooksLikeAgentToken(t.Text) {
+		if unknown := errors.Is(err, resolver.ErrUnknownAgent); !unknown && v.h.agent == nil || unknown && (vault.LooksLikeAgentToken(t.Text) || run.LooksLikeToken(t.Text)) {
 			return false, v.notIdentified(err, false) // a token that was deleted does not become the listener's agent
 		}
 		return false, nil
@@ -168,6 +169,9 @@ func sameHost(origin, host string) bool {
 // notIdentified tells a client whose credentials are wrong from one that cannot
 // be known at the moment, because the vault does not answer.
 func (v *visit) notIdentified(err error, proxy bool) error {
+	if errors.Is(err, run.ErrEnded) {
+		return v.runOver(proxy)
+	}
 	if errors.Is(err, resolver.ErrUnknownAgent) {
 		return v.wrong(proxy)
 	}
@@ -185,6 +189,15 @@ func (v *visit) unknown(proxy bool) error {
 	}
 	v.w.Header()[header] = []string{`Basic realm="attache"`, `Bearer realm="attache"`}
 	return ref
+}
+
+// runOver is wrong for the token of a run that was ended.
+func (v *visit) runOver(proxy bool) error {
+	err := v.wrong(proxy)
+	if ref, ok := resolver.AsRefusal(err); ok && ref.Code == "unknown_agent" {
+		ref.Code, ref.Detail, ref.Next = "run_ended", "the run has ended in which this request was made", "Do not repeat this request. Start the program again with attache exec."
+	}
+	return err
 }
 
 // wrong is unknown for a client that presented something. Who is wrong again and

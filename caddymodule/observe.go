@@ -28,6 +28,7 @@ func (o observer) Observe(e *resolver.Observation) {
 			connector = "none"
 		}
 		o.app.metrics.Request(connector, e.Status, e.Code, e.Duration)
+		o.app.runs.Saw(e)
 	}
 	e.Bound()
 	o.app.sample.Pass(e, o.write)
@@ -77,7 +78,7 @@ func (v *visit) observe(ref *resolver.Refusal, err error) {
 	}
 	e.Door, e.Duration, e.Token = v.door, time.Since(v.began), v.token
 	if v.agent != nil {
-		e.Agent, e.AgentID = v.agent.Name, v.agent.ID
+		e.Agent, e.AgentID, e.Run = v.agent.Name, v.agent.ID, v.agent.Run.Name()
 	}
 	switch {
 	case ref != nil:
@@ -139,7 +140,7 @@ func (a *App) remember(e *resolver.Observation) {
 	}
 	ev := vault.Event{
 		Kind: vault.AuditUse, Code: e.Code, Actor: vault.Actor{Kind: "agent", Name: e.Agent}, AgentID: e.AgentID,
-		Connector: e.Connector, AccountID: e.AccountID, Method: e.Method, Host: hostPort(e), Path: e.Path, Detail: detail(e), Operation: e.Operation, Effect: e.Effect, Resource: e.Resource,
+		Connector: e.Connector, AccountID: e.AccountID, Method: e.Method, Host: hostPort(e), Path: e.Path, Detail: detail(e), Operation: e.Operation, Effect: e.Effect, Resource: e.Resource, Run: e.Run,
 		Status: e.Status, BytesIn: e.Sent, BytesOut: e.Received, Duration: e.Duration,
 	}
 	switch {

@@ -85,7 +85,10 @@ func (a *App) buildResolver(base []*providers.Connector) error {
 		Observer:     observer{a},
 		TokenTimeout: a.tokenTimeout(),
 	}
-	directory := a.buildDirectory(cache)
+	directory, err := a.openRuns(a.buildDirectory(cache))
+	if err != nil {
+		return err
+	}
 	a.openBudgets(cache)
 	a.resolver = resolver.New(resolver.Config{
 		Index:       index,
@@ -101,6 +104,7 @@ func (a *App) buildResolver(base []*providers.Connector) error {
 		Approvals:   a.approvals,
 		Operations:  (*providers.Connector).Operations,
 		Budgets:     a.budgets,
+		Confined:    a.RequireConfined,
 	})
 	a.health = &health.Health{Checks: a.checks(cache)}
 	return nil

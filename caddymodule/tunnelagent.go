@@ -11,6 +11,7 @@ import (
 type tunnelAgent struct {
 	agent   *resolver.Agent
 	account string
+	door    resolver.Door
 	user    string
 	token   secret.Value
 	ours    bool // the tunnel ends at our own doors: some clients heed no NO_PROXY

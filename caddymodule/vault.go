@@ -3,15 +3,22 @@ package caddymodule
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 
+	"github.com/attache-proxy/attache/caddymodule/config"
 	"github.com/attache-proxy/attache/caddymodule/live"
+	"github.com/attache-proxy/attache/caddymodule/runs"
 	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/approval"
 	"github.com/attache-proxy/attache/resolver/limit"
+	"github.com/attache-proxy/attache/resolver/run"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -21,10 +28,16 @@ var vaults = caddy.NewUsagePool()
 type pooledVault struct {
 	*vault.Vault
 	fingerprint string // of the keys
+	desk        *run.Desk
 }
 
 // Destruct closes the vault when no configuration uses it any more.
-func (p pooledVault) Destruct() error { return p.Close() }
+func (p pooledVault) Destruct() error {
+	return errors.Join(p.desk.Close(context.Background()), p.Close())
+}
+
+// ownDesk is where there is no vault. It outlives a reload.
+var ownDesk = sync.OnceValue(func() *run.Desk { return run.NewDesk(new(run.Memory), func(string, error) {}) })
 
 // openVault opens the vault, or takes the one that is open since the last
 // configuration.
@@ -46,7 +59,8 @@ func (a *App) openVault() error {
 		if err != nil {
 			return nil, err
 		}
-		return pooledVault{v, strings.Join(keys.IDs(), " ")}, nil
+		warn := func(what string, err error) { caddy.Log().Named("attache").Warn(what, zap.Error(err)) }
+		return pooledVault{v, strings.Join(keys.IDs(), " "), run.NewDesk(v, warn)}, nil
 	})
 	if err != nil {
 		a.vaultKey = ""
@@ -56,7 +70,7 @@ func (a *App) openVault() error {
 	if p.fingerprint != strings.Join(keys.IDs(), " ") {
 		return errors.New("the vault's keys cannot change in a reload; stop and start, or add the new key and restart")
 	}
-	a.vault = p.Vault
+	a.vault, a.runs.Desk = p.Vault, p.desk
 	return nil
 }
 
@@ -65,12 +79,59 @@ func (a *App) closeVault() {
 		a.approvals.Close()
 		a.unhear()
 	}
+	if a.runsOf != nil {
+		a.runsOf.Close()
+	}
 	if a.directory != nil {
 		a.directory.Close()
 	}
 	if a.vaultKey != "" {
 		_, _ = vaults.Delete(a.vaultKey)
 	}
+}
+
+// errNoLaunchKey is a grant that nobody could use.
+var errNoLaunchKey = errors.New("only who has the launch key can show that a run is confined, and there is none; write launch_key into the option attache")
+
+// tellUnconfined says which agents of the configuration may go round us: their programs
+// get credentials wherever they run. It warns where the operator thought of that.
+func (a *App) tellUnconfined() {
+	var names []string
+	for name, agent := range a.Agents {
+		if slices.ContainsFunc(agent.Grants, func(g config.Grant) bool { return !g.Confined }) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 || a.RequireConfined {
+		return
+	}
+	slices.Sort(names)
+	tell := a.logger.Info
+	if a.LaunchKey != nil {
+		tell = a.logger.Warn
+	}
+	tell("nothing keeps programs of these agents from going round the proxy: they have grants that are not confined (docs/confinement.md)", zap.Strings("agents", names))
+}
+
+// openRuns lets runs' tokens be known beside those of agents.
+func (a *App) openRuns(inner resolver.Directory) (resolver.Directory, error) {
+	key, made, err := runs.Key(a.LaunchKey)
+	if err == nil && a.RequireConfined && a.LaunchKey == nil {
+		err = fmt.Errorf("require_confined: %w", errNoLaunchKey)
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.tellUnconfined()
+	if made != "" {
+		a.logger.Info("made the launch key, which shows that a run is confined: for whoever starts agents, and not for them", zap.String("file", made))
+	}
+	if a.runs.Desk == nil {
+		a.runs.Desk = ownDesk()
+	}
+	a.runs.LaunchKey, a.runs.Wake = runs.Digest(key), underWay.Wake
+	a.runsOf = runs.New(inner, a.runs.Desk, a.vault, underWay.Wake)
+	return a.runsOf, nil
 }
 
 // buildDirectory joins the configuration's agents with the vault's.

@@ -18,6 +18,7 @@ import (
 	"github.com/attache-proxy/attache/resolver/echo"
 	"github.com/attache-proxy/attache/resolver/limit"
 	"github.com/attache-proxy/attache/resolver/rule"
+	"github.com/attache-proxy/attache/resolver/run"
 )
 
 // Agent is who calls through the proxy.
@@ -34,6 +35,8 @@ type Agent struct {
 	Limit *limit.Agent
 	// Budgets are its own; nil for none.
 	Budgets *budget.Plan
+	// Run is the run of a command that calls; nil where none is known.
+	Run *run.Run
 }
 
 // DefaultOrganisation is that of the configuration file, and of everything that
@@ -196,6 +199,8 @@ type Granted struct {
 	// Placeholder leaves a credential of the client's own on a request; the account's
 	// is placed where there is none, our placeholder or the agent's token.
 	Placeholder bool
+	// Confined lets it be used in runs alone that have no way out but us.
+	Confined bool
 	// Rules narrow the grant: one of them must match. None means every request.
 	Rules []Rule
 	// Operations decide what it may do; nil means reading, or with Write everything.

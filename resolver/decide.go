@@ -39,6 +39,7 @@ type Resolver struct {
 	operations  Tables
 	approvals   *approval.Desk
 	budgets     *budget.Keeper
+	confined    bool
 
 	// renewal of the index; nil where it never changes.
 	renewal *reindex.Renewal
@@ -80,11 +81,13 @@ type Config struct {
 	Approvals *approval.Desk
 	// Budgets counts what is used of budgets; nil where nobody has any.
 	Budgets *budget.Keeper
+	// Confined is Granted.Confined for every grant.
+	Confined bool
 }
 
 // New makes a Resolver.
 func New(c Config) *Resolver {
-	r := &Resolver{directory: c.Directory, credentials: c.Credentials, observer: c.Observer, transports: newTransports(c.Transports), moreURL: c.MoreURL, signURL: c.SignURL, maxBody: c.SignedBody, inflate: c.Inflate, running: c.Running, operations: c.Operations, approvals: c.Approvals, budgets: c.Budgets}
+	r := &Resolver{directory: c.Directory, credentials: c.Credentials, observer: c.Observer, transports: newTransports(c.Transports), moreURL: c.MoreURL, signURL: c.SignURL, maxBody: c.SignedBody, inflate: c.Inflate, running: c.Running, operations: c.Operations, approvals: c.Approvals, budgets: c.Budgets, confined: c.Confined}
 	if r.maxBody == 0 {
 		r.maxBody = DefaultSignedBody
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/attache-proxy/attache/providers"
+	"github.com/attache-proxy/attache/resolver/denial"
 )
 
 // claims lists what a request may be for: the connector that the door named, or
@@ -79,7 +80,15 @@ func (r *Resolver) choose(ctx context.Context, call *Call, ask Ask, claims []pro
 			Next:   "Send the header Attache-Account with one of these names."}
 	}
 	call.Connector, call.Host, call.Account, call.mayPresign = o.claim.Connector, o.claim.Host, o.Account, o.Presign
+	if r.needsConfinement(ask.Agent, &o.Granted) {
+		return Granted{}, denial.Unconfined(ask.Agent.Name, call.Connector.Key, o.Account.Name, ask.Agent.Run != nil)
+	}
 	return o.Granted, nil
+}
+
+// needsConfinement reports a grant for confined runs in which the agent does not call.
+func (r *Resolver) needsConfinement(a *Agent, g *Granted) bool {
+	return (g.Confined || r.confined) && !a.Run.Confines()
 }
 
 // offers lists the accounts that the agent was granted, in the order of claims.

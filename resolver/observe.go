@@ -13,15 +13,10 @@ type (
 )
 
 const (
-	PhaseBegin = observation.PhaseBegin
-	PhaseEnd   = observation.PhaseEnd
-	MaxText    = observation.MaxText
-
-	DoorForward = observation.DoorForward
-	DoorTunnel  = observation.DoorTunnel
-	DoorPath    = observation.DoorPath
-	DoorHost    = observation.DoorHost
-	DoorPresign = observation.DoorPresign
+	PhaseBegin, PhaseEnd                     = observation.PhaseBegin, observation.PhaseEnd
+	MaxText                                  = observation.MaxText
+	DoorForward, DoorTunnel, DoorTransparent = observation.DoorForward, observation.DoorTunnel, observation.DoorTransparent
+	DoorPath, DoorHost, DoorPresign          = observation.DoorPath, observation.DoorHost, observation.DoorPresign
 )
 
 // Observer hears of every request. It must not block, and cannot fail it.

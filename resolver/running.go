@@ -64,10 +64,10 @@ func (r *Resolver) Finish(call *Call) {
 
 // TooMany refuses an agent that has all it may have of a kind in use.
 func TooMany(agent *Agent, kind limit.Kind) *Refusal {
-	what := kindNames[kind]
+	all, unit, option := kind.Names()
 	return &Refusal{Code: "too_many_requests", RetryAfter: 1,
-		Detail: fmt.Sprintf("agent %s has %s in use, of at most %d %s", agent.Name, what.all, agent.Limit.Limit(kind), what.unit),
-		Next:   "Wait until something of it has ended, and go on with less at a time. The operator may raise the limit: limits { " + what.option + " … }."}
+		Detail: fmt.Sprintf("agent %s has %s in use, of at most %d %s", agent.Name, all, agent.Limit.Limit(kind), unit),
+		Next:   "Wait until something of it has ended, and go on with less at a time. The operator may raise the limit: limits { " + option + " … }."}
 }
 
 // inflatePatience is how long an answer waits for memory: those that are short,
@@ -90,16 +90,6 @@ func inflateWithin(call *Call, bytes int64) (release func(), err error) {
 		}
 	}
 	return sync.OnceFunc(func() { call.Agent.Limit.Give(limit.Memory, bytes) }), nil
-}
-
-var kindNames = map[limit.Kind]struct{ all, unit, option string }{
-	limit.Requests:  {"all its requests at a time", "requests", "requests"},
-	limit.Tunnels:   {"all its tunnels", "tunnels", "tunnels"},
-	limit.Upgrades:  {"all its upgraded connections", "connections", "upgrades"},
-	limit.Headers:   {"all its memory for headers that are not complete", "bytes", "headers"},
-	limit.Memory:    {"all its memory for bodies", "bytes", "memory"},
-	limit.Bodies:    {"all its bodies on disk", "bodies", "bodies"},
-	limit.BodyBytes: {"all its disk for bodies", "bytes", "body_bytes"},
 }
 
 // IsUpgrade reports a request that asks for another protocol.
@@ -278,7 +268,7 @@ func (r *Resolver) may(ctx context.Context, call *Call) (bool, error) {
 	}
 	for i := range granted {
 		if g := &granted[i]; g.Account.ID == call.Account.ID {
-			return g.Account.State == StateActive && call.mayStill(g) && g.Allows(call.Target.Host, call.methods, call.Path), nil
+			return g.Account.State == StateActive && call.mayStill(g) && !r.needsConfinement(call.Agent, g) && g.Allows(call.Target.Host, call.methods, call.Path), nil
 		}
 	}
 	return false, nil
@@ -313,7 +303,7 @@ func (call *Call) Event() Observation {
 	e := Observation{Door: call.Door, Method: call.Method, Path: call.Path, Token: call.Token,
 		Host: call.Target.Host, Port: call.Target.Port, Status: call.Outcome.Status(), Sent: call.Outcome.Sent(), Received: call.Outcome.Received()}
 	if call.Agent != nil {
-		e.Agent, e.AgentID = call.Agent.Name, call.Agent.ID
+		e.Agent, e.AgentID, e.Run = call.Agent.Name, call.Agent.ID, call.Agent.Run.Name()
 	}
 	e.Kept = call.Kept
 	if does, known := call.Does(); known {

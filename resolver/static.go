@@ -40,6 +40,8 @@ type Grant struct {
 	Presign bool
 	// Placeholder is Granted.Placeholder.
 	Placeholder bool
+	// Confined is Granted.Confined.
+	Confined bool
 	// Operations and Budgets are Granted's.
 	Operations *rule.Set
 	Budgets    *budget.Plan
@@ -92,7 +94,7 @@ func (s *Static) grant(a *staticAgent, g Grant) error {
 			continue
 		}
 		found = true
-		if err := a.add(Granted{Account: acct, Write: g.Write, Presign: g.Presign, Placeholder: g.Placeholder, Operations: g.Operations, Budgets: g.Budgets}); err != nil {
+		if err := a.add(Granted{Account: acct, Write: g.Write, Presign: g.Presign, Placeholder: g.Placeholder, Confined: g.Confined, Operations: g.Operations, Budgets: g.Budgets}); err != nil {
 			return err
 		}
 	}
@@ -110,7 +112,7 @@ func (a *staticAgent) add(g Granted) error {
 				return fmt.Errorf("grant %s: account %s is granted twice, and one of the grants has rules or budgets; write them into one", g.Account.Connector.Key, g.Account.Name)
 			}
 			list[i].Write, list[i].Presign = list[i].Write || g.Write, list[i].Presign || g.Presign
-			list[i].Placeholder = list[i].Placeholder || g.Placeholder
+			list[i].Placeholder, list[i].Confined = list[i].Placeholder || g.Placeholder, list[i].Confined || g.Confined
 			return nil
 		}
 	}

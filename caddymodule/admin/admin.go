@@ -32,6 +32,7 @@ import (
 	"github.com/attache-proxy/attache/caddymodule/admin/overview"
 	"github.com/attache-proxy/attache/caddymodule/admin/paths"
 	"github.com/attache-proxy/attache/caddymodule/admin/rest"
+	"github.com/attache-proxy/attache/caddymodule/admin/runs"
 	"github.com/attache-proxy/attache/caddymodule/admin/signin"
 	"github.com/attache-proxy/attache/caddymodule/admin/synonyms"
 	"github.com/attache-proxy/attache/caddymodule/admin/ui"
@@ -122,6 +123,7 @@ func New(c Config) *Admin {
 	operations.Mount(a.rest, a.turns)
 	webhooks.Mount(a.rest)
 	approvals.Mount(a.rest)
+	runs.Mount(a.rest)
 	budgets.Mount(a.rest, c.Budgets)
 	a.rest.Finish()
 	a.handler = a.rooms(c, guard)

@@ -116,10 +116,10 @@ func (a *Log) line(e *resolver.Observation) {
 	if c == nil {
 		return
 	}
-	fields := make([]zap.Field, 0, 22)
+	fields := make([]zap.Field, 0, 23)
 	fields = append(fields, zap.String("agent", e.Agent))
 	for _, f := range [...]struct{ name, value string }{
-		{"connector", e.Connector}, {"account", e.Account}, {"door", string(e.Door)}, {"method", e.Method}, {"host", e.Host}, {"port", e.Port}, {"path", e.Path},
+		{"run", e.Run}, {"connector", e.Connector}, {"account", e.Account}, {"door", string(e.Door)}, {"method", e.Method}, {"host", e.Host}, {"port", e.Port}, {"path", e.Path},
 		{"operation", e.Operation}, {"effect", e.Effect}, {"resource", e.Resource}, {"approval", e.Approval}, {"code", e.Code}, {"phase", e.Phase}, {"reached", e.Reached}, {"cut", e.Cut},
 	} {
 		if f.value != "" {

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -51,7 +52,9 @@ func New(proxy *url.URL, token secret.Value, roots []byte) *Client {
 	dialer := &net.Dialer{Timeout: 5 * time.Second}
 	transport := &http.Transport{DialContext: dialer.DialContext, ResponseHeaderTimeout: time.Minute}
 	if len(roots) > 0 {
-		transport.TLSClientConfig = &tls.Config{RootCAs: systemPool(roots)}
+		if proxy.Scheme == "https" { // to read the system's takes a while
+			transport.TLSClientConfig = &tls.Config{RootCAs: systemPool(roots)}
+		}
 	} else if proxy.Scheme == "http" && !token.IsZero() {
 		dialer.Control = onlyLoopback
 	}
@@ -183,7 +186,20 @@ func (c *Client) do(ctx context.Context, method, path string, out any) (http.Hea
 }
 
 func (c *Client) send(ctx context.Context, method, path string, token secret.Value, out any) (http.Header, error) {
-	req, err := http.NewRequestWithContext(ctx, method, c.URL.String()+path, nil)
+	return c.exchange(ctx, method, path, token, nil, out)
+}
+
+// exchange is send with a body, as JSON; nil for none.
+func (c *Client) exchange(ctx context.Context, method, path string, token secret.Value, in, out any) (http.Header, error) {
+	var content io.Reader
+	if in != nil {
+		text, err := json.Marshal(in)
+		if err != nil {
+			return nil, err
+		}
+		content = bytes.NewReader(text)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.URL.String()+path, content)
 	if err != nil {
 		return nil, err
 	}

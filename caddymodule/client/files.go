@@ -62,10 +62,7 @@ func WriteFiles(dir string, ca []byte, extra [][]byte, roots *Roots) (Files, err
 			return Files{}, fmt.Errorf("writing the CA bundle: %w", err)
 		}
 	}
-	f := filesIn(at)
-	f.WgetRC, f.PHPDir = filepath.Join(at, "wgetrc"), filepath.Join(at, "php")
-	f.Node, f.R = filepath.Join(at, preload.NodeName), filepath.Join(at, preload.RName)
-	f.Gemini = filepath.Join(at, "gemini.json")
+	f := allIn(at)
 	prepend := filepath.Join(f.PHPDir, preload.PHPName)
 	err = errors.Join(put(f.WgetRC, []byte("ca_certificate = "+f.Bundle+"\n")), put(f.Node, preload.Node), put(f.R, preload.R), put(f.Gemini, []byte(geminiDefaults)), os.MkdirAll(f.PHPDir, 0o755), put(prepend, preload.PHP),
 		put(filepath.Join(f.PHPDir, "attache.ini"), []byte(fmt.Sprintf("curl.cainfo = %q\nopenssl.cafile = %[1]q\nauto_prepend_file = %q\n", f.Bundle, prepend))))
@@ -91,6 +88,15 @@ func Export(dir string, ca []byte, roots *Roots) (Files, error) {
 
 func filesIn(dir string) Files {
 	return Files{CA: filepath.Join(dir, "ca.pem"), Bundle: filepath.Join(dir, "bundle.pem"), TrustStore: filepath.Join(dir, "truststore.p12")}
+}
+
+// allIn are the files that WriteFiles writes into a directory.
+func allIn(dir string) Files {
+	f := filesIn(dir)
+	f.WgetRC, f.PHPDir = filepath.Join(dir, "wgetrc"), filepath.Join(dir, "php")
+	f.Node, f.R = filepath.Join(dir, preload.NodeName), filepath.Join(dir, preload.RName)
+	f.Gemini = filepath.Join(dir, "gemini.json")
+	return f
 }
 
 // Bundle is the text of our root and every other.

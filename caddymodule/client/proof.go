@@ -72,29 +72,47 @@ func Fingerprint(ca []byte) string {
 func (c *Client) prove(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.Token.IsZero() || c.proven || c.URL.Scheme == "https" {
+	if c.Token.IsZero() || c.proven {
 		return nil
+	}
+	ca, err := c.provenBy(ctx, c.Token)
+	if err == nil && ca != "" {
+		c.proven, c.provenCA = true, ca
+	}
+	return err
+}
+
+// proves lets the proxy prove that it knows another secret than the token.
+func (c *Client) proves(ctx context.Context, key secret.Value) error {
+	_, err := c.provenBy(ctx, key)
+	return err
+}
+
+// provenBy returns the certificate that the proxy named with its proof; none where TLS
+// says who it is.
+func (c *Client) provenBy(ctx context.Context, token secret.Value) (ca string, err error) {
+	if c.URL.Scheme == "https" {
+		return "", nil
 	}
 	nonce := make([]byte, NonceLen/2)
 	_, _ = rand.Read(nonce) // never fails (crypto/rand)
-	digest := sha256.Sum256([]byte(c.Token.Reveal()))
+	digest := sha256.Sum256([]byte(token.Reveal()))
 	query := url.Values{"token": {hex.EncodeToString(digest[:])[:ProofPrefix]}, "nonce": {hex.EncodeToString(nonce)}}
 	var p Proof
 	ctx, at := dialled(ctx)
 	if _, err := c.send(ctx, "GET", ProofPath+"?"+query.Encode(), secret.Value{}, &p); err != nil {
-		return err
+		return "", err
 	}
 	want := proof(digest[:], query.Get("nonce"), p.Address, p.CA)
 	switch {
 	case !slices.ContainsFunc(p.Proofs, func(got string) bool { return hmac.Equal([]byte(got), []byte(want)) }):
-		return &Error{Code: "unproven", Msg: fmt.Sprintf("what answers at %s does not know this token; the token was not sent", c.URL),
+		return "", &Error{Code: "unproven", Msg: fmt.Sprintf("what answers at %s does not know this token; the token was not sent", c.URL),
 			Next: "Give this agent's own token and the proxy that it is for: --proxy URL. If both are right, another program has taken the proxy's port."}
 	case !sameListener(at(), p.Address):
-		return &Error{Code: "unproven", Msg: fmt.Sprintf("what answers at %s passes on the proof of a proxy at %s; the token was not sent", c.URL, cleaned(p.Address)),
+		return "", &Error{Code: "unproven", Msg: fmt.Sprintf("what answers at %s passes on the proof of a proxy at %s; the token was not sent", c.URL, cleaned(p.Address)),
 			Next: "Say where the proxy itself listens: --proxy URL."}
 	}
-	c.proven, c.provenCA = true, p.CA
-	return nil
+	return p.CA, nil
 }
 
 // sameListener reports whether the proxy took the connection where we made it.

@@ -42,6 +42,7 @@ Examples:
 		f.String("agent", "", "Only what concerns this agent: ID or NAME")
 		f.String("connector", "", "Only what concerns this connector")
 		f.String("operation", "", "Only calls that do this, by its whole name: issues/create")
+		f.String("run", "", "Only what was in this run of a command: its id")
 		f.String("kind", "", "Only events of this kind: use, refusal, refresh, state, admin, system")
 		f.String("code", "", "Only events with this code, such as account.expired or not_permitted")
 		f.String("since", "", "All events from then on: 2h, 30d, 2026-01-31 or 2026-01-31T18:00:00Z")
@@ -54,6 +55,9 @@ Examples:
 
 func showAudit(a *asking, _ []string) error {
 	q := a.query("connector", "operation", "kind", "code")
+	if run := a.flag("run"); run != "" {
+		q.Set("run_id", run)
+	}
 	if err := a.concerning(q); err != nil {
 		return err
 	}

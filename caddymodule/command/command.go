@@ -117,7 +117,7 @@ func ask(cmd *cobra.Command, environ []string) (r client.Request, to *reached, e
 			return r, nil, err
 		}
 	}
-	files, err := client.WriteFiles(dir, to.rootPEM(about), client.ExtraRoots(environ), client.SystemRoots(environ))
+	files, err := client.Ready(dir, to.rootPEM(about), environ)
 	if err != nil {
 		return r, nil, err
 	}

@@ -43,6 +43,7 @@ type appFacts struct {
 	Agents     map[string]*config.Agent     `json:"agents"`
 	Vault      *config.Vault                `json:"vault"`
 	Key        []string                     `json:"key"`
+	LaunchKey  *config.LaunchKey            `json:"launch_key"`
 	Audit      config.Audit                 `json:"audit"`
 }
 

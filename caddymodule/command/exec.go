@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
@@ -16,8 +17,10 @@ import (
 	"github.com/attache-proxy/attache/caddymodule/command/confine"
 	"github.com/attache-proxy/attache/caddymodule/command/process"
 	"github.com/attache-proxy/attache/caddymodule/command/relay"
+	"github.com/attache-proxy/attache/caddymodule/command/runs"
 	"github.com/attache-proxy/attache/caddymodule/command/strict"
 	"github.com/attache-proxy/attache/caddymodule/doctor"
+	"github.com/attache-proxy/attache/providers/secret"
 )
 
 //go:embed exec.txt
@@ -32,6 +35,8 @@ var execCommand = caddycmd.Command{
 		environmentFlags(cmd)
 		cmd.Annotations = map[string]string{strict.CodeOfUsage: strconv.Itoa(process.Ours)}
 		cmd.Flags().Bool("no-relay", false, "Put the agent's token into the command's variables instead of a listener of the run's own: for what is to outlive the command")
+		cmd.Flags().Bool("run", false, "Open a run (attache runs) also where the listener has an agent of its own, and nothing of ours would stay beside the command")
+		cmd.Flags().String("launch-key", "", "Confined: file that shows the proxy that the run is (default: that of --config, else the one in Caddy's data directory, if it is there)")
 		confine.AddFlags(cmd.Flags())
 		cmd.Flags().SetInterspersed(false) // the command's options are its own
 		cmd.RunE = told(runExec)
@@ -50,15 +55,16 @@ func runExec(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return withCode{process.Ours, err}
 	}
-	start := process.Replace
+	proxy := caller(to, &request)
+	proxy.Minted = new(atomic.Pointer[secret.Value])
+	relayed := false
 	if !confined {
-		through, err := relayed(cmd, to, &request)
+		through, err := relayOf(cmd, proxy, &request)
 		if err != nil {
 			return withCode{process.Ours, err}
 		}
-		if through != nil {
+		if relayed = through != nil; relayed {
 			defer through.Close()
-			start = process.Run
 		}
 	}
 	env, err := client.Compute(request)
@@ -71,10 +77,19 @@ func runExec(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return withCode{process.Code(err), err}
 	}
+	if !confined && !relayed {
+		err = process.Replace(path, args, env.Apply(os.Environ()))
+		return withCode{process.Code(err), err}
+	}
+	kept, err := opened(cmd, to, confined, args[0], proxy.Minted)
+	if err != nil {
+		return withCode{process.Ours, err}
+	}
+	defer kept.Close()
 	if confined {
-		err = confine.Start(cmd, request, env, caller(to, &request), to.config.never(), path, args)
+		err = confine.Start(cmd, request, env, proxy, to.config.never(), path, args, kept.Close)
 	} else {
-		err = start(path, args, env.Apply(os.Environ()))
+		err = process.Run(path, args, env.Apply(os.Environ()), kept.Close)
 	}
 	var ended process.Ended
 	if errors.As(err, &ended) {
@@ -83,14 +98,40 @@ func runExec(cmd *cobra.Command, args []string) error {
 	return withCode{process.Code(err), err}
 }
 
-// relayed starts the run's own relay where it is of use: where variables would hold a
-// token or the name of an account, clients would have to speak TLS to the proxy, or
-// libraries look for a cloud's machine. It is nil where there is none.
-func relayed(cmd *cobra.Command, to *reached, r *client.Request) (*relay.Relay, error) {
-	if off, _ := cmd.Flags().GetBool("no-relay"); off || r.Token.IsZero() && r.Account == "" && r.Proxy.Scheme == "http" && !r.About.NeedsListener() {
+// opened opens a run, whose token minted is to hold. It is for commands beside which
+// something of ours goes on: nobody else could say that they do.
+func opened(cmd *cobra.Command, to *reached, confined bool, program string, minted *atomic.Pointer[secret.Value]) (*runs.Keeper, error) {
+	var key secret.Value
+	if confined {
+		var err error
+		if key, err = to.launchKey(cmd); err != nil {
+			return nil, err
+		}
+	}
+	tell := func(line string) { fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", cmd.CommandPath(), line) }
+	kept, err := runs.Keep(cmd.Context(), to.client, program, key, minted, tell)
+	if e, ok := errors.AsType[*client.Error](err); ok && e.Code == "vault_unavailable" && key.IsZero() {
+		tell("warning: no run is written down: " + e.Error()) // what the configuration grants goes on without the vault
 		return nil, nil
 	}
-	through, err := relay.Start(caller(to, r))
+	return kept, err
+}
+
+// relays reports whether a relay is of use: where variables would hold a token or the
+// name of an account, clients would have to speak TLS to the proxy, or libraries look for a
+// cloud's machine; and where the run is to be written down.
+func relays(cmd *cobra.Command, r *client.Request) bool {
+	off, _ := cmd.Flags().GetBool("no-relay")
+	asked, _ := cmd.Flags().GetBool("run")
+	return !off && (asked || !r.Token.IsZero() || r.Account != "" || r.Proxy.Scheme != "http" || r.About.NeedsListener())
+}
+
+// relayOf starts the run's own relay where it is of use. It is nil where there is none.
+func relayOf(cmd *cobra.Command, to relay.Proxy, r *client.Request) (*relay.Relay, error) {
+	if !relays(cmd, r) {
+		return nil, nil
+	}
+	through, err := relay.Start(to)
 	if errors.Is(err, errors.ErrUnsupported) {
 		return nil, nil // the variables hold the token
 	}
@@ -109,7 +150,7 @@ func caller(to *reached, r *client.Request) relay.Proxy {
 // where the system lets a run have a listener of its own.
 func watched(to *reached, about *client.About, account string) (env []string, seen func() []doctor.Seen, stop func(), err error) {
 	environ := os.Environ()
-	files, err := client.WriteFiles("", to.rootPEM(about), client.ExtraRoots(environ), client.SystemRoots(environ))
+	files, err := client.Ready("", to.rootPEM(about), environ)
 	if err != nil {
 		return nil, nil, nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/attache-proxy/attache/caddymodule/client"
+	"github.com/attache-proxy/attache/caddymodule/config"
 	"github.com/attache-proxy/attache/providers/secret"
 )
 
@@ -129,6 +131,25 @@ func tokenIn(file string) (secret.Value, error) {
 		return secret.Value{}, fmt.Errorf("--token-file: %s must hold one token and nothing else", file)
 	}
 	return secret.New(token), nil
+}
+
+// launchKey is what shows that a run is confined: of the option, of the configuration, or
+// the default file of this machine; zero where there is none.
+func (to *reached) launchKey(cmd *cobra.Command) (secret.Value, error) {
+	if file, _ := cmd.Flags().GetString("launch-key"); file != "" {
+		return config.ReadLaunchKey(file)
+	}
+	if to.config != nil {
+		if to.config.app.LaunchKey == nil {
+			return secret.Value{}, nil
+		}
+		return to.config.app.LaunchKey.Resolve()
+	}
+	key, err := config.ReadLaunchKey(config.LaunchKeyFile())
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return secret.Value{}, nil
+	}
+	return key, err
 }
 
 // about asks the proxy, and checks that it takes us for whom we said.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/attache-proxy/attache/caddymodule/command/approvals"
 	"github.com/attache-proxy/attache/caddymodule/command/egressrules"
+	"github.com/attache-proxy/attache/caddymodule/command/runs"
 	"github.com/attache-proxy/attache/caddymodule/command/sign"
 	"github.com/attache-proxy/attache/caddymodule/command/store"
 	"github.com/attache-proxy/attache/caddymodule/command/strict"
@@ -17,7 +18,8 @@ var All = append([]caddycmd.Command{
 	connectorsCommand, accountsCommand, agentsCommand, grantsCommand, auditCommand,
 	connectCommand, oauthCommand, setupCommand,
 	approvals.Room{Reach: reachAPI, Told: told, JSON: PrintJSON, HowToReach: howToReach}.Command(),
-	approvals.Room{Reach: reachAPI, Told: told, JSON: PrintJSON, HowToReach: howToReach}.Proposals(), store.Vault, store.Admin, sign.Command, egressrules.Import,
+	approvals.Room{Reach: reachAPI, Told: told, JSON: PrintJSON, HowToReach: howToReach}.Proposals(),
+	runs.Room{Reach: reachAPI, Told: told, JSON: PrintJSON, HowToReach: howToReach}.Command(), store.Vault, store.Admin, sign.Command, egressrules.Import,
 }, nouns...)
 
 func init() {

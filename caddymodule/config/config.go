@@ -83,6 +83,8 @@ type Grant struct {
 	Presign bool `json:"presign,omitempty"`
 	// Placeholder leaves a credential of the client's own on requests.
 	Placeholder bool `json:"placeholder,omitempty"`
+	// Confined lets the accounts be used in confined runs alone.
+	Confined bool `json:"confined,omitempty"`
 	// Operations decide what the agent may do, rule by rule; none means whatever
 	// Write says.
 	Operations []string `json:"operations,omitempty"`

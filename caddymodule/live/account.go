@@ -61,7 +61,7 @@ func (d *Directory) addPermit(ctx context.Context, e *permitEntry, p *vault.Open
 	if a == nil {
 		return nil // its connector is not in use, or it was deleted just now
 	}
-	g := resolver.Granted{ID: p.Grant.ID, Account: a.Account, Write: p.Grant.Allows("write"), Presign: p.Grant.Allows("presign"), Placeholder: p.Grant.Allows("placeholder")}
+	g := resolver.Granted{ID: p.Grant.ID, Account: a.Account, Write: p.Grant.Allows("write"), Presign: p.Grant.Allows("presign"), Placeholder: p.Grant.Allows("placeholder"), Confined: p.Grant.Allows("confined")}
 	for _, r := range p.Grant.Rules {
 		rule := resolver.Rule{Hosts: r.Hosts, Methods: r.Methods}
 		if r.Path != "" {

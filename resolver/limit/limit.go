@@ -30,6 +30,20 @@ const (
 	kinds
 )
 
+// Names are what all of a kind is called, the unit it is counted in, and its option.
+func (k Kind) Names() (all, unit, option string) {
+	n := [kinds][3]string{
+		Requests:  {"all its requests at a time", "requests", "requests"},
+		Tunnels:   {"all its tunnels", "tunnels", "tunnels"},
+		Upgrades:  {"all its upgraded connections", "connections", "upgrades"},
+		Headers:   {"all its memory for headers that are not complete", "bytes", "headers"},
+		Memory:    {"all its memory for bodies", "bytes", "memory"},
+		Bodies:    {"all its bodies on disk", "bodies", "bodies"},
+		BodyBytes: {"all its disk for bodies", "bytes", "body_bytes"},
+	}[k]
+	return n[0], n[1], n[2]
+}
+
 // Limits are an agent's. Zero means the default.
 type Limits struct {
 	Requests int64 `json:"requests,omitempty"`

@@ -24,6 +24,9 @@ const (
 	DoorPath    Door = "path"    // http://localhost:8080/connector/…
 	DoorHost    Door = "host"    // http://connector.localhost:8080/…
 	DoorPresign Door = "presign" // POST /.well-known/attache/presign
+	// DoorTransparent is DoorTunnel for programs that know of no proxy: attache exec --confine
+	// opens the tunnel.
+	DoorTransparent Door = "transparent"
 )
 
 // Phases of an event.
@@ -36,6 +39,8 @@ const (
 // query and as it was before it was signed, and headers and bodies are not in it.
 type Observation struct {
 	Agent, Connector, Account string
+	// Run is the id of the run in which the request was made; empty for none.
+	Run string
 	// AgentID and AccountID are those of the vault, or of the Caddyfile.
 	AgentID, AccountID       string
 	Door                     Door

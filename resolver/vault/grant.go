@@ -21,7 +21,7 @@ type Grant struct {
 	Connector    string // the account's
 	// Scopes are "read", "write" or both; "presign" beside them lets the agent
 	// have URLs that work without the proxy, "placeholder" leaves a credential of its
-	// clients' own on their requests.
+	// clients' own on their requests, "confined" is for runs without another way out.
 	Scopes []string
 	// Rules narrow the grant; nil means every method and path.
 	Rules []Rule
@@ -45,7 +45,7 @@ const (
 )
 
 // scopes are what a grant may say.
-var scopes = []string{"read", "write", "presign", "placeholder"}
+var scopes = []string{"read", "write", "presign", "placeholder", "confined"}
 
 func (g *Grant) check() error {
 	if len(g.Scopes) == 0 {
@@ -57,7 +57,7 @@ func (g *Grant) check() error {
 		}
 	}
 	if !g.Allows("read") && !g.Allows("write") {
-		return database.Invalid("scopes", "must name read or write beside presign and placeholder")
+		return database.Invalid("scopes", "must name read or write beside presign, placeholder and confined")
 	}
 	return narrowing.Check(g.Rules, g.Operations, g.Budgets)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/attache-proxy/attache/resolver/vault/audit"
 	"github.com/attache-proxy/attache/resolver/vault/database"
 	"github.com/attache-proxy/attache/resolver/vault/narrowing"
+	"github.com/attache-proxy/attache/resolver/vault/runs"
 	"github.com/attache-proxy/attache/resolver/vault/seal"
 	"github.com/attache-proxy/attache/resolver/vault/session"
 	"github.com/attache-proxy/attache/resolver/vault/transfer"
@@ -56,6 +57,7 @@ type (
 
 	Approval       = approval.Approval
 	ApprovalFilter = approval.ApprovalFilter
+	RunFilter      = runs.RunFilter
 	Decision       = approval.Answer
 )
 
@@ -70,19 +72,13 @@ const (
 	KindApp        = database.KindApp
 	KindSetting    = database.KindSetting
 	KindApproval   = database.KindApproval
+	KindRun        = database.KindRun
 	KindEverything = database.KindEverything
 
-	AuditUse     = audit.KindUse
-	AuditOpen    = audit.KindOpen
-	AuditRefusal = audit.KindRefusal
-	AuditRefresh = audit.KindRefresh
-	AuditState   = audit.KindState
-	AuditAdmin   = audit.KindAdmin
-	AuditSystem  = audit.KindSystem
+	AuditUse, AuditOpen, AuditRefusal, AuditRefresh = audit.KindUse, audit.KindOpen, audit.KindRefusal, audit.KindRefresh
+	AuditState, AuditAdmin, AuditSystem             = audit.KindState, audit.KindAdmin, audit.KindSystem
 
-	OutcomeOK      = audit.OutcomeOK
-	OutcomeFailed  = audit.OutcomeFailed
-	OutcomeRefused = audit.OutcomeRefused
+	OutcomeOK, OutcomeFailed, OutcomeRefused = audit.OutcomeOK, audit.OutcomeFailed, audit.OutcomeRefused
 
 	TrafficHour      = audit.TrafficHour
 	TrafficTook      = audit.TrafficTook

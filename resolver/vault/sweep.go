@@ -7,6 +7,7 @@ import (
 	"github.com/attache-proxy/attache/resolver/vault/approval"
 	"github.com/attache-proxy/attache/resolver/vault/audit"
 	"github.com/attache-proxy/attache/resolver/vault/database"
+	"github.com/attache-proxy/attache/resolver/vault/runs"
 	"github.com/attache-proxy/attache/resolver/vault/spent"
 )
 
@@ -57,7 +58,7 @@ func (v *Vault) Sweep(ctx context.Context) error {
 		{"DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE ended_at > 0 AND ended_at < ? LIMIT ?)",
 			[]any{database.Micros(now.Add(-keepDeliveries))}},
 		{"DELETE FROM approvals WHERE id IN (SELECT id FROM approvals WHERE id < ? ORDER BY id LIMIT ?)", []any{approval.Old(now)}},
-		{spent.Sweep, []any{database.Micros(now)}},
+		{runs.Sweep, []any{runs.Old(now)}}, {spent.Sweep, []any{database.Micros(now)}},
 		// The newest stays, so that the numbers go on from it.
 		{"DELETE FROM changes WHERE seq IN (SELECT seq FROM changes WHERE at < ? AND seq < (SELECT MAX(seq) FROM changes) ORDER BY seq LIMIT ?)",
 			[]any{database.Micros(now.Add(-database.KeepChanges))}},

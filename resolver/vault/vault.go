@@ -41,6 +41,7 @@ import (
 	"github.com/attache-proxy/attache/resolver/vault/approval"
 	"github.com/attache-proxy/attache/resolver/vault/audit"
 	"github.com/attache-proxy/attache/resolver/vault/database"
+	"github.com/attache-proxy/attache/resolver/vault/runs"
 	"github.com/attache-proxy/attache/resolver/vault/seal"
 	"github.com/attache-proxy/attache/resolver/vault/session"
 	"github.com/attache-proxy/attache/resolver/vault/spent"
@@ -86,6 +87,7 @@ type Vault struct {
 	session.Desk
 	webhook.Queue
 	approval.Docket
+	runs.Book
 
 	db    *database.DB
 	r     *database.Reader // of db
@@ -119,7 +121,7 @@ func Open(ctx context.Context, c Config) (*Vault, error) {
 	}
 	log := audit.New(db, c.AuditSync)
 	v := &Vault{
-		Gate: access.NewGate(db, log), Desk: session.NewDesk(db, seals), Queue: webhook.NewQueue(db, seals), Docket: approval.NewDocket(db, seals),
+		Gate: access.NewGate(db, log), Desk: session.NewDesk(db, seals), Queue: webhook.NewQueue(db, seals), Docket: approval.NewDocket(db, seals), Book: runs.NewBook(db),
 		db: db, r: db.Reader, seals: seals, audit: log, now: c.Now, spent: spent.New(db),
 		auditRetention: c.AuditRetention, usageRetention: c.UsageRetention,
 	}
@@ -247,6 +249,7 @@ type View struct {
 	session.Sessions
 	webhook.Hooks
 	approval.Questions
+	runs.Known
 
 	v *Vault
 }
@@ -254,7 +257,7 @@ type View struct {
 // As returns the vault as actor sees it in organisation org; All sees every one.
 func (v *Vault) As(actor Actor, org string) *View {
 	s := v.audit.As(actor, org)
-	return &View{s, v.Gate.As(s), v.Desk.As(s), v.Queue.As(s, webhookEvents), v.Docket.As(s), v}
+	return &View{s, v.Gate.As(s), v.Desk.As(s), v.Queue.As(s, webhookEvents), v.Docket.As(s), v.Book.As(s), v}
 }
 
 // System is the vault as this program itself sees it: all of it.

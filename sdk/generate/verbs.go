@@ -53,6 +53,9 @@ var verbs = map[string]string{
 	"approve":            "approvals.approve",
 	"deny":               "approvals.deny",
 	"take-back-approval": "approvals.takeBack",
+	"list-runs":          "runs.list",
+	"get-run":            "runs.get",
+	"end-run":            "runs.end",
 
 	"list-apps":  "apps.list",
 	"create-app": "apps.create",

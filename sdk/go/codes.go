@@ -43,6 +43,7 @@ const (
 	CodeCannotPresign            Code = "CANNOT_PRESIGN"
 	CodeCannotSign               Code = "CANNOT_SIGN"
 	CodeClientRejected           Code = "CLIENT_REJECTED"
+	CodeConfinementRequired      Code = "CONFINEMENT_REQUIRED"
 	CodeConnectorError           Code = "CONNECTOR_ERROR"
 	CodeConnectorExists          Code = "CONNECTOR_EXISTS"
 	CodeConnectorInactive        Code = "CONNECTOR_INACTIVE"
@@ -66,6 +67,8 @@ const (
 	CodeInvalidInput             Code = "INVALID_INPUT"
 	CodeInvalidPermissions       Code = "INVALID_PERMISSIONS"
 	CodeInvalidState             Code = "INVALID_STATE"
+	CodeInARun                   Code = "IN_A_RUN"
+	CodeLaunchKeyWrong           Code = "LAUNCH_KEY_WRONG"
 	CodeLinkNotHere              Code = "LINK_NOT_HERE"
 	CodeLinkUsed                 Code = "LINK_USED"
 	CodeMCPServerRefused         Code = "MCP_SERVER_REFUSED"
@@ -101,6 +104,8 @@ const (
 	CodeRefreshFailed            Code = "REFRESH_FAILED"
 	CodeRequestRunning           Code = "REQUEST_RUNNING"
 	CodeRequestTimeout           Code = "REQUEST_TIMEOUT"
+	CodeRunEnded                 Code = "RUN_ENDED"
+	CodeRunNotFound              Code = "RUN_NOT_FOUND"
 	CodeSessionNotFound          Code = "SESSION_NOT_FOUND"
 	CodeSignIn                   Code = "SIGN_IN"
 	CodeSignInMismatch           Code = "SIGN_IN_MISMATCH"
@@ -147,6 +152,7 @@ type Client struct {
 	Me            MeCalls
 	Organisations OrganisationsCalls
 	Overview      OverviewCalls
+	Runs          RunsCalls
 	Status        StatusCalls
 	Tokens        TokensCalls
 	Usage         UsageCalls
@@ -167,6 +173,7 @@ func calls(c *caller) *Client {
 		Me:            MeCalls{c},
 		Organisations: OrganisationsCalls{c},
 		Overview:      OverviewCalls{c},
+		Runs:          RunsCalls{c},
 		Status:        StatusCalls{c},
 		Tokens:        TokensCalls{c},
 		Usage:         UsageCalls{c},

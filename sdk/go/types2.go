@@ -10,7 +10,7 @@ type CreateGrantIn struct {
 	// read, write or both. Reading is GET, HEAD, OPTIONS and what the connector lists. With presign
 	// beside them the agent may have URLs that work without the proxy for a while; with placeholder a
 	// credential of the client's own stays on a request, and the account's is placed where there is
-	// none, or a placeholder.
+	// none, or a placeholder; with confined it is for confined runs alone (attache exec --confine).
 	Scopes []string `json:"scopes"`
 	// How much may be used by this grant, and what it costs, line by line.
 	Budgets []string `json:"budgets,omitempty"`
@@ -220,6 +220,8 @@ type Event struct {
 	Path string `json:"path,omitempty"`
 	// What it is done to, such as acme/private.
 	Resource string `json:"resource,omitempty"`
+	// The run of a command in which it was.
+	RunID string `json:"run_id,omitempty"`
 	// What the agent got.
 	Status *int64 `json:"status,omitempty"`
 }
@@ -421,6 +423,13 @@ type OrganisationList struct {
 	Next string `json:"next,omitempty"`
 }
 
+// RunList is what the document calls ListBodyRun.
+type RunList struct {
+	Items []Run `json:"items"`
+	// Send it as after to read on; absent on the last part.
+	Next string `json:"next,omitempty"`
+}
+
 // TokenInfoList is what the document calls ListBodyTokenInfo.
 type TokenInfoList struct {
 	Items []TokenInfo `json:"items"`
@@ -431,13 +440,6 @@ type TokenInfoList struct {
 // UsageList is what the document calls ListBodyUsage.
 type UsageList struct {
 	Items []Usage `json:"items"`
-	// Send it as after to read on; absent on the last part.
-	Next string `json:"next,omitempty"`
-}
-
-// WebhookList is what the document calls ListBodyWebhook.
-type WebhookList struct {
-	Items []Webhook `json:"items"`
 	// Send it as after to read on; absent on the last part.
 	Next string `json:"next,omitempty"`
 }

@@ -4,6 +4,13 @@ package attache
 
 import "time"
 
+// WebhookList is what the document calls ListBodyWebhook.
+type WebhookList struct {
+	Items []Webhook `json:"items"`
+	// Send it as after to read on; absent on the last part.
+	Next string `json:"next,omitempty"`
+}
+
 // ListOut is what the document calls ListOutBody.
 type ListOut struct {
 	Items []Shown `json:"items"`
@@ -426,20 +433,4 @@ type Preview struct {
 	Query []Pair `json:"query,omitempty"`
 	// Why the agent proposes it, in its words. Nobody has checked them.
 	Said string `json:"said,omitempty"`
-}
-
-// Problem is what the document calls Problem.
-type Problem struct {
-	// Stable, for programs.
-	Code string `json:"code"`
-	// What happened, for people.
-	Detail string `json:"detail"`
-	// The HTTP status.
-	Status int64 `json:"status"`
-	// What the status means.
-	Title string `json:"title"`
-	// Names the code as a URI.
-	Type string `json:"type"`
-	// Where the request is wrong.
-	Errors []FieldError `json:"errors,omitempty"`
 }

@@ -4,6 +4,22 @@ package attache
 
 import "time"
 
+// Problem is what the document calls Problem.
+type Problem struct {
+	// Stable, for programs.
+	Code string `json:"code"`
+	// What happened, for people.
+	Detail string `json:"detail"`
+	// The HTTP status.
+	Status int64 `json:"status"`
+	// What the status means.
+	Title string `json:"title"`
+	// Names the code as a URI.
+	Type string `json:"type"`
+	// Where the request is wrong.
+	Errors []FieldError `json:"errors,omitempty"`
+}
+
 // ProviderAccount is what the document calls ProviderAccount.
 type ProviderAccount struct {
 	Email string `json:"email,omitempty"`
@@ -56,6 +72,33 @@ type Rule struct {
 	Methods []string `json:"methods,omitempty"`
 	// * is a run of characters in one segment, ** at the end any rest; absent: any.
 	Path string `json:"path,omitempty"`
+}
+
+// Run is what the document calls Run.
+type Run struct {
+	Agent   string    `json:"agent"`
+	AgentID string    `json:"agent_id"`
+	BeganAt time.Time `json:"began_at"`
+	// How many requests it made, refused ones too.
+	Calls int64 `json:"calls"`
+	// It has no way out but the proxy, as somebody says who has the launch key.
+	Confined     bool   `json:"confined"`
+	ID           string `json:"id"`
+	Organisation string `json:"organisation"`
+	// The name of the program, without its arguments, as attache exec says.
+	Program  string `json:"program"`
+	Refusals int64  `json:"refusals"`
+	// When it was heard of last.
+	SeenAt time.Time `json:"seen_at"`
+	// lapsed: nobody has heard of it for 30 seconds, as when it was killed.
+	State   string     `json:"state"`
+	EndedAt *time.Time `json:"ended_at,omitempty"`
+	// Where, as attache exec says.
+	Host string `json:"host,omitempty"`
+	// Who started it, as attache exec says.
+	User string `json:"user,omitempty"`
+	// How it ended: exited, lapsed, or who ended it.
+	Why string `json:"why,omitempty"`
 }
 
 // ScopeDef is what the document calls ScopeDef.

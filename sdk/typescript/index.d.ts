@@ -39,6 +39,7 @@ export type Code =
   | 'CANNOT_PRESIGN'
   | 'CANNOT_SIGN'
   | 'CLIENT_REJECTED'
+  | 'CONFINEMENT_REQUIRED'
   | 'CONNECTOR_ERROR'
   | 'CONNECTOR_EXISTS'
   | 'CONNECTOR_INACTIVE'
@@ -62,6 +63,8 @@ export type Code =
   | 'INVALID_INPUT'
   | 'INVALID_PERMISSIONS'
   | 'INVALID_STATE'
+  | 'IN_A_RUN'
+  | 'LAUNCH_KEY_WRONG'
   | 'LINK_NOT_HERE'
   | 'LINK_USED'
   | 'MCP_SERVER_REFUSED'
@@ -97,6 +100,8 @@ export type Code =
   | 'REFRESH_FAILED'
   | 'REQUEST_RUNNING'
   | 'REQUEST_TIMEOUT'
+  | 'RUN_ENDED'
+  | 'RUN_NOT_FOUND'
   | 'SESSION_NOT_FOUND'
   | 'SIGN_IN'
   | 'SIGN_IN_MISMATCH'
@@ -543,8 +548,8 @@ export interface CreateAppIn {
 
 export interface CreateGrantIn {
   account_id: string;
-  /** read, write or both. Reading is GET, HEAD, OPTIONS and what the connector lists. With presign beside them the agent may have URLs that work without the proxy for a while; with placeholder a credential of the client's own stays on a request, and the account's is placed where there is none, or a placeholder. */
-  scopes: Array<"read" | "write" | "presign" | "placeholder"> | null;
+  /** read, write or both. Reading is GET, HEAD, OPTIONS and what the connector lists. With presign beside them the agent may have URLs that work without the proxy for a while; with placeholder a credential of the client's own stays on a request, and the account's is placed where there is none, or a placeholder; with confined it is for confined runs alone (attache exec --confine). */
+  scopes: Array<"read" | "write" | "presign" | "placeholder" | "confined"> | null;
   /** How much may be used by this grant, and what it costs, line by line. */
   budgets?: Array<string> | null;
   /** Absent: never. */
@@ -736,6 +741,8 @@ export interface Event {
   path?: string;
   /** What it is done to, such as acme/private. */
   resource?: string;
+  /** The run of a command in which it was. */
+  run_id?: string;
   /** What the agent got. */
   status?: number;
 }
@@ -913,6 +920,12 @@ export interface GrantList {
 
 export interface OrganisationList {
   items: Array<Organisation> | null;
+  /** Send it as after to read on; absent on the last part. */
+  next?: string;
+}
+
+export interface RunList {
+  items: Array<Run> | null;
   /** Send it as after to read on; absent on the last part. */
   next?: string;
 }
@@ -1253,7 +1266,7 @@ export interface PatchGrantIn {
   operations?: Array<string>;
   /** Replaces all of them; [] allows every request. */
   rules?: Array<Rule>;
-  scopes?: Array<"read" | "write" | "presign" | "placeholder"> | null;
+  scopes?: Array<"read" | "write" | "presign" | "placeholder" | "confined"> | null;
   /** The version that is edited; or use If-Match. */
   version?: number;
 }
@@ -1315,7 +1328,7 @@ export interface Preview {
 
 export interface Problem {
   /** Stable, for programs. */
-  code: "ACCOUNT_AMBIGUOUS" | "ACCOUNT_ERROR" | "ACCOUNT_EXISTS" | "ACCOUNT_EXPIRED" | "ACCOUNT_NOT_CONNECTED" | "ACCOUNT_NOT_FOUND" | "ACCOUNT_REVOKED" | "ACCOUNT_SUSPENDED" | "ACCOUNT_UNKNOWN" | "AGENT_DISABLED" | "AGENT_EXISTS" | "AGENT_NOT_FOUND" | "ALREADY_USED" | "ANSWER_UNSAFE" | "APPROVAL_DECIDED" | "APPROVAL_DENIED" | "APPROVAL_EXPIRED" | "APPROVAL_LIMIT" | "APPROVAL_NOT_FOUND" | "APPROVAL_PENDING" | "APPROVAL_USED" | "APP_EXISTS" | "APP_INACTIVE" | "APP_IN_USE" | "APP_NOT_FOUND" | "APP_REQUIRED" | "AUTHORIZATION_DENIED" | "AUTHORIZATION_EXPIRED" | "AUTHORIZATION_FAILED" | "BAD_CALLBACK" | "BAD_IDEMPOTENCY_KEY" | "BAD_REQUEST" | "BUDGET_EXCEEDED" | "BUDGET_UNAVAILABLE" | "CANNOT_PRESIGN" | "CANNOT_SIGN" | "CLIENT_REJECTED" | "CONNECTOR_ERROR" | "CONNECTOR_EXISTS" | "CONNECTOR_INACTIVE" | "CONNECTOR_IN_USE" | "CONNECTOR_NOT_FOUND" | "CREDENTIALS_REJECTED" | "CROSS_SITE" | "CSRF_TOKEN_MISSING" | "DELIVERY_NOT_FOUND" | "ECHO_UNSEARCHABLE" | "EXPIRED" | "GRANT_EXISTS" | "GRANT_NOT_FOUND" | "HOST_NOT_ALLOWED" | "IDEMPOTENCY_KEY_REUSED" | "IDENTITY_UNKNOWN" | "INSUFFICIENT_SCOPE" | "INTERNAL" | "INVALID_CONNECTOR" | "INVALID_CREDENTIALS" | "INVALID_INPUT" | "INVALID_PERMISSIONS" | "INVALID_STATE" | "LINK_NOT_HERE" | "LINK_USED" | "MCP_SERVER_REFUSED" | "MCP_SERVER_UNAVAILABLE" | "METHOD_NOT_ALLOWED" | "METHOD_REFUSED" | "MISDIRECTED" | "NEEDS_LINK" | "NOTHING_TO_EXCHANGE" | "NOTHING_TO_REFRESH" | "NOT_ACCEPTABLE" | "NOT_AVAILABLE" | "NOT_FOUND" | "NOT_PERMITTED" | "NOT_TEST_MODE" | "NO_AUTHORIZATION" | "NO_CONNECTOR" | "NO_SESSION" | "OPERATION_DENIED" | "OPERATION_NOT_FOUND" | "OPERATION_UNKNOWN" | "OPTION_NOT_FOUND" | "ORGANISATION_MISMATCH" | "ORGANISATION_NOT_FOUND" | "ORIGIN_NOT_ALLOWED" | "OTHER_BROWSER" | "OTHER_IDENTITY" | "OVERVIEW_NOT_FOUND" | "PRECONDITION_FAILED" | "RATE_LIMITED" | "READ_ONLY" | "REDIRECT_URI_NOT_REGISTERED" | "REFRESH_FAILED" | "REQUEST_RUNNING" | "REQUEST_TIMEOUT" | "SESSION_NOT_FOUND" | "SIGN_IN" | "SIGN_IN_MISMATCH" | "SIGN_IN_NOT_ALLOWED" | "SIGN_IN_REFUSED" | "SIGN_IN_UNAVAILABLE" | "STATE_EXPIRED" | "STATE_MISMATCH" | "STATE_UNKNOWN" | "TEST_FAILED" | "TEST_MODE" | "TOKEN_ENDPOINT_UNAVAILABLE" | "TOKEN_EXISTS" | "TOKEN_NOT_FOUND" | "TOO_LARGE" | "TOO_MANY_FAILURES" | "TOO_MANY_REQUESTS" | "TOO_MANY_STARTS" | "UNAUTHORIZED" | "UNKNOWN_AGENT" | "UNKNOWN_CONNECTOR" | "UNKNOWN_HOST" | "UNSUPPORTED_MEDIA_TYPE" | "UPSTREAM_DENIED" | "UPSTREAM_TIMEOUT" | "UPSTREAM_UNREACHABLE" | "USAGE_NOT_FOUND" | "VAULT_UNAVAILABLE" | "VERSION_CONFLICT" | "WEBHOOK_NOT_FOUND";
+  code: "ACCOUNT_AMBIGUOUS" | "ACCOUNT_ERROR" | "ACCOUNT_EXISTS" | "ACCOUNT_EXPIRED" | "ACCOUNT_NOT_CONNECTED" | "ACCOUNT_NOT_FOUND" | "ACCOUNT_REVOKED" | "ACCOUNT_SUSPENDED" | "ACCOUNT_UNKNOWN" | "AGENT_DISABLED" | "AGENT_EXISTS" | "AGENT_NOT_FOUND" | "ALREADY_USED" | "ANSWER_UNSAFE" | "APPROVAL_DECIDED" | "APPROVAL_DENIED" | "APPROVAL_EXPIRED" | "APPROVAL_LIMIT" | "APPROVAL_NOT_FOUND" | "APPROVAL_PENDING" | "APPROVAL_USED" | "APP_EXISTS" | "APP_INACTIVE" | "APP_IN_USE" | "APP_NOT_FOUND" | "APP_REQUIRED" | "AUTHORIZATION_DENIED" | "AUTHORIZATION_EXPIRED" | "AUTHORIZATION_FAILED" | "BAD_CALLBACK" | "BAD_IDEMPOTENCY_KEY" | "BAD_REQUEST" | "BUDGET_EXCEEDED" | "BUDGET_UNAVAILABLE" | "CANNOT_PRESIGN" | "CANNOT_SIGN" | "CLIENT_REJECTED" | "CONFINEMENT_REQUIRED" | "CONNECTOR_ERROR" | "CONNECTOR_EXISTS" | "CONNECTOR_INACTIVE" | "CONNECTOR_IN_USE" | "CONNECTOR_NOT_FOUND" | "CREDENTIALS_REJECTED" | "CROSS_SITE" | "CSRF_TOKEN_MISSING" | "DELIVERY_NOT_FOUND" | "ECHO_UNSEARCHABLE" | "EXPIRED" | "GRANT_EXISTS" | "GRANT_NOT_FOUND" | "HOST_NOT_ALLOWED" | "IDEMPOTENCY_KEY_REUSED" | "IDENTITY_UNKNOWN" | "INSUFFICIENT_SCOPE" | "INTERNAL" | "INVALID_CONNECTOR" | "INVALID_CREDENTIALS" | "INVALID_INPUT" | "INVALID_PERMISSIONS" | "INVALID_STATE" | "IN_A_RUN" | "LAUNCH_KEY_WRONG" | "LINK_NOT_HERE" | "LINK_USED" | "MCP_SERVER_REFUSED" | "MCP_SERVER_UNAVAILABLE" | "METHOD_NOT_ALLOWED" | "METHOD_REFUSED" | "MISDIRECTED" | "NEEDS_LINK" | "NOTHING_TO_EXCHANGE" | "NOTHING_TO_REFRESH" | "NOT_ACCEPTABLE" | "NOT_AVAILABLE" | "NOT_FOUND" | "NOT_PERMITTED" | "NOT_TEST_MODE" | "NO_AUTHORIZATION" | "NO_CONNECTOR" | "NO_SESSION" | "OPERATION_DENIED" | "OPERATION_NOT_FOUND" | "OPERATION_UNKNOWN" | "OPTION_NOT_FOUND" | "ORGANISATION_MISMATCH" | "ORGANISATION_NOT_FOUND" | "ORIGIN_NOT_ALLOWED" | "OTHER_BROWSER" | "OTHER_IDENTITY" | "OVERVIEW_NOT_FOUND" | "PRECONDITION_FAILED" | "RATE_LIMITED" | "READ_ONLY" | "REDIRECT_URI_NOT_REGISTERED" | "REFRESH_FAILED" | "REQUEST_RUNNING" | "REQUEST_TIMEOUT" | "RUN_ENDED" | "RUN_NOT_FOUND" | "SESSION_NOT_FOUND" | "SIGN_IN" | "SIGN_IN_MISMATCH" | "SIGN_IN_NOT_ALLOWED" | "SIGN_IN_REFUSED" | "SIGN_IN_UNAVAILABLE" | "STATE_EXPIRED" | "STATE_MISMATCH" | "STATE_UNKNOWN" | "TEST_FAILED" | "TEST_MODE" | "TOKEN_ENDPOINT_UNAVAILABLE" | "TOKEN_EXISTS" | "TOKEN_NOT_FOUND" | "TOO_LARGE" | "TOO_MANY_FAILURES" | "TOO_MANY_REQUESTS" | "TOO_MANY_STARTS" | "UNAUTHORIZED" | "UNKNOWN_AGENT" | "UNKNOWN_CONNECTOR" | "UNKNOWN_HOST" | "UNSUPPORTED_MEDIA_TYPE" | "UPSTREAM_DENIED" | "UPSTREAM_TIMEOUT" | "UPSTREAM_UNREACHABLE" | "USAGE_NOT_FOUND" | "VAULT_UNAVAILABLE" | "VERSION_CONFLICT" | "WEBHOOK_NOT_FOUND";
   /** What happened, for people. */
   detail: string;
   /** The HTTP status. */
@@ -1375,6 +1388,32 @@ export interface Rule {
   methods?: Array<string> | null;
   /** * is a run of characters in one segment, ** at the end any rest; absent: any. */
   path?: string;
+}
+
+export interface Run {
+  agent: string;
+  agent_id: string;
+  began_at: string;
+  /** How many requests it made, refused ones too. */
+  calls: number;
+  /** It has no way out but the proxy, as somebody says who has the launch key. */
+  confined: boolean;
+  id: string;
+  organisation: string;
+  /** The name of the program, without its arguments, as attache exec says. */
+  program: string;
+  refusals: number;
+  /** When it was heard of last. */
+  seen_at: string;
+  /** lapsed: nobody has heard of it for 30 seconds, as when it was killed. */
+  state: "running" | "ended" | "lapsed";
+  ended_at?: string;
+  /** Where, as attache exec says. */
+  host?: string;
+  /** Who started it, as attache exec says. */
+  user?: string;
+  /** How it ended: exited, lapsed, or who ended it. */
+  why?: string;
 }
 
 export interface ScopeDef {
@@ -1749,7 +1788,7 @@ export interface AppsCalls {
 
 export interface AuditCalls {
   /** What happened, the newest first. */
-  list(query?: { after?: string; limit?: number; kind?: "use" | "open" | "refusal" | "refresh" | "state" | "admin" | "system"; code?: string; organisation?: string; agent_id?: string; account_id?: string; connector?: string; actor?: string; outcome?: "ok" | "failed" | "refused"; operation?: string; path?: string; from?: string; to?: string }, options?: Options): Promise<EventList>;
+  list(query?: { after?: string; limit?: number; kind?: "use" | "open" | "refusal" | "refresh" | "state" | "admin" | "system"; code?: string; organisation?: string; agent_id?: string; account_id?: string; connector?: string; actor?: string; outcome?: "ok" | "failed" | "refused"; operation?: string; run_id?: string; path?: string; from?: string; to?: string }, options?: Options): Promise<EventList>;
 }
 
 export interface BudgetsCalls {
@@ -1813,6 +1852,15 @@ export interface OverviewCalls {
   get(options?: Options): Promise<OverviewOut>;
 }
 
+export interface RunsCalls {
+  /** End a run. */
+  end(id: string, options?: Options): Promise<Run>;
+  /** Read a run. */
+  get(id: string, options?: Options): Promise<Run>;
+  /** List runs of commands, the newest first. */
+  list(query?: { after?: string; limit?: number; state?: "running" | "ended" | "lapsed"; agent_id?: string; user?: string; organisation?: string }, options?: Options): Promise<RunList>;
+}
+
 export interface StatusCalls {
   /** How the vault is. */
   get(options?: Options): Promise<VaultStatusOut>;
@@ -1865,6 +1913,7 @@ export class Attache {
   readonly me: MeCalls;
   readonly organisations: OrganisationsCalls;
   readonly overview: OverviewCalls;
+  readonly runs: RunsCalls;
   readonly status: StatusCalls;
   readonly tokens: TokensCalls;
   readonly usage: UsageCalls;

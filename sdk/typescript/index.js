@@ -139,6 +139,14 @@ class Overview {
   get(options) { return this.#caller.call('GET', `/api/v1/overview`, undefined, undefined, options); }
 }
 
+class Runs {
+  #caller;
+  constructor(caller) { this.#caller = caller; }
+  end(id, options) { return this.#caller.call('POST', `/api/v1/runs/${segment(id)}/end`, undefined, undefined, options); }
+  get(id, options) { return this.#caller.call('GET', `/api/v1/runs/${segment(id)}`, undefined, undefined, options); }
+  list(query, options) { return this.#caller.call('GET', `/api/v1/runs`, query, undefined, options); }
+}
+
 class Status {
   #caller;
   constructor(caller) { this.#caller = caller; }
@@ -187,6 +195,7 @@ export class Attache {
     this.me = new Me(caller);
     this.organisations = new Organisations(caller);
     this.overview = new Overview(caller);
+    this.runs = new Runs(caller);
     this.status = new Status(caller);
     this.tokens = new Tokens(caller);
     this.usage = new Usage(caller);

@@ -150,14 +150,13 @@ func (a *API) fileGrants(id string) (out []Grant) {
 		}
 		for _, g := range d.Grants {
 			b := Grant{Organisation: vault.DefaultOrganisation, AgentID: id, Connector: g.Connector, Scopes: []string{"read"}, Operations: g.Operations, Budgets: g.Budgets, ReadOnly: true}
-			if g.Write {
-				b.Scopes = append(b.Scopes, "write")
-			}
-			if g.Presign {
-				b.Scopes = append(b.Scopes, "presign")
-			}
-			if g.Placeholder {
-				b.Scopes = append(b.Scopes, "placeholder")
+			for _, more := range []struct {
+				scope string
+				has   bool
+			}{{"write", g.Write}, {"presign", g.Presign}, {"placeholder", g.Placeholder}, {"confined", g.Confined}} {
+				if more.has {
+					b.Scopes = append(b.Scopes, more.scope)
+				}
 			}
 			if g.Account != "" {
 				b.AccountID = fileAccountID(DeclaredAccount{Connector: g.Connector, Name: g.Account})
@@ -172,7 +171,7 @@ type createGrantIn struct {
 	rest.PathID
 	Body struct {
 		AccountID string   `json:"account_id" minLength:"1" maxLength:"128"`
-		Scopes    []string `json:"scopes" minItems:"1" maxItems:"4" enum:"read,write,presign,placeholder" doc:"read, write or both. Reading is GET, HEAD, OPTIONS and what the connector lists. With presign beside them the agent may have URLs that work without the proxy for a while; with placeholder a credential of the client's own stays on a request, and the account's is placed where there is none, or a placeholder."`
+		Scopes    []string `json:"scopes" minItems:"1" maxItems:"5" enum:"read,write,presign,placeholder,confined" doc:"read, write or both. Reading is GET, HEAD, OPTIONS and what the connector lists. With presign beside them the agent may have URLs that work without the proxy for a while; with placeholder a credential of the client's own stays on a request, and the account's is placed where there is none, or a placeholder; with confined it is for confined runs alone (attache exec --confine)."`
 		Rules     []Rule   `json:"rules,omitempty" maxItems:"50" doc:"A request must match one of them; absent: every request."`
 		// Operations are rules as package rule has them.
 		Operations []string  `json:"operations,omitempty" maxItems:"100" doc:"Rules of what the agent may do: allow or deny, operations, on and resources. The first that matches decides, and what none matches is refused. With read alone among the scopes they allow reading at most. Absent: whatever the scopes say." example:"[\"allow read\", \"allow issues/create on acme/*\"]"`
@@ -234,7 +233,7 @@ type patchGrantIn struct {
 	PathGrant
 	rest.IfMatch
 	Body struct {
-		Scopes     []string    `json:"scopes,omitempty" minItems:"1" maxItems:"4" enum:"read,write,presign,placeholder"`
+		Scopes     []string    `json:"scopes,omitempty" minItems:"1" maxItems:"5" enum:"read,write,presign,placeholder,confined"`
 		Rules      *[]Rule     `json:"rules,omitempty" maxItems:"50" doc:"Replaces all of them; [] allows every request."`
 		Operations *[]string   `json:"operations,omitempty" maxItems:"100" doc:"Replaces all of them; [] leaves what the scopes say."`
 		Budgets    *[]string   `json:"budgets,omitempty" maxItems:"50" doc:"Replaces all of them."`

@@ -65,6 +65,7 @@ type DeclaredGrant struct {
 	Connector, Account string
 	Write, Presign     bool
 	Placeholder        bool
+	Confined           bool
 	Operations         []string
 	Budgets            []string
 }

@@ -58,6 +58,7 @@ type Event struct {
 	Operation    string    `json:"operation,omitempty" doc:"What the request does, such as issues/create; several are joined by \" + \"."`
 	Effect       string    `json:"effect,omitempty" doc:"read, write, delete, admin, money or unknown."`
 	Resource     string    `json:"resource,omitempty" doc:"What it is done to, such as acme/private."`
+	RunID        string    `json:"run_id,omitempty" doc:"The run of a command in which it was."`
 }
 
 // EventOf shows an event.
@@ -65,7 +66,7 @@ func EventOf(e vault.Event) Event {
 	return Event{ID: e.ID, At: e.At, Kind: e.Kind, Code: e.Code, Organisation: e.Organisation, ActorKind: e.Actor.Kind, Actor: e.Actor.Name,
 		AgentID: Whose("agt_", e.AgentID), Connector: e.Connector, AccountID: Whose("acc_", e.AccountID), Method: e.Method, Host: e.Host, Path: e.Path, Status: e.Status,
 		BytesIn: e.BytesIn, BytesOut: e.BytesOut, Millis: float64(e.Duration.Microseconds()) / 1000, Detail: e.Detail,
-		Operation: e.Operation, Effect: e.Effect, Resource: e.Resource}
+		Operation: e.Operation, Effect: e.Effect, Resource: e.Resource, RunID: e.Run}
 }
 
 // Whose is the id that others know an agent or account by, of which the audit has an id:
@@ -88,11 +89,12 @@ type Query struct {
 	Actor        string `query:"actor"`
 	Outcome      string `query:"outcome" enum:"ok,failed,refused" doc:"Of calls and refreshes."`
 	Operation    string `query:"operation" maxLength:"512" doc:"One whole name, such as issues/create."`
+	RunID        string `query:"run_id"`
 	Path         string `query:"path" maxLength:"512" doc:"A method, the beginning of a path, or both: GET /v1/orders. With it or actor a part of the list may be empty and yet have a next."`
 }
 
 func (in *Query) filter() vault.AuditFilter {
-	f := vault.AuditFilter{Kind: in.Kind, Code: in.Code, Organisation: in.Organisation, AgentID: in.AgentID, AccountID: in.AccountID, Connector: in.Connector, Actor: in.Actor, Outcome: in.Outcome, Operation: in.Operation}
+	f := vault.AuditFilter{Kind: in.Kind, Code: in.Code, Organisation: in.Organisation, AgentID: in.AgentID, AccountID: in.AccountID, Connector: in.Connector, Actor: in.Actor, Outcome: in.Outcome, Operation: in.Operation, Run: in.RunID}
 	f.Path = strings.TrimSpace(in.Path)
 	if !strings.HasPrefix(f.Path, "/") {
 		f.Method, f.Path, _ = strings.Cut(f.Path, " ")

@@ -84,14 +84,14 @@ func exportLines(w io.Writer, c *signin.Caller, ctx context.Context, f vault.Aud
 	return err
 }
 
-var csvHeads = []string{"id", "at", "kind", "code", "organisation", "actor_kind", "actor", "agent_id", "connector", "account_id", "method", "host", "path", "status", "bytes_in", "bytes_out", "duration_ms", "detail", "operation", "effect", "resource"}
+var csvHeads = []string{"id", "at", "kind", "code", "organisation", "actor_kind", "actor", "agent_id", "connector", "account_id", "method", "host", "path", "status", "bytes_in", "bytes_out", "duration_ms", "detail", "operation", "effect", "resource", "run_id"}
 
 func exportCSV(w io.Writer, c *signin.Caller, ctx context.Context, f vault.AuditFilter, first vault.List[vault.Event], limit int) error {
 	out := csv.NewWriter(w)
 	_ = out.Write(csvHeads)
 	err := everyEvent(ctx, c, f, first, limit, func(e Event) error {
 		return out.Write([]string{e.ID, e.At.Format(time.RFC3339Nano), e.Kind, cell(e.Code), cell(e.Organisation), e.ActorKind, cell(e.Actor), cell(e.AgentID), cell(e.Connector), cell(e.AccountID),
-			cell(e.Method), cell(e.Host), cell(e.Path), strconv.Itoa(e.Status), strconv.FormatInt(e.BytesIn, 10), strconv.FormatInt(e.BytesOut, 10), strconv.FormatFloat(e.Millis, 'f', -1, 64), cell(e.Detail), cell(e.Operation), e.Effect, cell(e.Resource)})
+			cell(e.Method), cell(e.Host), cell(e.Path), strconv.Itoa(e.Status), strconv.FormatInt(e.BytesIn, 10), strconv.FormatInt(e.BytesOut, 10), strconv.FormatFloat(e.Millis, 'f', -1, 64), cell(e.Detail), cell(e.Operation), e.Effect, cell(e.Resource), e.RunID})
 	})
 	if err != nil {
 		_ = out.Write([]string{"#error: " + brokeOff})

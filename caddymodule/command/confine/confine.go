@@ -37,6 +37,8 @@ type Command struct {
 	// Say tells the user something; Verbose everything, at once.
 	Say     func(string)
 	Verbose bool
+	// Over is called once the command has ended; nil for nobody.
+	Over func()
 }
 
 // Files are what a command sees besides the system.

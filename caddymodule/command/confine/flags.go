@@ -36,6 +36,7 @@ type options struct {
 	maxProcs, maxDisk uint64
 	verbose           bool
 	tokenFile         string
+	launchKey         string
 }
 
 // Prepare reports whether a run is to be confined, and makes the request one of such a
@@ -81,6 +82,7 @@ func read(f *pflag.FlagSet) (o options, err error) {
 	o.hide, _ = f.GetStringArray("hide")
 	o.verbose, _ = f.GetBool("verbose")
 	o.tokenFile, _ = f.GetString("token-file")
+	o.launchKey, _ = f.GetString("launch-key")
 	procs, _ := f.GetString("max-procs")
 	if o.maxProcs, err = strconv.ParseUint(procs, 10, 32); err != nil {
 		return o, fmt.Errorf("--max-procs %s: want a number", procs)
@@ -107,8 +109,9 @@ func size(text string) (uint64, error) {
 	return n << shift, nil
 }
 
-// Start runs the command of the options; see Run. Never are the proxy's files.
-func Start(cmd *cobra.Command, r client.Request, env *client.Environment, to relay.Proxy, never []string, path string, args []string) error {
+// Start runs the command of the options; see Run. Never are the proxy's files; over is
+// Command.Over.
+func Start(cmd *cobra.Command, r client.Request, env *client.Environment, to relay.Proxy, never []string, path string, args []string, over func()) error {
 	o, err := read(cmd.Flags())
 	if err != nil {
 		return process.Unready{Err: err}
@@ -121,7 +124,7 @@ func Start(cmd *cobra.Command, r client.Request, env *client.Environment, to rel
 		return process.Unready{Err: err}
 	}
 	config, _ := cmd.Flags().GetString("config")
-	never = anchored(append(notEmpty(o.tokenFile), never...), dir, filepath.Join(dir, filepath.Dir(config)), filepath.Dir(config))
+	never = anchored(slices.Concat(notEmpty(o.tokenFile), notEmpty(o.launchKey), never), dir, filepath.Join(dir, filepath.Dir(config)), filepath.Dir(config))
 	bundle, err := os.ReadFile(r.Files.Bundle)
 	if err != nil {
 		return process.Unready{Err: err}
@@ -132,7 +135,7 @@ func Start(cmd *cobra.Command, r client.Request, env *client.Environment, to rel
 			Trust: []string{filepath.Dir(r.Files.Bundle)}, Never: never,
 		},
 		Path: path, Args: args, Env: env.Apply(r.Environ), Bundle: bundle, Proxy: to,
-		MaxDisk: o.maxDisk, MaxProcs: o.maxProcs, Best: o.best, Verbose: o.verbose,
+		MaxDisk: o.maxDisk, MaxProcs: o.maxProcs, Best: o.best, Verbose: o.verbose, Over: over,
 		Say: func(line string) { fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", cmd.CommandPath(), line) },
 	})
 }

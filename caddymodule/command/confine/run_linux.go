@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -28,11 +29,12 @@ func Run(c Command) error {
 		return process.Unready{Err: err}
 	}
 	s := &sandbox{command: c, plan: plan, over: make(chan struct{})}
-	debug.SetGCPercent(40) // what we keep is little, and goes on for as long as the command
+	thrift := time.AfterFunc(time.Second, func() { debug.SetGCPercent(40) }) // what we keep is little, and goes on for as long as the command
+	defer thrift.Stop()
 	terminal := foreground()
 	defer terminal.takeBack()
 	defer s.tellRefused()
-	err = process.Attend(s.start)
+	err = process.Attend(s.start, c.Over)
 	var ended process.Ended
 	var unborn *NotStarted
 	if errors.As(err, &ended) || errors.As(err, &unborn) {

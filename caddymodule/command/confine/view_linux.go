@@ -141,7 +141,7 @@ func (v *view) tools(path, work string) {
 		v.add(filepath.Join(v.home, name), false)
 	}
 	for _, dir := range filepath.SplitList(path) {
-		real, err := filepath.EvalSymlinks(dir)
+		real, err := resolved(dir)
 		if err == nil && within(real, v.home) && real != v.home && !within(filepath.Clean(dir), work) { // there an earlier run may have put a link
 			v.add(real, false)
 		}
@@ -248,7 +248,7 @@ func (v *view) hideAll(f Files) error {
 		v.cover(at)
 	}
 	for _, at := range hiddenFiles(v.home) {
-		if real, err := filepath.EvalSymlinks(at); err == nil && !slices.Contains(v.named, real) {
+		if real, err := resolved(at); err == nil && !slices.Contains(v.named, real) {
 			v.cover(at)
 		}
 	}
@@ -261,8 +261,17 @@ func (v *view) hideAll(f Files) error {
 	return nil
 }
 
+// resolved is filepath.EvalSymlinks, quicker where nothing is there: it looks at each
+// directory on the way, and most well-known places are empty.
+func resolved(at string) (string, error) {
+	if _, err := os.Lstat(at); err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(at)
+}
+
 func (v *view) cover(at string) {
-	real, err := filepath.EvalSymlinks(at)
+	real, err := resolved(at)
 	if err == nil && v.visible(real) && !slices.Contains(v.plan.Hidden, real) {
 		v.plan.Hidden = append(v.plan.Hidden, real)
 	}

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,8 +21,10 @@ var passedOn = []os.Signal{unix.SIGTERM, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT,
 // or by the signal that ended it. Signals are passed on, and a command whose run is
 // killed is killed, too. An error that is no Ended means that it was not started.
 //
+// over, which may be nil, is called once the command has ended, and before we do.
+//
 // From here on no other program of this user reads our memory or our variables.
-func Run(path string, args, env []string) error {
+func Run(path string, args, env []string, over func()) error {
 	return Attend(func() (*Running, error) {
 		_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 		child, err := os.StartProcess(path, args, &os.ProcAttr{
@@ -36,7 +39,7 @@ func Run(path string, args, env []string) error {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 		return &Running{Pid: child.Pid, Signal: func(s syscall.Signal) { _ = unix.Kill(child.Pid, s) }}, nil
-	})
+	}, over)
 }
 
 // Running is a command that was started.
@@ -51,7 +54,7 @@ type Running struct {
 }
 
 // Attend starts a command, and is there until it ends; see Run.
-func Attend(start func() (*Running, error)) error {
+func Attend(start func() (*Running, error), over func()) error {
 	// The kernel takes the thread that started a command for its parent (prctl(2),
 	// PR_SET_PDEATHSIG).
 	runtime.LockOSThread()
@@ -63,11 +66,15 @@ func Attend(start func() (*Running, error)) error {
 	if err != nil {
 		return err
 	}
-	debug.FreeOSMemory() // what it took to find out the environment
+	spare := time.AfterFunc(time.Second, debug.FreeOSMemory) // what it took to find out the environment
+	defer spare.Stop()
 	go pass(signals, child.Signal)
 	status, err := ended(child.Pid)
 	if err == nil && child.Became != nil {
 		status, err = child.Became()
+	}
+	if over != nil {
+		over()
 	}
 	switch {
 	case err != nil:

@@ -97,9 +97,16 @@ func (h *head) values(name string) (all []string) {
 	return all
 }
 
+// HeaderDoor is how the tunnels of programs that know of no proxy are told from others.
+// No program says so of its own.
+const HeaderDoor = "Attache-Door"
+
 // says adds who calls. A client that brings a token is the agent of that; one that only
 // chooses an account is completed.
 func (h *head) says(who *Proxy) {
+	if h.has("attache-door") {
+		h.drop(HeaderDoor)
+	}
 	account := who.Account
 	if given := h.values("proxy-authorization"); len(given) > 0 {
 		chosen, ok := nameOnly(given[0])
@@ -113,11 +120,12 @@ func (h *head) says(who *Proxy) {
 	if account != "" {
 		user += "+" + account
 	}
-	if who.Token.IsZero() && account == "" {
+	token := who.token()
+	if token.IsZero() && account == "" {
 		return
 	}
 	user = strings.ReplaceAll(url.PathEscape(user), ":", "%3A")
-	basic := base64.StdEncoding.EncodeToString([]byte(user + ":" + who.Token.Reveal()))
+	basic := base64.StdEncoding.EncodeToString([]byte(user + ":" + token.Reveal()))
 	h.add("Proxy-Authorization: Basic " + basic + "\r\n")
 }
 

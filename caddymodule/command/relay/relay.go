@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/attache-proxy/attache/providers/secret"
@@ -44,9 +45,21 @@ type Proxy struct {
 	// is zero where the proxy wants none.
 	Agent, Account string
 	Token          secret.Value
+	// Minted holds the token of the run, which takes the place of Token; nil for none.
+	Minted *atomic.Pointer[secret.Value]
 	// Saw is told of each request; opened says that it was one for a tunnel, which was
 	// opened. Nil for nobody.
 	Saw func(method, target string, opened bool)
+}
+
+// token is what to present now.
+func (p *Proxy) token() secret.Value {
+	if p.Minted != nil {
+		if t := p.Minted.Load(); t != nil {
+			return *t
+		}
+	}
+	return p.Token
 }
 
 // Start listens, and serves until Close. It returns an error that is

@@ -27,6 +27,7 @@ func (p *Proxy) Tunnel(ctx context.Context, target string) (c net.Conn, said []b
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 	h := head{text: []byte("CONNECT " + target + " HTTP/1.1\r\nHost: " + target + "\r\n\r\n")}
 	h.says(p)
+	h.add(HeaderDoor + ": transparent\r\n")
 	r := bufio.NewReaderSize(c, 1<<10)
 	var res *http.Response
 	if _, err = c.Write(h.text); err == nil {

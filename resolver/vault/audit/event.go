@@ -43,6 +43,7 @@ type Event struct {
 	// Operation, Effect and Resource are what the request does, where that is known; several
 	// operations of one request are joined by " + ".
 	Operation, Effect, Resource string
+	Run                         string // run_…, where it was made in one
 }
 
 // Declared begins the id of an agent or an account of the configuration file, for those
@@ -51,7 +52,7 @@ const Declared = "file:"
 
 // Columns are those of the table audit.
 const Columns = `id, at, kind, code, organisation, actor_kind, actor, agent_id, connector, account_id,
-	method, host, path, status, bytes_in, bytes_out, micros, detail, operation, effect, resource`
+	method, host, path, status, bytes_in, bytes_out, micros, detail, operation, effect, resource, run`
 
 var insertAudit = "INSERT INTO audit (" + Columns + ") VALUES "
 
@@ -60,13 +61,13 @@ var auditRow = "(" + strings.TrimSuffix(strings.Repeat("?, ", strings.Count(Colu
 
 func (e *Event) values() []any {
 	return []any{e.ID, database.Micros(e.At), e.Kind, e.Code, e.Organisation, e.Actor.Kind, e.Actor.Name, e.AgentID, e.Connector, e.AccountID,
-		e.Method, e.Host, e.Path, int64(e.Status), e.BytesIn, e.BytesOut, e.Duration.Microseconds(), e.Detail, e.Operation, e.Effect, e.Resource}
+		e.Method, e.Host, e.Path, int64(e.Status), e.BytesIn, e.BytesOut, e.Duration.Microseconds(), e.Detail, e.Operation, e.Effect, e.Resource, e.Run}
 }
 
 func scanEvent(s database.Scanner) (e Event, err error) {
 	var us int64
 	err = s.Scan(&e.ID, database.Time(&e.At), &e.Kind, &e.Code, &e.Organisation, &e.Actor.Kind, &e.Actor.Name, &e.AgentID, &e.Connector, &e.AccountID,
-		&e.Method, &e.Host, &e.Path, &e.Status, &e.BytesIn, &e.BytesOut, &us, &e.Detail, &e.Operation, &e.Effect, &e.Resource)
+		&e.Method, &e.Host, &e.Path, &e.Status, &e.BytesIn, &e.BytesOut, &us, &e.Detail, &e.Operation, &e.Effect, &e.Resource, &e.Run)
 	e.Duration = time.Duration(us) * time.Microsecond
 	return e, err
 }
@@ -95,7 +96,7 @@ func Write(ctx context.Context, t *database.Tx, e Event) error {
 
 // Filter narrows the audit; empty fields match all.
 type Filter struct {
-	Kind, Code, Organisation, AgentID, AccountID, Connector, Actor string
+	Kind, Code, Organisation, AgentID, AccountID, Connector, Actor, Run string
 	// Path is the beginning of one.
 	Method, Path string
 	// Operation is one whole name.
@@ -173,6 +174,9 @@ func (s *View) where(f Filter) *database.Where {
 	}
 	if f.Operation != "" {
 		w.Add("operation = ? AND operation <> ''", f.Operation)
+	}
+	if f.Run != "" {
+		w.Add("run = ? AND run <> ''", f.Run)
 	}
 	if f.Connector != "" {
 		w.Add("connector = ? AND connector <> ''", f.Connector)

@@ -194,7 +194,7 @@ func (l *Log) write(ctx context.Context, b *batch, again bool) error {
 // writeAll inserts several events with one statement.
 func writeAll(ctx context.Context, t *database.Tx, events []Event) error {
 	text := insertAudit + auditRow + strings.Repeat(", "+auditRow, len(events)-1)
-	args := make([]any, 0, len(events)*18)
+	args := make([]any, 0, len(events)*22)
 	for i := range events {
 		args = append(args, events[i].values()...)
 	}

@@ -17,6 +17,7 @@ const (
 	KindApp       Kind = "app"
 	KindSetting   Kind = "setting"
 	KindApproval  Kind = "approval"
+	KindRun       Kind = "run" // it ended
 	// KindEverything means that changes were missed: forget all that is cached.
 	KindEverything Kind = "everything"
 )

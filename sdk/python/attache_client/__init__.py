@@ -265,9 +265,9 @@ class _Audit:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
 
-    def list(self, *, after: Optional[str] = None, limit: Optional[int] = None, kind: Optional[Literal["use", "open", "refusal", "refresh", "state", "admin", "system"]] = None, code: Optional[str] = None, organisation: Optional[str] = None, agent_id: Optional[str] = None, account_id: Optional[str] = None, connector: Optional[str] = None, actor: Optional[str] = None, outcome: Optional[Literal["ok", "failed", "refused"]] = None, operation: Optional[str] = None, path: Optional[str] = None, from_: Optional[str] = None, to: Optional[str] = None, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.EventList:
+    def list(self, *, after: Optional[str] = None, limit: Optional[int] = None, kind: Optional[Literal["use", "open", "refusal", "refresh", "state", "admin", "system"]] = None, code: Optional[str] = None, organisation: Optional[str] = None, agent_id: Optional[str] = None, account_id: Optional[str] = None, connector: Optional[str] = None, actor: Optional[str] = None, outcome: Optional[Literal["ok", "failed", "refused"]] = None, operation: Optional[str] = None, run_id: Optional[str] = None, path: Optional[str] = None, from_: Optional[str] = None, to: Optional[str] = None, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.EventList:
         """What happened, the newest first."""
-        return self._caller.call("GET", "/api/v1/audit", {"after": after, "limit": limit, "kind": kind, "code": code, "organisation": organisation, "agent_id": agent_id, "account_id": account_id, "connector": connector, "actor": actor, "outcome": outcome, "operation": operation, "path": path, "from": from_, "to": to}, None, idempotency_key, if_match)
+        return self._caller.call("GET", "/api/v1/audit", {"after": after, "limit": limit, "kind": kind, "code": code, "organisation": organisation, "agent_id": agent_id, "account_id": account_id, "connector": connector, "actor": actor, "outcome": outcome, "operation": operation, "run_id": run_id, "path": path, "from": from_, "to": to}, None, idempotency_key, if_match)
 
 
 class _Budgets:
@@ -385,6 +385,23 @@ class _Overview:
         return self._caller.call("GET", "/api/v1/overview", None, None, idempotency_key, if_match)
 
 
+class _Runs:
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def end(self, id: str, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.Run:
+        """End a run."""
+        return self._caller.call("POST", f"/api/v1/runs/{segment(id)}/end", None, None, idempotency_key, if_match)
+
+    def get(self, id: str, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.Run:
+        """Read a run."""
+        return self._caller.call("GET", f"/api/v1/runs/{segment(id)}", None, None, idempotency_key, if_match)
+
+    def list(self, *, after: Optional[str] = None, limit: Optional[int] = None, state: Optional[Literal["running", "ended", "lapsed"]] = None, agent_id: Optional[str] = None, user: Optional[str] = None, organisation: Optional[str] = None, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.RunList:
+        """List runs of commands, the newest first."""
+        return self._caller.call("GET", "/api/v1/runs", {"after": after, "limit": limit, "state": state, "agent_id": agent_id, "user": user, "organisation": organisation}, None, idempotency_key, if_match)
+
+
 class _Status:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
@@ -472,6 +489,7 @@ class Attache:
         self.me = _Me(caller)
         self.organisations = _Organisations(caller)
         self.overview = _Overview(caller)
+        self.runs = _Runs(caller)
         self.status = _Status(caller)
         self.tokens = _Tokens(caller)
         self.usage = _Usage(caller)
@@ -722,9 +740,9 @@ class _AsyncAudit:
     def __init__(self, caller: AsyncCaller) -> None:
         self._caller = caller
 
-    async def list(self, *, after: Optional[str] = None, limit: Optional[int] = None, kind: Optional[Literal["use", "open", "refusal", "refresh", "state", "admin", "system"]] = None, code: Optional[str] = None, organisation: Optional[str] = None, agent_id: Optional[str] = None, account_id: Optional[str] = None, connector: Optional[str] = None, actor: Optional[str] = None, outcome: Optional[Literal["ok", "failed", "refused"]] = None, operation: Optional[str] = None, path: Optional[str] = None, from_: Optional[str] = None, to: Optional[str] = None, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.EventList:
+    async def list(self, *, after: Optional[str] = None, limit: Optional[int] = None, kind: Optional[Literal["use", "open", "refusal", "refresh", "state", "admin", "system"]] = None, code: Optional[str] = None, organisation: Optional[str] = None, agent_id: Optional[str] = None, account_id: Optional[str] = None, connector: Optional[str] = None, actor: Optional[str] = None, outcome: Optional[Literal["ok", "failed", "refused"]] = None, operation: Optional[str] = None, run_id: Optional[str] = None, path: Optional[str] = None, from_: Optional[str] = None, to: Optional[str] = None, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.EventList:
         """What happened, the newest first."""
-        return await self._caller.call("GET", "/api/v1/audit", {"after": after, "limit": limit, "kind": kind, "code": code, "organisation": organisation, "agent_id": agent_id, "account_id": account_id, "connector": connector, "actor": actor, "outcome": outcome, "operation": operation, "path": path, "from": from_, "to": to}, None, idempotency_key, if_match)
+        return await self._caller.call("GET", "/api/v1/audit", {"after": after, "limit": limit, "kind": kind, "code": code, "organisation": organisation, "agent_id": agent_id, "account_id": account_id, "connector": connector, "actor": actor, "outcome": outcome, "operation": operation, "run_id": run_id, "path": path, "from": from_, "to": to}, None, idempotency_key, if_match)
 
 
 class _AsyncBudgets:
@@ -842,6 +860,23 @@ class _AsyncOverview:
         return await self._caller.call("GET", "/api/v1/overview", None, None, idempotency_key, if_match)
 
 
+class _AsyncRuns:
+    def __init__(self, caller: AsyncCaller) -> None:
+        self._caller = caller
+
+    async def end(self, id: str, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.Run:
+        """End a run."""
+        return await self._caller.call("POST", f"/api/v1/runs/{segment(id)}/end", None, None, idempotency_key, if_match)
+
+    async def get(self, id: str, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.Run:
+        """Read a run."""
+        return await self._caller.call("GET", f"/api/v1/runs/{segment(id)}", None, None, idempotency_key, if_match)
+
+    async def list(self, *, after: Optional[str] = None, limit: Optional[int] = None, state: Optional[Literal["running", "ended", "lapsed"]] = None, agent_id: Optional[str] = None, user: Optional[str] = None, organisation: Optional[str] = None, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.RunList:
+        """List runs of commands, the newest first."""
+        return await self._caller.call("GET", "/api/v1/runs", {"after": after, "limit": limit, "state": state, "agent_id": agent_id, "user": user, "organisation": organisation}, None, idempotency_key, if_match)
+
+
 class _AsyncStatus:
     def __init__(self, caller: AsyncCaller) -> None:
         self._caller = caller
@@ -929,6 +964,7 @@ class AsyncAttache:
         self.me = _AsyncMe(caller)
         self.organisations = _AsyncOrganisations(caller)
         self.overview = _AsyncOverview(caller)
+        self.runs = _AsyncRuns(caller)
         self.status = _AsyncStatus(caller)
         self.tokens = _AsyncTokens(caller)
         self.usage = _AsyncUsage(caller)

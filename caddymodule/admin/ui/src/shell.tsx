@@ -21,6 +21,7 @@ import { Webhooks, WebhookPage } from './pages/webhooks';
 import { Apps } from './pages/apps';
 import { Tokens } from './pages/tokens';
 import { Organisations } from './pages/organisations';
+import { RunPage, Runs } from './pages/runs';
 import { Presigned } from './pages/presigned';
 import { SettingsPage } from './pages/settings';
 
@@ -33,6 +34,7 @@ const entries: Entry[] = [
   { key: 'agents', name: 'Agents', letter: 'g', page: (id) => (id ? <AgentPage key={id} id={id} /> : <Agents />) },
   { key: 'approvals', name: 'Approvals', letter: 'p', page: (id) => (id ? <ApprovalPage key={id} id={id} /> : <Approvals />) },
   { key: 'connectors', name: 'Connectors', letter: 'n', page: (id, sub) => (id === 'new' ? <NewConnector /> : id ? <ConnectorPage key={id} id={id} edit={sub === 'edit'} /> : <Connectors />) },
+  { key: 'runs', name: 'Runs', letter: 'r', page: (id) => (id ? <RunPage key={id} id={id} /> : <Runs />) },
   { key: 'audit', name: 'Audit', letter: 'l', page: () => <Audit /> },
   { key: 'webhooks', name: 'Webhooks', page: (id) => (id ? <WebhookPage key={id} id={id} /> : <Webhooks />) },
   { key: 'apps', name: 'OAuth apps', page: () => <Apps /> },

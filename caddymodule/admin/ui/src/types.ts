@@ -38,8 +38,12 @@ export type MetadataOption = Option & {
 export type Metadata = { key: string; title: string; docs?: string; options: MetadataOption[] };
 export type AuditEvent = {
   id: string; at: string; kind: string; code?: string; organisation: string; actor_kind?: string; actor?: string; agent_id?: string; connector?: string;
-  account_id?: string; method?: string; host?: string; path?: string; status?: number; bytes_in?: number; bytes_out?: number; duration_ms?: number; detail?: string; operation?: string; effect?: string; resource?: string;
+  account_id?: string; method?: string; host?: string; path?: string; status?: number; bytes_in?: number; bytes_out?: number; duration_ms?: number; detail?: string; operation?: string; effect?: string; resource?: string; run_id?: string;
   [more: string]: unknown;
+};
+export type Run = {
+  id: string; organisation: string; state: 'running' | 'ended' | 'lapsed'; agent_id: string; agent: string; program: string; user?: string; host?: string; confined: boolean;
+  began_at: string; seen_at: string; ended_at?: string; why?: string; calls: number; refusals: number;
 };
 export type Pair = { name: string; value: string };
 export type Approval = {

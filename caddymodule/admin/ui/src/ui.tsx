@@ -155,6 +155,7 @@ const paths: Record<string, string> = {
   agents: 'M12 3v3M6 8h12a2 2 0 0 1 2 2v8a2 2 0 0 1-2 2H6a2 2 0 0 1-2-2v-8a2 2 0 0 1 2-2zM9 13v2M15 13v2',
   connectors: 'M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM13 13h7v7h-7z',
   approvals: 'M12 3l7 3v6c0 4.5-3 7.5-7 9-4-1.5-7-4.5-7-9V6zM8.5 12l2.5 2.5 4.5-5',
+  runs: 'M4 5h16v14H4zM8 10l3 2.5L8 15M13 15h3',
   audit: 'M5 4h14v16H5zM9 9h6M9 13h6M9 17h3',
   webhooks: 'M12 4a4 4 0 0 1 3.5 6L18 15M8 15a4 4 0 1 0 4 4h6M10 8l-3 6',
   apps: 'M15 7a4 4 0 1 1-3.5 6L4 20v-3h3v-3h2',

@@ -84,6 +84,7 @@ function GiveAccess({ a, has, again }: { a: Agent; has: string[]; again: () => P
   const [scopes, setScopes] = useState('read');
   const [presign, setPresign] = useState(false);
   const [placeholder, setPlaceholder] = useState(false);
+  const [confined, setConfined] = useState(false);
   const [until, setUntil] = useState('');
   const [methods, setMethods] = useState('');
   const [at, setAt] = useState('');
@@ -94,7 +95,7 @@ function GiveAccess({ a, has, again }: { a: Agent; has: string[]; again: () => P
   if (accounts.data && !list.length && !q) return <p class="soft pad">{has.length ? 'It may use every account of its organisation.' : <>There is no account to give yet. <a href={href('connect')}>Connect a service.</a></>}</p>;
   return (
     <Form yes="Give access" names={['account_id', 'scopes', 'expires_at', 'operations']} send={async () => {
-      await create(`/agents/${enc(a.id)}/grants`, { account_id: chosen, scopes: [...scopes.split(' '), ...(presign ? ['presign'] : []), ...(placeholder ? ['placeholder'] : [])], ...(until && { expires_at: new Date(until).toISOString() }), ...(Object.keys(rule).length && { rules: [rule] }), ...(operations.length && { operations }) });
+      await create(`/agents/${enc(a.id)}/grants`, { account_id: chosen, scopes: [...scopes.split(' '), ...(presign ? ['presign'] : []), ...(placeholder ? ['placeholder'] : []), ...(confined ? ['confined'] : [])], ...(until && { expires_at: new Date(until).toISOString() }), ...(Object.keys(rule).length && { rules: [rule] }), ...(operations.length && { operations }) });
       notice('It holds from the next call on.');
       setMethods(''); setAt(''); setRules(''); setUntil(''); setPresign(false); setPlaceholder(false);
       await again();
@@ -106,6 +107,7 @@ function GiveAccess({ a, has, again }: { a: Agent; has: string[]; again: () => P
         <Field label="It may" name="scopes" value={scopes} set={setScopes} options={[['read', 'Only read'], ['read write', 'Read and change']]} />
         <Fold title="More it may">
           <Check label="Make URLs that work without the proxy" value={presign} set={setPresign} hint="Presigned URLs of object storage, for a while. Whoever has one can use it." />
+          <Check label="Only in confined runs" value={confined} set={setConfined} hint="Of programs that attache exec --confine started, and that have no other way out." />
           <Check label="Bring a credential of its own" value={placeholder} set={setPlaceholder} hint="One that its client has already stays on a request. The account’s is placed where there is none, or the word attache." />
         </Fold>
         <Fold title="Narrow it further">

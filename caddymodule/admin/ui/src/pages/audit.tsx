@@ -7,7 +7,7 @@ import { Button, Check, cx, Empty, everywhere, Facts, Field, Fold, Mono, Page, T
 import type { AuditEvent } from '../types';
 import { bytes, exact, headline, kinds, millis } from '../words';
 
-const names = ['kind', 'outcome', 'agent_id', 'account_id', 'connector', 'operation', 'actor', 'path', 'code', 'organisation', 'from', 'to'] as const;
+const names = ['kind', 'outcome', 'agent_id', 'account_id', 'connector', 'operation', 'actor', 'path', 'code', 'run_id', 'organisation', 'from', 'to'] as const;
 const ranges: [string, string][] = [['', 'Any time'], ['1h', 'The last hour'], ['24h', 'The last 24 hours'], ['today', 'Today'], ['yesterday', 'Yesterday'], ['7d', 'The last 7 days'], ['own', 'From … to …']];
 
 // bounds are the moments that a range stands for.
@@ -73,13 +73,14 @@ export function Audit() {
         <Field label="Who" value={filter.actor} set={set('actor')} placeholder="agent or person" />
         <Field label="Connector" value={filter.connector} set={set('connector')} placeholder="any" mono />
         <Field label="When" value={range} set={(r) => { setRange(r); setAt(bounds(r)); }} options={ranges} />
-        <Fold title="More filters" open={Boolean(filter.operation || filter.path || filter.code || filter.agent_id || filter.account_id || filter.organisation)}>
+        <Fold title="More filters" open={Boolean(filter.operation || filter.path || filter.code || filter.agent_id || filter.account_id || filter.run_id || filter.organisation)}>
           <div class="filters">
             <Field label="Operation" value={filter.operation} set={set('operation')} placeholder="issues/create" mono hint="Its whole name." />
             <Field label="Request" value={filter.path} set={set('path')} placeholder="GET /v1/orders" mono hint="A method, the beginning of a path, or both." />
             <Field label="Code" value={filter.code} set={set('code')} placeholder="not_permitted" mono />
             <Field label="Agent’s id" value={filter.agent_id} set={set('agent_id')} placeholder="agt_…" mono />
             <Field label="Account’s id" value={filter.account_id} set={set('account_id')} placeholder="acc_…" mono />
+            <Field label="Run’s id" value={filter.run_id} set={set('run_id')} placeholder="run_…" mono />
             {everywhere() && <Field label="Organisation" value={filter.organisation} set={set('organisation')} />}
           </div>
         </Fold>
@@ -115,7 +116,7 @@ function Details({ e, close, only }: { e: AuditEvent; close: () => void; only: (
         ['Connector', e.connector && <a href={href('connectors', e.connector)}>{e.connector}</a>], ['Request', e.method && <Mono>{`${e.method} ${e.host || ''}${e.path || ''}`}</Mono>],
         ['Operation', e.operation && <Mono>{e.operation}</Mono>], ['Effect', e.effect], ['Resource', e.resource && <Mono>{e.resource}</Mono>],
         ['Took', e.duration_ms ? millis(e.duration_ms) : ''], ['Sent, received', (e.bytes_in || e.bytes_out) ? `${bytes(e.bytes_in || 0)}, ${bytes(e.bytes_out || 0)}` : ''],
-        ['Organisation', e.organisation], ['Id', <Mono>{e.id}</Mono>],
+        ['Run', e.run_id && <a href={href('runs', e.run_id)}><Mono>{e.run_id}</Mono></a>], ['Organisation', e.organisation], ['Id', <Mono>{e.id}</Mono>],
       ]} />
       <div class="actions">
         {e.agent_id && <Button small onClick={() => only({ agent_id: e.agent_id! })}>Only this agent</Button>}
