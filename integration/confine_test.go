@@ -53,6 +53,7 @@ func TestConfined(t *testing.T) {
 		{"curl with HTTP/1.1", "$BARE curl -sS --http1.1 $URL", authenticated},
 		{"python urllib", "$BARE " + python + " " + get + " urllib $URL", authenticated},
 		{"go", "$BARE " + goProgram + " $URL", authenticated},
+		{"php stream", "$BARE php -r 'echo file_get_contents($argv[1]);' $URL", authenticated},
 		{"git", "$BARE git clone -q https://github.com" + gitPath + " cloned && ls cloned/.git/HEAD", "cloned/.git/HEAD"},
 		{"a host of no connector", "$BARE curl -sS -H 'Authorization: Bearer " + demoToken + "' https://plain.test/whoami", authenticated},
 		// Node and Java have roots of their own: by their variable, without one of a proxy.

@@ -70,7 +70,7 @@ have_python() { /usr/bin/python3 -c "import $1" 2>/dev/null; }
 # packages prints the Debian packages of what is not there.
 packages() {
 	local c
-	for c in curl:curl git:git openssl:openssl nginx:nginx fcgiwrap:fcgiwrap redis-server:redis-server ip:iproute2 chromium:chromium npm:npm zsh:zsh fish:fish gh:gh; do
+	for c in curl:curl git:git openssl:openssl nginx:nginx fcgiwrap:fcgiwrap redis-server:redis-server ip:iproute2 chromium:chromium npm:npm zsh:zsh fish:fish gh:gh php:php-cli; do
 		PATH=$PATH:/usr/sbin:/sbin command -v "${c%%:*}" >/dev/null || echo "${c##*:}"
 	done
 	[ -f /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates

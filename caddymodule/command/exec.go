@@ -102,15 +102,22 @@ func runExec(cmd *cobra.Command, args []string) error {
 // something of ours goes on: nobody else could say that they do.
 func opened(cmd *cobra.Command, to *reached, confined bool, program string, minted *atomic.Pointer[secret.Value]) (*runs.Keeper, error) {
 	var key secret.Value
+	found := false // where nobody said that it is this proxy's
 	if confined {
 		var err error
-		if key, err = to.launchKey(cmd); err != nil {
+		if key, found, err = to.launchKey(cmd); err != nil {
 			return nil, err
 		}
 	}
 	tell := func(line string) { fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", cmd.CommandPath(), line) }
 	kept, err := runs.Keep(cmd.Context(), to.client, program, key, minted, tell)
-	if e, ok := errors.AsType[*client.Error](err); ok && e.Code == "vault_unavailable" && key.IsZero() {
+	e, ok := errors.AsType[*client.Error](err)
+	if ok && found && (e.Code == "unproven" || e.Code == "launch_key_wrong") { // of another proxy
+		key = secret.Value{}
+		kept, err = runs.Keep(cmd.Context(), to.client, program, key, minted, tell)
+		e, ok = errors.AsType[*client.Error](err)
+	}
+	if ok && key.IsZero() && (e.Code == "vault_unavailable" || e.Code == "too_many_requests") {
 		tell("warning: no run is written down: " + e.Error()) // what the configuration grants goes on without the vault
 		return nil, nil
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"net/url"
 	"os"
 	"strings"
@@ -134,22 +135,27 @@ func tokenIn(file string) (secret.Value, error) {
 }
 
 // launchKey is what shows that a run is confined: of the option, of the configuration, or
-// the default file of this machine; zero where there is none.
-func (to *reached) launchKey(cmd *cobra.Command) (secret.Value, error) {
+// the default file of this machine, for a proxy of this machine: then found is true. It is
+// zero where there is none.
+func (to *reached) launchKey(cmd *cobra.Command) (key secret.Value, found bool, err error) {
 	if file, _ := cmd.Flags().GetString("launch-key"); file != "" {
-		return config.ReadLaunchKey(file)
+		key, err = config.ReadLaunchKey(file)
+		return key, false, err
 	}
 	if to.config != nil {
-		if to.config.app.LaunchKey == nil {
-			return secret.Value{}, nil
+		if to.config.app.LaunchKey != nil {
+			key, err = to.config.app.LaunchKey.Resolve()
 		}
-		return to.config.app.LaunchKey.Resolve()
+		return key, false, err
 	}
-	key, err := config.ReadLaunchKey(config.LaunchKeyFile())
+	if ip, err := netip.ParseAddr(to.client.URL.Hostname()); to.client.URL.Scheme != "http" || to.client.URL.Hostname() != "localhost" && (err != nil || !ip.IsLoopback()) {
+		return key, false, nil
+	}
+	key, err = config.ReadLaunchKey(config.LaunchKeyFile())
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return secret.Value{}, nil
+		return secret.Value{}, false, nil
 	}
-	return key, err
+	return key, true, err
 }
 
 // about asks the proxy, and checks that it takes us for whom we said.

@@ -87,7 +87,7 @@ func (d *Door) open(r *http.Request, agent *resolver.Agent, token secret.Value) 
 	opened, minted, err := d.Desk.Open(r.Context(), n)
 	switch {
 	case errors.Is(err, run.ErrTooMany):
-		return nil, &resolver.Refusal{Code: "too_many_requests", RetryAfter: int(run.Beat.Seconds()), Detail: fmt.Sprintf("agent %s has %d runs at a time, which is all it may have", agent.Name, run.MaxRuns), Next: "End some of them: attache runs end ID."}
+		return nil, &resolver.Refusal{Code: "too_many_requests", RetryAfter: int(run.Beat.Seconds()), Detail: fmt.Sprintf("agent %s has %d runs at a time, or has opened %d in an hour: that is all it may", agent.Name, run.MaxRuns, run.MaxHourly), Next: "End some of them (attache runs end ID), or wait."}
 	case err != nil:
 		return nil, away(err)
 	}

@@ -50,6 +50,13 @@ func (c *Checked) Holds(by any, epoch uint64, now time.Time) bool {
 	return c.by == by && c.epoch == epoch && now.Sub(c.at) < Beat
 }
 
+// Since reports whether the same has found it right at the same epoch, however long ago.
+func (c *Checked) Since(by any, epoch uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.by == by && c.epoch == epoch
+}
+
 // Found says that it was found right.
 func (c *Checked) Found(by any, epoch uint64, now time.Time) {
 	c.mu.Lock()

@@ -86,15 +86,19 @@ var (
 	// ErrNone is a run that is not there, or lapsed; ErrEnded one that was ended.
 	ErrNone  = errors.New("there is no such run, or nobody has heard of it for too long")
 	ErrEnded = errors.New("the run has ended")
-	// ErrTooMany is an agent with more runs than MaxRuns.
-	ErrTooMany = errors.New("the agent has too many runs at a time")
+	// ErrTooMany is an agent with more runs than MaxRuns or MaxHourly.
+	ErrTooMany = errors.New("the agent has too many runs")
 )
 
 // IsOver reports whether an error says that a run is over, or never was.
 func IsOver(err error) bool { return errors.Is(err, ErrNone) || errors.Is(err, ErrEnded) }
 
-// MaxRuns is how many runs one agent may have at a time.
-const MaxRuns = 1000
+// MaxRuns is how many runs one agent may have at a time, and MaxHourly how many it may open
+// in an hour: each is written down.
+const (
+	MaxRuns   = 1000
+	MaxHourly = 5000
+)
 
 // Note is what is written of a run now and then.
 type Note struct {

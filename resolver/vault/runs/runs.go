@@ -40,12 +40,15 @@ func scan(s database.Scanner) (r run.Run, err error) {
 func (b Book) OpenRun(ctx context.Context, r *run.Run, digest string) error {
 	return b.db.Write(ctx, func(t *database.Tx) error {
 		now := t.Now()
-		var open int
+		var open, hourly int
 		err := t.Row(ctx, "SELECT COUNT(*) FROM runs WHERE agent_id = ? AND ended_at = 0 AND seen_at > ?", r.AgentID, database.Micros(now.Add(-run.Lease))).Scan(&open)
+		if err == nil {
+			err = t.Row(ctx, "SELECT COUNT(*) FROM runs WHERE agent_id = ? AND id > ?", r.AgentID, database.FirstID("run", now.Add(-time.Hour))).Scan(&hourly)
+		}
 		switch {
 		case err != nil:
 			return err
-		case open >= run.MaxRuns:
+		case open >= run.MaxRuns || hourly >= run.MaxHourly:
 			return run.ErrTooMany
 		}
 		r.ID, r.Began, r.Seen = database.NewID("run", now), now, now
