@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/attache-proxy/attache/caddymodule/command/relay"
@@ -37,10 +39,28 @@ type catcher struct {
 	// refused is told of each connection that was refused here, or by the proxy.
 	refused func(target string, why *refusal)
 	room    chan struct{}
+	begun   atomic.Int64 // since the memory was tidied
+	quiet   *time.Timer  // until it is
 }
 
+// Opening many connections leaves more behind than keeping them open takes: tidyFrom of
+// them, and a while without another, are worth giving that back.
+const (
+	tidyFrom  = 64
+	tidyAfter = 2 * time.Second
+)
+
 func newCatcher(n *names, p relay.Proxy, refused func(string, *refusal)) *catcher {
-	return &catcher{names: n, proxy: p, refused: refused, room: make(chan struct{}, maxConnections)}
+	k := &catcher{names: n, proxy: p, refused: refused, room: make(chan struct{}, maxConnections)}
+	k.quiet = time.AfterFunc(tidyAfter, k.tidy)
+	return k
+}
+
+func (k *catcher) tidy() {
+	if k.begun.Load() >= tidyFrom {
+		k.begun.Store(0)
+		debug.FreeOSMemory()
+	}
 }
 
 // accept serves a listener until it is closed. original tells where a connection was
@@ -96,7 +116,19 @@ func (k *catcher) serve(c *net.TCPConn, to netip.AddrPort) {
 			g.up.down.Wait()
 		}
 	}()
-	said, err := g.begin()
+	var said []byte
+	var err error
+	// On a stack of its own, which is somebody else's when the connection is open: it takes
+	// more than all that comes after, and connections may stay for days.
+	begun := make(chan struct{})
+	go func() {
+		defer close(begun)
+		said, err = g.begin()
+	}()
+	<-begun
+	if k.begun.Add(1); err == nil {
+		k.quiet.Reset(tidyAfter)
+	}
 	var no *refusal
 	if errors.As(err, &no) {
 		g.refuse(no, said)
