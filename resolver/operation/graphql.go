@@ -192,6 +192,14 @@ func (h *Head) document(query, name string, variables jsontext.Value) ([]rule.Do
 	if len(query) > MaxBody {
 		return nil, whyTooLong
 	}
+	if h.Keeps { // its arguments are asked for, which stand in variables, too
+		return h.parsed(query, name, variables)
+	}
+	return documents.of(query, name, func() ([]rule.Does, string) { return h.parsed(query, name, nil) })
+}
+
+// parsed is what document returns, of a document that is parsed.
+func (h *Head) parsed(query, name string, variables jsontext.Value) ([]rule.Does, string) {
 	if strings.ContainsFunc(query, func(r rune) bool { return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == '\ufffd' }) {
 		return nil, whyDocument
 	}

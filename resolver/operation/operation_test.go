@@ -275,12 +275,61 @@ func benchmark(b *testing.B, text string) {
 	}
 }
 
+// What a document does is the same when it is remembered, belongs to who asks, and what
+// is remembered is bounded.
+func TestRemembered(t *testing.T) {
+	c := connector(t, "")
+	does := func(document, name string) string {
+		h, body := head(t, c, "POST /graphql"+jsonType+fmt.Sprintf(`{"query":%q,"operationName":%q}`, document, name))
+		r := read(h, body)
+		for i := range r.Does {
+			defer func() { r.Does[i].Name, r.Does[i].Effect = "changed", operations.Read }()
+		}
+		return told(r)
+	}
+	for range 3 {
+		for _, c := range []struct{ document, name, want string }{
+			{"query A {a} mutation B {deleteB}", "A", "query a=read"}, {"query A {a} mutation B {deleteB}", "B", "mutation deleteB=delete"}, {"query A {a} mutation B {deleteB}", "C", "unknown"}, {"query A {a} mutation B {deleteB} ", "B", "mutation deleteB=delete"}, {"{", "A", "unknown"},
+		} {
+			if got := does(c.document, c.name); got != c.want {
+				t.Errorf("%s, %s = %s, want %s", c.document, c.name, got, c.want)
+			}
+		}
+	}
+	for i := range 500 {
+		if got := does(fmt.Sprintf("{a} #%d", i)+strings.Repeat(" ", 8<<10), ""); got != "query a=read" {
+			t.Fatal(got)
+		}
+	}
+	size := 0
+	for _, g := range []map[chosenText]reading{documents.young, documents.old} {
+		for key := range g {
+			size += len(key.document)
+		}
+	}
+	if size > 2*maxGeneration || size == 0 {
+		t.Errorf("%d bytes are remembered", size)
+	}
+}
+
+// BenchmarkGraphQL reads a document that is new, and one that was there before.
 func BenchmarkGraphQL(b *testing.B) {
 	var d strings.Builder
 	for i := 0; d.Len() < 2<<10; i++ {
 		fmt.Fprintf(&d, `f%d: issues(first: 10, after: $a) { nodes { title body(format: \"markdown\") } } `, i)
 	}
-	benchmark(b, "POST /graphql"+jsonType+`{"query":"query Q($a: String!) { repository(owner: $a, name: \"x\") { `+d.String()+`} }"}`)
+	text := "POST /graphql" + jsonType + `{"query":"query Q($a: String!) { repository(owner: $a, name: \"x\") { ` + d.String() + `} }"}`
+	b.Run("known", func(b *testing.B) { benchmark(b, text) })
+	b.Run("new", func(b *testing.B) {
+		h, body := head(b, connector(b, ""), text)
+		b.ReportAllocs()
+		for b.Loop() {
+			documents = memo{}
+			if r := read(h, body); len(r.Does) == 0 {
+				b.Fatal(r.Why)
+			}
+		}
+	})
 }
 
 func BenchmarkToolsCall(b *testing.B) {
