@@ -200,6 +200,29 @@ await step('approvals', async () => {
   await api('DELETE', `/agents/${asks.id}/grants/${grant.id}`);
 });
 
+// --- how much is used --------------------------------------------------------------
+
+await step('budgets', async () => {
+  const by = (await api('GET', '/agents?name=walker')).items[0];
+  const [of] = (await api('GET', '/accounts?limit=500')).items.filter((a) => !a.read_only);
+  await api('PATCH', `/agents/${by.id}`, { budgets: ['4 requests per month'] });
+  await api('PATCH', `/accounts/${of.id}`, { budgets: ['1000 requests per day'] });
+  await api('POST', `/agents/${by.id}/grants`, { account_id: of.id, scopes: ['read'], budgets: ['5 requests per month'] });
+  const send = () => fetch(`${PROXY}/files/api/whoami`, { headers: { Authorization: `Bearer ${agent}` } });
+  for (let i = 0; i < 4; i++) await send();
+  if ((await send()).headers.get('attache-error') !== 'budget_exceeded') fail('a budget that is used up permits a call');
+  await visit(page, `agents/${by.id}`);
+  await page.getByText(/^4 used/).first().waitFor();
+  await page.getByText('Used up', { exact: true }).waitFor();
+  await page.getByText('Nearly used up').waitFor(); // the grant's
+  await visit(page, `accounts/${of.id}`);
+  await page.getByText(/^4 used/).first().waitFor();
+  await page.getByText('begins anew').first().waitFor();
+  await visit(page, '');
+  await page.getByRole('heading', { name: 'Budgets' }).waitFor();
+  await page.getByText('Used up', { exact: true }).waitFor();
+});
+
 // --- the other pages' actions ----------------------------------------------------
 
 await step('webhooks', async () => {

@@ -1,5 +1,6 @@
 // What the API answers, as far as the pages read it.
 export type Me = { name: string; role: 'admin' | 'operator' | 'viewer'; organisation: string; csrf_token?: string; expires_at?: string };
+export type Budget = { owner_kind: 'agent' | 'account' | 'grant'; owner_id: string; owner: string; budget: string; used: number; most: number; currency?: string; shown: string; resets_at: string };
 export type List<T> = { items: T[]; next?: string };
 export type Reason = { code: string; detail?: string };
 

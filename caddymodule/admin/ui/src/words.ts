@@ -40,6 +40,7 @@ export const states: Record<string, string> = {
   pending: 'Waiting', active: 'Active', expired: 'Expired', revoked: 'Disconnected', error: 'Failed', suspended: 'Paused',
   inactive: 'Off', delivered: 'Delivered', waiting: 'Waiting', failed: 'Failed', disabled: 'Paused',
   approved: 'Approved', denied: 'Denied', withdrawn: 'Withdrawn', used: 'Approved, used',
+  full: 'Used up', nearly: 'Nearly used up',
 };
 
 // why says why an account does not work, and what helps.

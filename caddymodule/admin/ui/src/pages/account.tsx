@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks';
 import { call, create, enc, get, query } from '../api';
+import { Budgets } from '../budgets';
 import { Bars } from '../charts';
 import { Commands } from '../commands';
 import { useLoad } from '../load';
@@ -52,6 +53,7 @@ function Detail({ a, again }: { a: Account; again: () => Promise<void> }) {
             ['Created', a.created_at && <Time at={a.created_at} />], ['Id', <Mono>{a.id}</Mono>],
           ]} />
         </Section>
+        <Budgets of={{ account_id: a.id }} />
         {!a.read_only && <Health id={a.id} />}
         {!a.read_only && <Users a={a} />}
         {!a.read_only && <Usage id={a.id} />}

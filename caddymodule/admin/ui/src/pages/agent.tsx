@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks';
 import { call, create, enc, get, query } from '../api';
+import { Budgets } from '../budgets';
 import { Bars } from '../charts';
 import { Commands } from '../commands';
 import { useLoad } from '../load';
@@ -52,6 +53,7 @@ function Detail({ a, again }: { a: Agent; again: () => Promise<void> }) {
             : <Empty title="Nothing yet.">{mayEdit() && 'Give it access below.'}</Empty>)}</Show>
           {mayEdit() && <GiveAccess a={a} has={(grants.data || []).map((g) => g.account_id || '')} again={grants.reload} />}
         </Section>
+        <Budgets of={{ agent_id: a.id }} />
         <Calls a={a} />
         {!a.read_only && <Tokens path={path} edits={edits} show={setShown} />}
         {edits && <Only key={a.version} path={path} a={a} again={again} />}
@@ -90,14 +92,17 @@ function GiveAccess({ a, has, again }: { a: Agent; has: string[]; again: () => P
   const [at, setAt] = useState('');
   const [rules, setRules] = useState('');
   const rule = { ...(methods.trim() && { methods: methods.toUpperCase().split(/[\s,]+/).filter(Boolean) }), ...(at.trim() && { path: at.trim() }) };
-  const operations = rules.split('\n').map((l) => l.trim()).filter(Boolean);
+  const [budget, setBudget] = useState('');
+  const lines = (text: string) => text.split('\n').map((l) => l.trim()).filter(Boolean);
+  const budgets = lines(budget);
+  const operations = lines(rules);
   const many = accounts.data?.next || q;
   if (accounts.data && !list.length && !q) return <p class="soft pad">{has.length ? 'It may use every account of its organisation.' : <>There is no account to give yet. <a href={href('connect')}>Connect a service.</a></>}</p>;
   return (
-    <Form yes="Give access" names={['account_id', 'scopes', 'expires_at', 'operations']} send={async () => {
-      await create(`/agents/${enc(a.id)}/grants`, { account_id: chosen, scopes: [...scopes.split(' '), ...(presign ? ['presign'] : []), ...(placeholder ? ['placeholder'] : []), ...(confined ? ['confined'] : [])], ...(until && { expires_at: new Date(until).toISOString() }), ...(Object.keys(rule).length && { rules: [rule] }), ...(operations.length && { operations }) });
+    <Form yes="Give access" names={['account_id', 'scopes', 'expires_at', 'operations', 'budgets']} send={async () => {
+      await create(`/agents/${enc(a.id)}/grants`, { account_id: chosen, scopes: [...scopes.split(' '), ...(presign ? ['presign'] : []), ...(placeholder ? ['placeholder'] : []), ...(confined ? ['confined'] : [])], ...(until && { expires_at: new Date(until).toISOString() }), ...(Object.keys(rule).length && { rules: [rule] }), ...(operations.length && { operations }), ...(budgets.length && { budgets }) });
       notice('It holds from the next call on.');
-      setMethods(''); setAt(''); setRules(''); setUntil(''); setPresign(false); setPlaceholder(false);
+      setMethods(''); setAt(''); setRules(''); setBudget(''); setUntil(''); setPresign(false); setPlaceholder(false);
       await again();
     }}>
       {(w) => <>
@@ -115,6 +120,7 @@ function GiveAccess({ a, has, again }: { a: Agent; has: string[]; again: () => P
           <Field label="Methods" value={methods} set={setMethods} placeholder="any: GET POST" optional mono />
           <Field label="Path" name="path" value={at} set={setAt} placeholder="any: /v1/orders/**" optional mono pattern="/.*" title="A path begins with /" hint="* is one segment, ** at the end is any rest." error={w.fields.path} />
           <Field label="Operations" name="operations" value={rules} set={setRules} rows={3} placeholder={'allow read\nallow issues/create on acme/*'} optional mono hint="A rule a line: the first that fits decides, and what none fits is refused. A condition stands at its end: allow tools/call create_issue when args.owner == &quot;acme&quot;." error={w.fields.operations} />
+          <Field label="Budgets" name="budgets" value={budget} set={setBudget} rows={2} placeholder={'1000 requests per day\n20 delete per hour'} optional mono hint="One a line: how much of what in a minute, an hour, a day or a month." error={w.fields.budgets} />
         </Fold>
       </>}
     </Form>

@@ -1,4 +1,5 @@
 import { get } from '../api';
+import { Fullest } from '../budgets';
 import { Bars, Tops } from '../charts';
 import { Commands } from '../commands';
 import { useLoad } from '../load';
@@ -64,6 +65,7 @@ function Numbers({ d }: { d: Overview }) {
         <Section title="Calls by day"><Bars slots={d.days} unit="day" label="Calls in the last 14 days" /></Section>
         <Section title="Connectors used most" lead="Today and yesterday.">{d.connectors.length ? <Tops of={d.connectors} href={(t) => href('connectors', t.id)} name={(t) => t.title || t.id} /> : <Empty title="None lately." />}</Section>
         <Section title="Agents that call most" lead="Today and yesterday.">{d.agents_by_calls.length ? <Tops of={d.agents_by_calls} href={(t) => href('agents', t.id)} name={(t) => t.title || t.id} /> : <Empty title="None lately." />}</Section>
+        <Fullest />
         <Section title="Refused lately" actions={<Link small href={`${href('audit')}?outcome=refused`}>All</Link>}>
           {d.refused.length ? <ul class="lines under">{d.refused.map((e) => (
             <li key={e.id}><a href={`${href('audit')}?outcome=refused&open=${e.id}`} dir="auto">{headline(e)}</a><span class="soft" dir="auto">{[e.actor, e.connector, e.host].filter(Boolean).join(' · ')}</span><Time at={e.at} /></li>))}</ul>
