@@ -127,7 +127,7 @@ func (a *App) openRuns(inner resolver.Directory) (resolver.Directory, error) {
 		a.logger.Info("made the launch key, which shows that a run is confined: for whoever starts agents, and not for them", zap.String("file", made))
 	}
 	if a.runs.Desk == nil {
-		a.runs.Desk = ownDesk()
+		a.runs.Desk, a.runs.Forgets = ownDesk(), true
 	}
 	a.runs.LaunchKey, a.runs.Wake = runs.Digest(key), underWay.Wake
 	a.runsOf = runs.New(inner, a.runs.Desk, a.vault, underWay.Wake)

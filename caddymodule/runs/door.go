@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/attache-proxy/attache/caddymodule/client"
 	"github.com/attache-proxy/attache/providers/printable"
@@ -28,6 +29,19 @@ type Door struct {
 	LaunchKey []byte
 	// Wake is called when a run has ended.
 	Wake func()
+	// Forgets says that runs are forgotten when this process ends: then we want to hear of
+	// them oftener, so that they are soon opened anew.
+	Forgets bool
+}
+
+// oftener is how often a run says that it goes on where it may be forgotten.
+const oftener = 2 * time.Second
+
+func (d *Door) beat() int {
+	if d.Forgets {
+		return int(oftener.Seconds())
+	}
+	return int(run.Beat.Seconds())
 }
 
 // Digest is what is kept of a launch key.
@@ -91,7 +105,7 @@ func (d *Door) open(r *http.Request, agent *resolver.Agent, token secret.Value) 
 	case err != nil:
 		return nil, away(err)
 	}
-	return client.Run{ID: opened.ID, Token: minted.Reveal(), Confined: opened.Confined, BeatSeconds: int(run.Beat.Seconds())}, nil
+	return client.Run{ID: opened.ID, Token: minted.Reveal(), Confined: opened.Confined, BeatSeconds: d.beat()}, nil
 }
 
 // Saw counts a request of a run.
