@@ -25,6 +25,7 @@ import (
 	"github.com/attache-proxy/attache/resolver/budget"
 	"github.com/attache-proxy/attache/resolver/egress"
 	"github.com/attache-proxy/attache/resolver/limit"
+	"github.com/attache-proxy/attache/resolver/tool"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -99,6 +100,7 @@ type App struct {
 	runsOf      *runs.Directory
 	asked       live.Approvals
 	approvals   *approval.Desk // nil without a vault
+	tools       *tool.Book     // likewise
 	unhear      func()
 	guard       *egress.Guard
 	budgets     *budget.Keeper

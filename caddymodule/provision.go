@@ -102,6 +102,7 @@ func (a *App) buildResolver(base []*providers.Connector) error {
 		SignedBody:  a.SignedBody,
 		Running:     &underWay,
 		Approvals:   a.approvals,
+		Tools:       a.tools,
 		Operations:  (*providers.Connector).Operations,
 		Budgets:     a.budgets,
 		Confined:    a.RequireConfined,

@@ -19,6 +19,7 @@ import (
 	"github.com/attache-proxy/attache/resolver/approval"
 	"github.com/attache-proxy/attache/resolver/limit"
 	"github.com/attache-proxy/attache/resolver/run"
+	"github.com/attache-proxy/attache/resolver/tool"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -141,7 +142,8 @@ func (a *App) buildDirectory(cache sharedCache) resolver.Directory {
 	}
 	a.asked = live.Approvals{Vault: a.vault, Static: a.static}
 	a.approvals = approval.NewDesk(a.asked, approval.Default)
-	a.unhear = a.asked.Hear(a.approvals)
+	a.tools = tool.NewBook(a.vault)
+	a.unhear = a.asked.Hear(a.approvals, a.tools)
 	a.directory = live.New(live.Config{
 		Vault: a.vault, Static: a.static,
 		Connector:  func(key string) (*providers.Connector, bool) { return a.resolver.Index().ByKey(key) },

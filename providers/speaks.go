@@ -23,6 +23,9 @@ type SpeaksDef struct {
 	// Same are operations of these protocols that are also one of the connector's table, by
 	// their names: mutation mergePullRequest is pulls/merge. Rules for the one are for both.
 	Same map[string]string `yaml:"same"`
+	// TrustHints believes an MCP server that says of a tool that it only reads. What it says
+	// against a tool counts in any case.
+	TrustHints bool `yaml:"trust_hints"`
 }
 
 // UnmarshalYAML refuses unknown keys.
@@ -32,7 +35,7 @@ func (d *SpeaksDef) UnmarshalYAML(n *yaml.Node) error {
 }
 
 func (d *SpeaksDef) isZero() bool {
-	return d.GraphQL == nil && d.MCP == nil && d.JSONRPC == nil && d.Same == nil
+	return d.GraphQL == nil && d.MCP == nil && d.JSONRPC == nil && d.Same == nil && !d.TrustHints
 }
 
 // SameAs is the operation of the table that does the same as one of a protocol whose body

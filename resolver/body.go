@@ -28,7 +28,7 @@ func (x *exchange) takeBody() error {
 	if req.Body == nil || req.Body == http.NoBody {
 		t.Held, t.Replayable = true, true
 		if judged {
-			return call.judgeBody(nil, nil)
+			return x.r.judgeBody(req.Context(), call, nil, nil)
 		}
 		return nil
 	}
@@ -57,7 +57,7 @@ func (x *exchange) takeBody() error {
 		err = look.Check(t.Reader(), n, t.Agent)
 	}
 	if err == nil && n <= most && judged {
-		err = call.judgeBody(t.Buffered, t.Agent)
+		err = x.r.judgeBody(req.Context(), call, t.Buffered, t.Agent)
 	}
 	var disk *spool.Error
 	var full *limit.FullError

@@ -21,6 +21,7 @@ import (
 	"github.com/attache-proxy/attache/resolver/reindex"
 	"github.com/attache-proxy/attache/resolver/rule"
 	"github.com/attache-proxy/attache/resolver/tap"
+	"github.com/attache-proxy/attache/resolver/tool"
 )
 
 // Resolver decides what happens to a request and sends it. It is safe for
@@ -40,6 +41,7 @@ type Resolver struct {
 	approvals   *approval.Desk
 	budgets     *budget.Keeper
 	confined    bool
+	tools       *tool.Book
 
 	// renewal of the index; nil where it never changes.
 	renewal *reindex.Renewal
@@ -83,11 +85,13 @@ type Config struct {
 	Budgets *budget.Keeper
 	// Confined is Granted.Confined for every grant.
 	Confined bool
+	// Tools knows those of MCP servers; nil where nothing is remembered.
+	Tools *tool.Book
 }
 
 // New makes a Resolver.
 func New(c Config) *Resolver {
-	r := &Resolver{directory: c.Directory, credentials: c.Credentials, observer: c.Observer, transports: newTransports(c.Transports), moreURL: c.MoreURL, signURL: c.SignURL, maxBody: c.SignedBody, inflate: c.Inflate, running: c.Running, operations: c.Operations, approvals: c.Approvals, budgets: c.Budgets, confined: c.Confined}
+	r := &Resolver{directory: c.Directory, credentials: c.Credentials, observer: c.Observer, transports: newTransports(c.Transports), moreURL: c.MoreURL, signURL: c.SignURL, maxBody: c.SignedBody, inflate: c.Inflate, running: c.Running, operations: c.Operations, approvals: c.Approvals, budgets: c.Budgets, confined: c.Confined, tools: c.Tools}
 	if r.maxBody == 0 {
 		r.maxBody = DefaultSignedBody
 	}

@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/attache-proxy/attache/providers"
@@ -49,7 +50,10 @@ func (call *Call) judgeRead(h operation.Head) error {
 }
 
 // judgeBody decides by the rules when the body is here, in memory of the agent.
-func (call *Call) judgeBody(body []byte, of *limit.Agent) error {
+func (r *Resolver) judgeBody(ctx context.Context, call *Call, body []byte, of *limit.Agent) error {
+	if err := call.deed.Know(ctx, r.tools, call.server()); err != nil {
+		return vaultAway(err)
+	}
 	if err := call.deed.Body(body, of); err != nil {
 		return err
 	}
@@ -59,7 +63,7 @@ func (call *Call) judgeBody(body []byte, of *limit.Agent) error {
 func (call *Call) decided() error {
 	d := call.deed.Decide()
 	if d.Allowed || d.Ask != nil {
-		return nil
+		return call.about().Changed(call.deed.Changed(), call.deed.Head.Host)
 	}
 	why := call.deed.Done().Why
 	if call.deed.Reads && why == "" {

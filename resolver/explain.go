@@ -60,7 +60,7 @@ func (r *Resolver) Explain(ctx context.Context, agent *Agent, q Question) (*Expl
 	case size > operation.MaxBody:
 		err = call.bodyTooLong()
 	default:
-		err = call.judgeBody(q.Body, nil)
+		err = r.judgeBody(ctx, call, q.Body, nil)
 	}
 	if d := call.deed.Asking(); err == nil && d != nil {
 		err = call.about().Asked(*d)

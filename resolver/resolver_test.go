@@ -24,6 +24,7 @@ import (
 	"github.com/attache-proxy/attache/resolver/budget"
 	"github.com/attache-proxy/attache/resolver/cache"
 	"github.com/attache-proxy/attache/resolver/egress"
+	"github.com/attache-proxy/attache/resolver/tool"
 )
 
 // world is a resolver with one service, reached at an httptest server.
@@ -44,6 +45,7 @@ type worldConfig struct {
 	cache    resolver.Cache
 	moreURL  func(*resolver.Account, []string) string
 	desk     *approval.Desk
+	tools    *tool.Book
 }
 
 func newWorld(t *testing.T, c worldConfig) *world {
@@ -91,7 +93,7 @@ func newWorld(t *testing.T, c worldConfig) *world {
 		Budgets: keeper,
 		Index:   index, Directory: dir,
 		Credentials: &resolver.Credentials{Cache: c.cache, HTTP: func(*providers.Connector) oauth.Doer { return client }, Now: c.now},
-		Transports:  resolver.Transports{Guard: guard, Routes: routes}, MoreURL: c.moreURL, Approvals: c.desk,
+		Transports:  resolver.Transports{Guard: guard, Routes: routes}, MoreURL: c.moreURL, Approvals: c.desk, Tools: c.tools,
 	})
 	agent, err := r.AgentByName(t.Context(), "tester")
 	if err != nil {

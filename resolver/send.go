@@ -23,6 +23,7 @@ import (
 	"github.com/attache-proxy/attache/resolver/keep"
 	"github.com/attache-proxy/attache/resolver/outcome"
 	"github.com/attache-proxy/attache/resolver/scrub"
+	"github.com/attache-proxy/attache/resolver/trailer"
 	"github.com/attache-proxy/attache/resolver/upstream"
 )
 
@@ -46,7 +47,7 @@ func (r *Resolver) Send(req *http.Request, call *Call) (*http.Response, error) {
 	}
 	res, err := x.send()
 	if err == nil {
-		x.listed(res)
+		err = x.listed(res)
 	}
 	switch {
 	case !x.body.Keeps() && x.release == nil:
@@ -111,7 +112,7 @@ func (x *exchange) send() (*http.Response, error) {
 	if call.Kept {
 		out := &x.outgoing().req
 		x.body.Attach(out)
-		x.keepTrailers(out)
+		trailer.Keep(out, x.req, x.body.Held, x.mayTrail)
 		res, err := x.roundTrip(out, nil)
 		if err != nil {
 			return nil, err
@@ -242,7 +243,7 @@ func (x *exchange) once(cred *secret.Credential) (*http.Response, *sign.Input, e
 	}
 	out, in := &o.req, &o.in
 	x.body.Attach(out)
-	x.keepTrailers(out)
+	trailer.Keep(out, x.req, x.body.Held, x.mayTrail)
 	if x.call.Connector.TakesSignedURLs {
 		x.unsignURL(out)
 	}
@@ -312,7 +313,7 @@ func (x *exchange) outgoing() *outgoing {
 	if c := x.call.Connector; c != nil && c.Scrub {
 		scrub.Widen(out.Method, out.Header)
 	}
-	if x.lists() {
+	if x.call.deed.Guards() {
 		out.Header["Accept-Encoding"] = []string{"identity"}
 	}
 	return o
@@ -364,4 +365,13 @@ func signRefusal(call *Call, err error) error {
 		ref.Detail = about + "the credential cannot be placed on this request"
 	}
 	return ref
+}
+
+// mayTrail lets only those of the agent's trailers through that are no credential, no
+// framing and nothing that claims another method, path or sender: some servers join
+// trailers and headers.
+func (x *exchange) mayTrail(name string) bool {
+	c := x.call.Connector
+	return httpguts.ValidTrailerHeader(name) && !sign.IsNamed(name, c.KeyHeaders) && !sign.IsNamed(name, c.Removes) && !sign.IsNamed(name, x.signer.Places().Headers) &&
+		!headers.ClaimsOrigin(name) && !headers.OverridesMethod(name) && !sign.IsNamed(name, dropped)
 }

@@ -35,6 +35,7 @@ import (
 	"github.com/attache-proxy/attache/caddymodule/admin/runs"
 	"github.com/attache-proxy/attache/caddymodule/admin/signin"
 	"github.com/attache-proxy/attache/caddymodule/admin/synonyms"
+	"github.com/attache-proxy/attache/caddymodule/admin/tools"
 	"github.com/attache-proxy/attache/caddymodule/admin/ui"
 	"github.com/attache-proxy/attache/caddymodule/admin/webhooks"
 	"github.com/attache-proxy/attache/providers/secret"
@@ -124,6 +125,7 @@ func New(c Config) *Admin {
 	webhooks.Mount(a.rest)
 	approvals.Mount(a.rest)
 	runs.Mount(a.rest)
+	tools.Mount(a.rest)
 	budgets.Mount(a.rest, c.Budgets)
 	a.rest.Finish()
 	a.handler = a.rooms(c, guard)

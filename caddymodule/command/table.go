@@ -10,6 +10,7 @@ import (
 	"github.com/attache-proxy/attache/caddymodule/command/sign"
 	"github.com/attache-proxy/attache/caddymodule/command/store"
 	"github.com/attache-proxy/attache/caddymodule/command/strict"
+	"github.com/attache-proxy/attache/caddymodule/command/tools"
 )
 
 // All is what this module adds to the command line of Caddy.
@@ -19,7 +20,8 @@ var All = append([]caddycmd.Command{
 	connectCommand, oauthCommand, setupCommand,
 	approvals.Room{Reach: reachAPI, Told: told, JSON: PrintJSON, HowToReach: howToReach}.Command(),
 	approvals.Room{Reach: reachAPI, Told: told, JSON: PrintJSON, HowToReach: howToReach}.Proposals(),
-	runs.Room{Reach: reachAPI, Told: told, JSON: PrintJSON, HowToReach: howToReach}.Command(), store.Vault, store.Admin, sign.Command, egressrules.Import,
+	runs.Room{Reach: reachAPI, Told: told, JSON: PrintJSON, HowToReach: howToReach}.Command(),
+	tools.Room{Reach: reachAPI, Told: told, JSON: PrintJSON, HowToReach: howToReach}.Command(), store.Vault, store.Admin, sign.Command, egressrules.Import,
 }, nouns...)
 
 func init() {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/attache-proxy/attache/resolver"
 	"github.com/attache-proxy/attache/resolver/approval"
+	"github.com/attache-proxy/attache/resolver/tool"
 	"github.com/attache-proxy/attache/resolver/vault"
 )
 
@@ -41,14 +42,18 @@ func (a Approvals) Of(ctx context.Context, agent *resolver.Agent, id string) (ap
 	return found, nil
 }
 
-// Hear wakes those who wait at a desk when their approvals change, until cancel.
-func (a Approvals) Hear(d *approval.Desk) (cancel func()) {
+// Hear wakes those who wait at a desk when their approvals change, and lets go of what is
+// known of tools when that does, until cancel.
+func (a Approvals) Hear(d *approval.Desk, tools *tool.Book) (cancel func()) {
 	return a.Subscribe(func(c vault.Change) {
 		switch c.Kind {
+		case vault.KindTool:
+			tools.Forget()
 		case vault.KindApproval:
 			d.Heard(c.ID)
 		case vault.KindEverything:
 			d.Heard("")
+			tools.Forget()
 		}
 	})
 }

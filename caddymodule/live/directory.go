@@ -90,7 +90,7 @@ func (d *Directory) Close() { d.cancel() }
 
 // heard lets go of what changed.
 func (d *Directory) heard(c vault.Change) {
-	if c.Kind == vault.KindApproval {
+	if c.Kind == vault.KindApproval || c.Kind == vault.KindTool {
 		return // see Approvals
 	}
 	d.mu.Lock()

@@ -10,6 +10,7 @@ import (
 	"github.com/attache-proxy/attache/resolver/limit"
 	"github.com/attache-proxy/attache/resolver/operation"
 	"github.com/attache-proxy/attache/resolver/rule"
+	"github.com/attache-proxy/attache/resolver/tool"
 )
 
 // Deed is what a call does. A nil Deed is of one on which no rules decide.
@@ -22,6 +23,8 @@ type Deed struct {
 	done atomic.Pointer[rule.Request]
 	// head is what its head says, where only conditions want to know its body.
 	head *rule.Request
+	// tools are what is known of the server's, where it is one of MCP.
+	tools map[string]tool.State
 	// asks is the decision that leaves it to a person; nil for none.
 	asks atomic.Pointer[rule.Decision]
 }
@@ -76,6 +79,9 @@ func (d *Deed) Body(body []byte, of *limit.Agent) error {
 	defer of.Give(limit.Memory, need)
 	if d.head == nil {
 		request := operation.With(&d.Head, body)
+		for i := range request.Does {
+			d.hinted(&request.Does[i])
+		}
 		d.done.Store(&request)
 		return nil
 	}

@@ -98,6 +98,17 @@ func (a *About) offer(ref *refusal.Refusal) {
 	}
 }
 
+// Changed is the refusal of a tool that says something else than it did when a person
+// looked; nil for an empty name.
+func (a *About) Changed(name, host string) error {
+	if name == "" {
+		return nil
+	}
+	return &refusal.Refusal{Code: "tool_changed", Operation: "tools/call " + name,
+		Detail: a.String() + "the server at " + host + " says something else of the tool " + name + " than it did, so that it is stopped until a person has looked",
+		Next:   "Do not repeat this request, and do not do the same in another way. Tell the operator, who may accept it: attache tools list."}
+}
+
 // TooLong is the refusal of a body of which the rules would have to know more, and why.
 func (a *About) TooLong() (*refusal.Refusal, string) {
 	why := fmt.Sprintf("its body is longer than %d KiB", operation.MaxBody>>10)

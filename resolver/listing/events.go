@@ -3,13 +3,12 @@ package listing
 import "io"
 
 // events is a stream of events (HTML Standard, section 9.2), each filtered when its end
-// was read. What has no end passes when the stream ends, or when it is long.
+// was read. One that is long ends the stream.
 type events struct {
 	from    io.Reader
-	permits Permits
+	guard   *Guard
 	in, out []byte
 	err     error
-	long    bool // within an event that is too long to be read
 	blank   bool // the last line that was looked at is empty so far
 	cr      bool // the last byte was a CR
 }
@@ -19,8 +18,11 @@ func (e *events) Read(p []byte) (int, error) {
 	for len(e.out) == 0 && e.err == nil {
 		n, err := e.from.Read(buf[:cap(buf)])
 		e.take(buf[:n])
-		if e.err = err; err != nil {
-			e.out, e.in = append(e.out, e.in...), nil
+		if e.err == nil {
+			e.err = err
+		}
+		if e.err != nil && len(e.in) > 0 { // some clients take an event that has no end
+			e.out, e.in = append(e.out, e.guard.event(e.in)...), nil
 		}
 	}
 	if len(e.out) == 0 {
@@ -50,19 +52,13 @@ func (e *events) take(read []byte) {
 		}
 		e.cr = b == '\r'
 		if len(e.in) > MaxAnswer {
-			e.out, e.in, e.long = append(e.out, e.in...), e.in[:0], true
+			e.in, e.err = nil, errUnread
+			return
 		}
-	}
-	if e.long {
-		e.out, e.in = append(e.out, e.in...), e.in[:0]
 	}
 }
 
 // put puts out the event that has ended.
 func (e *events) put() {
-	text := e.in
-	if !e.long {
-		text = event(text, e.permits)
-	}
-	e.out, e.in, e.long, e.blank = append(e.out, text...), nil, false, true
+	e.out, e.in, e.blank = append(e.out, e.guard.event(e.in)...), nil, true
 }

@@ -1,13 +1,18 @@
 package listing
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"testing/iotest"
 )
+
+var guard = &Guard{Permits: permits, Asks: func(method string) bool { return false }}
 
 func permits(method, name string) bool {
 	return method == "tools/call" && strings.HasPrefix(name, "s") || method == "resources/read" && name == "file:///a"
@@ -20,7 +25,8 @@ const (
 
 // What comes of answers, however they arrive: what is no list stays byte for byte.
 func TestFilter(t *testing.T) {
-	long := `{"result":{"tools":[{"name":"` + strings.Repeat("x", MaxAnswer) + `"}]}}`
+	gone := string(refused(nil, "something that may not be asked"))
+	unasked := string(refused(json.RawMessage("5"), "elicitation/create"))
 	for _, c := range []struct {
 		name, kind, body string
 		lists            bool
@@ -35,15 +41,28 @@ func TestFilter(t *testing.T) {
 		{"an error", "application/json", `{"error":{"data":{"tools":[]}}}`, true, `{"error":{"data":{"tools":[]}}}`},
 		{"no list", "application/json", `{ "result": {"tools": {"name":"drop"}} }`, true, `{ "result": {"tools": {"name":"drop"}} }`},
 		{"broken", "application/json", `{"result":{"tools":[`, true, `{"result":{"tools":[`},
-		{"long", "application/json", long, true, long},
+		{"written with escapes", "application/json", `{"result":{"t\u006fols":[{"name":"drop"}]}}`, true, `{"result":{"tools":[]}}`},
+		{"in another case", "application/json", `{"result":{"Tools":[{"name":"drop"}]}}`, true, gone},
+		{"twice", "application/json", `{"result":{"tools":[{"name":"search"}],"tools":[{"name":"drop"}]}}`, true, `{"result":{"tools":[]}}`},
+		{"two names", "application/json", `{"result":{"tools":[{"name":"search","Name":"drop"}]}}`, true, `{"result":{"tools":[]}}`},
+		{"a type that a client finds", "text/plain; x=application/json", tools, true, kept},
+		{"sampling", "text/event-stream", "id: 7\ndata: {\"id\":1,\"method\":\"sampling/createMessage\"}\n\ndata: 1\n\n", false, "id: 7\n\ndata: 1\n\n"},
+		{"sampling, escaped", "text/event-stream", "data: {\"id\":1,\"method\":\"sampl\\u0069ng\\/createMessage\"}\n\n", false, "\n"},
+		{"sampling, in another case", "text/event-stream", "data: {\"id\":1,\"Method\":\"sampling/createMessage\"}\n\n", false, "\n"},
+		{"sampling in two lines", "text/event-stream", "data: {\"id\":1,\"method\":\ndata: \"sampling/createMessage\"}\r\r", false, "\n"},
+		{"sampling without an end", "text/event-stream", "data: {\"id\":1,\"method\":\"sampling/createMessage\"}", false, "\n"},
+		{"elicitation in a batch", "text/event-stream", "data: [{\"id\":1,\"method\":\"elicitation/create\"},{\"id\":2,\"method\":\"ping\"}]\n\n", false, "data: [{\"id\":2,\"method\":\"ping\"}]\n\n"},
+		{"a ping", "text/event-stream", "data: {\"id\":1,\"method\":\"ping\"}\n\n", false, "data: {\"id\":1,\"method\":\"ping\"}\n\n"},
+		{"a text about it", "text/event-stream", "data: {\"id\":1,\"result\":{\"text\":\"sampling/createMessage\"}}\n\n", false, "data: {\"id\":1,\"result\":{\"text\":\"sampling/createMessage\"}}\n\n"},
+		{"what is to be given first", "application/json", `{"id":5,"result":{"resultType":"input_required","inputRequests":{"a":{"method":"ping"},"b":{"method":"elicitation/create","params":{}}}}}`, false, unasked},
+		{"what may be given first", "application/json", `{"id":5,"result":{"inputRequests":{"a":{"method":"roots/list"}}}}`, false, `{"id":5,"result":{"inputRequests":{"a":{"method":"roots/list"}}}}`},
 		{"another type", "text/html", tools, true, tools},
 		{"an event", "text/event-stream", "id: 7\nevent: message\ndata: " + tools + "\n\n", false, "id: 7\nevent: message\ndata: " + kept + "\n\n"},
 		{"with CRLF", "text/event-stream", ": hello\r\n\r\ndata: " + tools + "\r\n\r\ndata: 1\r\n\r\n", false, ": hello\r\n\r\ndata: " + kept + "\n\n\ndata: 1\r\n\r\n"},
 		{"with CR", "text/event-stream", "data:" + tools + "\r\rdata: 1\r\r", false, "data: " + kept + "\n\ndata: 1\r\r"},
 		{"in two lines", "text/event-stream", "data: " + tools[:10] + "\ndata: " + tools[10:] + "\n\n", false, "data: " + kept + "\n\n"},
 		{"among others", "text/event-stream", "data: {\"method\":\"notifications/progress\"}\n\ndata: " + tools + "\n\n: beat\n\n", false, "data: {\"method\":\"notifications/progress\"}\n\ndata: " + kept + "\n\n: beat\n\n"},
-		{"without an end", "text/event-stream", "data: " + tools, false, "data: " + tools},
-		{"too long", "text/event-stream", "data: " + long + "\n\ndata: " + tools + "\n\n", false, "data: " + long + "\n\ndata: " + kept + "\n\n"},
+		{"without an end", "text/event-stream", "data: " + tools, false, "data: " + kept + "\n\n"},
 	} {
 		for _, one := range []bool{false, true} {
 			if one && len(c.body) > 1<<20 {
@@ -54,7 +73,9 @@ func TestFilter(t *testing.T) {
 				from = iotest.OneByteReader(from)
 			}
 			res := &http.Response{StatusCode: 200, ContentLength: int64(len(c.body)), Body: io.NopCloser(from), Header: http.Header{"Content-Type": {c.kind}, "Content-Length": {"1"}}}
-			Filter(res, c.lists, permits)
+			if err := Filter(res, c.lists, guard); err != nil {
+				t.Errorf("%s: %v", c.name, err)
+			}
 			got, err := io.ReadAll(res.Body)
 			if err != nil || string(got) != c.want {
 				t.Errorf("%s, byte by byte %v: %v\n%.300q\nwant\n%.300q", c.name, one, err, got, c.want)
@@ -67,19 +88,86 @@ func TestFilter(t *testing.T) {
 // answer to a request is left alone.
 func TestLeftAlone(t *testing.T) {
 	res := &http.Response{StatusCode: 200, Body: io.NopCloser(io.MultiReader(strings.NewReader(tools[:20]), iotest.ErrReader(io.ErrUnexpectedEOF))), Header: http.Header{"Content-Type": {"application/json"}}}
-	Filter(res, true, permits)
+	_ = Filter(res, true, guard)
 	if got, err := io.ReadAll(res.Body); err != io.ErrUnexpectedEOF || string(got) != tools[:20] {
 		t.Errorf("%q, %v", got, err)
 	}
-	for _, res := range []*http.Response{
-		{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}}},
-		{StatusCode: 404, Header: http.Header{"Content-Type": {"application/json"}}},
-	} {
-		res.Body, res.ContentLength = io.NopCloser(strings.NewReader(tools)), int64(len(tools))
-		Filter(res, true, permits)
-		if got, _ := io.ReadAll(res.Body); string(got) != tools || res.ContentLength != int64(len(tools)) {
-			t.Errorf("%v: %q", res.Header, got)
+	res = &http.Response{StatusCode: 404, ContentLength: int64(len(tools)), Body: io.NopCloser(strings.NewReader(tools)), Header: http.Header{"Content-Type": {"application/json"}}}
+	if err := Filter(res, true, guard); err != nil {
+		t.Error(err)
+	}
+	if got, _ := io.ReadAll(res.Body); string(got) != tools || res.ContentLength != int64(len(tools)) {
+		t.Errorf("%v: %q", res.Header, got)
+	}
+}
+
+// What nobody can see into does not pass.
+func TestUnseen(t *testing.T) {
+	long := `{"result":{"tools":[{"name":"` + strings.Repeat("x", MaxAnswer) + `"}]}}`
+	for kind, body := range map[string]string{"application/json": long, "text/event-stream": "data: " + long + "\n\n"} {
+		res := &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(body)), Header: http.Header{"Content-Type": {kind}}}
+		_ = Filter(res, true, guard)
+		if got, err := io.ReadAll(res.Body); !errors.Is(err, errUnread) || len(got) > 0 {
+			t.Errorf("%s: %v, %.100q", kind, err, got)
 		}
+	}
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, _ = z.Write([]byte(tools))
+	_ = z.Close()
+	for coding, body := range map[string]string{"gzip": packed.String(), "br": "x", "gzip, br": "x"} {
+		res := &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(body)), Header: http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {coding}}}
+		err := Filter(res, true, guard)
+		if coding != "gzip" {
+			if !errors.Is(err, ErrCompressed) {
+				t.Errorf("%s: %v", coding, err)
+			}
+			continue
+		}
+		if got, _ := io.ReadAll(res.Body); string(got) != kept || len(res.Header["Content-Encoding"]) > 0 {
+			t.Errorf("%s: %q", coding, got)
+		}
+	}
+	res := &http.Response{StatusCode: 200, Body: http.NoBody, Header: http.Header{"Content-Type": {"application/json", "text/event-stream"}}}
+	if Filter(res, true, guard) == nil {
+		t.Error("an answer of two types passes")
+	}
+}
+
+// Whoever asked hears of it, with the id as it was sent.
+func TestRefused(t *testing.T) {
+	var heard []string
+	g := *guard
+	g.Refused = func(id json.RawMessage, method string) { heard = append(heard, string(id)+" "+method) }
+	g.event([]byte("data: {\"id\":\"a-1\",\"method\":\"sampling/createMessage\"}\n\n"))
+	g.event([]byte("data: {\"method\":\"elicitation/create\"}\n\n"))
+	if strings.Join(heard, ";") != `"a-1" sampling/createMessage` {
+		t.Error(heard)
+	}
+}
+
+// A tool's digest is of what it says, whatever way that is written.
+func TestDigest(t *testing.T) {
+	of := func(text string) string {
+		var item map[string]json.RawMessage
+		if err := json.Unmarshal([]byte(text), &item); err != nil {
+			t.Fatal(err)
+		}
+		return toolOf(item).Digest
+	}
+	was := of(`{"name":"a","description":"b","inputSchema":{"x":1,"y":2},"_meta":{"n":1}}`)
+	for text, same := range map[string]bool{
+		`{"inputSchema":{"y":2, "x":1.0},"description":"\u0062","name":"a","_meta":{"n":2},"icons":[]}`:  true,
+		`{"name":"a","description":"b ","inputSchema":{"x":1,"y":2}}`:                                    false,
+		`{"name":"a","description":"b","inputSchema":{"x":1,"y":3}}`:                                     false,
+		`{"name":"a","description":"b","inputSchema":{"x":1,"y":2},"annotations":{"readOnlyHint":true}}`: false,
+	} {
+		if got := of(text); (got == was) != same {
+			t.Errorf("%s: %s, was %s", text, got, was)
+		}
+	}
+	if got := of(`{"name":"a","inputSchema":{"x":1,"x":2}}`); got != "" {
+		t.Errorf("a definition that is read in two ways has the digest %s", got)
 	}
 }
 
@@ -89,18 +177,18 @@ func FuzzStream(f *testing.F) {
 	f.Add("data: "+tools+"\n\n", 3)
 	f.Add("\r\n\r\r\n\n", 1)
 	f.Fuzz(func(t *testing.T, text string, cut int) {
-		all := func(_, _ string) bool { return true }
+		g := &Guard{Permits: func(_, _ string) bool { return true }, Asks: func(string) bool { return true }}
 		cut = min(max(cut, 0), len(text))
-		e := &events{from: io.MultiReader(strings.NewReader(text[:cut]), strings.NewReader(text[cut:])), permits: all}
+		e := &events{from: io.MultiReader(strings.NewReader(text[:cut]), strings.NewReader(text[cut:])), guard: g}
 		got, err := io.ReadAll(e)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !mayList([]byte(text)) && string(got) != text {
+		if !mayMatter([]byte(text)) && string(got) != text {
 			t.Fatalf("%q became %q", text, got)
 		}
 		var v any
-		if out, ok := message([]byte(text), all); ok && json.Unmarshal(out, &v) != nil {
+		if out, is := g.message([]byte(text), true); is == changed && json.Unmarshal(out, &v) != nil {
 			t.Fatalf("%q became %q", text, out)
 		}
 	})

@@ -95,6 +95,7 @@ var codes = map[string]struct {
 	"approval_expired":           {http.StatusForbidden, "Nobody has decided on this in time"},
 	"approval_used":              {http.StatusForbidden, "The approval was for one request"},
 	"approval_limit":             {http.StatusForbidden, "Too many approvals are asked for"},
+	"tool_changed":               {http.StatusForbidden, "The tool says something else than it did"},
 	"account_ambiguous":          {http.StatusConflict, "Several accounts, and none was chosen"},
 	"account_unknown":            {http.StatusNotFound, "No such account"},
 	"account_not_connected":      {http.StatusForbidden, "The account is not connected"},

@@ -278,7 +278,7 @@ func named(glob string, table operations.Table) error {
 }
 
 // protocol are names that requests have without a table.
-var protocol = []string{"initialize", "ping", "tools/list", "resources/list", "resources/templates/list", "prompts/list", "notifications/x", "session/stream", "session/end", "response", "tools/call x", "query x", "mutation x", "subscription x"}
+var protocol = []string{"initialize", "ping", "tools/list", "resources/list", "resources/templates/list", "prompts/list", "notifications/x", "session/stream", "session/end", "response", "sampling/createMessage", "elicitation/create", "tools/call x", "query x", "mutation x", "subscription x"}
 
 // Fits matches * against any run of characters.
 func Fits(glob, s string) bool { return fits(glob, s) }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/attache-proxy/attache/providers/operations"
 	"github.com/attache-proxy/attache/resolver/rule/condition"
 )
 
@@ -47,12 +48,18 @@ func (p *rule) holds(r *Request, does *Does) (verdict, string) {
 
 // asked is a request as conditions see it.
 func asked(r *Request, does *Does) *condition.Request {
-	q := &condition.Request{Methods: r.Methods, Path: r.Path, Query: r.Query, Effect: "unknown"}
+	q := &condition.Request{Methods: r.Methods, Path: r.Path, Query: r.Query}
 	if r.Body != nil {
 		q.Body = *r.Body
 	}
 	if does != nil {
-		q.Name, q.Effect, q.Resource = does.Name, does.Effect.String(), does.Resource
+		q.Resource = does.Resource
+		if !does.Unsure {
+			q.Name = does.Name
+		}
+		if does.Effect != operations.Unknown {
+			q.Effect = does.Effect.String()
+		}
 		if does.Args != nil {
 			q.Args = *does.Args
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/attache-proxy/attache/resolver/vault/runs"
 	"github.com/attache-proxy/attache/resolver/vault/seal"
 	"github.com/attache-proxy/attache/resolver/vault/session"
+	"github.com/attache-proxy/attache/resolver/vault/tool"
 	"github.com/attache-proxy/attache/resolver/vault/transfer"
 	"github.com/attache-proxy/attache/resolver/vault/webhook"
 )
@@ -59,6 +60,8 @@ type (
 	ApprovalFilter = approval.ApprovalFilter
 	RunFilter      = runs.RunFilter
 	Decision       = approval.Answer
+	Tool           = tool.Tool
+	ToolFilter     = tool.ToolFilter
 )
 
 const (
@@ -73,6 +76,7 @@ const (
 	KindSetting    = database.KindSetting
 	KindApproval   = database.KindApproval
 	KindRun        = database.KindRun
+	KindTool       = database.KindTool
 	KindEverything = database.KindEverything
 
 	AuditUse, AuditOpen, AuditRefusal, AuditRefresh = audit.KindUse, audit.KindOpen, audit.KindRefusal, audit.KindRefresh

@@ -9,6 +9,7 @@ import (
 	"github.com/attache-proxy/attache/resolver/vault/database"
 	"github.com/attache-proxy/attache/resolver/vault/runs"
 	"github.com/attache-proxy/attache/resolver/vault/spent"
+	"github.com/attache-proxy/attache/resolver/vault/tool"
 )
 
 const (
@@ -59,6 +60,7 @@ func (v *Vault) Sweep(ctx context.Context) error {
 			[]any{database.Micros(now.Add(-keepDeliveries))}},
 		{"DELETE FROM approvals WHERE id IN (SELECT id FROM approvals WHERE id < ? ORDER BY id LIMIT ?)", []any{approval.Old(now)}},
 		{runs.Sweep, []any{runs.Old(now)}}, {spent.Sweep, []any{database.Micros(now)}},
+		{tool.Sweep, nil},
 		// The newest stays, so that the numbers go on from it.
 		{"DELETE FROM changes WHERE seq IN (SELECT seq FROM changes WHERE at < ? AND seq < (SELECT MAX(seq) FROM changes) ORDER BY seq LIMIT ?)",
 			[]any{database.Micros(now.Add(-database.KeepChanges))}},

@@ -45,6 +45,7 @@ import (
 	"github.com/attache-proxy/attache/resolver/vault/seal"
 	"github.com/attache-proxy/attache/resolver/vault/session"
 	"github.com/attache-proxy/attache/resolver/vault/spent"
+	"github.com/attache-proxy/attache/resolver/vault/tool"
 	"github.com/attache-proxy/attache/resolver/vault/webhook"
 )
 
@@ -88,6 +89,7 @@ type Vault struct {
 	webhook.Queue
 	approval.Docket
 	runs.Book
+	tool.Shelf
 
 	db    *database.DB
 	r     *database.Reader // of db
@@ -121,7 +123,7 @@ func Open(ctx context.Context, c Config) (*Vault, error) {
 	}
 	log := audit.New(db, c.AuditSync)
 	v := &Vault{
-		Gate: access.NewGate(db, log), Desk: session.NewDesk(db, seals), Queue: webhook.NewQueue(db, seals), Docket: approval.NewDocket(db, seals), Book: runs.NewBook(db),
+		Gate: access.NewGate(db, log), Desk: session.NewDesk(db, seals), Queue: webhook.NewQueue(db, seals), Docket: approval.NewDocket(db, seals), Book: runs.NewBook(db), Shelf: tool.NewShelf(db),
 		db: db, r: db.Reader, seals: seals, audit: log, now: c.Now, spent: spent.New(db),
 		auditRetention: c.AuditRetention, usageRetention: c.UsageRetention,
 	}
@@ -250,6 +252,7 @@ type View struct {
 	webhook.Hooks
 	approval.Questions
 	runs.Known
+	tool.Tools
 
 	v *Vault
 }
@@ -257,17 +260,11 @@ type View struct {
 // As returns the vault as actor sees it in organisation org; All sees every one.
 func (v *Vault) As(actor Actor, org string) *View {
 	s := v.audit.As(actor, org)
-	return &View{s, v.Gate.As(s), v.Desk.As(s), v.Queue.As(s, webhookEvents), v.Docket.As(s), v.Book.As(s), v}
+	return &View{s, v.Gate.As(s), v.Desk.As(s), v.Queue.As(s, webhookEvents), v.Docket.As(s), v.Book.As(s), v.Shelf.As(s), v}
 }
 
 // System is the vault as this program itself sees it: all of it.
 func (v *Vault) System() *View { return v.As(Actor{Kind: "system"}, All) }
 
 // webhookEvents are all that webhooks are told of.
-var webhookEvents = func() []string {
-	all := []string{"approval.requested", "approval.decided", "proposal.filed", "proposal.decided", "tool.changed", "budget.warning", "account.created", "account.updated", "account.credentials_set", "account.deleted"}
-	for _, s := range States {
-		all = append(all, "account."+string(s))
-	}
-	return all
-}()
+var webhookEvents = webhook.Events(States)

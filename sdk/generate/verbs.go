@@ -57,6 +57,10 @@ var verbs = map[string]string{
 	"get-run":            "runs.get",
 	"end-run":            "runs.end",
 
+	"list-tools":  "tools.list",
+	"get-tool":    "tools.get",
+	"accept-tool": "tools.accept",
+
 	"list-apps":  "apps.list",
 	"create-app": "apps.create",
 	"get-app":    "apps.get",

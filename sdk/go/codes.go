@@ -120,6 +120,8 @@ const (
 	CodeTokenEndpointUnavailable Code = "TOKEN_ENDPOINT_UNAVAILABLE"
 	CodeTokenExists              Code = "TOKEN_EXISTS"
 	CodeTokenNotFound            Code = "TOKEN_NOT_FOUND"
+	CodeToolChanged              Code = "TOOL_CHANGED"
+	CodeToolNotFound             Code = "TOOL_NOT_FOUND"
 	CodeTooLarge                 Code = "TOO_LARGE"
 	CodeTooManyFailures          Code = "TOO_MANY_FAILURES"
 	CodeTooManyRequests          Code = "TOO_MANY_REQUESTS"
@@ -155,6 +157,7 @@ type Client struct {
 	Runs          RunsCalls
 	Status        StatusCalls
 	Tokens        TokensCalls
+	Tools         ToolsCalls
 	Usage         UsageCalls
 	Webhooks      WebhooksCalls
 }
@@ -176,6 +179,7 @@ func calls(c *caller) *Client {
 		Runs:          RunsCalls{c},
 		Status:        StatusCalls{c},
 		Tokens:        TokensCalls{c},
+		Tools:         ToolsCalls{c},
 		Usage:         UsageCalls{c},
 		Webhooks:      WebhooksCalls{c},
 	}

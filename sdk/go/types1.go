@@ -4,6 +4,12 @@ package attache
 
 import "time"
 
+// AcceptIn is what the document calls AcceptInBody.
+type AcceptIn struct {
+	// new_digest of what was looked at.
+	Digest string `json:"digest"`
+}
+
 // Account is what the document calls Account.
 type Account struct {
 	Connector string `json:"connector"`

@@ -88,7 +88,8 @@ type CreateTokenOut struct {
 // CreateWebhookIn is what the document calls CreateWebhookInBody.
 type CreateWebhookIn struct {
 	// account.created, .updated, .credentials_set, .deleted, .pending, .active, .expired, .revoked,
-	// .error, .suspended; approval.requested, .decided; budget.warning; account.*, approval.* or *.
+	// .error, .suspended; approval.requested, .decided; proposal.filed, .decided; tool.changed;
+	// budget.warning; account.*, approval.*, proposal.* or *.
 	Events []string `json:"events"`
 	URL    string   `json:"url"`
 	// slack: a message as Slack's incoming webhooks take it. Absent: the form of
@@ -433,13 +434,6 @@ type RunList struct {
 // TokenInfoList is what the document calls ListBodyTokenInfo.
 type TokenInfoList struct {
 	Items []TokenInfo `json:"items"`
-	// Send it as after to read on; absent on the last part.
-	Next string `json:"next,omitempty"`
-}
-
-// UsageList is what the document calls ListBodyUsage.
-type UsageList struct {
-	Items []Usage `json:"items"`
 	// Send it as after to read on; absent on the last part.
 	Next string `json:"next,omitempty"`
 }

@@ -4,6 +4,20 @@ package attache
 
 import "time"
 
+// ToolList is what the document calls ListBodyTool.
+type ToolList struct {
+	Items []Tool `json:"items"`
+	// Send it as after to read on; absent on the last part.
+	Next string `json:"next,omitempty"`
+}
+
+// UsageList is what the document calls ListBodyUsage.
+type UsageList struct {
+	Items []Usage `json:"items"`
+	// Send it as after to read on; absent on the last part.
+	Next string `json:"next,omitempty"`
+}
+
 // WebhookList is what the document calls ListBodyWebhook.
 type WebhookList struct {
 	Items []Webhook `json:"items"`
@@ -224,12 +238,14 @@ type OverviewOut struct {
 	Accounts      map[string]int64 `json:"accounts"`
 	Agents        int64            `json:"agents"`
 	AgentsByCalls []Top            `json:"agents_by_calls"`
-	// Requests that wait until somebody says yes or no.
+	// Requests and proposals that wait until somebody says yes or no.
 	Approvals int64 `json:"approvals"`
 	// Whether a credential was ever placed on a call.
 	Called bool `json:"called"`
 	// Of the last 24 hours, as what follows.
 	Calls int64 `json:"calls"`
+	// Tools of MCP servers that are stopped until somebody has looked.
+	ChangedTools int64 `json:"changed_tools"`
 	// Used most, today and yesterday.
 	Connectors []Top `json:"connectors"`
 	// 14 of them.
@@ -416,21 +432,4 @@ type PresignOut struct {
 	// A credential: shown this once.
 	URL     string            `json:"url"`
 	Headers map[string]string `json:"headers,omitempty"`
-}
-
-// Preview is what the document calls Preview.
-type Preview struct {
-	// How long the body is as it is sent; -1 where it was not read to its end.
-	Bytes int64 `json:"bytes"`
-	// Decoded; absent where it is no text.
-	Body string `json:"body,omitempty"`
-	// All that are a part of what is approved, and who sends it; values of what looks like a
-	// credential are hidden.
-	Headers []Pair `json:"headers,omitempty"`
-	// What cannot be seen of it.
-	Note string `json:"note,omitempty"`
-	// Parameters, in their order; values of what looks like a credential are hidden.
-	Query []Pair `json:"query,omitempty"`
-	// Why the agent proposes it, in its words. Nobody has checked them.
-	Said string `json:"said,omitempty"`
 }

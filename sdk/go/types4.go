@@ -4,6 +4,23 @@ package attache
 
 import "time"
 
+// Preview is what the document calls Preview.
+type Preview struct {
+	// How long the body is as it is sent; -1 where it was not read to its end.
+	Bytes int64 `json:"bytes"`
+	// Decoded; absent where it is no text.
+	Body string `json:"body,omitempty"`
+	// All that are a part of what is approved, and who sends it; values of what looks like a
+	// credential are hidden.
+	Headers []Pair `json:"headers,omitempty"`
+	// What cannot be seen of it.
+	Note string `json:"note,omitempty"`
+	// Parameters, in their order; values of what looks like a credential are hidden.
+	Query []Pair `json:"query,omitempty"`
+	// Why the agent proposes it, in its words. Nobody has checked them.
+	Said string `json:"said,omitempty"`
+}
+
 // Problem is what the document calls Problem.
 type Problem struct {
 	// Stable, for programs.
@@ -274,6 +291,34 @@ type TokenInfo struct {
 	Last4     string     `json:"last4"`
 	Name      string     `json:"name"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+}
+
+// Tool is what the document calls Tool.
+type Tool struct {
+	Account   string `json:"account"`
+	AccountID string `json:"account_id"`
+	// It is stopped: it says something else than it did.
+	Changed   bool   `json:"changed"`
+	Connector string `json:"connector"`
+	// The server says so.
+	Destructive  bool   `json:"destructive"`
+	Host         string `json:"host"`
+	ID           string `json:"id"`
+	Name         string `json:"name"`
+	Organisation string `json:"organisation"`
+	// The server says so. Nobody has checked it.
+	ReadOnly bool `json:"read_only"`
+	// What it said when it was first seen, or last accepted: its definition in JSON. The server's
+	// words.
+	Says       string     `json:"says"`
+	SeenAt     time.Time  `json:"seen_at"`
+	AcceptedAt *time.Time `json:"accepted_at,omitempty"`
+	AcceptedBy string     `json:"accepted_by,omitempty"`
+	ChangedAt  *time.Time `json:"changed_at,omitempty"`
+	// Of what it says now: accept wants it.
+	NewDigest string `json:"new_digest,omitempty"`
+	// What it says now; absent where that is the same.
+	NewSays string `json:"new_says,omitempty"`
 }
 
 // Top is what the document calls Top.

@@ -116,6 +116,8 @@ export type Code =
   | 'TOKEN_ENDPOINT_UNAVAILABLE'
   | 'TOKEN_EXISTS'
   | 'TOKEN_NOT_FOUND'
+  | 'TOOL_CHANGED'
+  | 'TOOL_NOT_FOUND'
   | 'TOO_LARGE'
   | 'TOO_MANY_FAILURES'
   | 'TOO_MANY_REQUESTS'
@@ -159,6 +161,11 @@ export interface Options {
   idempotencyKey?: string;
   /** The version that is edited: its ETag. */
   ifMatch?: string;
+}
+
+export interface AcceptIn {
+  /** new_digest of what was looked at. */
+  digest: string;
 }
 
 export interface Account {
@@ -618,7 +625,7 @@ export interface CreateTokenOut {
 }
 
 export interface CreateWebhookIn {
-  /** account.created, .updated, .credentials_set, .deleted, .pending, .active, .expired, .revoked, .error, .suspended; approval.requested, .decided; budget.warning; account.*, approval.* or *. */
+  /** account.created, .updated, .credentials_set, .deleted, .pending, .active, .expired, .revoked, .error, .suspended; approval.requested, .decided; proposal.filed, .decided; tool.changed; budget.warning; account.*, approval.*, proposal.* or *. */
   events: Array<string> | null;
   url: string;
   /** slack: a message as Slack's incoming webhooks take it. Absent: the form of standardwebhooks.com. */
@@ -936,6 +943,12 @@ export interface TokenInfoList {
   next?: string;
 }
 
+export interface ToolList {
+  items: Array<Tool> | null;
+  /** Send it as after to read on; absent on the last part. */
+  next?: string;
+}
+
 export interface UsageList {
   items: Array<Usage> | null;
   /** Send it as after to read on; absent on the last part. */
@@ -1136,12 +1149,14 @@ export interface OverviewOut {
   accounts: Record<string, number>;
   agents: number;
   agents_by_calls: Array<Top> | null;
-  /** Requests that wait until somebody says yes or no. */
+  /** Requests and proposals that wait until somebody says yes or no. */
   approvals: number;
   /** Whether a credential was ever placed on a call. */
   called: boolean;
   /** Of the last 24 hours, as what follows. */
   calls: number;
+  /** Tools of MCP servers that are stopped until somebody has looked. */
+  changed_tools: number;
   /** Used most, today and yesterday. */
   connectors: Array<Top> | null;
   /** 14 of them. */
@@ -1328,7 +1343,7 @@ export interface Preview {
 
 export interface Problem {
   /** Stable, for programs. */
-  code: "ACCOUNT_AMBIGUOUS" | "ACCOUNT_ERROR" | "ACCOUNT_EXISTS" | "ACCOUNT_EXPIRED" | "ACCOUNT_NOT_CONNECTED" | "ACCOUNT_NOT_FOUND" | "ACCOUNT_REVOKED" | "ACCOUNT_SUSPENDED" | "ACCOUNT_UNKNOWN" | "AGENT_DISABLED" | "AGENT_EXISTS" | "AGENT_NOT_FOUND" | "ALREADY_USED" | "ANSWER_UNSAFE" | "APPROVAL_DECIDED" | "APPROVAL_DENIED" | "APPROVAL_EXPIRED" | "APPROVAL_LIMIT" | "APPROVAL_NOT_FOUND" | "APPROVAL_PENDING" | "APPROVAL_USED" | "APP_EXISTS" | "APP_INACTIVE" | "APP_IN_USE" | "APP_NOT_FOUND" | "APP_REQUIRED" | "AUTHORIZATION_DENIED" | "AUTHORIZATION_EXPIRED" | "AUTHORIZATION_FAILED" | "BAD_CALLBACK" | "BAD_IDEMPOTENCY_KEY" | "BAD_REQUEST" | "BUDGET_EXCEEDED" | "BUDGET_UNAVAILABLE" | "CANNOT_PRESIGN" | "CANNOT_SIGN" | "CLIENT_REJECTED" | "CONFINEMENT_REQUIRED" | "CONNECTOR_ERROR" | "CONNECTOR_EXISTS" | "CONNECTOR_INACTIVE" | "CONNECTOR_IN_USE" | "CONNECTOR_NOT_FOUND" | "CREDENTIALS_REJECTED" | "CROSS_SITE" | "CSRF_TOKEN_MISSING" | "DELIVERY_NOT_FOUND" | "ECHO_UNSEARCHABLE" | "EXPIRED" | "GRANT_EXISTS" | "GRANT_NOT_FOUND" | "HOST_NOT_ALLOWED" | "IDEMPOTENCY_KEY_REUSED" | "IDENTITY_UNKNOWN" | "INSUFFICIENT_SCOPE" | "INTERNAL" | "INVALID_CONNECTOR" | "INVALID_CREDENTIALS" | "INVALID_INPUT" | "INVALID_PERMISSIONS" | "INVALID_STATE" | "IN_A_RUN" | "LAUNCH_KEY_WRONG" | "LINK_NOT_HERE" | "LINK_USED" | "MCP_SERVER_REFUSED" | "MCP_SERVER_UNAVAILABLE" | "METHOD_NOT_ALLOWED" | "METHOD_REFUSED" | "MISDIRECTED" | "NEEDS_LINK" | "NOTHING_TO_EXCHANGE" | "NOTHING_TO_REFRESH" | "NOT_ACCEPTABLE" | "NOT_AVAILABLE" | "NOT_FOUND" | "NOT_PERMITTED" | "NOT_TEST_MODE" | "NO_AUTHORIZATION" | "NO_CONNECTOR" | "NO_SESSION" | "OPERATION_DENIED" | "OPERATION_NOT_FOUND" | "OPERATION_UNKNOWN" | "OPTION_NOT_FOUND" | "ORGANISATION_MISMATCH" | "ORGANISATION_NOT_FOUND" | "ORIGIN_NOT_ALLOWED" | "OTHER_BROWSER" | "OTHER_IDENTITY" | "OVERVIEW_NOT_FOUND" | "PRECONDITION_FAILED" | "RATE_LIMITED" | "READ_ONLY" | "REDIRECT_URI_NOT_REGISTERED" | "REFRESH_FAILED" | "REQUEST_RUNNING" | "REQUEST_TIMEOUT" | "RUN_ENDED" | "RUN_NOT_FOUND" | "SESSION_NOT_FOUND" | "SIGN_IN" | "SIGN_IN_MISMATCH" | "SIGN_IN_NOT_ALLOWED" | "SIGN_IN_REFUSED" | "SIGN_IN_UNAVAILABLE" | "STATE_EXPIRED" | "STATE_MISMATCH" | "STATE_UNKNOWN" | "TEST_FAILED" | "TEST_MODE" | "TOKEN_ENDPOINT_UNAVAILABLE" | "TOKEN_EXISTS" | "TOKEN_NOT_FOUND" | "TOO_LARGE" | "TOO_MANY_FAILURES" | "TOO_MANY_REQUESTS" | "TOO_MANY_STARTS" | "UNAUTHORIZED" | "UNKNOWN_AGENT" | "UNKNOWN_CONNECTOR" | "UNKNOWN_HOST" | "UNSUPPORTED_MEDIA_TYPE" | "UPSTREAM_DENIED" | "UPSTREAM_TIMEOUT" | "UPSTREAM_UNREACHABLE" | "USAGE_NOT_FOUND" | "VAULT_UNAVAILABLE" | "VERSION_CONFLICT" | "WEBHOOK_NOT_FOUND";
+  code: "ACCOUNT_AMBIGUOUS" | "ACCOUNT_ERROR" | "ACCOUNT_EXISTS" | "ACCOUNT_EXPIRED" | "ACCOUNT_NOT_CONNECTED" | "ACCOUNT_NOT_FOUND" | "ACCOUNT_REVOKED" | "ACCOUNT_SUSPENDED" | "ACCOUNT_UNKNOWN" | "AGENT_DISABLED" | "AGENT_EXISTS" | "AGENT_NOT_FOUND" | "ALREADY_USED" | "ANSWER_UNSAFE" | "APPROVAL_DECIDED" | "APPROVAL_DENIED" | "APPROVAL_EXPIRED" | "APPROVAL_LIMIT" | "APPROVAL_NOT_FOUND" | "APPROVAL_PENDING" | "APPROVAL_USED" | "APP_EXISTS" | "APP_INACTIVE" | "APP_IN_USE" | "APP_NOT_FOUND" | "APP_REQUIRED" | "AUTHORIZATION_DENIED" | "AUTHORIZATION_EXPIRED" | "AUTHORIZATION_FAILED" | "BAD_CALLBACK" | "BAD_IDEMPOTENCY_KEY" | "BAD_REQUEST" | "BUDGET_EXCEEDED" | "BUDGET_UNAVAILABLE" | "CANNOT_PRESIGN" | "CANNOT_SIGN" | "CLIENT_REJECTED" | "CONFINEMENT_REQUIRED" | "CONNECTOR_ERROR" | "CONNECTOR_EXISTS" | "CONNECTOR_INACTIVE" | "CONNECTOR_IN_USE" | "CONNECTOR_NOT_FOUND" | "CREDENTIALS_REJECTED" | "CROSS_SITE" | "CSRF_TOKEN_MISSING" | "DELIVERY_NOT_FOUND" | "ECHO_UNSEARCHABLE" | "EXPIRED" | "GRANT_EXISTS" | "GRANT_NOT_FOUND" | "HOST_NOT_ALLOWED" | "IDEMPOTENCY_KEY_REUSED" | "IDENTITY_UNKNOWN" | "INSUFFICIENT_SCOPE" | "INTERNAL" | "INVALID_CONNECTOR" | "INVALID_CREDENTIALS" | "INVALID_INPUT" | "INVALID_PERMISSIONS" | "INVALID_STATE" | "IN_A_RUN" | "LAUNCH_KEY_WRONG" | "LINK_NOT_HERE" | "LINK_USED" | "MCP_SERVER_REFUSED" | "MCP_SERVER_UNAVAILABLE" | "METHOD_NOT_ALLOWED" | "METHOD_REFUSED" | "MISDIRECTED" | "NEEDS_LINK" | "NOTHING_TO_EXCHANGE" | "NOTHING_TO_REFRESH" | "NOT_ACCEPTABLE" | "NOT_AVAILABLE" | "NOT_FOUND" | "NOT_PERMITTED" | "NOT_TEST_MODE" | "NO_AUTHORIZATION" | "NO_CONNECTOR" | "NO_SESSION" | "OPERATION_DENIED" | "OPERATION_NOT_FOUND" | "OPERATION_UNKNOWN" | "OPTION_NOT_FOUND" | "ORGANISATION_MISMATCH" | "ORGANISATION_NOT_FOUND" | "ORIGIN_NOT_ALLOWED" | "OTHER_BROWSER" | "OTHER_IDENTITY" | "OVERVIEW_NOT_FOUND" | "PRECONDITION_FAILED" | "RATE_LIMITED" | "READ_ONLY" | "REDIRECT_URI_NOT_REGISTERED" | "REFRESH_FAILED" | "REQUEST_RUNNING" | "REQUEST_TIMEOUT" | "RUN_ENDED" | "RUN_NOT_FOUND" | "SESSION_NOT_FOUND" | "SIGN_IN" | "SIGN_IN_MISMATCH" | "SIGN_IN_NOT_ALLOWED" | "SIGN_IN_REFUSED" | "SIGN_IN_UNAVAILABLE" | "STATE_EXPIRED" | "STATE_MISMATCH" | "STATE_UNKNOWN" | "TEST_FAILED" | "TEST_MODE" | "TOKEN_ENDPOINT_UNAVAILABLE" | "TOKEN_EXISTS" | "TOKEN_NOT_FOUND" | "TOOL_CHANGED" | "TOOL_NOT_FOUND" | "TOO_LARGE" | "TOO_MANY_FAILURES" | "TOO_MANY_REQUESTS" | "TOO_MANY_STARTS" | "UNAUTHORIZED" | "UNKNOWN_AGENT" | "UNKNOWN_CONNECTOR" | "UNKNOWN_HOST" | "UNSUPPORTED_MEDIA_TYPE" | "UPSTREAM_DENIED" | "UPSTREAM_TIMEOUT" | "UPSTREAM_UNREACHABLE" | "USAGE_NOT_FOUND" | "VAULT_UNAVAILABLE" | "VERSION_CONFLICT" | "WEBHOOK_NOT_FOUND";
   /** What happened, for people. */
   detail: string;
   /** The HTTP status. */
@@ -1570,6 +1585,32 @@ export interface TokenInfo {
   last4: string;
   name: string;
   expires_at?: string;
+}
+
+export interface Tool {
+  account: string;
+  account_id: string;
+  /** It is stopped: it says something else than it did. */
+  changed: boolean;
+  connector: string;
+  /** The server says so. */
+  destructive: boolean;
+  host: string;
+  id: string;
+  name: string;
+  organisation: string;
+  /** The server says so. Nobody has checked it. */
+  read_only: boolean;
+  /** What it said when it was first seen, or last accepted: its definition in JSON. The server's words. */
+  says: string;
+  seen_at: string;
+  accepted_at?: string;
+  accepted_by?: string;
+  changed_at?: string;
+  /** Of what it says now: accept wants it. */
+  new_digest?: string;
+  /** What it says now; absent where that is the same. */
+  new_says?: string;
 }
 
 export interface Top {
@@ -1875,6 +1916,15 @@ export interface TokensCalls {
   list(query?: { after?: string; limit?: number }, options?: Options): Promise<AdminTokenList>;
 }
 
+export interface ToolsCalls {
+  /** Let a tool that has changed go on. */
+  accept(id: string, body: AcceptIn, options?: Options): Promise<Tool>;
+  /** Read a tool, with what it says. */
+  get(id: string, options?: Options): Promise<Tool>;
+  /** List tools of MCP servers, the newest first. */
+  list(query?: { after?: string; limit?: number; changed?: boolean; account_id?: string; connector?: string; organisation?: string }, options?: Options): Promise<ToolList>;
+}
+
 export interface UsageCalls {
   /** What accounts, agents or connectors were used for, by day. */
   get(query?: { kind?: "account" | "agent" | "connector"; ids?: Array<string> | null; days?: number }, options?: Options): Promise<UsageList>;
@@ -1916,6 +1966,7 @@ export class Attache {
   readonly runs: RunsCalls;
   readonly status: StatusCalls;
   readonly tokens: TokensCalls;
+  readonly tools: ToolsCalls;
   readonly usage: UsageCalls;
   readonly webhooks: WebhooksCalls;
 }

@@ -161,6 +161,14 @@ class Tokens {
   list(query, options) { return this.#caller.call('GET', `/api/v1/tokens`, query, undefined, options); }
 }
 
+class Tools {
+  #caller;
+  constructor(caller) { this.#caller = caller; }
+  accept(id, body, options) { return this.#caller.call('POST', `/api/v1/tools/${segment(id)}/accept`, undefined, body, options); }
+  get(id, options) { return this.#caller.call('GET', `/api/v1/tools/${segment(id)}`, undefined, undefined, options); }
+  list(query, options) { return this.#caller.call('GET', `/api/v1/tools`, query, undefined, options); }
+}
+
 class Usage {
   #caller;
   constructor(caller) { this.#caller = caller; }
@@ -198,6 +206,7 @@ export class Attache {
     this.runs = new Runs(caller);
     this.status = new Status(caller);
     this.tokens = new Tokens(caller);
+    this.tools = new Tools(caller);
     this.usage = new Usage(caller);
     this.webhooks = new Webhooks(caller);
   }

@@ -58,7 +58,8 @@ type overviewOut struct {
 		Accounts        map[string]int64 `json:"accounts" doc:"By state."`
 		Agents          int64            `json:"agents"`
 		Grants          int64            `json:"grants"`
-		Approvals       int              `json:"approvals" doc:"Requests that wait until somebody says yes or no."`
+		Approvals       int              `json:"approvals" doc:"Requests and proposals that wait until somebody says yes or no."`
+		ChangedTools    int              `json:"changed_tools" doc:"Tools of MCP servers that are stopped until somebody has looked."`
 		Called          bool             `json:"called" doc:"Whether a credential was ever placed on a call."`
 		Calls           int64            `json:"calls" doc:"Of the last 24 hours, as what follows."`
 		Errors          int64            `json:"errors"`
@@ -91,6 +92,9 @@ func (o overview) overview(ctx context.Context, c *signin.Caller, _ *struct{}) (
 		return nil, err
 	}
 	b.Accounts, b.Agents, b.Grants, b.Called = counts.Accounts, counts.Agents, counts.Grants, counts.Called
+	if b.ChangedTools, err = c.ChangedTools(ctx); err != nil {
+		return nil, err
+	}
 	if b.Approvals, err = c.OpenApprovals(ctx); err != nil {
 		return nil, err
 	}

@@ -63,7 +63,7 @@ func listWebhooks(ctx context.Context, c *signin.Caller, in *rest.PageQuery) (*r
 type createWebhookIn struct {
 	Body struct {
 		URL          string   `json:"url" format:"uri" maxLength:"2048"`
-		Events       []string `json:"events" minItems:"1" maxItems:"50" doc:"account.created, .updated, .credentials_set, .deleted, .pending, .active, .expired, .revoked, .error, .suspended; approval.requested, .decided; budget.warning; account.*, approval.* or *."`
+		Events       []string `json:"events" minItems:"1" maxItems:"50" doc:"account.created, .updated, .credentials_set, .deleted, .pending, .active, .expired, .revoked, .error, .suspended; approval.requested, .decided; proposal.filed, .decided; tool.changed; budget.warning; account.*, approval.*, proposal.* or *."`
 		Organisation string   `json:"organisation,omitempty" doc:"Default: the token's own; * is every one."`
 		Format       string   `json:"format,omitempty" enum:"slack" doc:"slack: a message as Slack's incoming webhooks take it. Absent: the form of standardwebhooks.com."`
 	}

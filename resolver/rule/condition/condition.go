@@ -11,8 +11,10 @@ package condition
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
+	"github.com/attache-proxy/attache/providers"
 	"github.com/attache-proxy/attache/providers/expr"
 )
 
@@ -92,6 +94,7 @@ func (c *Condition) NeedsBody() bool {
 
 // Request is what a condition is asked of.
 type Request struct {
+	// Name, Effect and Resource are empty where they are not known.
 	Name, Effect, Resource string
 	// Methods are the one on the wire and those that override it; Path is escaped.
 	Methods []string
@@ -121,18 +124,22 @@ func (c *Condition) Holds(r *Request) (bool, error) {
 	return c.cel.Holds(func(name string) (any, error) {
 		switch name {
 		case "operation.name":
-			return r.Name, nil
+			return known("operation", r.Name)
 		case "operation.effect":
-			return r.Effect, nil
+			return known("effect", r.Effect)
 		case "operation.resource":
-			return r.Resource, nil
+			return known("resource", r.Resource)
 		case "operation.method":
-			if len(r.Methods) != 1 {
-				return nil, errors.New("its method is overridden")
+			if len(r.Methods) != 1 || r.Methods[0] != strings.ToUpper(r.Methods[0]) {
+				return nil, errors.New("its method can be read in different ways")
 			}
 			return r.Methods[0], nil
 		case "operation.path":
-			return r.Path, nil
+			path, err := providers.NormalPath(r.Path)
+			if err != nil || strings.Contains(strings.ToLower(r.Path), "%2f") {
+				return nil, errors.New("its path can be read in different ways")
+			}
+			return path, nil
 		case "query":
 			return c.form("query", "its query", r.Query)
 		case "args":
@@ -142,4 +149,12 @@ func (c *Condition) Holds(r *Request) (bool, error) {
 		}
 		return nil, fmt.Errorf("%s is not known", name)
 	})
+}
+
+// known is a text, and an error where there is none: it could be any.
+func known(what, text string) (any, error) {
+	if text == "" {
+		return nil, fmt.Errorf("its %s is not known", what)
+	}
+	return text, nil
 }

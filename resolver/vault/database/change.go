@@ -18,6 +18,7 @@ const (
 	KindSetting   Kind = "setting"
 	KindApproval  Kind = "approval"
 	KindRun       Kind = "run" // it ended
+	KindTool      Kind = "tool"
 	// KindEverything means that changes were missed: forget all that is cached.
 	KindEverything Kind = "everything"
 )

@@ -88,6 +88,7 @@ type payload struct {
 		Account  *Account  `json:"account,omitempty"`
 		Approval *Approval `json:"approval,omitempty"`
 		Budget   *Budget   `json:"budget,omitempty"`
+		Tool     *Tool     `json:"tool,omitempty"`
 	} `json:"data"`
 }
 

@@ -428,6 +428,23 @@ class _Tokens:
         return self._caller.call("GET", "/api/v1/tokens", {"after": after, "limit": limit}, None, idempotency_key, if_match)
 
 
+class _Tools:
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def accept(self, id: str, body: types.AcceptIn, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.Tool:
+        """Let a tool that has changed go on."""
+        return self._caller.call("POST", f"/api/v1/tools/{segment(id)}/accept", None, body, idempotency_key, if_match)
+
+    def get(self, id: str, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.Tool:
+        """Read a tool, with what it says."""
+        return self._caller.call("GET", f"/api/v1/tools/{segment(id)}", None, None, idempotency_key, if_match)
+
+    def list(self, *, after: Optional[str] = None, limit: Optional[int] = None, changed: Optional[bool] = None, account_id: Optional[str] = None, connector: Optional[str] = None, organisation: Optional[str] = None, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.ToolList:
+        """List tools of MCP servers, the newest first."""
+        return self._caller.call("GET", "/api/v1/tools", {"after": after, "limit": limit, "changed": changed, "account_id": account_id, "connector": connector, "organisation": organisation}, None, idempotency_key, if_match)
+
+
 class _Usage:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
@@ -492,6 +509,7 @@ class Attache:
         self.runs = _Runs(caller)
         self.status = _Status(caller)
         self.tokens = _Tokens(caller)
+        self.tools = _Tools(caller)
         self.usage = _Usage(caller)
         self.webhooks = _Webhooks(caller)
 
@@ -903,6 +921,23 @@ class _AsyncTokens:
         return await self._caller.call("GET", "/api/v1/tokens", {"after": after, "limit": limit}, None, idempotency_key, if_match)
 
 
+class _AsyncTools:
+    def __init__(self, caller: AsyncCaller) -> None:
+        self._caller = caller
+
+    async def accept(self, id: str, body: types.AcceptIn, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.Tool:
+        """Let a tool that has changed go on."""
+        return await self._caller.call("POST", f"/api/v1/tools/{segment(id)}/accept", None, body, idempotency_key, if_match)
+
+    async def get(self, id: str, *, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.Tool:
+        """Read a tool, with what it says."""
+        return await self._caller.call("GET", f"/api/v1/tools/{segment(id)}", None, None, idempotency_key, if_match)
+
+    async def list(self, *, after: Optional[str] = None, limit: Optional[int] = None, changed: Optional[bool] = None, account_id: Optional[str] = None, connector: Optional[str] = None, organisation: Optional[str] = None, idempotency_key: Optional[str] = None, if_match: Optional[str] = None) -> types.ToolList:
+        """List tools of MCP servers, the newest first."""
+        return await self._caller.call("GET", "/api/v1/tools", {"after": after, "limit": limit, "changed": changed, "account_id": account_id, "connector": connector, "organisation": organisation}, None, idempotency_key, if_match)
+
+
 class _AsyncUsage:
     def __init__(self, caller: AsyncCaller) -> None:
         self._caller = caller
@@ -967,5 +1002,6 @@ class AsyncAttache:
         self.runs = _AsyncRuns(caller)
         self.status = _AsyncStatus(caller)
         self.tokens = _AsyncTokens(caller)
+        self.tools = _AsyncTools(caller)
         self.usage = _AsyncUsage(caller)
         self.webhooks = _AsyncWebhooks(caller)

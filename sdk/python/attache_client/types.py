@@ -120,6 +120,8 @@ Code = Literal[
     "TOKEN_ENDPOINT_UNAVAILABLE",
     "TOKEN_EXISTS",
     "TOKEN_NOT_FOUND",
+    "TOOL_CHANGED",
+    "TOOL_NOT_FOUND",
     "TOO_LARGE",
     "TOO_MANY_FAILURES",
     "TOO_MANY_REQUESTS",
@@ -139,6 +141,12 @@ Code = Literal[
     "UNREACHABLE",
     "UNEXPECTED",
 ]
+
+_AcceptIn = TypedDict("_AcceptIn", {"digest": str})
+
+
+class AcceptIn(_AcceptIn, total=False):
+    pass
 
 _Account = TypedDict("_Account", {"connector": str, "expires_at": Optional[str], "id": str, "last_error": "LastError", "last_used_at": Optional[str], "metadata": Dict[str, Any], "name": str, "organisation": str, "scopes": List[str], "settings": "Settings", "state": Literal["pending", "active", "expired", "revoked", "error", "suspended"], "status": Literal["pending", "active", "expired", "revoked", "error", "suspended"], "test_mode": bool})
 
@@ -656,6 +664,12 @@ _TokenInfoList = TypedDict("_TokenInfoList", {"items": "Optional[List[TokenInfo]
 class TokenInfoList(_TokenInfoList, total=False):
     next: str
 
+_ToolList = TypedDict("_ToolList", {"items": "Optional[List[Tool]]"})
+
+
+class ToolList(_ToolList, total=False):
+    next: str
+
 _UsageList = TypedDict("_UsageList", {"items": "Optional[List[Usage]]"})
 
 
@@ -789,7 +803,7 @@ _Organisation = TypedDict("_Organisation", {"accounts": int, "agents": int, "cal
 class Organisation(_Organisation, total=False):
     pass
 
-_OverviewOut = TypedDict("_OverviewOut", {"accounts": Dict[str, int], "agents": int, "agents_by_calls": "Optional[List[Top]]", "approvals": int, "called": bool, "calls": int, "connectors": "Optional[List[Top]]", "days": "Optional[List[Slot]]", "ending": "Optional[List[Account]]", "errors": int, "grants": int, "hours": "Optional[List[Slot]]", "needs": "Optional[List[Account]]", "refresh_failures": int, "refreshes": int, "refusals": int, "refused": "Optional[List[Event]]"})
+_OverviewOut = TypedDict("_OverviewOut", {"accounts": Dict[str, int], "agents": int, "agents_by_calls": "Optional[List[Top]]", "approvals": int, "called": bool, "calls": int, "changed_tools": int, "connectors": "Optional[List[Top]]", "days": "Optional[List[Slot]]", "ending": "Optional[List[Account]]", "errors": int, "grants": int, "hours": "Optional[List[Slot]]", "needs": "Optional[List[Account]]", "refresh_failures": int, "refreshes": int, "refusals": int, "refused": "Optional[List[Event]]"})
 
 
 class OverviewOut(_OverviewOut, total=False):
@@ -925,7 +939,7 @@ class Preview(_Preview, total=False):
     query: Optional[List["Pair"]]
     said: str
 
-_Problem = TypedDict("_Problem", {"code": Literal["ACCOUNT_AMBIGUOUS", "ACCOUNT_ERROR", "ACCOUNT_EXISTS", "ACCOUNT_EXPIRED", "ACCOUNT_NOT_CONNECTED", "ACCOUNT_NOT_FOUND", "ACCOUNT_REVOKED", "ACCOUNT_SUSPENDED", "ACCOUNT_UNKNOWN", "AGENT_DISABLED", "AGENT_EXISTS", "AGENT_NOT_FOUND", "ALREADY_USED", "ANSWER_UNSAFE", "APPROVAL_DECIDED", "APPROVAL_DENIED", "APPROVAL_EXPIRED", "APPROVAL_LIMIT", "APPROVAL_NOT_FOUND", "APPROVAL_PENDING", "APPROVAL_USED", "APP_EXISTS", "APP_INACTIVE", "APP_IN_USE", "APP_NOT_FOUND", "APP_REQUIRED", "AUTHORIZATION_DENIED", "AUTHORIZATION_EXPIRED", "AUTHORIZATION_FAILED", "BAD_CALLBACK", "BAD_IDEMPOTENCY_KEY", "BAD_REQUEST", "BUDGET_EXCEEDED", "BUDGET_UNAVAILABLE", "CANNOT_PRESIGN", "CANNOT_SIGN", "CLIENT_REJECTED", "CONFINEMENT_REQUIRED", "CONNECTOR_ERROR", "CONNECTOR_EXISTS", "CONNECTOR_INACTIVE", "CONNECTOR_IN_USE", "CONNECTOR_NOT_FOUND", "CREDENTIALS_REJECTED", "CROSS_SITE", "CSRF_TOKEN_MISSING", "DELIVERY_NOT_FOUND", "ECHO_UNSEARCHABLE", "EXPIRED", "GRANT_EXISTS", "GRANT_NOT_FOUND", "HOST_NOT_ALLOWED", "IDEMPOTENCY_KEY_REUSED", "IDENTITY_UNKNOWN", "INSUFFICIENT_SCOPE", "INTERNAL", "INVALID_CONNECTOR", "INVALID_CREDENTIALS", "INVALID_INPUT", "INVALID_PERMISSIONS", "INVALID_STATE", "IN_A_RUN", "LAUNCH_KEY_WRONG", "LINK_NOT_HERE", "LINK_USED", "MCP_SERVER_REFUSED", "MCP_SERVER_UNAVAILABLE", "METHOD_NOT_ALLOWED", "METHOD_REFUSED", "MISDIRECTED", "NEEDS_LINK", "NOTHING_TO_EXCHANGE", "NOTHING_TO_REFRESH", "NOT_ACCEPTABLE", "NOT_AVAILABLE", "NOT_FOUND", "NOT_PERMITTED", "NOT_TEST_MODE", "NO_AUTHORIZATION", "NO_CONNECTOR", "NO_SESSION", "OPERATION_DENIED", "OPERATION_NOT_FOUND", "OPERATION_UNKNOWN", "OPTION_NOT_FOUND", "ORGANISATION_MISMATCH", "ORGANISATION_NOT_FOUND", "ORIGIN_NOT_ALLOWED", "OTHER_BROWSER", "OTHER_IDENTITY", "OVERVIEW_NOT_FOUND", "PRECONDITION_FAILED", "RATE_LIMITED", "READ_ONLY", "REDIRECT_URI_NOT_REGISTERED", "REFRESH_FAILED", "REQUEST_RUNNING", "REQUEST_TIMEOUT", "RUN_ENDED", "RUN_NOT_FOUND", "SESSION_NOT_FOUND", "SIGN_IN", "SIGN_IN_MISMATCH", "SIGN_IN_NOT_ALLOWED", "SIGN_IN_REFUSED", "SIGN_IN_UNAVAILABLE", "STATE_EXPIRED", "STATE_MISMATCH", "STATE_UNKNOWN", "TEST_FAILED", "TEST_MODE", "TOKEN_ENDPOINT_UNAVAILABLE", "TOKEN_EXISTS", "TOKEN_NOT_FOUND", "TOO_LARGE", "TOO_MANY_FAILURES", "TOO_MANY_REQUESTS", "TOO_MANY_STARTS", "UNAUTHORIZED", "UNKNOWN_AGENT", "UNKNOWN_CONNECTOR", "UNKNOWN_HOST", "UNSUPPORTED_MEDIA_TYPE", "UPSTREAM_DENIED", "UPSTREAM_TIMEOUT", "UPSTREAM_UNREACHABLE", "USAGE_NOT_FOUND", "VAULT_UNAVAILABLE", "VERSION_CONFLICT", "WEBHOOK_NOT_FOUND"], "detail": str, "status": int, "title": str, "type": str})
+_Problem = TypedDict("_Problem", {"code": Literal["ACCOUNT_AMBIGUOUS", "ACCOUNT_ERROR", "ACCOUNT_EXISTS", "ACCOUNT_EXPIRED", "ACCOUNT_NOT_CONNECTED", "ACCOUNT_NOT_FOUND", "ACCOUNT_REVOKED", "ACCOUNT_SUSPENDED", "ACCOUNT_UNKNOWN", "AGENT_DISABLED", "AGENT_EXISTS", "AGENT_NOT_FOUND", "ALREADY_USED", "ANSWER_UNSAFE", "APPROVAL_DECIDED", "APPROVAL_DENIED", "APPROVAL_EXPIRED", "APPROVAL_LIMIT", "APPROVAL_NOT_FOUND", "APPROVAL_PENDING", "APPROVAL_USED", "APP_EXISTS", "APP_INACTIVE", "APP_IN_USE", "APP_NOT_FOUND", "APP_REQUIRED", "AUTHORIZATION_DENIED", "AUTHORIZATION_EXPIRED", "AUTHORIZATION_FAILED", "BAD_CALLBACK", "BAD_IDEMPOTENCY_KEY", "BAD_REQUEST", "BUDGET_EXCEEDED", "BUDGET_UNAVAILABLE", "CANNOT_PRESIGN", "CANNOT_SIGN", "CLIENT_REJECTED", "CONFINEMENT_REQUIRED", "CONNECTOR_ERROR", "CONNECTOR_EXISTS", "CONNECTOR_INACTIVE", "CONNECTOR_IN_USE", "CONNECTOR_NOT_FOUND", "CREDENTIALS_REJECTED", "CROSS_SITE", "CSRF_TOKEN_MISSING", "DELIVERY_NOT_FOUND", "ECHO_UNSEARCHABLE", "EXPIRED", "GRANT_EXISTS", "GRANT_NOT_FOUND", "HOST_NOT_ALLOWED", "IDEMPOTENCY_KEY_REUSED", "IDENTITY_UNKNOWN", "INSUFFICIENT_SCOPE", "INTERNAL", "INVALID_CONNECTOR", "INVALID_CREDENTIALS", "INVALID_INPUT", "INVALID_PERMISSIONS", "INVALID_STATE", "IN_A_RUN", "LAUNCH_KEY_WRONG", "LINK_NOT_HERE", "LINK_USED", "MCP_SERVER_REFUSED", "MCP_SERVER_UNAVAILABLE", "METHOD_NOT_ALLOWED", "METHOD_REFUSED", "MISDIRECTED", "NEEDS_LINK", "NOTHING_TO_EXCHANGE", "NOTHING_TO_REFRESH", "NOT_ACCEPTABLE", "NOT_AVAILABLE", "NOT_FOUND", "NOT_PERMITTED", "NOT_TEST_MODE", "NO_AUTHORIZATION", "NO_CONNECTOR", "NO_SESSION", "OPERATION_DENIED", "OPERATION_NOT_FOUND", "OPERATION_UNKNOWN", "OPTION_NOT_FOUND", "ORGANISATION_MISMATCH", "ORGANISATION_NOT_FOUND", "ORIGIN_NOT_ALLOWED", "OTHER_BROWSER", "OTHER_IDENTITY", "OVERVIEW_NOT_FOUND", "PRECONDITION_FAILED", "RATE_LIMITED", "READ_ONLY", "REDIRECT_URI_NOT_REGISTERED", "REFRESH_FAILED", "REQUEST_RUNNING", "REQUEST_TIMEOUT", "RUN_ENDED", "RUN_NOT_FOUND", "SESSION_NOT_FOUND", "SIGN_IN", "SIGN_IN_MISMATCH", "SIGN_IN_NOT_ALLOWED", "SIGN_IN_REFUSED", "SIGN_IN_UNAVAILABLE", "STATE_EXPIRED", "STATE_MISMATCH", "STATE_UNKNOWN", "TEST_FAILED", "TEST_MODE", "TOKEN_ENDPOINT_UNAVAILABLE", "TOKEN_EXISTS", "TOKEN_NOT_FOUND", "TOOL_CHANGED", "TOOL_NOT_FOUND", "TOO_LARGE", "TOO_MANY_FAILURES", "TOO_MANY_REQUESTS", "TOO_MANY_STARTS", "UNAUTHORIZED", "UNKNOWN_AGENT", "UNKNOWN_CONNECTOR", "UNKNOWN_HOST", "UNSUPPORTED_MEDIA_TYPE", "UPSTREAM_DENIED", "UPSTREAM_TIMEOUT", "UPSTREAM_UNREACHABLE", "USAGE_NOT_FOUND", "VAULT_UNAVAILABLE", "VERSION_CONFLICT", "WEBHOOK_NOT_FOUND"], "detail": str, "status": int, "title": str, "type": str})
 
 
 class Problem(_Problem, total=False):
@@ -1085,6 +1099,16 @@ _TokenInfo = TypedDict("_TokenInfo", {"created_at": str, "id": str, "last4": str
 
 class TokenInfo(_TokenInfo, total=False):
     expires_at: str
+
+_Tool = TypedDict("_Tool", {"account": str, "account_id": str, "changed": bool, "connector": str, "destructive": bool, "host": str, "id": str, "name": str, "organisation": str, "read_only": bool, "says": str, "seen_at": str})
+
+
+class Tool(_Tool, total=False):
+    accepted_at: str
+    accepted_by: str
+    changed_at: str
+    new_digest: str
+    new_says: str
 
 _Top = TypedDict("_Top", {"calls": int, "errors": int, "id": str})
 

@@ -53,6 +53,7 @@ export type Approval = {
   requested_at: string; expires_at: string; scope?: string; decided_by?: string; decided_at?: string; reason?: string; used_at?: string;
   preview?: { query?: Pair[]; headers?: Pair[]; body?: string; bytes: number; note?: string; said?: string };
 };
+export type Tool = { id: string; connector: string; account: string; host: string; name: string; changed: boolean; says: string; new_says?: string; new_digest?: string };
 export type App = {
   id: string; organisation: string; connector: string; mode: string; name: string; client_id?: string; redirect_uri?: string; hosts: string[]; active: boolean;
   secrets?: { field: string; last4?: string }[]; created_at: string; version: number;

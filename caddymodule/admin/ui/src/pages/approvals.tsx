@@ -4,7 +4,7 @@ import { useList, useLoad } from '../load';
 import { href } from '../router';
 import { Table, type Column } from '../table';
 import { Button, Empty, Facts, Field, Link, Logo, mayEdit, Mono, notice, Page, Section, Show, State, sure, Time } from '../ui';
-import type { Approval, List } from '../types';
+import type { Approval, List, Tool } from '../types';
 import { bytes } from '../words';
 
 // does says what a request does, in a line.
@@ -22,6 +22,7 @@ function useAsked(reload: () => unknown) {
 export function Approvals() {
   const open = useLoad<List<Approval>>('approvals', (s) => get('/approvals?state=pending&limit=100', s), 3000);
   const all = useList<Approval>('/approvals', 100);
+  const stopped = useLoad<List<Tool>>('changed tools', (s) => get('/tools?changed=true&limit=100', s), 10_000);
   const again = () => { open.reload(); all.reload(); };
   useAsked(open.reload);
   const columns: Column<Approval>[] = [
@@ -39,8 +40,25 @@ export function Approvals() {
           ? <ul class="approvals" aria-label="Waiting for somebody">{l.items.map((a) => <li key={a.id}><Card a={a} again={again} /></li>)}</ul>
           : <Empty title="Nothing waits." />)}</Show>
       </Section>
+      {stopped.data?.items.length ? <Section title="Tools that have changed" lead="What an MCP server says of them is not what it said when they were last looked at. They are stopped.">
+        <ul class="approvals" aria-label="Tools that have changed">{stopped.data.items.map((t) => <li key={t.id}><Stopped t={t} again={stopped.reload} /></li>)}</ul>
+      </Section> : null}
       <Table rows={{ ...all, items: all.items.filter((a) => a.state !== 'pending') }} columns={columns} id={(a) => a.id} caption="Decided" empty={<Empty title="Nothing was decided yet." />} />
     </Page>
+  );
+}
+
+// Stopped is a tool that says something else than it did; all of it is the server's words.
+function Stopped({ t, again }: { t: Tool; again: () => void }) {
+  const accept = async () => { await call('POST', `/tools/${enc(t.id)}/accept`, { digest: t.new_digest }); notice('The tool goes on.'); again(); };
+  return (
+    <article class="approval" aria-label={`${t.name} of ${t.connector}`}>
+      <div class="cardhead"><Logo id={t.connector} /><h3 class="grow" dir="auto">{t.name}</h3><span class="tag">changed</span></div>
+      <p class="soft" dir="auto">{t.connector}: {t.account} at <Mono>{t.host}</Mono></p>
+      <pre class="code" tabIndex={0} dir="auto" aria-label="What it said">{t.says}</pre>
+      <pre class="code" tabIndex={0} dir="auto" aria-label="What it says now">{t.new_says}</pre>
+      {mayEdit() ? <div class="actions"><Button kind="main" label={`Accept what ${t.name} says now`} onClick={accept}>Accept what it says now</Button></div> : <p class="soft">Operators answer.</p>}
+    </article>
   );
 }
 
