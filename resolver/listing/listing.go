@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/attache-proxy/attache/resolver/outcome"
 )
 
@@ -134,12 +136,15 @@ func (g *Guard) message(text []byte, answersList bool) ([]byte, verdict) {
 	if !mayMatter(text) {
 		return nil, same
 	}
+	if !jsontext.Value(text).IsValid() {
+		return nil, dropped // a client that takes NaN, or the first of two members of a name, reads something else in it
+	}
 	if trimmed := bytes.TrimLeft(text, " \t\r\n"); len(trimmed) > 0 && trimmed[0] == '[' {
 		return g.batch(text, answersList)
 	}
 	var members map[string]json.RawMessage
 	if json.Unmarshal(text, &members) != nil {
-		return nil, same // no client takes it for a message
+		return nil, same // a number or a text: no client takes it for a message
 	}
 	switch twice := unclear(members, "method", "result", "id"); {
 	case twice:
@@ -264,7 +269,7 @@ func mayMatter(text []byte) bool {
 func (g *Guard) batch(text []byte, answersList bool) ([]byte, verdict) {
 	var all, kept []json.RawMessage
 	if json.Unmarshal(text, &all) != nil {
-		return nil, same
+		return nil, dropped
 	}
 	was := same
 	for _, one := range all {
@@ -330,14 +335,19 @@ func (w *whole) Read(p []byte) (int, error) {
 }
 
 func (w *whole) read(text []byte) []byte {
-	switch out, v := w.guard.message(text, w.lists); v {
-	case changed:
+	switch out, v := w.guard.message(text, w.lists); {
+	case v == changed:
 		return out
-	case dropped:
+	case v == dropped && !jsontext.Value(text).IsValid():
+		return unreadable
+	case v == dropped:
 		return refused(nil, "something that may not be asked")
 	}
 	return text
 }
+
+// unreadable is what a client gets instead of an answer that is no JSON.
+var unreadable = []byte(`{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"the server's answer is no JSON that all clients read alike (RFC 8259, RFC 7493)"}}`)
 
 type failing struct{ err error }
 
