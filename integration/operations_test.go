@@ -23,7 +23,7 @@ type working struct {
 }
 
 // block are the rules of its grant.
-var block = []string{"deny effect:delete effect:admin effect:money", "ask pulls/merge", "allow read", "allow issues/create issues/create-comment", "allow repos/* on acme/*"}
+var block = []string{"deny effect:delete effect:admin effect:money", "ask pulls/merge wait 5m", "allow read", "allow issues/create issues/create-comment", "allow repos/* on acme/*"}
 
 const hubToken = "ghp_0123456789abcdefghijklmnopqrstuvwx"
 
@@ -88,7 +88,7 @@ func (w *working) doorsOfHub(path string) map[string][]string {
 // code is how a request of curl ended: ok, or the code of our refusal.
 func (w *working) code(args ...string) string {
 	w.t.Helper()
-	r := client{}.run(w.t, "curl", append([]string{"-sS", "-D-", "-o", "/dev/null", "--suppress-connect-headers", "-m", "120"}, args...)...)
+	r := client{Limit: patience}.run(w.t, "curl", append([]string{"-sS", "-D-", "-o", "/dev/null", "--suppress-connect-headers"}, args...)...)
 	if m := regexp.MustCompile(`(?im)^attache-error: (\S+)`).FindStringSubmatch(r.Stdout); m != nil {
 		return m[1]
 	}
@@ -254,7 +254,11 @@ func (w *working) gh(t *testing.T) {
 	w.nothingGone(t)
 }
 
-const merges = 6
+const (
+	merges = 6
+	// patience is how long a client may take that waits for a person.
+	patience = 6 * time.Minute
+)
 
 // held are merges that wait until a person clicks.
 func (w *working) held(t *testing.T) {
@@ -277,17 +281,17 @@ func (w *working) held(t *testing.T) {
 	}
 	script := nodeScript(t, "octokit.mjs")
 	merging("octokit", func() string {
-		r := client{Env: []string{"BASE_URL=" + w.URL + "/github"}, Stdin: `[["pulls.merge",{"owner":"acme","repo":"site","pull_number":5}]]`, Limit: 3 * time.Minute}.run(t, node, script)
+		r := client{Env: []string{"BASE_URL=" + w.URL + "/github"}, Stdin: `[["pulls.merge",{"owner":"acme","repo":"site","pull_number":5}]]`, Limit: patience}.run(t, node, script)
 		return strings.NewReplacer("[\"ok\"]\n", "ok").Replace(r.Stdout)
 	})
 	gh := program(t, "gh")
 	merging("gh", func() string {
-		if r := (client{Env: w.proxied, Limit: 3 * time.Minute}).run(t, gh, "pr", "merge", "7", "-R", "acme/site", "--merge"); r.Code != 0 {
+		if r := (client{Env: w.proxied, Limit: patience}).run(t, gh, "pr", "merge", "7", "-R", "acme/site", "--merge"); r.Code != 0 {
 			return r.String()
 		}
 		return "ok"
 	})
-	waitFor(t, "people to be asked", func() bool {
+	patiently(t, "people to be asked", func() bool {
 		return len(w.call(t, 200, "GET", "/approvals?state=pending", nil)["items"].([]any)) == merges
 	})
 	merged := func() int {
@@ -313,7 +317,7 @@ func (w *working) held(t *testing.T) {
 func (w *working) list(t *testing.T) {
 	at := w.admin(t)
 	seen := map[string]bool{}
-	waitFor(t, "the audit", func() bool { // it is written in batches
+	patiently(t, "the audit", func() bool { // it is written in batches
 		r := w.command(append([]string{"audit", "--agent", "research", "--limit", "1000"}, at...)...)
 		if r.Code != 0 {
 			t.Fatal(r)
@@ -350,12 +354,23 @@ func (w *working) suggested(t *testing.T) {
 	if r.Code != 0 {
 		t.Fatal(r)
 	}
-	if want := "grant github {\n\t" + strings.Join(block, "\n\t") + "\n}"; !strings.Contains(r.Stdout, want) || strings.Count(r.Stdout, "#") > 1 {
+	want := strings.Replace("grant github {\n\t"+strings.Join(block, "\n\t")+"\n}", " wait 5m", "", 1) // the audit has no waits
+	if !strings.Contains(r.Stdout, want) || strings.Count(r.Stdout, "#") > 1 {
 		t.Errorf("the suggestion is not the block that was in force: %v", r)
 	}
 	file := writeFile(t, filepath.Join(t.TempDir(), "suggested"), r.Stdout)
 	again := w.command(append([]string{"grants", "replay", file, "--agent", "research"}, at...)...)
 	if again.Code != 0 || !strings.Contains(again.Stdout, "of those that were sent 0 would be refused, of those that were refused 0 permitted") {
 		t.Errorf("what was suggested is not what was in force: %v", again)
+	}
+}
+
+// patiently waits for something that begins with several programs.
+func patiently(t *testing.T, what string, ready func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); !ready(); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within two minutes", what)
+		}
 	}
 }

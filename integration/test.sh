@@ -15,8 +15,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
 govulncheck=golang.org/x/vuln/cmd/govulncheck@v1.8.0
-# Servers of object storage that look at every signature or token.
-servers=(github.com/versity/versitygw/cmd/versitygw@v1.8.0 github.com/fsouza/fake-gcs-server@v1.56.1)
+# Servers of object storage that look at every signature or token, and a client of gRPC.
+servers=(github.com/versity/versitygw/cmd/versitygw@v1.8.0 github.com/fsouza/fake-gcs-server@v1.56.1 github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3)
 
 passed=0 failed=0
 group= # process group of what runs now

@@ -48,7 +48,7 @@ func TestTokensOfSDKs(t *testing.T) {
 			t.Errorf("%s says nothing of the budget that is used up: %v", p.name, r)
 		}
 	}
-	waitFor(t, "what was used", func() bool { // a stream is counted when it has ended
+	patiently(t, "what was used", func() bool { // a stream is counted when it has ended
 		found := 0
 		for _, b := range v.call(t, 200, "GET", "/budgets", nil)["items"].([]any) {
 			b := b.(map[string]any)

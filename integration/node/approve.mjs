@@ -5,7 +5,7 @@ import { chromium } from 'playwright-core'
 const { ADMIN, TOKEN, CHROMIUM, HOW_MANY } = process.env
 const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'] })
 const page = await (await browser.newContext()).newPage()
-page.setDefaultTimeout(60_000)
+page.setDefaultTimeout(120_000)
 await page.goto(`${ADMIN}/ui/`)
 await page.getByLabel('Admin token').fill(TOKEN)
 await page.getByRole('button', { name: 'Sign in' }).click()
