@@ -214,7 +214,7 @@ func parseRetention(d *caddyfile.Dispenser, into *caddy.Duration) error {
 //	agent <name> {
 //		token <placeholder>                          # repeatable
 //		grant <connector>[:<account>] [read] [write] { # repeatable; read alone by default
-//			allow|deny <operation…> [on <resource…>] # the first that matches decides; then read and write need not be said
+//			allow|deny <operation…> [on <resource…>] # the first that matches decides, a deny is the end; then read and write need not be said
 //		}
 //		limits { … }
 //		budget <amount> <of what> per <window>           # repeatable, as in a grant's block

@@ -22,7 +22,11 @@ type working struct {
 	proxied []string // the environment of its clients
 }
 
-// block are the rules of its grant.
+// written are the rules of its grant. The last one is the end for what allow repos/* is
+// for, too.
+var written = []string{"allow read", "allow issues/create issues/create-comment", "allow repos/* on acme/*", "ask pulls/merge wait 5m", "deny effect:delete effect:admin"}
+
+// block are the same as they are suggested of what the agent did.
 var block = []string{"deny effect:delete effect:admin effect:money", "ask pulls/merge wait 5m", "allow read", "allow issues/create issues/create-comment", "allow repos/* on acme/*"}
 
 const hubToken = "ghp_0123456789abcdefghijklmnopqrstuvwx"
@@ -39,7 +43,7 @@ func newWorking(t *testing.T) *working {
 		}
 		agent research {
 			grant github {
-				` + strings.Join(block, "\n\t\t\t\t") + `
+				` + strings.Join(written, "\n\t\t\t\t") + `
 			}
 		}`
 		s.Env = append(s.Env, "HUB_TOKEN="+hubToken)

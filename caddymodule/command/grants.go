@@ -50,7 +50,7 @@ Examples:
 				f.Bool("presign", false, "The agent may have URLs that work without the proxy for a while")
 				f.Bool("placeholder", false, "A credential of the client's own stays; the account's is placed where there is none, or a placeholder")
 				f.Bool("confined", false, "Only in confined runs (attache exec --confine), which somebody starts who has the launch key")
-				f.StringArray("rule", nil, "What the agent may do, as often as there are rules; the first that matches decides: \"allow read\", \"deny effect:delete\", \"allow issues/create on acme/*\"")
+				f.StringArray("rule", nil, "What the agent may do, as often as there are rules; the first that matches decides, a deny is the end: \"allow read\", \"deny effect:delete\", \"allow issues/create on acme/*\"")
 				f.StringArray("budget", nil, "How much may be used by this grant, or a price (repeatable): \"1000 requests per day\", \"price 0.01 per issues/create\"")
 				f.StringArray("host", nil, "Only requests to this host; *.name for every name below (repeatable)")
 				f.StringArray("method", nil, "Only requests with this method (repeatable)")

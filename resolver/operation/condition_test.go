@@ -146,7 +146,9 @@ func TestNeeds(t *testing.T) {
 		want           bool
 	}{
 		{`deny POST /v1/things when has(body.x)|allow *`, fmt.Sprintf(restPut, "", "application/json", "{}"), true},
-		{`allow POST /v1/*|deny POST /v1/things when has(body.x)`, fmt.Sprintf(restPut, "", "application/json", "{}"), false},
+		{`allow POST /v1/*|deny POST /v1/things when has(body.x)`, fmt.Sprintf(restPut, "", "application/json", "{}"), true},
+		{`allow POST /v1/things|deny POST /v1/things when has(body.x)`, fmt.Sprintf(restPut, "", "application/json", "{}"), false},
+		{`allow POST /v1/*|deny POST /v1/other when has(body.x)`, fmt.Sprintf(restPut, "", "application/json", "{}"), false},
 		{`deny POST /v1/other when has(body.x)|allow *`, fmt.Sprintf(restPut, "", "application/json", "{}"), false},
 		{`deny POST /v1/things when has(query.x)|allow *`, fmt.Sprintf(restPut, "", "application/json", "{}"), false},
 		{`deny POST /v1/things when has(query.x)|allow * when body.y == 1`, fmt.Sprintf(restPut, "x=1", "application/json", "{}"), false},

@@ -26,7 +26,8 @@ func TestDiff(t *testing.T) {
 		{"allow read|allow issues/create on acme/a", "allow read|allow issues/create on acme/*", "issues/create on acme/acme/a acme/x", ""},
 		{"deny repos/*|allow *", "allow *", "repos/delete", ""},
 		{"deny effect:delete|allow repos/*", "allow repos/*", "repos/delete", ""},
-		{"deny effect:delete|allow repos/*", "allow repos/*|deny effect:delete", "repos/delete", ""},
+		{"deny effect:delete|allow repos/*", "allow repos/*|deny effect:delete", "repos/x", ""}, // of which it is not known what it does
+		{"deny effect:delete|allow repos/*", "allow repos/delete|deny effect:delete|allow repos/*", "repos/delete", ""},
 		{"allow GET /v1/**", "allow GET /v1/** POST /v1/orders/*", "POST /v1/orders/x", ""},
 		{"allow GET /v1/**", "allow GET /v1/orders", "", "GET /v1/x"},
 		{"allow tools/call search", "allow tools/call *", "tools/call x", ""},

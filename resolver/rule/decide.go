@@ -120,10 +120,8 @@ func (s *Set) decide(r *Request, does *Does) Decision {
 			continue
 		}
 		failed := ""
-		d.When = ""
 		if rule.when != nil {
 			var held verdict
-			d.When = rule.when.String()
 			if held, failed = rule.holds(r, does); held == no || rule.allow && held == perhaps {
 				if rule.allow && d.Near == "" {
 					d.Near = rule.text
@@ -131,9 +129,16 @@ func (s *Set) decide(r *Request, does *Does) Decision {
 				continue
 			}
 		}
+		if j, why := s.overruled(i, r, does); j >= 0 {
+			i, v, rule, failed = j, yes, &s.rules[j], why
+		}
 		d.Rule, d.Number, d.Failed, d.Near = rule.text, i+1, failed, ""
 		d.Allowed = rule.allow
 		d.Unknown = v == perhaps
+		d.When = ""
+		if rule.when != nil {
+			d.When = rule.when.String()
+		}
 		if v == yes || does != nil { // a person sees what is sent, but not what nobody could read
 			d.Ask = rule.asks
 		}
@@ -206,7 +211,11 @@ func (p *pattern) matches(r *Request, does *Does, allow bool) verdict {
 
 // names reports that a pattern is for a name; what denies is, in either case.
 func (p *pattern) names(name string, allow bool) bool {
-	return name != "" && (fits(p.name, name) || !allow && fits(strings.ToLower(p.name), strings.ToLower(name)))
+	if name == "" || allow || fits(p.name, name) {
+		return name != "" && fits(p.name, name)
+	}
+	lower := strings.ToLower(name)
+	return (lower != name || p.lower != p.name) && fits(p.lower, lower)
 }
 
 // onPath compares method and path. What allows must be of all the methods that the request
@@ -241,7 +250,11 @@ var readings = &Set{rules: []rule{reading, {text: "allow read", allow: true, pat
 
 // OnlyReading is the set with everything denied that is not reading.
 func (s *Set) OnlyReading() *Set {
-	return &Set{rules: append([]rule{reading}, s.rules...)}
+	set := &Set{rules: append([]rule{reading}, s.rules...)}
+	if s.lastDeny > 0 {
+		set.lastDeny = s.lastDeny + 1
+	}
+	return set
 }
 
 // And joins the names of several operations of one request.

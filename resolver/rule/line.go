@@ -10,6 +10,9 @@
 //	allow tools/call create_issue when args.repo.startsWith("acme/")
 //	learn
 //
+// A deny is the end wherever it stands: what it is for passes only by a rule before it that
+// names the operation, or method and path, and nothing else.
+//
 // A rule with ask leaves it to a person. One with a condition is for what the condition
 // holds for; where that is not known, it does not allow, and it asks and denies. What a rule cannot be compared with, because it is not known what the request does, no
 // rule allows but one for everything, and every rule denies that could be meant.
@@ -37,6 +40,9 @@ type Set struct {
 	rules []rule
 	// everything says that nothing needs to be known of a request.
 	everything bool
+	// lastDeny is the place of the last rule that denies; 0 where there is none behind the
+	// first.
+	lastDeny int
 	// learns says that it is read nevertheless, for the audit.
 	learns bool
 }
@@ -67,6 +73,7 @@ const (
 type pattern struct {
 	kind   kind
 	name   string // glob; of byPath the path as it is written
+	lower  string // the glob in lower case
 	effect operations.Effect
 	method string // * is any
 	path   *providers.PathPattern
@@ -86,11 +93,14 @@ func New(lines []string, table operations.Table) (*Set, error) {
 		}
 		s.rules = append(s.rules, r)
 		s.learns = s.learns || r.learns
+		if r.denies() {
+			s.lastDeny = i
+		}
 	}
 	if len(s.rules) == 0 {
 		return nil, fmt.Errorf("there is no rule: without one nothing is permitted")
 	}
-	s.everything = s.rules[0].allow && s.rules[0].when == nil && len(s.rules[0].resources) == 0 && slices.ContainsFunc(s.rules[0].patterns, func(p pattern) bool { return p.kind == everything })
+	s.everything = s.lastDeny == 0 && s.rules[0].allow && s.rules[0].when == nil && len(s.rules[0].resources) == 0 && slices.ContainsFunc(s.rules[0].patterns, func(p pattern) bool { return p.kind == everything })
 	return s, nil
 }
 
@@ -248,7 +258,7 @@ func parsePattern(word string, table operations.Table) (pattern, error) {
 	case slices.Contains(firsts, word):
 		return pattern{}, fmt.Errorf("%s wants a name behind it: %s NAME, or %s *", word, word, word)
 	}
-	return pattern{kind: byName, name: word}, named(word, table)
+	return pattern{kind: byName, name: word, lower: strings.ToLower(word)}, named(word, table)
 }
 
 // words are patterns that are no names.

@@ -104,13 +104,13 @@ func (s *Set) needs(r *Request, does *Does) bool {
 			continue
 		}
 		if rule.when == nil {
-			return false
+			return s.bodyOverrules(i, r, does)
 		}
 		if rule.when.NeedsBody() {
 			return true
 		}
 		if held, _ := rule.holds(r, does); held == yes || held == perhaps && !rule.allow {
-			return false
+			return s.bodyOverrules(i, r, does)
 		}
 	}
 	return false

@@ -174,7 +174,7 @@ type createGrantIn struct {
 		Scopes    []string `json:"scopes" minItems:"1" maxItems:"5" enum:"read,write,presign,placeholder,confined" doc:"read, write or both. Reading is GET, HEAD, OPTIONS and what the connector lists. With presign beside them the agent may have URLs that work without the proxy for a while; with placeholder a credential of the client's own stays on a request, and the account's is placed where there is none, or a placeholder; with confined it is for confined runs alone (attache exec --confine)."`
 		Rules     []Rule   `json:"rules,omitempty" maxItems:"50" doc:"A request must match one of them; absent: every request."`
 		// Operations are rules as package rule has them.
-		Operations []string  `json:"operations,omitempty" maxItems:"100" doc:"Rules of what the agent may do: allow or deny, operations, on and resources. The first that matches decides, and what none matches is refused. With read alone among the scopes they allow reading at most. Absent: whatever the scopes say." example:"[\"allow read\", \"allow issues/create on acme/*\"]"`
+		Operations []string  `json:"operations,omitempty" maxItems:"100" doc:"Rules of what the agent may do: allow or deny, operations, on and resources. The first that matches decides, a deny is the end wherever it stands, and what none matches is refused. With read alone among the scopes they allow reading at most. Absent: whatever the scopes say." example:"[\"allow read\", \"allow issues/create on acme/*\"]"`
 		Budgets    []string  `json:"budgets,omitempty" maxItems:"50" doc:"How much may be used by this grant, and what it costs, line by line." example:"[\"budget 1000 requests per day\"]"`
 		ExpiresAt  time.Time `json:"expires_at,omitzero" doc:"Absent: never."`
 	}

@@ -119,7 +119,7 @@ function GiveAccess({ a, has, again }: { a: Agent; has: string[]; again: () => P
           <Field label="Until" name="expires_at" type="datetime-local" value={until} set={setUntil} optional error={w.fields.expires_at} />
           <Field label="Methods" value={methods} set={setMethods} placeholder="any: GET POST" optional mono />
           <Field label="Path" name="path" value={at} set={setAt} placeholder="any: /v1/orders/**" optional mono pattern="/.*" title="A path begins with /" hint="* is one segment, ** at the end is any rest." error={w.fields.path} />
-          <Field label="Operations" name="operations" value={rules} set={setRules} rows={3} placeholder={'allow read\nallow issues/create on acme/*'} optional mono hint="A rule a line: the first that fits decides, and what none fits is refused. A condition stands at its end: allow tools/call create_issue when args.owner == &quot;acme&quot;." error={w.fields.operations} />
+          <Field label="Operations" name="operations" value={rules} set={setRules} rows={3} placeholder={'allow read\nallow issues/create on acme/*'} optional mono hint="A rule a line: the first that fits decides, deny is the end, and what none fits is refused. A condition stands at its end: allow tools/call create_issue when args.owner == &quot;acme&quot;." error={w.fields.operations} />
           <Field label="Budgets" name="budgets" value={budget} set={setBudget} rows={2} placeholder={'1000 requests per day\n20 delete per hour'} optional mono hint="One a line: how much of what in a minute, an hour, a day or a month." error={w.fields.budgets} />
         </Fold>
       </>}
