@@ -37,6 +37,9 @@ func ParsePath(pattern string) (*PathPattern, error) {
 		if strings.Contains(seg, "**") && seg != "**" {
 			return nil, fmt.Errorf("in the path %q ** must be a segment of its own", pattern)
 		}
+		if strings.Contains(strings.ToLower(seg), "%2a") { // its normal form would be taken for any run of characters
+			return nil, fmt.Errorf("the path %q has an asterisk that is encoded (%%2A), for which no pattern stands", pattern)
+		}
 		n, err := normal.Path("/" + seg)
 		if err != nil {
 			return nil, fmt.Errorf("the path %q cannot match anything: %w", pattern, err)
@@ -52,6 +55,34 @@ func ParsePath(pattern string) (*PathPattern, error) {
 func (p *PathPattern) Matches(escaped string) bool {
 	path, err := normal.Path(escaped)
 	return err == nil && p.covers(path)
+}
+
+// Near reports whether some service may take a path, escaped as on the wire, for one of the
+// pattern, also where it has no normal form: without what stands behind a semicolon, empty
+// segments, dot segments, and blanks at the end of a segment.
+func (p *PathPattern) Near(escaped string) bool {
+	if path, err := normal.Path(escaped); err == nil && p.touches(path) {
+		return true
+	}
+	if !strings.ContainsAny(escaped, ";%\\+.") && !strings.Contains(escaped, "//") {
+		return false
+	}
+	var kept []string
+	for seg := range strings.SplitSeq(strings.NewReplacer("%2f", "/", "%5c", "/", "\\", "/", "%3b", ";", "%2e", ".").Replace(strings.ToLower(escaped)), "/") {
+		seg, _, _ = strings.Cut(seg, ";")
+		for _, blank := range []string{"%20", "%00", "%09", "%0a", "%0d", "+"} {
+			seg, _, _ = strings.Cut(seg, blank)
+		}
+		switch seg {
+		case "", ".":
+		case "..":
+			kept = kept[:max(0, len(kept)-1)]
+		default:
+			kept = append(kept, seg)
+		}
+	}
+	path, err := normal.Path("/" + strings.Join(kept, "/"))
+	return err == nil && p.touches(path)
 }
 
 // covers is Matches for a normal path: with each encoded slash as a character,

@@ -224,7 +224,7 @@ func (m *maker) paths() []string {
 // byPath is the pattern for a call that has no name; not where its path would be more than
 // itself.
 func (c *Call) byPath() (pattern string, ok bool) {
-	return c.Method + " " + shape(c.Path), c.Operation == "" && !strings.Contains(c.Path, "*")
+	return c.Method + " " + shape(c.Path), c.Operation == "" && !strings.Contains(c.Path, "*") && !strings.Contains(strings.ToLower(c.Path), "%2a")
 }
 
 // shape is a pattern for a path: what looks like an id is *.

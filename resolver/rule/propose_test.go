@@ -22,7 +22,7 @@ func TestProposed(t *testing.T) {
 	}
 	for _, p := range []Proposal{
 		{}, {Name: "*"}, {Name: "issues/*"}, {Name: "read"}, {Name: "write"}, {Name: "effect:delete"}, {Name: "upgrade"}, {Name: "a\u202eb"}, {Name: `a"b`}, {Name: "issues/create", Resource: "acme/*"}, {Name: "when"}, {Name: "GET /x"},
-		{Method: "*", Path: "/x"}, {Method: "POST", Path: "/x/*"}, {Method: "POST", Path: "/x/**"}, {Method: "POST", Path: "/{id}"}, {Method: "POST", Path: "/a/../b"}, {Method: "POST", Path: "/{$HOME}"}, {Method: "post", Path: "/x"}, {Method: "POST", Path: "x"}, {Method: "POST", Path: "/a;b"},
+		{Method: "*", Path: "/x"}, {Method: "POST", Path: "/x/*"}, {Method: "POST", Path: "/x/**"}, {Method: "POST", Path: "/{id}"}, {Method: "POST", Path: "/a/../b"}, {Method: "POST", Path: "/{$HOME}"}, {Method: "post", Path: "/x"}, {Method: "POST", Path: "x"}, {Method: "POST", Path: "/a;b"}, {Method: "POST", Path: "/%2a%2A"}, {Method: "DELETE", Path: "/v1/x%2Ay"},
 	} {
 		if line, ok := Smallest(p); ok {
 			t.Errorf("%+v makes %q", p, line)
