@@ -40,6 +40,8 @@ func NewGiven(names map[string]*cel.Type) *Given {
 		opts := []cel.EnvOption{
 			cel.StdLib(cel.StdLibSubset(env.NewLibrarySubset().AddExcludedFunctions(env.NewFunction(operators.Add)))),
 			plus(),
+			same(), within(),
+			cel.Macros(append(cel.StandardMacros, strict...)...),
 			ext.Strings(),
 			ext.Lists(ext.ListsMaxRangeSize(maxItems)),
 			cel.OptionalTypes(),

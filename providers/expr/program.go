@@ -240,6 +240,9 @@ func (s *Scope) diagnose(env *cel.Env, e *common.Error, src, whole string, offse
 		if wantsBefore(name) && strings.Contains(got, ".(") {
 			return errorAt(whole, at, "there is no such function behind a value: %s stands before what it works on, %s(…)", name, name)
 		}
+		if as, ok := written[name]; ok {
+			return errorAt(whole, at, "%s: got %s, want two of one type", as, got)
+		}
 		return errorAt(whole, at, "%s: got %s, want %s", operatorName(name), got, wanted(env.Functions()[name]))
 	}
 	if strings.Contains(msg, "type 'request' does not support field selection") {

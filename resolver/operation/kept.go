@@ -1,6 +1,7 @@
 package operation
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/attache-proxy/attache/providers/operations"
@@ -50,8 +51,16 @@ func held(kind string, plain []byte) *condition.Document {
 		return &condition.Document{Empty: true}
 	case kind == "application/json" || strings.HasSuffix(kind, "+json"):
 		return &condition.Document{JSON: plain}
+	case kind == "application/x-www-form-urlencoded" && looksLikeJSON(plain): // curl's own type for whatever it sends
+		return &condition.Document{Why: "it is said to be a form, and looks like JSON"}
 	case kind == "application/x-www-form-urlencoded":
 		return &condition.Document{Form: string(plain), IsForm: true}
 	}
 	return &condition.Document{Why: "it is neither JSON nor a form"}
+}
+
+// looksLikeJSON reports text that services may read as JSON, whatever its type says.
+func looksLikeJSON(text []byte) bool {
+	text = bytes.TrimLeft(bytes.TrimPrefix(text, []byte("\ufeff")), " \t\r\n\v\f\x00")
+	return len(text) > 0 && (text[0] == '{' || text[0] == '[' || text[0] == '"')
 }
