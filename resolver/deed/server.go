@@ -51,6 +51,7 @@ func (d *Deed) Changed() string {
 func (d *Deed) Filter(ctx context.Context, res *http.Response, book *tool.Book, s tool.Server, refused func(id json.RawMessage, method string)) error {
 	seen := &Deed{Head: d.Head, tools: d.tools}
 	g := &listing.Guard{
+		Stream:  d.Head.Methods[0] == http.MethodGet,
 		Permits: listing.By(d.Rules, d.Head.Path, seen.hinted), Asks: listing.Asking(d.Rules, d.Head.Path), Refused: refused,
 		Tools: func(tools []listing.Tool) []bool {
 			offered := book.See(ctx, s, tools)

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -33,6 +34,9 @@ type Guard struct {
 	// Asks reports whether the server may ask the client for sampling/createMessage or
 	// elicitation/create.
 	Asks func(method string) bool
+	// Stream says that the request was a GET: clients take what comes of it for a stream,
+	// whatever type it says it has.
+	Stream bool
 	// Refused hears of a request of the server that the client is not told of, with its
 	// id in JSON; nil for nobody.
 	Refused func(id json.RawMessage, method string)
@@ -53,6 +57,11 @@ var asked = []string{"sampling/createMessage", "elicitation/create"}
 // ErrCompressed is an answer that is compressed in a way that nobody asked for.
 var ErrCompressed = errors.New("its answer is compressed, which was not asked for, so that nobody can see what is in it")
 
+var errCharset = errors.New("its answer is not said to be in UTF-8, so that nobody can see what is in it")
+
+// utf8Said is what stands behind the only charset of a type.
+var utf8Said = regexp.MustCompile(`^charset\s*=\s*"?utf-?8"?\s*(;|,|$)`)
+
 var errKind = errors.New("its answer is of two types, so that nobody can see what is in it")
 
 // errUnread is what breaks an answer off.
@@ -68,10 +77,16 @@ func Filter(res *http.Response, answersList bool, g *Guard) error {
 	kind := strings.ToLower(strings.Join(res.Header["Content-Type"], ","))
 	stream, isJSON := strings.Contains(kind, "event-stream"), strings.Contains(kind, "json")
 	switch {
-	case res.StatusCode < 200 || res.StatusCode > 299, !stream && !isJSON:
-		return nil // no client takes it for a message
 	case stream && isJSON:
 		return errKind
+	case !stream && !isJSON:
+		if !g.Stream || res.StatusCode < 200 || res.StatusCode > 299 {
+			return nil // no client takes it for a message
+		}
+		stream = true
+	}
+	if n := strings.Count(kind, "charset"); n > 1 || n == 1 && !utf8Said.MatchString(kind[strings.Index(kind, "charset"):]) {
+		return errCharset
 	}
 	from, err := plain(res)
 	if err != nil {
@@ -151,6 +166,8 @@ func (g *Guard) message(text []byte, answersList bool) ([]byte, verdict) {
 		return nil, dropped
 	case members["method"] != nil:
 		return g.request(members)
+	case !g.Asks("elicitation/create") && asksByError(members["error"]):
+		return refused(members["id"], "elicitation/create"), changed
 	}
 	var result map[string]json.RawMessage
 	if members["result"] == nil || json.Unmarshal(members["result"], &result) != nil {
@@ -226,6 +243,28 @@ func (g *Guard) unasked(inputRequests json.RawMessage) string {
 	return ""
 }
 
+// asksByError reports an error by which a server wants a person at a page of its own
+// (Model Context Protocol 2025-11-25, URLElicitationRequiredError).
+func asksByError(text json.RawMessage) bool {
+	var e struct {
+		Code float64                    `json:"code"`
+		Data map[string]json.RawMessage `json:"data"`
+	}
+	if len(text) == 0 {
+		return false
+	}
+	_ = json.Unmarshal(text, &e)
+	if e.Code == -32042 {
+		return true
+	}
+	for name := range e.Data {
+		if strings.EqualFold(name, "elicitations") {
+			return true
+		}
+	}
+	return false
+}
+
 // refused is what a client gets instead of a result that asks it for something.
 func refused(id json.RawMessage, method string) []byte {
 	if len(id) == 0 {
@@ -258,7 +297,7 @@ func mayMatter(text []byte) bool {
 		return true
 	}
 	lower := bytes.ToLower(text)
-	for _, word := range [][]byte{[]byte(`"tools"`), []byte(`"prompts"`), []byte(`"resources"`), []byte(`"inputrequests"`), []byte("sampling/createmessage"), []byte("elicitation/create")} {
+	for _, word := range [][]byte{[]byte(`"tools"`), []byte(`"prompts"`), []byte(`"resources"`), []byte(`"inputrequests"`), []byte("sampling/createmessage"), []byte("elicitation"), []byte("-32042")} {
 		if bytes.Contains(lower, word) {
 			return true
 		}
@@ -361,20 +400,30 @@ func (g *Guard) event(text []byte) []byte {
 	}
 	var rest, data []string
 	for _, line := range strings.Split(strings.TrimRight(lines.Replace(strings.TrimPrefix(string(text), "\ufeff")), "\n"), "\n") {
-		name, value, _ := strings.Cut(line, ":")
-		if name == "data" {
+		switch name, value, _ := strings.Cut(line, ":"); {
+		case name == "data":
 			data = append(data, strings.TrimPrefix(value, " "))
-		} else {
+		case (name == "event" || name == "id" || name == "retry") && !strings.ContainsAny(line, otherLines):
 			rest = append(rest, line+"\n")
-		}
+		} // comments, and what no field is: some client may take it for one
 	}
-	switch kept, v := g.message([]byte(strings.Join(data, "\n")), true); v {
+	kept := strings.Join(data, "\n")
+	switch out, v := g.message([]byte(kept), true); v {
 	case changed:
-		return []byte(strings.Join(rest, "") + "data: " + string(kept) + "\n\n")
+		kept = string(out)
 	case dropped:
 		return []byte(strings.Join(rest, "") + "\n")
 	}
-	return text
+	if len(data) == 0 {
+		return []byte(strings.Join(rest, "") + "\n")
+	}
+	return []byte(strings.Join(rest, "") + "data: " + escapes.Replace(strings.ReplaceAll(kept, "\n", "\ndata: ")) + "\n\n")
 }
+
+// otherLines end a line for some clients of streams (str.splitlines of Python), and not by
+// the HTML Standard. In JSON they stand in texts alone, or nowhere.
+const otherLines = "\v\f\x1c\x1d\x1e\u0085\u2028\u2029"
+
+var escapes = strings.NewReplacer("\u0085", `\u0085`, "\u2028", `\u2028`, "\u2029", `\u2029`)
 
 var lines = strings.NewReplacer("\r\n", "\n", "\r", "\n")

@@ -60,6 +60,12 @@ func TestFilter(t *testing.T) {
 		{"what is to be given first", "application/json", `{"id":5,"result":{"resultType":"input_required","inputRequests":{"a":{"method":"ping"},"b":{"method":"elicitation/create","params":{}}}}}`, false, unasked},
 		{"what may be given first", "application/json", `{"id":5,"result":{"inputRequests":{"a":{"method":"roots/list"}}}}`, false, `{"id":5,"result":{"inputRequests":{"a":{"method":"roots/list"}}}}`},
 		{"another type", "text/html", tools, true, tools},
+		{"a page at a sign", "application/json", "\ufeff" + tools, true, string(unreadable)},
+		{"asked by an error", "application/json", `{"id":5,"error":{"code":-32042,"data":{"elicitations":[{"url":"https://a.example"}]}}}`, false, unasked},
+		{"a line that some strip to data", "text/event-stream", "\u00ef\u00bb\u00bfdata: {\"method\":\"sampling/createMessage\"}\nid: 3\n\n", false, "id: 3\n\n"},
+		{"a comment that some take for lines", "text/event-stream", ": x\u2028data: {\"method\":\"sampling/createMessage\"}\u2028\u2028\nid: 3\u0085data: {}\n\n", false, "\n"},
+		{"text with another end of lines", "text/event-stream", "data: {\"id\":1,\"result\":{\"tools\":\"a\u2028data: \u0085b\"}}\n\n", false, `data: {"id":1,"result":{"tools":"a\u2028data: \u0085b"}}` + "\n\n"},
+		{"nested beyond our reader", "application/json", `{"result":{"tools":[{"name":"drop","x":` + strings.Repeat("[", 11000) + strings.Repeat("]", 11000) + `}]}}`, true, string(unreadable)},
 		{"an event", "text/event-stream", "id: 7\nevent: message\ndata: " + tools + "\n\n", false, "id: 7\nevent: message\ndata: " + kept + "\n\n"},
 		{"with CRLF", "text/event-stream", ": hello\r\n\r\ndata: " + tools + "\r\n\r\ndata: 1\r\n\r\n", false, ": hello\r\n\r\ndata: " + kept + "\n\n\ndata: 1\r\n\r\n"},
 		{"with CR", "text/event-stream", "data:" + tools + "\r\rdata: 1\r\r", false, "data: " + kept + "\n\ndata: 1\r\r"},
@@ -87,20 +93,42 @@ func TestFilter(t *testing.T) {
 	}
 }
 
-// What broke off in the service's answer breaks off here, and what is compressed or no
-// answer to a request is left alone.
+// What broke off in the service's answer breaks off here, and what no client takes for a
+// message is left alone.
 func TestLeftAlone(t *testing.T) {
 	res := &http.Response{StatusCode: 200, Body: io.NopCloser(io.MultiReader(strings.NewReader(tools[:20]), iotest.ErrReader(io.ErrUnexpectedEOF))), Header: http.Header{"Content-Type": {"application/json"}}}
 	_ = Filter(res, true, guard)
 	if got, err := io.ReadAll(res.Body); err != io.ErrUnexpectedEOF || string(got) != tools[:20] {
 		t.Errorf("%q, %v", got, err)
 	}
-	res = &http.Response{StatusCode: 404, ContentLength: int64(len(tools)), Body: io.NopCloser(strings.NewReader(tools)), Header: http.Header{"Content-Type": {"application/json"}}}
+	res = &http.Response{StatusCode: 404, ContentLength: int64(len(tools)), Body: io.NopCloser(strings.NewReader(tools)), Header: http.Header{"Content-Type": {"text/html"}}}
 	if err := Filter(res, true, guard); err != nil {
 		t.Error(err)
 	}
 	if got, _ := io.ReadAll(res.Body); string(got) != tools || res.ContentLength != int64(len(tools)) {
 		t.Errorf("%v: %q", res.Header, got)
+	}
+}
+
+// The answer to a GET is a stream, whatever it says it is, and one in another charset than
+// UTF-8 is none that can be seen into.
+func TestStreamOfAnyType(t *testing.T) {
+	stream := *guard
+	stream.Stream = true
+	for _, kind := range []string{"", "text/plain", "text/plain; charset=utf-8", "text/event-stream;charset=\"UTF-8\"", "application/octet-stream"} {
+		res := &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader("data: {\"method\":\"sampling/createMessage\"}\n\ndata: 1\n\n")), Header: http.Header{"Content-Type": {kind}}}
+		if err := Filter(res, false, &stream); err != nil {
+			t.Error(kind, err)
+		}
+		if got, _ := io.ReadAll(res.Body); string(got) != "\ndata: 1\n\n" {
+			t.Errorf("%s: %q", kind, got)
+		}
+	}
+	for _, kind := range []string{"text/event-stream; charset=utf-16", "application/json; charset=utf-32", "application/json; charset=utf-8; charset=utf-16le", "application/json; charset=utf-7"} {
+		res := &http.Response{StatusCode: 200, Body: http.NoBody, Header: http.Header{"Content-Type": {kind}}}
+		if err := Filter(res, false, guard); !errors.Is(err, errCharset) {
+			t.Errorf("%s: %v", kind, err)
+		}
 	}
 }
 
