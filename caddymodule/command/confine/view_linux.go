@@ -71,11 +71,32 @@ func see(plan *inside.Plan, f Files) error {
 			}
 		}
 	}
+	if err := v.apart(f.Trust); err != nil {
+		return err
+	}
 	// What lies within another is mounted after it.
 	slices.SortStableFunc(plan.Root, func(a, b inside.Mount) int {
 		return cmp.Compare(strings.Count(a.To, "/"), strings.Count(b.To, "/"))
 	})
 	return v.hideAll(f)
+}
+
+// apart refuses what the command could write and in which lies what the next run believes:
+// the certificates that it trusts, and what programs load first. Hidden or mounted to read
+// alone, the directory could still be moved away with what is around it.
+func (v *view) apart(trust []string) error {
+	for _, at := range trust {
+		real, err := filepath.EvalSymlinks(at)
+		if err != nil {
+			continue
+		}
+		for _, m := range v.plan.Root {
+			if m.Writable && within(real, m.To) {
+				return fmt.Errorf("in %s, which the command could write, lies %s, where the files are that exec itself trusts: give it less with --rw, begin in another directory, or put those elsewhere (--dir, XDG_CACHE_HOME)", m.To, real)
+			}
+		}
+	}
+	return nil
 }
 
 // realHome is the home without symbolic links. One that is no directory is none.
