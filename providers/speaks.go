@@ -105,6 +105,19 @@ func (c *Connector) Spoken(host, path string) Protocol {
 	return Plain
 }
 
+// SpokenNear reports a path that is not one at which a protocol is spoken, and that some
+// service may take for one: in other case, with a slash more, with what some cut off.
+func (c *Connector) SpokenNear(host, path string) bool {
+	for i := range c.spoken {
+		s := &c.spoken[i]
+		below, wildcard := strings.CutPrefix(s.host, "*")
+		if (s.host == "" || s.host == host || wildcard && len(host) > len(below) && strings.HasSuffix(host, below)) && !s.path.Matches(path) && s.path.Near(path) {
+			return true
+		}
+	}
+	return false
+}
+
 // Actions are the values that the parameters and headers have which name the action
 // here (access.query, access.header); query is raw, of the URL or of a form. Read reports
 // that all of them read.

@@ -369,7 +369,7 @@ func (r *Resolver) permit(ctx context.Context, call *Call, ask Ask, g Granted) e
 		if err := call.judge(head, g.Operations); err != nil {
 			return err
 		}
-	} else if !g.Write && (call.writes || !ask.Body) && head.Spoken() {
+	} else if !g.Write && head.Spoken() {
 		if err := call.judgeRead(head); err != nil {
 			return err
 		}

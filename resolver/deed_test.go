@@ -257,6 +257,28 @@ func TestRulesOfAReadingGrant(t *testing.T) {
 	}
 }
 
+// A grant for reading without rules does not read where a service may take it for more:
+// what a GET has in its body, and paths that are nearly those of a protocol.
+func TestReadingWhereAProtocolIsSpoken(t *testing.T) {
+	w := newWorld(t, worldConfig{yaml: deedYAML, accounts: []*resolver.Account{{Name: "one", Fields: secret.Values{"key": secret.New("k-0123456789")}}},
+		grants: []resolver.Grant{{Connector: "svc"}}, service: &seen{}})
+	for head, code := range map[string]string{
+		"GET /x": "", "GET /graphql?query={a}": "", "GET /x?query=mutation{a}": "",
+		"GET /graphql?query=mutation{a}": "not_permitted", "GET /graphql/?query=mutation{a}": "operation_unknown", "GET //graphql?query=mutation{a}": "operation_unknown",
+		"GET /graphql;x?query=mutation{a}": "operation_unknown", "OPTIONS /graphql?query=mutation{a}": "operation_unknown",
+		"GET /graphql\nContent-Type: application/json": "operation_unknown",
+	} {
+		s := sent{head: head}
+		if strings.Contains(head, "Content-Type") {
+			s.body = `{"query":"mutation{x}"}`
+		}
+		_, _, err := w.asks(t, s, false)
+		if ref, _ := resolver.AsRefusal(err); (ref == nil) != (code == "") || ref != nil && ref.Code != code {
+			t.Errorf("%s = %v, want %q", head, err, code)
+		}
+	}
+}
+
 // Two grants of one account, of which one has rules, are a mistake and not joined.
 func TestRulesAreNotJoined(t *testing.T) {
 	w := deedWorld(t, &seen{}, "allow read")

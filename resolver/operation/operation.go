@@ -60,6 +60,10 @@ func Of(h *Head) (r rule.Request, more bool) {
 	if h.Connector.Spoken(h.Host, h.Path) != providers.Plain {
 		return spoken(h, r)
 	}
+	if h.nearlySpoken() {
+		r.Unclear, r.Why = true, "its path is nearly one at which a protocol is spoken, and services may take it for that"
+		return r, false
+	}
 	if h.Connector.NamesActions() && !h.isStore() {
 		return h.action(r)
 	}
@@ -73,11 +77,17 @@ func (h *Head) SpeaksRPC() bool {
 	return protocol == providers.MCP || protocol == providers.JSONRPC
 }
 
+// nearlySpoken reports what would be reading, but for a service that takes its path for one
+// at which a protocol is spoken.
+func (h *Head) nearlySpoken() bool {
+	return (h.Body || h.Query != "") && h.Connector.Reads(h.Does) && h.Connector.SpokenNear(h.Host, h.Path)
+}
+
 // Spoken reports a request of a protocol whose body, or query, says what it does.
 func (h *Head) Spoken() bool {
 	switch h.Connector.Spoken(h.Host, h.Path) {
 	case providers.Plain:
-		return false
+		return h.nearlySpoken()
 	case providers.GraphQL:
 		return h.Body || h.Query != "" || h.Upgrade
 	}
@@ -94,7 +104,7 @@ func spoken(h *Head, r rule.Request) (rule.Request, bool) {
 		return r, true
 	case protocol == providers.GraphQL && (method == http.MethodGet || method == http.MethodHead) && !h.Body:
 		r.Does, r.Why = h.reads(h.graphQLQuery(h.Query))
-	case method == http.MethodOptions && !h.Body:
+	case method == http.MethodOptions && !h.Body && h.Query == "":
 		r.Does = one("options", operations.Read)
 	case protocol == providers.MCP && method == http.MethodGet && !h.Body:
 		r.Does, r.Why = h.reads(one("session/stream", operations.Read), "")

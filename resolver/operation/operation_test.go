@@ -170,6 +170,8 @@ func TestGraphQL(t *testing.T) {
 		"POST /graphql\nContent-Type: application/json\nContent-Encoding: br\n\n" + `{"query":"{a}"}`: "unknown", "POST /graphql\nContent-Type: application/json\nContent-Encoding: gzip\n\n" + `{"query":"{a}"}`: "unknown",
 		// Other requests there.
 		"PUT /graphql" + jsonType + `{"query":"{a}"}`: "unknown", "POST /graphql\nX-Http-Method-Override: GET" + jsonType + `{"query":"{a}"}`: "unknown", "OPTIONS /graphql": "options=read", "POST /graphql\nSudo: x" + jsonType + `{"query":"{a}"}`: "query a=write", "GET /graphql\nUpgrade: websocket": "upgrade=unknown", "POST /graphql/" + jsonType + `{"query":"{a}"}`: "=write?",
+		// Paths that services may take for it.
+		"GET /graphql/?query=mutation{a}": "unknown", "GET /graphql%2f?query=mutation{a}": "unknown", "GET //graphql?query=mutation{a}": "unknown", "GET /x/../graphql?query=mutation{a}": "unknown", "GET /graphql;x?query=mutation{a}": "unknown", "GET /graphql%20?query=mutation{a}": "unknown", "GET /graphql%00?query=mutation{a}": "unknown", "GET /GraphQL?query=mutation{a}": "unknown", "HEAD /./graphql?query=mutation{a}": "unknown", "OPTIONS /graphql?query=mutation{a}": "unknown",
 		q(strings.Repeat("a", MaxBody)): "unknown", q("{a" + strings.Repeat(" b", maxRoot) + "}"): "query a=read + query b=read",
 	} {
 		h, body := head(t, c, text)
