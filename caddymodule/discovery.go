@@ -159,6 +159,9 @@ func (v *visit) propose() error {
 	if v.h.app.approvals == nil {
 		return badRequest("proposals need a vault, and there is none here; ask the operator for the rule")
 	}
+	if token := v.token.Reveal(); token != "" { // nobody is shown it, wherever it stands
+		in.Reason = strings.ReplaceAll(in.Reason, token, "[token]")
+	}
 	a, err := v.h.app.asked.Propose(v.r.Context(), v.h.app.resolver, v.agent, in)
 	if err != nil {
 		return err

@@ -17,8 +17,8 @@ type CreateGrantIn struct {
 	// Absent: never.
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 	// Rules of what the agent may do: allow or deny, operations, on and resources. The first that
-	// matches decides, and what none matches is refused. With read alone among the scopes they allow
-	// reading at most. Absent: whatever the scopes say.
+	// matches decides, a deny is the end wherever it stands, and what none matches is refused. With
+	// read alone among the scopes they allow reading at most. Absent: whatever the scopes say.
 	Operations []string `json:"operations,omitempty"`
 	// A request must match one of them; absent: every request.
 	Rules []Rule `json:"rules,omitempty"`

@@ -561,7 +561,7 @@ export interface CreateGrantIn {
   budgets?: Array<string> | null;
   /** Absent: never. */
   expires_at?: string;
-  /** Rules of what the agent may do: allow or deny, operations, on and resources. The first that matches decides, and what none matches is refused. With read alone among the scopes they allow reading at most. Absent: whatever the scopes say. */
+  /** Rules of what the agent may do: allow or deny, operations, on and resources. The first that matches decides, a deny is the end wherever it stands, and what none matches is refused. With read alone among the scopes they allow reading at most. Absent: whatever the scopes say. */
   operations?: Array<string> | null;
   /** A request must match one of them; absent: every request. */
   rules?: Array<Rule> | null;
