@@ -196,7 +196,7 @@ unit_tests() {
 # the tests of what is streamed, broken off, upgraded and refused.
 composed='^(TestServerSentEvents|TestChunkedUpload|TestTrailers|TestEarlyHints|TestExpectContinue|TestBodilessAndRange|TestBidirectional|TestClientHangsUp|TestKeptConnectionCloses|TestInformationalForEver|TestHintsAroundARefresh|TestAnswerBreaksOff|TestAgentHalfCloses|TestConnectionsBelongToAccounts|TestWebSocket.*|TestReload.*)$'
 patient='^(TestLongSilence|TestDeviceTakeoverOnPostgres)$'
-beside='^(TestDashboardWalk|TestDashboardBundle|TestChaos|TestCanaries|TestLargeBodies)$'
+beside='^(TestDashboardWalk|TestDashboardBundle|TestChaos|TestCanaries|TestLargeBodies|TestS3Large|TestOperations|TestTokensOfSDKs|TestRulesOfProtocols|TestApprovals|TestMCP|TestMCPEras|TestConfined|TestRunsOfExec|TestRunsOfReplicas)$'
 all_tests() {
 	{
 		{ unit_tests >"$state/unit.json" 2>&1 || touch "$state/bad" "$state/certain"; } &
