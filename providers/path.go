@@ -68,7 +68,7 @@ func (p *PathPattern) Near(escaped string) bool {
 		return false
 	}
 	var kept []string
-	for seg := range strings.SplitSeq(strings.NewReplacer("%2f", "/", "%5c", "/", "\\", "/", "%3b", ";", "%2e", ".").Replace(strings.ToLower(escaped)), "/") {
+	for seg := range strings.SplitSeq(sloppy.Replace(strings.ToLower(escaped)), "/") {
 		seg, _, _ = strings.Cut(seg, ";")
 		for _, blank := range []string{"%20", "%00", "%09", "%0a", "%0d", "+"} {
 			seg, _, _ = strings.Cut(seg, blank)
@@ -84,6 +84,9 @@ func (p *PathPattern) Near(escaped string) bool {
 	path, err := normal.Path("/" + strings.Join(kept, "/"))
 	return err == nil && p.touches(path)
 }
+
+// sloppy is what some services decode before they look for segments.
+var sloppy = strings.NewReplacer("%2f", "/", "%5c", "/", "\\", "/", "%3b", ";", "%2e", ".")
 
 // covers is Matches for a normal path: with each encoded slash as a character,
 // and as a slash.

@@ -59,6 +59,12 @@ type spoken struct {
 	path     *PathPattern
 }
 
+// on reports whether it is for a host: its own, any, or one below *.
+func (s *spoken) on(host string) bool {
+	below, wildcard := strings.CutPrefix(s.host, "*")
+	return s.host == "" || s.host == host || wildcard && len(host) > len(below) && strings.HasSuffix(host, below)
+}
+
 func (c *Connector) compileSpeaks() error {
 	for _, l := range []struct {
 		name     string
@@ -97,8 +103,7 @@ func (c *Connector) mcpPaths() []string {
 func (c *Connector) Spoken(host, path string) Protocol {
 	for i := range c.spoken {
 		s := &c.spoken[i]
-		below, wildcard := strings.CutPrefix(s.host, "*")
-		if (s.host == "" || s.host == host || wildcard && len(host) > len(below) && strings.HasSuffix(host, below)) && s.path.Matches(path) {
+		if s.on(host) && s.path.Matches(path) {
 			return s.protocol
 		}
 	}
@@ -110,8 +115,7 @@ func (c *Connector) Spoken(host, path string) Protocol {
 func (c *Connector) SpokenNear(host, path string) bool {
 	for i := range c.spoken {
 		s := &c.spoken[i]
-		below, wildcard := strings.CutPrefix(s.host, "*")
-		if (s.host == "" || s.host == host || wildcard && len(host) > len(below) && strings.HasSuffix(host, below)) && !s.path.Matches(path) && s.path.Near(path) {
+		if s.on(host) && !s.path.Matches(path) && s.path.Near(path) {
 			return true
 		}
 	}

@@ -9,7 +9,7 @@ import "strings"
 // overruled finds the rule behind that at i, which allows or asks, by which the request is
 // denied nevertheless, and why it is not known whether its condition holds; or -1.
 func (s *Set) overruled(i int, r *Request, does *Does) (by int, failed string) {
-	if i >= s.lastDeny || s.rules[i].denies() || s.rules[i].names(r, does) {
+	if s.stands(i, r, does) {
 		return -1, ""
 	}
 	for j := i + 1; j <= s.lastDeny; j++ {
@@ -29,7 +29,7 @@ func (s *Set) overruled(i int, r *Request, does *Does) (by int, failed string) {
 
 // bodyOverrules reports whether it hangs on the body if the rule at i is overruled.
 func (s *Set) bodyOverrules(i int, r *Request, does *Does) bool {
-	if i >= s.lastDeny || s.rules[i].denies() || s.rules[i].names(r, does) {
+	if s.stands(i, r, does) {
 		return false
 	}
 	for j := i + 1; j <= s.lastDeny; j++ {
@@ -38,6 +38,11 @@ func (s *Set) bodyOverrules(i int, r *Request, does *Does) bool {
 		}
 	}
 	return false
+}
+
+// stands reports that no rule behind that at i can overrule it.
+func (s *Set) stands(i int, r *Request, does *Does) bool {
+	return i >= s.lastDeny || s.rules[i].denies() || s.rules[i].names(r, does)
 }
 
 func (p *rule) denies() bool { return !p.allow && p.asks == nil }
